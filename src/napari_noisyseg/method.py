@@ -1,0 +1,195 @@
+"""What a training method is. A method owns its update; the loop owns everything else.
+
+Nothing here imports torch at run time, so that menus and forms can read it without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+BACKGROUND, NUCLEUS, UNKNOWN = 0, 1, 2
+"""The three states of a pixel in every label plane. Unknown is never trained as background."""
+
+Preset = Literal["small", "paper"]
+
+
+class MethodConfig(BaseModel):
+    """Base of every method's settings: flat fields (bool, int, float, str, Literal), frozen.
+
+    The defaults are the paper's. `presets()["small"]` names what a laptop's CPU needs otherwise;
+    whoever builds a config merges preset first, then what a person set.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    preset: Preset = "paper"
+    """which set of defaults the other fields start from"""
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 100
+    """length of the training; a time budget plans its own number instead"""
+    batch_size: Annotated[int, Field(ge=1, le=256)] = 8
+    """tiles per update"""
+    working_mpp: Annotated[float, Field(gt=0.05, le=4)] = 0.25
+    """resolution at which the networks work, in µm per pixel"""
+    tile: Annotated[int, Field(ge=32, le=2048)] = 250
+    """side of the training tiles, in working pixels"""
+    tile_overlap: Annotated[int, Field(ge=0, le=2047)] = 125
+    """overlap of neighbouring training tiles, in working pixels"""
+    crop: Annotated[int, Field(ge=32, le=2048)] = 224
+    """side of the random crop that an update sees, in working pixels"""
+
+    @classmethod
+    def presets(cls) -> dict[Preset, dict[str, bool | int | float | str]]:
+        """What each preset changes from the defaults."""
+        return {"paper": {}, "small": {}}
+
+    @classmethod
+    def from_preset(cls, preset: Preset, **changes: bool | int | float | str) -> Self:
+        """The preset's settings with a person's changes on top."""
+        return cls.model_validate({"preset": preset, **cls.presets()[preset], **changes})
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a method must be given; the loop and the Train dock check it before a run starts."""
+
+    points: bool = False
+    """points in at least one field that is declared complete"""
+    rough: bool = False
+    """rough (noisy) masks"""
+    clean: bool = False
+    """accepted nuclei or trusted masks"""
+    halves: bool = False
+    """training tiles split into two disjoint halves (`Batch.half`)"""
+    labels: tuple[str, ...] = ()
+    """label planes that batches must carry, of: voronoi cluster local rough clean"""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run stands. `fraction` is N / N_max, the papers' schedule variable, in [0, 1]."""
+
+    epoch: int
+    epochs: int
+    step: int
+    fraction: float
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Tiles at the run's working resolution, augmented alike in every plane; B x ... x h x w.
+
+    image: float (B, 3, h, w), RGB in 0..1. hematoxylin: float (B, 1, h, w), x_h of Eq. 2 of the
+    SC-Net paper in 0..1 (1 = no stain). labels: name to uint8 (B, h, w) of BACKGROUND, NUCLEUS,
+    UNKNOWN. known: bool (B, h, w), inside a field declared complete and inside the image.
+    tissue: bool (B, h, w), stained pixels inside the image. planes: name to float (B, h, w), what
+    the method's own `revise` put there (NaN where nothing is known). half: int (B,), 0 or 1.
+    """
+
+    image: Tensor
+    hematoxylin: Tensor
+    labels: Mapping[str, Tensor]
+    known: Tensor
+    tissue: Tensor
+    planes: Mapping[str, Tensor]
+    half: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingImage:
+    """One annotated image at working resolution, whole: what `revise` may look at.
+
+    image: float32 (3, H, W) RGB in 0..1; hematoxylin: float32 (1, H, W); labels: name to uint8
+    (H, W); known, tissue: bool (H, W); points: float (n, 2), (y, x) in working pixels.
+    """
+
+    name: str
+    image: NDArray[np.float32]
+    hematoxylin: NDArray[np.float32]
+    labels: Mapping[str, NDArray[np.uint8]]
+    known: NDArray[np.bool_]
+    tissue: NDArray[np.bool_]
+    points: NDArray[np.float64]
+    planes: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    """what earlier revisions put there: name to (H, W)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A label plane that the method changed: image index, name, float32 (H, W) of new values."""
+
+    image: int
+    plane: str
+    values: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """probability of nucleus, float (B, h, w), and further maps to show, name to (B, h, w)."""
+
+    probability: Tensor
+    maps: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+Losses = dict[str, float]
+
+
+class Method(Protocol):
+    """One paper. `Config` is its settings; `needs` what it must be given.
+
+    A method never touches files, logs, prints or chooses a device: it is built on the device the
+    loop names and keeps its tensors there.
+    """
+
+    def __init__(self, config: Any, device: str, seed: int) -> None:
+        """Networks and optimisers from random initialisation by `seed`, on `device`."""
+        ...
+
+    Config: ClassVar[type[MethodConfig]]
+    needs: ClassVar[Needs]
+    paper: ClassVar[str]
+    """the citation, in a line"""
+    title: ClassVar[str]
+    """what a menu shows"""
+    shows: ClassVar[tuple[str, ...]]
+    """maps that `predict` gives beside the probability"""
+
+    def step(self, batch: Batch, progress: Progress) -> Losses:
+        """One whole update, backward and optimiser included; the losses' values by name."""
+        ...
+
+    def validate(self, batch: Batch, progress: Progress) -> Losses:
+        """The losses on held-out tiles, without an update; key `total` selects the best model."""
+        ...
+
+    def revise(self, progress: Progress, images: Sequence[TrainingImage]) -> Iterator[Revision]:
+        """Called before each epoch: new label planes over whole images; may yield nothing."""
+        ...
+
+    def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
+        """Probability of tiles (B, 3, h, w) and (B, 1, h, w); sides need no special divisor."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that resumes: nested dicts, lists and numbers with tensors as leaves."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Undo of `state_dict`."""
+        ...
+
+    def weights(self) -> dict[str, Tensor]:
+        """The tensors that `predict` needs and no more: what a saved model holds."""
+        ...
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Undo of `weights`."""
+        ...

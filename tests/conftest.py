@@ -1,0 +1,32 @@
+"""Fixtures that every folder of tests may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+DATA = Path(os.environ.get("NOISYSEG_DATA", REPOSITORY.parent / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real tissue; tests that need it are skipped where it is absent."""
+    if not DATA.is_dir():
+        pytest.skip(f"no data at {DATA}: set NOISYSEG_DATA to the folder of real tissue")
+    return DATA
+
+
+@pytest.fixture(scope="session")
+def tnbc() -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """The bundled field of real tissue, RGB (512, 512, 3), and its nuclei, int32 (512, 512)."""
+    samples = REPOSITORY / "src" / "napari_noisyseg" / "samples"
+    rgb = np.asarray(Image.open(samples / "tnbc_08_1.png").convert("RGB"))
+    labels = tifffile.imread(samples / "tnbc_08_1_nuclei.tif").astype(np.int32)
+    return rgb, labels
