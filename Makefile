@@ -1,3 +1,67 @@
-.PHONY: help
-help:
-	@echo placeholder
+# The newcomer's index: `make help`.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export NOISYSEG_DATA ?= $(abspath ../shared/data)
+export OMP_WAIT_POLICY ?= passive
+export GOMP_SPINCOUNT ?= 0
+
+.PHONY: help install system demo test lint types layers unit slow format benchmark screenshots methods build clean
+
+help:  ## show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+system:  ## install the system libraries that napari needs, or say which are missing
+	@scripts/system-libraries "$(PYTHON)"
+
+install: system $(STAMP)  ## set up .venv with every extra (make demo and make test do this too)
+
+$(STAMP): pyproject.toml constraints.txt
+	@echo "== Setting up $(VENV) (a minute or two the first time)"
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[all,dev]"
+	@touch $@
+
+demo: install  ## walk the whole path on the bundled tissue: in napari, or headless without a display
+	@$(BIN)/noisyseg demo --output demo
+
+test: install lint types layers unit  ## everything that must pass: style, types, layers, tests
+
+lint:  ## ruff: style and formatting
+	@echo "== Style"; $(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types:  ## mypy, strict
+	@echo "== Types"; $(BIN)/mypy
+
+layers:  ## import-linter: imports point only downwards
+	@echo "== Layers"; $(BIN)/lint-imports
+
+unit:  ## the default tests (under 10 minutes on 2 cores)
+	@echo "== Tests"; $(BIN)/python -m pytest -q
+
+slow: install  ## the long tests, on real fields (needs NOISYSEG_DATA)
+	@$(BIN)/python -m pytest -q -m slow --timeout 3600
+
+format:  ## let ruff put the formatting right
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+methods:  ## write methods.json anew after a method's settings have changed
+	@$(BIN)/python -m napari_noisyseg.registry
+
+benchmark: install  ## list the benchmarks; run one with: .venv/bin/noisyseg benchmark NAME
+	@$(BIN)/noisyseg benchmark --list
+
+screenshots: install  ## take the pictures of the documentation anew, from the real window
+	@$(BIN)/python docs/screenshots.py
+
+build: install  ## build the wheel and the source distribution
+	@$(BIN)/python -m pip wheel --quiet --no-deps -w dist .
+
+clean:  ## remove what was built (never a project)
+	@rm -rf dist build demo .mypy_cache .ruff_cache .pytest_cache
