@@ -1,0 +1,313 @@
+"""A method's settings as a form: what matters first, the rest under “More”."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from qtpy.QtGui import QFocusEvent
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QLabel,
+    QLineEdit,
+    QSizePolicy,
+    QToolButton,
+    QWidget,
+)
+from superqt import QLargeIntSpinBox
+
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.gui.schema import FormField, Value, form_fields
+
+_WIDEST = 2**62
+
+
+class Editor(Protocol):
+    """What every editor of a setting can do."""
+
+    changed: Any
+
+    def get(self) -> Value:
+        """The value as it stands; raises ValueError when it is none."""
+        ...
+
+    def set(self, value: Value) -> None:
+        """Show this value."""
+        ...
+
+
+class BoolEdit(QCheckBox):  # type: ignore[misc]
+    """A yes or no."""
+
+    changed = Signal()
+
+    def __init__(self, field: FormField) -> None:
+        super().__init__()
+        self.toggled.connect(lambda _: self.changed.emit())
+
+    def get(self) -> bool:
+        """Checked or not."""
+        return bool(self.isChecked())
+
+    def set(self, value: Value) -> None:
+        """Check it or not."""
+        self.setChecked(bool(value))
+
+
+class IntEdit(QLargeIntSpinBox):  # type: ignore[misc]
+    """A whole number of any size, within its bounds."""
+
+    changed = Signal()
+
+    def __init__(self, field: FormField) -> None:
+        super().__init__()
+        low = -_WIDEST if field.low is None else int(field.low) + field.low_open
+        high = _WIDEST if field.high is None else int(field.high) - field.high_open
+        self.setRange(low, high)
+        self.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+        self.textChanged.connect(lambda *_: self.changed.emit())
+
+    def get(self) -> int:
+        """The number shown."""
+        return int(self.value())
+
+    def set(self, value: Value) -> None:
+        """Show this number."""
+        self.setValue(int(value))
+
+
+class FloatEdit(QLineEdit):  # type: ignore[misc]
+    """A number written as Python writes it, so that 1e-4 stays 1e-4."""
+
+    changed = Signal()
+
+    def __init__(self, field: FormField) -> None:
+        super().__init__()
+        self.textChanged.connect(lambda _: self.changed.emit())
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """Select all, so that typing replaces the number."""
+        super().focusInEvent(event)
+        self.selectAll()
+
+    def get(self) -> float:
+        """The number shown; a decimal comma is understood."""
+        return float(self.text().strip().replace(",", "."))
+
+    def set(self, value: Value) -> None:
+        """Show this number in the fewest digits that read back to it."""
+        self.setText(repr(float(value)))
+        self.setCursorPosition(0)
+
+
+class StrEdit(QLineEdit):  # type: ignore[misc]
+    """A word."""
+
+    changed = Signal()
+
+    def __init__(self, field: FormField) -> None:
+        super().__init__()
+        self.textChanged.connect(lambda _: self.changed.emit())
+
+    def get(self) -> str:
+        """The word shown."""
+        return str(self.text())
+
+    def set(self, value: Value) -> None:
+        """Show this word."""
+        self.setText(str(value))
+
+
+class ChoiceEdit(QComboBox):  # type: ignore[misc]
+    """One of a few."""
+
+    changed = Signal()
+
+    def __init__(self, field: FormField) -> None:
+        super().__init__()
+        for choice in field.choices:
+            self.addItem(str(choice), choice)
+        self.currentIndexChanged.connect(lambda _: self.changed.emit())
+
+    def get(self) -> Value:
+        """The choice made, of the type the setting has."""
+        value: Value = self.currentData()
+        return value
+
+    def set(self, value: Value) -> None:
+        """Choose it."""
+        self.setCurrentIndex(self.findData(value))
+
+
+_EDITORS: dict[str, Any] = {
+    "bool": BoolEdit,
+    "int": IntEdit,
+    "float": FloatEdit,
+    "str": StrEdit,
+    "choice": ChoiceEdit,
+}
+
+
+class More(QToolButton):  # type: ignore[misc]
+    """A quiet line that opens and closes what is under it."""
+
+    def __init__(self, body: QWidget, text: str = "More") -> None:
+        super().__init__()
+        self.setText(text)
+        self.setCheckable(True)
+        self.setAutoRaise(True)
+        self.setArrowType(Qt.ArrowType.RightArrow)
+        self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._body = body
+        body.setVisible(False)
+        self.toggled.connect(self._open)
+
+    def _open(self, opened: bool) -> None:
+        self.setArrowType(Qt.ArrowType.DownArrow if opened else Qt.ArrowType.RightArrow)
+        self._body.setVisible(opened)
+
+
+class ConfigForm(QWidget):  # type: ignore[misc]
+    """The settings of one method. `changed` is emitted on every edit by a person.
+
+    `presets` maps a preset's name to what it changes from the schema's defaults; choosing another
+    preset moves the settings that still stand at their default and leaves the edited ones.
+    """
+
+    changed = Signal()
+
+    def __init__(
+        self,
+        schema: Mapping[str, Any],
+        presets: Mapping[str, Mapping[str, Value]] | None = None,
+        hidden: Sequence[str] = (),
+    ) -> None:
+        super().__init__()
+        self._fields = {field.name: field for field in form_fields(schema, hidden)}
+        self._presets = presets or {}
+        self._editors: dict[str, Any] = {}
+        self._build()
+        self._preset: str | None = None
+        self.set_values({name: field.default for name, field in self._fields.items()})
+        self.set_values(self.defaults())
+        for editor in self._editors.values():
+            editor.changed.connect(self._edited)
+
+    def _build(self) -> None:
+        body = QWidget()
+        shown, rest = _rows(self), _rows(body)
+        for field in self._fields.values():
+            editor = _EDITORS[field.kind](field)
+            editor.setToolTip(field.help)
+            editor.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+            editor.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+            editor.installEventFilter(self)
+            label = QLabel(field.label)
+            label.setToolTip(field.help)
+            (shown if field.important else rest).addRow(label, editor)
+            self._editors[field.name] = editor
+        if rest.rowCount():
+            shown.addRow(More(body))
+            shown.addRow(body)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Scrolling past a setting must not change it."""
+        if event.type() == QEvent.Type.Wheel and not watched.hasFocus():
+            event.ignore()
+            return True
+        return False
+
+    def editor(self, name: str) -> Any:
+        """The widget of one setting."""
+        return self._editors[name]
+
+    def defaults(self, preset: str | None = None) -> dict[str, Value]:
+        """Every setting's value under a preset (the one shown, by default)."""
+        preset = preset or self._shown_preset()
+        start = {name: field.default for name, field in self._fields.items()}
+        changes = self._presets.get(preset or "", {})
+        start |= {name: value for name, value in changes.items() if name in start}
+        return start | ({"preset": preset} if preset and "preset" in start else {})
+
+    def values(self) -> dict[str, Value]:
+        """Every setting as shown; raises NoisySegError naming the one that cannot be."""
+        return {name: self._value(name) for name in self._editors}
+
+    def changes(self) -> dict[str, Value]:
+        """The preset, and what a person set otherwise than it does: what a run's config says."""
+        defaults, values = self.defaults(), self.values()
+        found = {name: value for name, value in values.items() if value != defaults[name]}
+        return {"preset": values["preset"], **found} if "preset" in values else found
+
+    def set_values(self, values: Mapping[str, Value]) -> None:
+        """Show these values; names that are not here are passed over."""
+        for name in sorted(values.keys() & self._editors.keys(), key=lambda n: n != "preset"):
+            self._editors[name].blockSignals(True)
+            self._editors[name].set(values[name])
+            self._editors[name].blockSignals(False)
+        self._preset = self._shown_preset()
+        self._mark()
+
+    def problem(self) -> str:
+        """What cannot be, in words; empty when all is well."""
+        try:
+            self.values()
+        except NoisySegError as error:
+            return str(error)
+        return ""
+
+    def _value(self, name: str) -> Value:
+        field = self._fields[name]
+        try:
+            value: Value = self._editors[name].get()
+        except ValueError:
+            text = self._editors[name].text()
+            raise NoisySegError(f"{field.label}: {text!r} is not a number") from None
+        if problem := field.problem(value):
+            raise NoisySegError(problem)
+        return value
+
+    def _shown_preset(self) -> str | None:
+        return self._editors["preset"].get() if "preset" in self._editors else None
+
+    def _edited(self) -> None:
+        preset = self._shown_preset()
+        if preset != self._preset:
+            self._follow_preset(self.defaults(self._preset), self.defaults(preset))
+        self._mark()
+        self.changed.emit()
+
+    def _follow_preset(self, old: Mapping[str, Value], new: Mapping[str, Value]) -> None:
+        moved = {}
+        for name, value in new.items():
+            try:
+                kept = self._value(name) != old[name]
+            except NoisySegError:
+                kept = False
+            if not kept:
+                moved[name] = value
+        self.set_values(moved)
+
+    def _mark(self) -> None:
+        for name, editor in self._editors.items():
+            try:
+                self._value(name)
+                problem = ""
+            except NoisySegError as error:
+                problem = str(error)
+            editor.setToolTip(problem or self._fields[name].help)
+            if isinstance(editor, FloatEdit):
+                editor.setStyleSheet("border: 1px solid #d1495b;" if problem else "")
+
+
+def _rows(parent: QWidget) -> QFormLayout:
+    layout = QFormLayout(parent)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setVerticalSpacing(4)
+    layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+    layout.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
+    return layout
