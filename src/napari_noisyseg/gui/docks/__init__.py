@@ -1,0 +1,53 @@
+"""The four steps of the panel; each is a dock that also works alone."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, NamedTuple
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QWidget
+
+from napari_noisyseg.gui.session import Session
+
+Mark = Literal["todo", "done", "busy", "stale", "warn"]
+
+
+class Summary(NamedTuple):
+    """A step's one line of truth, its mark, and for "busy" how far it is (0..1, None unknown)."""
+
+    text: str
+    mark: Mark = "todo"
+    fraction: float | None = None
+
+
+class StepDock(QWidget):  # type: ignore[misc]
+    """Controls of one step. Holds no state of its own: reads the session and calls it.
+
+    A subclass names its `step`, builds its controls in `__init__`, gives `summary`, and emits
+    `changed` when its summary may have changed. `enter` and `leave` come when the step is opened
+    and closed: that is where its tools on the canvas are taken up and put down.
+    """
+
+    step: ClassVar[str]
+    title: ClassVar[str]
+    changed = Signal()
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+
+    def summary(self) -> Summary:
+        """The line that the step's row shows."""
+        raise NotImplementedError
+
+    def enter(self) -> None:
+        """The step was opened; its keys work from now on."""
+        self.session.keys.scope = self.step
+
+    def leave(self) -> None:
+        """The step was closed."""
+        if self.session.keys.scope == self.step:
+            self.session.keys.scope = ""
+
+    def closing(self) -> None:
+        """The window is going away: stop timers, drop connections to the session."""

@@ -1,0 +1,50 @@
+"""How layers look on H&E: thin outlines, and colours that differ in lightness as well as in hue.
+
+Hues are of Okabe and Ito's set (safe for the colour-blind); on the pinks and violets of H&E light
+yellow, cyan and near-black stand out. Unknown is always left clear: the tissue itself shows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from napari.utils.colormaps import DirectLabelColormap
+
+NUCLEUS = "#ffe14d"
+BACKGROUND = "#14213d"
+CLEAR = "#00000000"
+OUTLINE = {
+    "refined": "#35d0ff",
+    "corrected": "#b7ff5a",
+    "rough": "#ff9f1c",
+    "superpixel": "#ffffff",
+}
+POINT = {"points": "#ffe14d", "suggested": "#ffffff"}
+POINT_EDGE = "#10131a"
+FIELD = "#ffffff"
+STATES = frozenset({"voronoi", "cluster", "local"})
+
+
+def labels(kind: str) -> dict[str, Any]:
+    """Keywords of `napari.layers.Labels` for a kind of label image."""
+    if kind in STATES:
+        colours = {0: BACKGROUND, 1: NUCLEUS, 2: CLEAR, None: CLEAR}
+        return {"colormap": DirectLabelColormap(color_dict=colours), "opacity": 0.45}
+    if kind == "changes":
+        colours = {0: CLEAR, 1: "#35d0ff", 2: "#d55e00", None: CLEAR}
+        return {"colormap": DirectLabelColormap(color_dict=colours), "opacity": 0.6}
+    colours = {0: CLEAR, None: OUTLINE.get(kind, "#ffffff")}
+    return {
+        "colormap": DirectLabelColormap(color_dict=colours),
+        "opacity": 0.9 if kind != "rough" else 0.5,
+        "contour": 0 if kind == "rough" else 1,
+    }
+
+
+def heat(kind: str) -> dict[str, Any]:
+    """Keywords of `napari.layers.Image` for a map in 0..1."""
+    colormap = {"probability": "viridis", "uncertainty": "magma"}.get(kind, "cividis")
+    return {
+        "colormap": colormap, "opacity": 0.5, "contrast_limits": (0.0, 1.0), "visible": False,
+        "interpolation2d": "linear",
+    }  # fmt: skip

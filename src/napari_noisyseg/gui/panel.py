@@ -1,0 +1,176 @@
+"""The NoisySeg panel: four steps, each a line of truth; the open one's controls; the keys that work."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from napari.settings import get_settings
+from qtpy.QtCore import QSize, Qt, QTimer
+from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
+
+from napari_noisyseg.gui.docks import StepDock
+from napari_noisyseg.gui.header import Header
+from napari_noisyseg.gui.keyfilter import KeyFilter
+from napari_noisyseg.gui.keys import ALWAYS, Binding
+from napari_noisyseg.gui.rows import StepRow
+from napari_noisyseg.gui.session import session_of
+from napari_noisyseg.gui.theme import palette, stylesheet
+
+STEPS = {
+    "annotate": ("annotate", "AnnotateDock"),
+    "coarse": ("coarse", "CoarseDock"),
+    "train": ("train", "TrainDock"),
+    "review": ("review", "ReviewDock"),
+}
+WIDTH = 360
+
+
+def dock_class(step: str) -> type[StepDock]:
+    """The dock of a step, imported when it is asked for."""
+    module, name = STEPS[step]
+    found: type[StepDock] = getattr(import_module(f"napari_noisyseg.gui.docks.{module}"), name)
+    return found
+
+
+class Panel(QWidget):  # type: ignore[misc]
+    """The whole path in one dock; `steps` names the docks it holds (one for a dock alone)."""
+
+    def __init__(self, napari_viewer: Any, steps: tuple[str, ...] = tuple(STEPS)) -> None:
+        super().__init__()
+        self.setObjectName("noisysegPanel")
+        self.session = session_of(napari_viewer)
+        self.docks: dict[str, StepDock] = {s: dock_class(s)(self.session) for s in steps}
+        self.rows: dict[str, StepRow] = {}
+        self.header = Header(self.session)
+        self.footer = QLabel(wordWrap=True)
+        self._open: str | None = None
+        self._build()
+        self._bind_keys()
+        self._connect()
+        self.open_step(steps[0])
+
+    def sizeHint(self) -> QSize:
+        """Qt: readable at a 13-inch screen's width."""
+        return QSize(WIDTH, 640)
+
+    # --- building ------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.setMinimumWidth(300)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 4, 0, 0)
+        box.setSpacing(0)
+        box.addWidget(self.header)
+        self.stack = QStackedWidget()
+        for number, (step, dock) in enumerate(self.docks.items(), 1):
+            self._add_step(box, number, step, dock)
+        box.addWidget(_rule())
+        box.addWidget(self.stack, stretch=1)
+        box.addWidget(_rule())
+        self.footer.setContentsMargins(12, 6, 12, 8)
+        self.footer.setProperty("role", "quiet")
+        self.footer.setToolTip("The keys that work now; F1 shows all of them")
+        box.addWidget(self.footer)
+
+    def _add_step(self, box: QVBoxLayout, number: int, step: str, dock: StepDock) -> None:
+        row = StepRow(number, dock.title, palette())
+        row.opened.connect(lambda: self.open_step(step))
+        row.setVisible(len(STEPS) == len(self.docks))
+        self.rows[step] = row
+        box.addWidget(row)
+        scroll = QScrollArea(widgetResizable=True, frameShape=QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(dock)
+        self.stack.addWidget(scroll)
+        dock.changed.connect(self.refresh)
+
+    def _connect(self) -> None:
+        session = self.session
+        for signal in (
+            session.project_changed, session.image_changed, session.annotation_changed,
+            session.labels_changed, session.runs_changed, session.review_changed,
+        ):  # fmt: skip
+            signal.connect(self.refresh, max_args=0)
+        session.keys.changed.connect(self._show_keys)
+        self._filter = KeyFilter(session.keys, self, session.viewer)
+        self._timer = QTimer(self, singleShot=True, interval=0)
+        self._timer.timeout.connect(self._refresh_now)
+        get_settings().appearance.events.theme.connect(self._restyle)
+        self._restyle()
+
+    def _bind_keys(self) -> None:
+        self.session.keys.bind(
+            ALWAYS,
+            Binding("Ctrl+Z", "undo", self.session.undo),
+            Binding("Ctrl+Shift+Z", "redo", self.session.redo, footer=False),
+            Binding("F1", "all keys", self.show_cheat_sheet),
+            Binding("?", "all keys", self.show_cheat_sheet, footer=False),
+        )
+
+    # --- what it shows -------------------------------------------------------------------------
+
+    def open_step(self, step: str) -> None:
+        """Open the controls of a step: "annotate", "coarse", "train" or "review"."""
+        if step == self._open:
+            return
+        if self._open is not None:
+            self.docks[self._open].leave()
+        self._open = step
+        self.stack.setCurrentIndex(list(self.docks).index(step))
+        for name, row in self.rows.items():
+            row.set_open(name == step)
+        self.docks[step].enter()
+        self.refresh()
+
+    @property
+    def step(self) -> str:
+        """The step whose controls are open."""
+        return self._open or ""
+
+    def refresh(self) -> None:
+        """Bring rows and header up to date, once, when the present event is over."""
+        self._timer.start()
+
+    def _refresh_now(self) -> None:
+        self.header.refresh()
+        for step, dock in self.docks.items():
+            self.rows[step].show_state(dock.summary())
+
+    def _show_keys(self) -> None:
+        words = [f"<b>{b.key}</b>&nbsp;{b.words}" for b in self.session.keys.legend() if b.footer]
+        self.footer.setText(" &nbsp; ".join(words))
+
+    def show_cheat_sheet(self) -> None:
+        """Show every key of every step in a window of its own."""
+        from napari_noisyseg.gui.cheatsheet import CheatSheet
+
+        self._sheet = CheatSheet(self.session.keys, self)
+        self._sheet.show()
+
+    def _restyle(self) -> None:
+        colours = palette()
+        self.setStyleSheet(stylesheet(colours))
+        for row in self.rows.values():
+            row.palette_ = colours
+            row.update()
+
+    def closeEvent(self, event: Any) -> None:
+        """Qt: the window is going; let timers, tools and signals go."""
+        self.shut()
+        super().closeEvent(event)
+
+    def shut(self) -> None:
+        """Put down every tool and let go of the session's signals; safe to call twice."""
+        if self._open is not None:
+            self.docks[self._open].leave()
+            self._open = None
+        for dock in self.docks.values():
+            dock.closing()
+
+
+def _rule() -> QFrame:
+    rule = QFrame()
+    rule.setProperty("role", "rule")
+    rule.setFixedHeight(1)
+    return rule

@@ -1,0 +1,263 @@
+"""One viewer's work: the open project, the active image, and a word to everyone when either changes.
+
+Every human action goes to the project first and is shown only then. Errors become a notice.
+Nothing here needs Qt: a plain `napari.components.ViewerModel` will do.
+"""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from napari.utils.notifications import show_info, show_warning
+from psygnal import Signal
+
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.gui import layers
+from napari_noisyseg.gui.keys import Keys
+from napari_noisyseg.store.project import ImageRecord, Project
+
+log = logging.getLogger(__name__)
+SUFFIX = ".noisyseg"
+
+
+class Session:
+    """The open project (or none yet) and the active image of one napari viewer."""
+
+    project_changed = Signal()
+    """a project was opened or closed, or images came or went"""
+    image_changed = Signal()
+    """another image is the active one"""
+    annotation_changed = Signal(str)
+    """points, fields, outlines or strokes of the named image changed"""
+    labels_changed = Signal(str, str)
+    """a label image (image name, kind) was written to the project"""
+    runs_changed = Signal()
+    """a run was started, stopped, finished or adopted"""
+    review_changed = Signal()
+    """decisions, or the candidates to decide on, changed"""
+    noticed = Signal(str)
+    """something was said to the person"""
+
+    def __init__(self, viewer: Any) -> None:
+        self.viewer = layers.unwrap(viewer)
+        self.project: Project | None = None
+        self.keys = Keys()
+        self.saved_at: datetime | None = None
+        self._active: str | None = None
+        self.viewer.layers.selection.events.active.connect(self._on_selection)
+        self.viewer.layers.events.inserted.connect(self._on_inserted)
+
+    # --- project -------------------------------------------------------------------------------
+
+    def open(self, path: Path, break_lock: bool = False) -> None:
+        """Open the project at `path` in place of the present one and show its first image."""
+        project = Project.open(path, break_lock=break_lock)
+        self._take(project)
+        self.project_changed.emit()
+        if project.images() and self.image is None:
+            self.show_image(project.images()[0].name)
+
+    def create(self, path: Path) -> None:
+        """Make a new project at `path` and let it take the place of the present one."""
+        self._take(Project.create(path))
+        self.project_changed.emit()
+
+    def close(self) -> None:
+        """Let the project go (it is saved already); the layers stay as they are."""
+        project, self.project, self._active = self.project, None, None
+        if project is not None:
+            project.close()
+            self.project_changed.emit()
+
+    def shut(self) -> None:
+        """The viewer is going: release the lock and let go of the viewer's signals."""
+        self.close()
+        self.viewer.layers.selection.events.active.disconnect(self._on_selection)
+        self.viewer.layers.events.inserted.disconnect(self._on_inserted)
+
+    def _take(self, project: Project) -> None:
+        if self.project is not None:
+            self.close()
+        self.project, self.saved_at = project, datetime.now()
+        for layer in layers.images(self.viewer):
+            self._recognise(layer)
+
+    @property
+    def writable(self) -> bool:
+        """Whether actions can be saved: there is no project yet, or it is ours to write."""
+        return self.project is None or self.project.writable
+
+    def require_project(self) -> Project:
+        """The open project; with none, one is made beside the active image (the first action)."""
+        if self.project is None:
+            path = self.proposed_path()
+            if path.exists():
+                self.open(path)
+            else:
+                self.create(path)
+        assert self.project is not None
+        return self.project
+
+    def proposed_path(self) -> Path:
+        """Where a project would be made: beside the image's file, else in the user's data."""
+        layer = self.image_layer()
+        source = layers.source_path(layer) if layer is not None else None
+        if source is not None and layers.may_write(source.parent):
+            return source.with_name(source.stem + SUFFIX)
+        name = layers.file_name(layer.name if layer is not None else "untitled")
+        return platformdirs.user_data_path("noisyseg", appauthor=False) / f"{name}{SUFFIX}"
+
+    # --- images --------------------------------------------------------------------------------
+
+    @property
+    def image(self) -> str | None:
+        """Name of the active image in the project; None when it is not part of it yet."""
+        return self._active
+
+    def image_layer(self) -> Any | None:
+        """The napari layer of the active image: in the project or about to be."""
+        if self._active is not None:
+            found = layers.find(self.viewer, self._active, "image")
+            if found is not None:
+                return found
+        return layers.candidate(self.viewer)
+
+    def record(self) -> ImageRecord | None:
+        """The active image's record, or None."""
+        if self.project is None or self._active is None:
+            return None
+        return self.project.image(self._active)
+
+    def require_image(self) -> ImageRecord:
+        """The active image's record; the layer is taken into the project if it is not there yet."""
+        record = self.record()
+        if record is not None:
+            return record
+        layer = layers.candidate(self.viewer)
+        if layer is None:
+            raise NoisySegError("no image is open: drop an H&E image or slide into the window")
+        self.require_project()
+        return self.adopt_layer(layer)
+
+    def adopt_layer(self, layer: Any) -> ImageRecord:
+        """Take an Image layer of napari into the project and make it the active image."""
+        project = self.require_project()
+        record = self._recognise(layer) or layers.add_to(project, layer)
+        layers.mark(layer, record.name, "image")
+        layers.place(self.viewer, layer, record)
+        self._touch()
+        self._activate(record.name)
+        self.project_changed.emit()
+        return record
+
+    def show_image(self, name: str) -> None:
+        """Make `name` the active image: show it and its layers, hide those of the others."""
+        assert self.project is not None
+        record = self.project.image(name)
+        layers.show_image(self.viewer, self.project, record)
+        self._activate(name)
+
+    def _activate(self, name: str) -> None:
+        if name != self._active:
+            self._active = name
+            self.image_changed.emit()
+
+    def _recognise(self, layer: Any) -> ImageRecord | None:
+        """The project's record of an Image layer that it already holds, else None."""
+        if self.project is None:
+            return None
+        record = layers.record_of(self.project, layer)
+        if record is not None:
+            layers.mark(layer, record.name, "image")
+            layers.place(self.viewer, layer, record)
+            self._activate(record.name)
+        return record
+
+    def _on_selection(self) -> None:
+        name = layers.image_name(self.viewer.layers.selection.active)
+        if name is not None and self.project is not None and name in self._names():
+            self._activate(name)
+
+    def _on_inserted(self, event: Any) -> None:
+        if layers.is_image(event.value):
+            with self.guard():
+                self._recognise(event.value)
+            self.image_changed.emit()
+
+    def _names(self) -> set[str]:
+        return {record.name for record in self.project.images()} if self.project else set()
+
+    # --- actions -------------------------------------------------------------------------------
+
+    @contextmanager
+    def guard(self) -> Iterator[None]:
+        """What goes wrong inside is told in a notice and ends there."""
+        try:
+            yield
+        except NoisySegError as error:
+            self.notice(str(error))
+        except Exception as error:
+            log.exception("unexpected error")
+            self.notice(f"that did not work: {error}. Nothing that was saved is lost.")
+
+    @contextmanager
+    def acting(self, image: str | None = None) -> Iterator[None]:
+        """Around one human action on `image` (the active one by default): guards, then tells."""
+        with self.guard():
+            yield
+            self._touch()
+            name = image or self._active
+            if name is not None:
+                self.annotation_changed.emit(name)
+
+    def undo(self) -> str | None:
+        """Take back the last action; its words, or None when there is nothing left."""
+        return self._history("undo")
+
+    def redo(self) -> str | None:
+        """Do again what was last undone; its words, or None."""
+        return self._history("redo")
+
+    def _history(self, way: str) -> str | None:
+        words: str | None = None
+        if self.project is None:
+            return None
+        with self.guard():
+            words = getattr(self.project.nuclei, way)()
+            self._touch()
+            self.project_changed.emit()
+            for name in layers.shown(self.viewer):
+                self.annotation_changed.emit(name)
+            self.review_changed.emit()
+        return words
+
+    def _touch(self) -> None:
+        self.saved_at = datetime.now()
+
+    def notice(self, text: str) -> None:
+        """Say what is wrong, where, and how to mend it."""
+        show_warning(text)
+        self.noticed.emit(text)
+
+    def say(self, text: str) -> None:
+        """Say what happened."""
+        show_info(text)
+        self.noticed.emit(text)
+
+
+_sessions: weakref.WeakKeyDictionary[Any, Session] = weakref.WeakKeyDictionary()
+
+
+def session_of(viewer: Any) -> Session:
+    """The one session of a viewer, made when first asked for."""
+    viewer = layers.unwrap(viewer)
+    if id(viewer) not in {id(known) for known in _sessions}:
+        _sessions[viewer] = Session(viewer)
+    return _sessions[viewer]
