@@ -1,0 +1,46 @@
+"""The papers' tables and our own speed figures, as commands: `noisyseg benchmark NAME`.
+
+A benchmark is a module with `run(data, full) -> Report`; this table names them all.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+
+from .report import Report
+
+__all__ = ["Report", "load", "names", "words"]
+
+_TABLE = {
+    "coarse": ("coarse", "run", "coarse labels: speed, one more click, precision"),
+    "annotated-field": ("annotated", "run", "two minutes of training on one field of points"),
+    "jitter": ("annotated", "jitter", "the same with carelessly placed points"),
+    "unseen-image": ("unseen", "run", "images without points, against true masks"),
+    "ablation": ("unseen", "ablation", "SC-Net's losses, one after the other (Table II)"),
+    "split-overlap": ("unseen", "split_overlap", "overlap of the two halves (Table IV)"),
+    "external": ("unseen", "external", "trained on one set, tested on others (Table V)"),
+    "gui": ("gui", "run", "how smooth the window stays while a run trains"),
+    "overhead": ("overhead", "run", "share of a training step outside the networks"),
+    "imports": ("imports", "run", "what importing the package costs"),
+    "paper-gpu": ("unseen", "paper_gpu", "the paper's preset on a GPU (Table I)"),
+}
+
+
+def names() -> list[str]:
+    """Every benchmark."""
+    return list(_TABLE)
+
+
+def words(name: str) -> str:
+    """What it measures, in a line."""
+    return _TABLE[name][2]
+
+
+def load(name: str) -> Callable[[Path, bool], Report]:
+    """The benchmark as a function of the data folder and whether to run the long form."""
+    module, function, _ = _TABLE[name]
+    loaded = importlib.import_module(f"{__name__}.{module}")
+    run: Callable[[Path, bool], Report] = getattr(loaded, function)
+    return run

@@ -1,0 +1,49 @@
+"""`imports`: what `import napari_noisyseg` costs, and what it and the panel leave alone."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from .ledger import Row
+from .report import Report
+
+_IMPORT = """
+import json, sys, time
+began = time.perf_counter()
+import napari_noisyseg
+seconds = time.perf_counter() - began
+heavy = [name for name in ("torch", "qtpy", "PySide6", "PyQt6", "napari") if name in sys.modules]
+print(json.dumps({"seconds": seconds, "heavy": heavy}))
+"""
+
+_PANEL = """
+import json, sys
+import napari
+from napari_noisyseg.gui.panel import Panel
+viewer = napari.Viewer(show=False)
+viewer.window.add_plugin_dock_widget("napari-noisyseg", "NoisySeg")
+print(json.dumps({"torch": "torch" in sys.modules}))
+viewer.close()
+"""
+
+
+def run(data: Path, full: bool) -> Report:
+    """Five imports in fresh processes, and the panel in one more."""
+    rows: list[Row] = [_child(_IMPORT) for _ in range(5)]
+    panel = _child(_PANEL)
+    figures = {
+        "import_seconds": statistics.median(float(str(row["seconds"])) for row in rows),
+        "heavy_modules": float(max(len(row["heavy"]) for row in rows)),  # type: ignore[arg-type]
+        "panel_loads_torch": float(bool(panel["torch"])),
+    }
+    return Report("imports", figures, rows)
+
+
+def _child(code: str) -> Row:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    row: Row = json.loads(done.stdout.strip().splitlines()[-1])
+    return row

@@ -1,0 +1,99 @@
+"""Trainings as a person would start them: the command line, on a project in a scratch folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import JobError
+from ..store import Project
+from .tissue import Field
+
+CPU_THREADS = 2
+"""the figures are meant for a laptop of two cores"""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A finished training: its project, its run's folder, and what its events say."""
+
+    project: Path
+    run: Path
+    seconds: float
+    first_preview: float
+
+
+def noisyseg(*words: str | Path) -> str:
+    """Run one command in a child of its own; its stdout. Raises JobError with its last words."""
+    command = [sys.executable, "-m", "napari_noisyseg", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, env=_two_cores(), check=False)
+    if done.returncode:
+        raise JobError(f"noisyseg {words[0]}: {done.stderr.strip().splitlines()[-1:]}")
+    return done.stdout
+
+
+def _two_cores() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": str(CPU_THREADS), "CUDA_VISIBLE_DEVICES": ""}
+
+
+def project_of_points(
+    folder: Path, images: Sequence[Field], points: Sequence[NDArray[np.float64]]
+) -> Path:
+    """A project whose images are fields marked as a whole by the points given."""
+    csv = folder / "points"
+    csv.mkdir(parents=True)
+    for field, marked in zip(images, points, strict=True):
+        rows = "".join(f"{x:g},{y:g}\n" for y, x in marked)
+        (csv / f"{field.stem}.csv").write_text("x,y\n" + rows)
+    return _create(folder, images, "--points", csv)
+
+
+def project_of_masks(folder: Path, images: Sequence[Field]) -> Path:
+    """A project whose images are fields with trusted masks of every nucleus."""
+    masks = folder / "masks"
+    masks.mkdir(parents=True)
+    for field in images:
+        (masks / field.labels.name).symlink_to(field.labels.resolve())
+    return _create(folder, images, "--clean", masks, "--clean-complete")
+
+
+def _create(folder: Path, images: Sequence[Field], *words: str | Path) -> Path:
+    project = folder / "benchmark.noisyseg"
+    pictures = [word for field in images for word in ("--images", field.image)]
+    noisyseg("create", project, *pictures, "--mpp", str(images[0].mpp), *words)
+    return project
+
+
+def train(project: Path, method: str, seconds: float, *words: str) -> Trained:
+    """`noisyseg train` with a time budget on the CPU, timed from command to exit."""
+    began, clock = time.time(), time.monotonic()
+    budget = ("--time-budget", f"{seconds:g}", "--device", "cpu", "--json")
+    out = json.loads(noisyseg("train", project, "--method", method, *budget, *words))
+    run = Path(out["dir"])
+    return Trained(project, run, time.monotonic() - clock, _first_preview(run) - began)
+
+
+def _first_preview(run: Path) -> float:
+    for line in (run / "events.jsonl").read_text("utf-8").splitlines():
+        event = json.loads(line)
+        if event["event"] == "Previewed":
+            return float(event["time"])
+    return float("nan")
+
+
+def refined(project: Path, image: str) -> NDArray[np.int32]:
+    """The refined nuclei of one image, (H, W)."""
+    with Project.open(project, write=False) as opened:
+        labels = opened.labels.read(image, "refined")
+    if labels is None:
+        raise JobError(f"{project}: no refined nuclei of {image}")
+    return np.asarray(labels, dtype=np.int32)

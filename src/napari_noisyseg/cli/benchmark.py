@@ -1,0 +1,53 @@
+"""benchmark: the papers' tables and our own speed figures."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .. import benchmarks
+from ..errors import NoisySegError
+from .output import Json, print_json, print_table
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to the app."""
+    app.command()(benchmark)
+
+
+def benchmark(
+    name: Annotated[str | None, typer.Argument(metavar="NAME")] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Name them all.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="The long form; resumes where it was.")
+    ] = False,
+    data: Annotated[Path | None, typer.Option(help="The folder of real tissue.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run a benchmark and print its figures."""
+    if list_ or name is None:
+        print_table([{"benchmark": n, "measures": benchmarks.words(n)} for n in benchmarks.names()])
+        return
+    if name not in benchmarks.names():
+        raise NoisySegError(f"benchmark {name!r}: there is {', '.join(benchmarks.names())}")
+    report = benchmarks.load(name)(_data(data), full)
+    if as_json:
+        print_json(report.document())
+        return
+    print_table(report.rows)
+    print()
+    print_table([{"figure": k, "value": v} for k, v in report.figures.items()])
+
+
+def _data(given: Path | None) -> Path:
+    folder = given or Path(os.environ.get("NOISYSEG_DATA", ""))
+    if not (folder / "monuseg" / "images").is_dir():
+        raise NoisySegError(
+            f"no data in '{folder}': give --data DIR or set NOISYSEG_DATA to a folder with "
+            "monuseg/images/NAME.png and monuseg/labels/NAME.tif (the MoNuSeg 2018 training set, "
+            "from its grand-challenge page; docs/benchmarks.md tells the layout)"
+        )
+    return folder

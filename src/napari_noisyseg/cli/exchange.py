@@ -1,0 +1,125 @@
+"""export, import, evaluate: to and from other people's files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from ..errors import NoisySegError
+from ..exchange.exporting import FORMATS
+from ..exchange.exporting import export as export_project
+from ..exchange.importing import import_clean, import_points, import_rough
+from ..metrics import evaluate as evaluate_pair
+from ..slides import read_labels
+from ..store import Project
+from .output import Json, print_json, print_table, say
+from .projects import ProjectPath, open_project
+
+LABEL_SUFFIXES = (".tif", ".tiff", ".png")
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the app."""
+    app.command()(export)
+    app.command("import")(import_)
+    app.command()(evaluate)
+
+
+def export(
+    project: ProjectPath,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A folder.")],
+    format_: Annotated[str, typer.Option("--format", help=f"One of: {', '.join(FORMATS)}.")],
+    layer: Annotated[Literal["refined", "accepted"], typer.Option()] = "refined",
+) -> None:
+    """Write the nuclei of every image, one file an image, in another program's format."""
+    with open_project(project) as opened:
+        for path in export_project(opened, out, format_, layer):
+            print(path)
+
+
+def import_(
+    project: ProjectPath,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...")],
+    format_: Annotated[
+        Literal["geojson", "csv", "labels"] | None, typer.Option("--format", help="By the ending.")
+    ] = None,
+    kind: Annotated[Literal["points", "rough", "clean"] | None, typer.Option("--as")] = None,
+    image: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The image they are of.")
+    ] = None,
+) -> None:
+    """Bring in points, rough masks or trusted masks; files pair with images by name."""
+    with open_project(project, write=True) as opened:
+        pairs = [(file, _image_of(opened, file, image)) for file in files]
+        for file, name in pairs:
+            count = _import_one(opened, file, name, kind or _usual(file, format_))
+            say(f"{name}: {count} from {file.name}")
+
+
+def _image_of(project: Project, file: Path, name: str | None) -> str:
+    if not file.exists():
+        raise NoisySegError(f"{file}: there is no such file")
+    names = [record.name for record in project.images()]
+    wanted = name or file.stem
+    if wanted in names:
+        return wanted
+    if name is None and len(names) == 1:
+        return names[0]
+    raise NoisySegError(f"{file}: no image {wanted!r} in the project; say --image NAME of {names}")
+
+
+def _usual(file: Path, format_: str | None) -> str:
+    is_points = format_ == "csv" or file.suffix.lower() == ".csv"
+    return "points" if is_points else "rough"
+
+
+def _import_one(project: Project, file: Path, name: str, kind: str) -> int:
+    reader: Any = {"points": import_points, "rough": import_rough, "clean": import_clean}[kind]
+    return int(reader(project, name, file))
+
+
+def evaluate(
+    predicted: Annotated[Path, typer.Argument(metavar="PREDICTED")],
+    truth: Annotated[Path, typer.Argument(metavar="TRUTH")],
+    min_size: Annotated[int, typer.Option(metavar="PX", min=0)] = 0,
+    as_json: Json = False,
+) -> None:
+    """Score label images against the truth; folders pair by file name."""
+    images = {
+        stem: evaluate_pair(read_labels(a), read_labels(b), min_size)
+        for stem, a, b in _pairs(predicted, truth)
+    }
+    mean = {
+        key: _mean([row[key] for row in images.values()]) for key in next(iter(images.values()))
+    }
+    if as_json:
+        print_json({"images": images, "mean": mean})
+        return
+    print_table([{"image": stem, **row} for stem, row in [*images.items(), ("mean", mean)]])
+
+
+def _pairs(predicted: Path, truth: Path) -> list[tuple[str, Path, Path]]:
+    mine, theirs = _labels_in(predicted), _labels_in(truth)
+    if predicted.is_file() and truth.is_file():
+        return [(predicted.stem, predicted, truth)]
+    missing = sorted(set(mine) ^ set(theirs))
+    common = sorted(set(mine) & set(theirs))
+    if not common:
+        raise NoisySegError(f"{predicted} and {truth}: no two label images share a name")
+    if missing:
+        say(f"without a partner, left out: {', '.join(missing[:5])}")
+    return [(stem, mine[stem], theirs[stem]) for stem in common]
+
+
+def _labels_in(path: Path) -> dict[str, Path]:
+    if not path.exists():
+        raise NoisySegError(f"{path}: there is no such file or folder")
+    files = path.iterdir() if path.is_dir() else [path]
+    return {f.stem: f for f in sorted(files) if f.suffix.lower() in LABEL_SUFFIXES}
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [v for v in values if v is not None]
+    return sum(known) / len(known) if known else None

@@ -1,0 +1,241 @@
+"""create, add, info, derive: the project and its images."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from ..coarse.project import KINDS, derive_image
+from ..errors import NoisySegError
+from ..exchange.importing import import_clean, import_points, import_rough
+from ..slides import IMAGE_SUFFIXES, Box
+from ..store import Project
+from .output import Json, Progress, print_json, print_table, say
+
+ProjectPath = Annotated[Path, typer.Argument(metavar="PROJECT", help="The NAME.noisyseg folder.")]
+Paths = Annotated[list[Path] | None, typer.Option(metavar="PATH", help="Files or folders.")]
+
+POINT_SUFFIXES = (".csv", ".geojson", ".json")
+MASK_SUFFIXES = (".tif", ".tiff", ".png", ".geojson", ".json", ".xml")
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the app."""
+    app.command()(create)
+    app.command()(add)
+    app.command()(info)
+    app.command()(derive)
+
+
+def create(
+    project: ProjectPath,
+    images: Annotated[list[Path], typer.Option(metavar="PATH", help="Images: files or folders.")],
+    points: Paths = None,
+    masks: Paths = None,
+    clean: Paths = None,
+    mpp: Annotated[float | None, typer.Option(help="µm per pixel of every image.")] = None,
+    field: Annotated[
+        list[str] | None, typer.Option(metavar="x,y,w,h", help="A field marked completely.")
+    ] = None,
+    clean_complete: Annotated[
+        bool, typer.Option("--clean-complete", help="The clean masks miss no nucleus.")
+    ] = False,
+) -> None:
+    """Make a project from images and the annotation at hand, paired by file name."""
+    files = image_files(images)
+    boxes = [_box(text) for text in field or ()]
+    given = {
+        "points": _paired(files, points, POINT_SUFFIXES),
+        "masks": _paired(files, masks, MASK_SUFFIXES),
+        "clean": _paired(files, clean, MASK_SUFFIXES),
+    }
+    target = project_folder(project)
+    if target.exists():
+        raise NoisySegError(f"{target} exists already: choose another name, or 'noisyseg add'")
+    partial = target.with_name(target.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        with Project.create(partial) as made:
+            for file in files:
+                _fill(made, file, {k: v.get(file) for k, v in given.items()}, mpp, boxes)
+                if clean_complete and file in given["clean"]:
+                    _declare_whole(made, made.images()[-1].name)
+        partial.rename(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    print(target)
+
+
+def _fill(
+    project: Project, file: Path, given: dict[str, Path | None], mpp: float | None, boxes: list[Box]
+) -> None:
+    record = project.add_image(file, mpp=mpp)
+    if record.mpp_assumed:
+        say(f"{file.name}: no µm per pixel in the file; 0.25 is assumed (say --mpp)")
+    for box in boxes:
+        inside = box.clip((record.height, record.width))
+        if inside.height < 1 or inside.width < 1:
+            raise NoisySegError(
+                f"--field lies outside {file.name} ({record.width}x{record.height})"
+            )
+        project.nuclei.add_field(record.name, inside)
+    if given["points"]:
+        import_points(project, record.name, given["points"])
+        if not boxes:
+            _declare_whole(project, record.name)
+    if given["masks"]:
+        import_rough(project, record.name, given["masks"])
+    if given["clean"]:
+        import_clean(project, record.name, given["clean"])
+
+
+def _declare_whole(project: Project, name: str) -> None:
+    record = project.image(name)
+    project.nuclei.add_field(name, Box(0, 0, record.height, record.width))
+
+
+def project_folder(path: Path) -> Path:
+    """`path`, with the ending that a project's folder has."""
+    return path if path.suffix == ".noisyseg" else path.with_name(path.name + ".noisyseg")
+
+
+def open_project(path: Path, write: bool = False) -> Project:
+    """The project at `path`, with or without its ending; says what the lock's takeover was."""
+    folder = path if path.is_dir() else project_folder(path)
+    return Project.open(folder, write=write)
+
+
+def image_files(paths: Iterable[Path]) -> list[Path]:
+    """Image files in the order given; folders give theirs by name. Raises where there is none."""
+    files: list[Path] = []
+    for path in paths:
+        found = _inside(path, tuple(IMAGE_SUFFIXES))
+        if not found:
+            raise NoisySegError(f"{path}: no image in this folder")
+        files += found
+    stems = [f.stem for f in files]
+    twice = {s for s in stems if stems.count(s) > 1}
+    if twice:
+        raise NoisySegError(f"two images are named {sorted(twice)[0]!r}: rename one of them")
+    return files
+
+
+def _inside(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    if not path.exists():
+        raise NoisySegError(f"{path}: there is no such file or folder")
+    if path.is_dir() and not path.name.endswith(".zarr"):
+        return sorted(p for p in path.iterdir() if p.name.lower().endswith(suffixes))
+    return [path]
+
+
+def _paired(
+    images: list[Path], paths: list[Path] | None, suffixes: tuple[str, ...]
+) -> dict[Path, Path]:
+    files = [f for path in paths or () for f in _inside(path, suffixes)]
+    if len(images) == len(files) == 1:
+        return {images[0]: files[0]}
+    by_stem = {f.stem: f for f in files}
+    pairs = {image: by_stem.pop(image.stem) for image in images if image.stem in by_stem}
+    if by_stem and not all(p.is_dir() for p in paths or ()):
+        lonely = next(iter(by_stem.values()))
+        raise NoisySegError(f"{lonely}: no image is named {lonely.stem!r} (they pair by name)")
+    if paths and not pairs:
+        raise NoisySegError(f"{paths[0]}: nothing in it is named like one of the images")
+    return pairs
+
+
+def _box(text: str) -> Box:
+    try:
+        x, y, w, h = (int(float(part)) for part in text.split(","))
+    except (ValueError, OverflowError):
+        raise NoisySegError(f"--field {text!r}: give four numbers x,y,w,h in pixels") from None
+    if w < 1 or h < 1:
+        raise NoisySegError(f"--field {text!r}: width and height must be at least 1 pixel")
+    return Box(y, x, y + h, x + w)
+
+
+def add(project: ProjectPath, images: Annotated[list[Path], typer.Argument()]) -> None:
+    """Add more images to a project."""
+    files = image_files(images)
+    with open_project(project, write=True) as opened:
+        for file in files:
+            record = opened.add_image(file)
+            print(record.name)
+
+
+def info(project: ProjectPath, as_json: Json = False) -> None:
+    """Images, fields, nuclei by state, runs."""
+    with open_project(project) as opened:
+        document = describe(opened)
+    if as_json:
+        print_json(document)
+        return
+    print(document["project"])
+    print_table(document["images"])
+    if document["runs"]:
+        print()
+        print_table(document["runs"])
+
+
+def describe(project: Project) -> dict[str, Any]:
+    """The project in plain values, as `info --json` prints it."""
+    images = []
+    for record in project.images():
+        counts = project.nuclei.counts(record.name)
+        images.append(
+            {
+                "name": record.name,
+                "width": record.width,
+                "height": record.height,
+                "mpp": record.mpp,
+                "mpp_assumed": record.mpp_assumed,
+                "points": counts.points,
+                "fields": counts.fields,
+                "refined": counts.candidates,
+                "accepted": counts.accepted,
+                "rejected": counts.rejected,
+                "unsure": counts.unsure,
+                "labels": ", ".join(project.labels.kinds(record.name)),
+            }
+        )
+    runs = [run_row(run) for run in project.runs.list()]
+    return {"project": str(project.path), "images": images, "runs": runs}
+
+
+def run_row(run: Any) -> dict[str, Any]:
+    """A run in plain values."""
+    spec = run.spec()
+    return {
+        "run": run.id,
+        "method": spec.get("method"),
+        "state": run.state(),
+        **{key: round(value, 4) for key, value in run.figures().items()},
+        "init": spec.get("init"),
+        "resume": spec.get("resume"),
+    }
+
+
+Kind = Literal["voronoi", "cluster", "local"]
+
+
+def derive(
+    project: ProjectPath,
+    kind: Annotated[list[Kind] | None, typer.Option(help="Which labels; all if not said.")] = None,
+) -> None:
+    """Derive coarse labels from the points and keep them in the project."""
+    kinds = tuple(kind or KINDS)
+    with open_project(project, write=True) as opened:
+        names = [r.name for r in opened.images() if opened.nuclei.of(r.name)]
+        if not names:
+            raise NoisySegError(
+                f"{opened.path}: no image has points; click some, or 'noisyseg import --as points'"
+            )
+        progress = Progress("coarse labels")
+        for i, name in enumerate(names):
+            derive_image(opened, name, kinds)
+            progress.update((i + 1) / len(names), name)
+        progress.close()

@@ -1,0 +1,215 @@
+"""methods, train, runs, stop, predict."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import psutil
+import typer
+
+from .. import events, registry
+from ..errors import JobError, NoisySegError
+from ..store import Project
+from .output import Json, Progress, print_json, print_table, say
+from .projects import ProjectPath, image_files, open_project, run_row
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the app."""
+    app.command()(methods)
+    app.command()(train)
+    app.command()(runs)
+    app.command()(stop)
+    app.command()(predict)
+
+
+def methods(as_json: Json = False) -> None:
+    """Every method: its paper, what it needs, what it shows."""
+    described = [registry.describe(name) for name in registry.names()]
+    if as_json:
+        print_json([d.document() for d in described])
+        return
+    for method in described:
+        print(f"{method.name:22s}{method.title}")
+        print(f"{'':22s}{method.paper}")
+        print(f"{'':22s}needs {method.needs_in_words}; shows {', '.join(method.shows) or '–'}\n")
+
+
+def train(
+    project: ProjectPath,
+    method: Annotated[str, typer.Option(help="One of 'noisyseg methods'.")],
+    epochs: Annotated[int | None, typer.Option(min=1)] = None,
+    time_budget: Annotated[
+        float | None, typer.Option(min=1, metavar="SECONDS", help="Wall clock, all included.")
+    ] = None,
+    device: Device = "auto",
+    seed: int = 0,
+    config: Annotated[Path | None, typer.Option(help="A JSON file of settings.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE")] = None,
+    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run.")] = None,
+    init: Annotated[str | None, typer.Option(metavar="RUN", help="Start from its weights.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Train in a child process and write the refined nuclei of every annotated image."""
+    from ..worker import client
+    from ..worker.spec import RunSpec
+
+    if epochs and time_budget:
+        raise NoisySegError("--epochs and --time-budget: say one of them")
+    began = psutil.Process().create_time()
+    settings = {**_config_file(config), **dict(_setting(text) for text in set_ or ())}
+    with open_project(project) as opened:
+        spec = RunSpec(
+            method=method,
+            config=settings,
+            epochs=epochs,
+            time_budget=time_budget,
+            deadline=None if time_budget is None else began + time_budget,
+            device=device,
+            seed=seed,
+            resume=resume,
+            init=init,
+        )
+        run = client.start(opened, spec)
+        final = _follow(run)
+    _report(project, run, final, as_json)
+
+
+def _config_file(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        settings = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise NoisySegError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise NoisySegError(f"{path}: not JSON ({error})") from None
+    if not isinstance(settings, dict):
+        raise NoisySegError(f"{path}: must hold one JSON object of settings")
+    return settings
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise NoisySegError(f"--set {text!r}: write KEY=VALUE")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
+
+
+def _follow(run: Any) -> events.Event:
+    """Show the run's events until it ends; Ctrl+C asks it to stop and waits for its results."""
+    progress = Progress(run.id)
+    tail = run.tail()
+    while True:
+        try:
+            for event in tail.poll():
+                _show(event, progress)
+                if isinstance(event, events.Finished | events.Failed):
+                    progress.close()
+                    return event
+            if run.state() == "lost":
+                raise JobError(f"run {run.id}: its process is gone; see {run.dir / 'log.txt'}")
+            time.sleep(0.1)
+        except KeyboardInterrupt:
+            say("stopping at the next step; results are written first")
+            run.request_stop()
+
+
+def _show(event: events.Event, progress: Progress) -> None:
+    match event:
+        case events.Started(note=note) if note:
+            say(note)
+        case events.Warned(message=message):
+            say(message)
+        case events.Stepped():
+            left = event.seconds_left
+            loss = event.losses.get("total", sum(event.losses.values()))
+            words = f"epoch {event.epoch + 1}/{event.epochs} loss {loss:.3f}"
+            words += "" if left is None else f" {int(left) // 60}:{int(left) % 60:02d} left"
+            progress.update((event.epoch + 1) / max(event.epochs, 1), words)
+
+
+def _report(path: Path, run: Any, final: events.Event, as_json: bool) -> None:
+    if isinstance(final, events.Failed):
+        raise JobError(f"run {run.id}: {final.message} {final.hint}".strip())
+    adopt_if_free(path)
+    assert isinstance(final, events.Finished)
+    if as_json:
+        print_json({"run": run.id, "dir": str(run.dir), "state": run.state(), **final.figures})
+    else:
+        print(run.dir)
+
+
+def adopt_if_free(path: Path) -> None:
+    """Take finished runs into the project, unless napari holds it (it will do so itself)."""
+    from ..worker.adopt import adopt_finished
+
+    try:
+        opened = open_project(path, write=True)
+    except NoisySegError as error:
+        say(f"the project is open elsewhere, which will take in the results ({error})")
+        return
+    with opened:
+        adopt_finished(opened)
+
+
+def runs(project: ProjectPath, as_json: Json = False) -> None:
+    """Every run: method, state, figures, where it came from."""
+    with open_project(project) as opened:
+        rows = [run_row(run) for run in opened.runs.list()]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows)
+
+
+def find_run(project: Project, name: str) -> Any:
+    """The run named `name`, or by a unique beginning of its name."""
+    found = [run for run in project.runs.list() if run.id.startswith(name)]
+    if len(found) != 1:
+        known = ", ".join(run.id for run in project.runs.list()[-5:]) or "none yet"
+        raise NoisySegError(f"run {name!r}: not in {project.path} (runs: {known})")
+    return found[0]
+
+
+def stop(project: ProjectPath, run: Annotated[str, typer.Argument(metavar="RUN")]) -> None:
+    """Ask a run to stop at its next step; its checkpoint resumes."""
+    with open_project(project) as opened:
+        found = find_run(opened, run)
+        if found.state() not in ("running", "waiting"):
+            raise NoisySegError(f"run {found.id} is not running (it is {found.state()})")
+        found.request_stop()
+    say(f"{found.id} stops at its next step")
+
+
+def predict(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...")],
+    model: Annotated[Path, typer.Option(metavar="RUN_DIR", help="A run's folder.")],
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Where DIR/<stem>.tif go.")],
+    device: Device = "auto",
+    mpp: Annotated[float | None, typer.Option(help="µm per pixel, if the file has none.")] = None,
+) -> None:
+    """Predict nuclei on other images with a trained model."""
+    from ..exchange.labels import write_labels
+    from ..training.predict import load_model, predict_nuclei
+
+    files = image_files(images)
+    loaded = load_model(model, device)
+    output.mkdir(parents=True, exist_ok=True)
+    progress = Progress("predict")
+    for i, file in enumerate(files):
+        labels = predict_nuclei(loaded, file, mpp, say)
+        write_labels(output / f"{file.stem}.tif", labels)
+        progress.update((i + 1) / len(files), file.name)
+        print(output / f"{file.stem}.tif")
+    progress.close()
+    sys.stdout.flush()

@@ -1,0 +1,68 @@
+"""Coarse labels of a project's images: over the whole of a small one, per field of a large one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..slides import Box
+from ..store import Project
+from . import CoarseLabels
+
+KINDS = ("voronoi", "cluster", "local")
+
+WHOLE_PIXELS = 4_000_000
+"""images up to this size are worked on as a whole; of larger ones only the fields"""
+
+MARGIN_UM = 16.0
+"""what is looked at around a field, so that its border is judged with its surroundings"""
+
+
+def regions(project: Project, image: str) -> list[Box]:
+    """Boxes within which the labels of an image are derived: one for all, or one a field."""
+    record = project.image(image)
+    shape = (record.height, record.width)
+    if record.height * record.width <= WHOLE_PIXELS:
+        return [Box(0, 0, *shape)]
+    margin = round(MARGIN_UM / record.mpp)
+    return [field.box.grow(margin).clip(shape) for field in project.nuclei.fields(image)]
+
+
+def labels_of(project: Project, image: str, box: Box, kinds: Iterable[str] = KINDS) -> CoarseLabels:
+    """Coarse labels of one region, coordinates relative to `box`."""
+    record = project.image(image)
+    with project.pixels(image) as slide:
+        rgb = slide.read(box)
+    known = project.nuclei.known(image, box)
+    fit = project.labels.fit(image)
+    return CoarseLabels(
+        rgb, points_in(project, image, box), known, record.mpp, fit=fit, kinds=tuple(kinds)
+    )
+
+
+def points_in(project: Project, image: str, box: Box) -> dict[int, tuple[float, float]]:
+    """Points of a region, serial to (y, x) relative to `box`."""
+    return {
+        n.serial: (n.y - box.y0, n.x - box.x0)
+        for n in project.nuclei.of(image, box)
+        if n.y is not None
+    }
+
+
+def derive_image(project: Project, image: str, kinds: Iterable[str] = KINDS) -> None:
+    """Derive and keep the coarse labels of one image; needs the project's lock."""
+    kinds = tuple(kinds)
+    source = {"derived_from": "points", "annotation_version": project.nuclei.version()}
+    for box in regions(project, image):
+        labels = labels_of(project, image, box, kinds)
+        for kind, array in _arrays(labels, kinds):
+            project.labels.write_box(image, kind, box, array, source)
+        if labels.fit is not None:
+            project.labels.set_fit(image, labels.fit)
+
+
+def _arrays(labels: CoarseLabels, kinds: Iterable[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    for kind in kinds:
+        yield kind, getattr(labels, kind)
