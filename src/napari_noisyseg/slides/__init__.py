@@ -1,0 +1,21 @@
+"""Reading pixels: plain images, slides, OME-TIFF and OME-Zarr become one lazy pyramid."""
+
+from napari_noisyseg.slides.box import Box
+from napari_noisyseg.slides.colour import to_rgb
+from napari_noisyseg.slides.fingerprint import content_hash
+from napari_noisyseg.slides.label_images import read_labels
+from napari_noisyseg.slides.level import Level
+from napari_noisyseg.slides.opening import IMAGE_SUFFIXES, open_image
+from napari_noisyseg.slides.slide import Slide, from_array
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "Box",
+    "Level",
+    "Slide",
+    "content_hash",
+    "from_array",
+    "open_image",
+    "read_labels",
+    "to_rgb",
+]

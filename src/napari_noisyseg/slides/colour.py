@@ -1,0 +1,99 @@
+"""Whatever a file or a layer holds → RGB of 8 bits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noisyseg.errors import NoisySegError
+
+TWELVE_BITS = 4095
+
+
+def to_rgb(array: NDArray[Any], what: str) -> NDArray[np.uint8]:
+    """RGB uint8 (H, W, 3) of grey (H, W[, 1]), grey and alpha, RGB or RGBA (H, W, 2 to 4) pixels.
+
+    Transparent pixels are laid on white. 16-bit colours over the full range and floats in 0..1 are
+    scaled. `what` names the image in errors. Raises `NoisySegError` where it is not plain what the
+    numbers mean: grey of 16 bits or floats (fluorescence), more channels, masks, volumes.
+    """
+    pixels = np.asarray(array)
+    _check_shape(pixels.shape, what)
+    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+    pixels = pixels.reshape(*pixels.shape[:2], channels)
+    eight = pixels if pixels.dtype == np.uint8 else _eight_bits(pixels, what)
+    if channels in (2, 4):
+        eight = over_white(eight)
+    if eight.shape[2] == 1:
+        eight = np.repeat(eight, 3, axis=2)
+    return np.ascontiguousarray(eight)
+
+
+def over_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Pixels (H, W, n + 1), the last channel their opacity, laid on white: (H, W, n)."""
+    alpha = pixels[..., -1:].astype(np.uint16)
+    if alpha.min(initial=255) == 255:
+        return pixels[..., :-1]
+    mixed = (pixels[..., :-1] * alpha + 255 * (255 - alpha) + 127) // 255
+    return mixed.astype(np.uint8)
+
+
+def _check_shape(shape: tuple[int, ...], what: str) -> None:
+    if 0 in shape:
+        raise NoisySegError(f"{what} has no pixels (shape {shape})")
+    if len(shape) == 3 and shape[2] > 4 and shape[0] in (3, 4):
+        raise NoisySegError(f"{what} has its colours first (shape {shape}): move them last")
+    if len(shape) == 3 and shape[2] > 4:
+        raise NoisySegError(
+            f"{what} has {shape[2]} channels or planes (shape {shape}): one RGB image is needed"
+        )
+    if len(shape) not in (2, 3):
+        raise NoisySegError(f"{what} has {len(shape)} axes (shape {shape}): one image is needed")
+
+
+def _eight_bits(pixels: NDArray[Any], what: str) -> NDArray[np.uint8]:
+    if pixels.dtype == np.bool_:
+        raise NoisySegError(f"{what} is a mask of yes and no, not an image: import it as a mask")
+    if pixels.dtype.kind == "f":
+        return _from_floats(pixels, what)
+    if pixels.dtype != np.uint16:
+        raise NoisySegError(
+            f"{what} holds numbers of type {pixels.dtype}: save it with 8 bits per channel"
+        )
+    divisor = divisor_of_16_bits(pixels, what)
+    scaled = (pixels.astype(np.uint32) + divisor // 2) // divisor
+    return scaled.astype(np.uint8)
+
+
+def divisor_of_16_bits(pixels: NDArray[np.uint16], what: str) -> int:
+    """What to divide 16-bit colours (H, W, n) by for 8 bits: 257, or 1 for 8-bit values kept in 16.
+
+    Raises `NoisySegError` for grey, and for colours that end somewhere between.
+    """
+    if pixels.shape[-1] < 3:
+        raise NoisySegError(
+            f"{what} is one grey channel of 16 bits, as of fluorescence: stained tissue in colour "
+            "is needed; if it is a grey picture of one, save it with 8 bits"
+        )
+    top = int(pixels[..., :3].max(initial=0))
+    if top <= 255:
+        return 1
+    if top <= TWELVE_BITS:
+        raise NoisySegError(
+            f"{what} keeps colours up to {top} in 16 bits, so its full range is unclear: "
+            "save it with 8 bits per channel"
+        )
+    return 257
+
+
+def _from_floats(pixels: NDArray[Any], what: str) -> NDArray[np.uint8]:
+    low, high = float(pixels.min()), float(pixels.max())
+    if not (low >= 0 and high <= 1) or pixels.shape[-1] < 3:
+        raise NoisySegError(
+            f"{what} holds decimal numbers from {low:g} to {high:g}; only colours in 0..1 have a "
+            "plain meaning: save it with 8 bits per channel"
+        )
+    scaled: NDArray[np.uint8] = np.rint(pixels * 255).astype(np.uint8)
+    return scaled

@@ -1,0 +1,58 @@
+"""A name for a file's content, by which a moved slide is found again."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import BinaryIO
+
+from napari_noisyseg.errors import NoisySegError
+
+WHOLE = 64 * 2**20
+PIECE = 2**20
+
+
+def content_hash(path: Path) -> str:
+    """SHA-256 (hex) of a file; over 64 MiB of its size and its first, middle and last MiB.
+
+    Of a folder (OME-Zarr): of the names and sizes of its files and of its metadata. A MIRAX file
+    is a mere picture beside its data, so the data folder's index is hashed with it.
+    Raises `NoisySegError` when it cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        if path.is_dir():
+            _hash_folder(path, digest)
+        else:
+            _hash_file(path, digest)
+            index = path.with_suffix("") / "Slidedat.ini"
+            if path.suffix.lower() == ".mrxs" and index.is_file():
+                _hash_file(index, digest)
+    except OSError as error:
+        raise NoisySegError(f"cannot read {path}: {error.strerror or error}") from error
+    return digest.hexdigest()
+
+
+def _hash_file(path: Path, digest: hashlib._Hash) -> None:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if size <= WHOLE:
+            while block := file.read(PIECE):
+                digest.update(block)
+        else:
+            digest.update(str(size).encode())
+            _hash_pieces(file, size, digest)
+
+
+def _hash_pieces(file: BinaryIO, size: int, digest: hashlib._Hash) -> None:
+    for start in (0, (size - PIECE) // 2, size - PIECE):
+        file.seek(start)
+        digest.update(file.read(PIECE))
+
+
+def _hash_folder(path: Path, digest: hashlib._Hash) -> None:
+    for file in sorted(p for p in path.rglob("*") if p.is_file()):
+        name = file.relative_to(path).as_posix()
+        digest.update(f"{name}\0{file.stat().st_size}\0".encode())
+        if file.name in ("zarr.json", ".zattrs", ".zarray", ".zgroup"):
+            digest.update(file.read_bytes())

@@ -1,0 +1,95 @@
+"""Slides of scanner makers, through OpenSlide, or tiffslide where that is not installed."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.slides.box import Box
+from napari_noisyseg.slides.colour import over_white
+from napari_noisyseg.slides.level import Level, Pixels
+from napari_noisyseg.slides.limits import plausible_mpp
+from napari_noisyseg.slides.slide import Slide
+
+SUFFIXES = (".svs", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".svslide", ".dcm")
+BACKENDS = (("openslide", "OpenSlide"), ("tiffslide", "TiffSlide"))
+INSTALL = 'pip install "napari-noisyseg[slides]"'
+
+
+def open_openslide(path: Path) -> Slide:
+    """A lazy pyramid over the scanned tissue; label and macro pictures are never read.
+
+    Where the file names the bounds of what was scanned (MIRAX), level 0 is cut to them, as QuPath
+    does, so that coordinates agree. Raises `NoisySegError` naming what to install or what is wrong.
+    """
+    handle = _open(path)
+    properties: Mapping[str, str] = handle.properties
+    bounds = _bounds(properties, handle.level_dimensions[0])
+    levels = [_level(handle, n, bounds, path) for n in range(len(handle.level_dimensions))]
+    mpp = plausible_mpp(_number(properties, "mpp-x"), _number(properties, "mpp-y"))
+    if mpp is None:
+        mpp = plausible_mpp(*[_number(properties, "MPP", "aperio")] * 2)
+    return Slide(path, levels, mpp, is_pyramid=True, close=handle.close)
+
+
+def _open(path: Path) -> Any:
+    installed, reason = False, ""
+    for module, kind in BACKENDS:
+        try:
+            backend = importlib.import_module(module)
+        # a wheel whose shared library does not load raises OSError or the like
+        except (ImportError, OSError):
+            continue
+        installed = True
+        try:
+            return getattr(backend, kind)(path)
+        # each library has its own; the other may still read the file
+        except Exception as error:
+            reason = reason or str(error) or type(error).__name__
+    if installed:
+        raise NoisySegError(f"{path} cannot be opened as a slide ({reason}): copy the file anew")
+    raise NoisySegError(f"{path} is a scanner's slide; to read it, install the reader: {INSTALL}")
+
+
+def _number(properties: Mapping[str, str], name: str, owner: str = "openslide") -> float | None:
+    value = properties.get(f"{owner}.{name}") or properties.get(f"tiffslide.{name}")
+    try:
+        return float(value) if value else None
+    except ValueError:
+        return None
+
+
+def _bounds(properties: Mapping[str, str], size: tuple[int, int]) -> Box:
+    """The scanned part of level 0, or all of it."""
+    x, y, width, height = (
+        _number(properties, f"bounds-{n}") for n in ("x", "y", "width", "height")
+    )
+    whole = Box(0, 0, size[1], size[0])
+    if x is None or y is None or width is None or height is None:
+        return whole
+    named = Box(int(y), int(x), int(y + height), int(x + width)).intersect(whole)
+    return whole if named.empty else named
+
+
+def _level(handle: Any, level: int, bounds: Box, path: Path) -> Level:
+    step = float(handle.level_downsamples[level])
+    width, height = handle.level_dimensions[level]
+    if (
+        bounds.height < handle.level_dimensions[0][1]
+        or bounds.width < handle.level_dimensions[0][0]
+    ):
+        height = min(height, max(1, round(bounds.height / step)))
+        width = min(width, max(1, round(bounds.width / step)))
+
+    def read(box: Box) -> Pixels:
+        corner = (bounds.x0 + round(box.x0 * step), bounds.y0 + round(box.y0 * step))
+        pixels = np.asarray(handle.read_region(corner, level, (box.width, box.height)))
+        # RGBA of OpenSlide; glass that was not scanned is transparent
+        return over_white(pixels) if pixels.shape[2] == 4 else pixels
+
+    return Level(height, width, read, str(path))
