@@ -1,0 +1,1 @@
+"""From annotation to what a method sees: regions, training images, tiles, batches."""

@@ -1,0 +1,169 @@
+"""Batches: all pixels in one flat tensor, tiles gathered and augmented without a loop.
+
+A batch is one gather and two grid samples (pixels bilinear, labels nearest), whatever its size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_noisyseg.data.tiles import Tiles
+from napari_noisyseg.method import UNKNOWN, Batch, TrainingImage
+
+PIXELS = 4
+"""R, G, B and hematoxylin, uint8; the flags known, tissue and inside and the labels follow."""
+FLAGS = 3
+OUTSIDE = 0
+"""The row of `Pixels.values` that stands for everything outside an image or block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """How a tile may be changed: zoom in scale[0]..scale[1], any rotation, flips, shear, stain.
+
+    shear: largest shear; stain: largest relative change of the stain's density (0: none).
+    """
+
+    scale: tuple[float, float] = (0.8, 1.25)
+    rotate: bool = True
+    flip: bool = True
+    shear: float = 0.1
+    stain: float = 0.0
+
+
+class Pixels:
+    """Every pixel of every training image, once: uint8 (n, channels) and planes float16 (n, p)."""
+
+    def __init__(self, images: Sequence[TrainingImage], device: str) -> None:
+        self.labels = tuple(images[0].labels) if images else ()
+        self.planes: tuple[str, ...] = ()
+        self.device = device
+        sizes = [image.known.size for image in images]
+        self.start = np.concatenate([[1], 1 + np.cumsum(sizes)]).astype(np.int64)
+        self.shapes = [image.known.shape for image in images]
+        rows = [self._outside(), *(self._rows(image) for image in images)]
+        self.values = torch.from_numpy(np.concatenate(rows)).to(device)
+        self.revised = torch.empty((len(self.values), 0), dtype=torch.float16, device=device)
+        for i, image in enumerate(images):
+            for name, plane in image.planes.items():
+                self.revise(i, name, plane)
+
+    def _outside(self) -> NDArray[np.uint8]:
+        row = [255] * PIXELS + [0] * FLAGS + [UNKNOWN] * len(self.labels)
+        return np.array([row], np.uint8)
+
+    def _rows(self, image: TrainingImage) -> NDArray[np.uint8]:
+        pixels = np.concatenate([image.image, image.hematoxylin])
+        bytes_ = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
+        flags = [image.known, image.tissue, np.ones_like(image.known)]
+        labels = [image.labels[name] for name in self.labels]
+        columns = [*bytes_, *(plane.astype(np.uint8) for plane in [*flags, *labels])]
+        return np.stack([column.ravel() for column in columns], axis=1)
+
+    def revise(self, image: int, plane: str, values: NDArray[np.float32]) -> None:
+        """Put a plane (H, W) of one image in place; other images are NaN until they have it."""
+        if plane not in self.planes:
+            self.planes = (*self.planes, plane)
+            fresh = self.revised.new_full((len(self.revised), 1), float("nan"))
+            self.revised = torch.cat([self.revised, fresh], dim=1)
+        window = slice(int(self.start[image]), int(self.start[image + 1]))
+        new = torch.from_numpy(np.array(values, np.float16).ravel())
+        self.revised[window, self.planes.index(plane)] = new.to(self.device)
+
+    def index(self, tiles: Tiles) -> Tensor:
+        """Rows of `values` for each pixel of each tile, int64 (B, side, side); `OUTSIDE` around.
+
+        Tiles smaller than the side stand in the middle.
+        """
+        rows = torch.from_numpy(tiles.rows).to(self.device)
+        image, y, x, h, w = rows.T[:, :, None, None].unbind()
+        width = torch.tensor([shape[1] for shape in self.shapes], device=self.device)[image]
+        start = torch.from_numpy(self.start).to(self.device)[image]
+        offset = torch.arange(tiles.side, device=self.device)
+        dy = offset[None, :, None] - (tiles.side - h) // 2
+        dx = offset[None, None, :] - (tiles.side - w) // 2
+        inside = (dy >= 0) & (dy < h) & (dx >= 0) & (dx < w)
+        return torch.where(inside, start + (y + dy) * width + x + dx, OUTSIDE)
+
+
+def random_theta(
+    count: int, crop: int, side: int, augmentation: Augmentation, generator: torch.Generator
+) -> Tensor:
+    """Affine maps (count, 2, 3) from a crop's (x, y) in -1..1 to its tile's (x, y) in -1..1."""
+
+    def uniform(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(count, generator=generator)
+
+    low, high = np.log(augmentation.scale)
+    zoom = crop / side / torch.exp(uniform(low, high))
+    angle = uniform(0, 2 * np.pi) if augmentation.rotate else torch.zeros(count)
+    flip = torch.where(uniform(-1, 1) < 0, -1.0, 1.0) if augmentation.flip else torch.ones(count)
+    shear = uniform(-augmentation.shear, augmentation.shear)
+    cos, sin = torch.cos(angle) * zoom, torch.sin(angle) * zoom
+    slack = max(0.0, 1 - crop / side)
+    top = torch.stack([cos * flip, cos * shear - sin, uniform(-slack, slack)], dim=1)
+    bottom = torch.stack([sin * flip, sin * shear + cos, uniform(-slack, slack)], dim=1)
+    return torch.stack([top, bottom], dim=1)
+
+
+def centre_theta(count: int, crop: int, side: int) -> Tensor:
+    """The unchanged middle of each tile, (count, 2, 3)."""
+    theta = torch.zeros(count, 2, 3)
+    theta[:, 0, 0] = theta[:, 1, 1] = crop / side
+    return theta
+
+
+def assemble(pixels: Pixels, tiles: Tiles, theta: Tensor, crop: int) -> Batch:
+    """The tiles seen through `theta` as one batch of (B, ..., crop, crop)."""
+    index = pixels.index(tiles)
+    values = pixels.values[index].permute(0, 3, 1, 2)
+    shape = [len(tiles), 1, crop, crop]
+    grid = F.affine_grid(theta.to(pixels.device), shape, align_corners=False)
+    smooth = values[:, :PIXELS].float() / 255
+    if pixels.planes:
+        smooth = torch.cat([smooth, pixels.revised[index].permute(0, 3, 1, 2).float()], dim=1)
+    smooth = F.grid_sample(smooth, grid, "bilinear", "reflection", align_corners=False)
+    states = values[:, PIXELS:].clone()
+    states[:, FLAGS:] = UNKNOWN - states[:, FLAGS:]
+    states = F.grid_sample(states.float(), grid, "nearest", "zeros", align_corners=False)
+    return _batch(pixels, smooth, states, tiles)
+
+
+def _batch(pixels: Pixels, smooth: Tensor, states: Tensor, tiles: Tiles) -> Batch:
+    known, tissue, inside = states[:, :FLAGS].bool().unbind(1)
+    labels = (UNKNOWN - states[:, FLAGS:]).to(torch.uint8)
+    planes = torch.where(inside[:, None], smooth[:, PIXELS:], torch.nan)
+    return Batch(
+        image=smooth[:, :3],
+        hematoxylin=smooth[:, 3:PIXELS],
+        labels=dict(zip(pixels.labels, labels.unbind(1), strict=True)),
+        known=known,
+        tissue=tissue,
+        planes=dict(zip(pixels.planes, planes.unbind(1), strict=True)),
+        half=torch.from_numpy(tiles.half).to(pixels.device),
+    )
+
+
+def jitter_stain(batch: Batch, amount: float, generator: torch.Generator) -> Batch:
+    """Stain densities of each tile, thicker or thinner by up to `amount` (0.1: a tenth)."""
+    if not amount:
+        return batch
+    count = len(batch.image)
+    change = 1 + amount * (2 * torch.rand(count, 4, 1, 1, generator=generator) - 1)
+    change = change.to(batch.image.device)
+    return Batch(
+        image=batch.image.clamp_min(1e-3) ** change[:, :3],
+        hematoxylin=batch.hematoxylin.clamp_min(1e-3) ** change[:, 3:],
+        labels=batch.labels,
+        known=batch.known,
+        tissue=batch.tissue,
+        planes=batch.planes,
+        half=batch.half,
+    )

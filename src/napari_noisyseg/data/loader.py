@@ -1,0 +1,133 @@
+"""Which tiles come when: every step's batch follows from the seed and the step's number alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_noisyseg.data.batches import (
+    Augmentation,
+    Pixels,
+    assemble,
+    centre_theta,
+    jitter_stain,
+    random_theta,
+)
+from napari_noisyseg.data.tiles import Split, cut, hold_out, share_between_halves
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.method import Batch, MethodConfig, Needs, TrainingImage
+
+MIN_STEPS = 8
+"""Steps of the shortest epoch: a small field is gone through more than once."""
+
+
+class TrainingData:
+    """Images, their tiles and their pixels on the device; gives batches by step number.
+
+    Nothing here has a state that a checkpoint must hold, but for the revised planes of `images`.
+    """
+
+    def __init__(
+        self,
+        images: Sequence[TrainingImage],
+        config: MethodConfig,
+        needs: Needs,
+        device: str = "cpu",
+        seed: int = 0,
+    ) -> None:
+        self.images = list(images)
+        self.seed = seed
+        self.crop = config.crop
+        self.halves = needs.halves
+        self.augmentation = augmentation_of(config)
+        self.split = _split(self.images, config, needs, seed)
+        self.pixels = Pixels(self.images, device)
+
+    def steps_per_epoch(self, batch_size: int) -> int:
+        """Updates until every tile has been seen once, and no fewer than `MIN_STEPS`."""
+        return max(MIN_STEPS, -(-len(self.split.training) // batch_size))
+
+    def batch(self, epoch: int, step: int, batch_size: int) -> Batch:
+        """The augmented batch of the epoch's step (0-based within the epoch)."""
+        tiles = self.split.training
+        chosen = tiles.take(self._order(epoch, step, batch_size))
+        generator = torch.Generator().manual_seed(_mix(self.seed, epoch, step))
+        theta = random_theta(len(chosen), self.crop, tiles.side, self.augmentation, generator)
+        batch = assemble(self.pixels, chosen, theta, self.crop)
+        return jitter_stain(batch, self.augmentation.stain, generator)
+
+    def _order(self, epoch: int, step: int, batch_size: int) -> NDArray[np.int64]:
+        tiles = self.split.training
+        if not self.halves:
+            return self._turn(np.arange(len(tiles)), epoch, step, batch_size)
+        size = max(1, batch_size // 2)
+        parts = [np.flatnonzero(tiles.half == half) for half in (0, 1)]
+        return np.concatenate([self._turn(part, epoch, step, size) for part in parts])
+
+    def _turn(
+        self, members: NDArray[np.int64], epoch: int, step: int, size: int
+    ) -> NDArray[np.int64]:
+        """`size` members of the epoch's random order, going round it again where it ends."""
+        places = np.arange(step * size, (step + 1) * size)
+        rounds = np.unique(places // len(members))
+        order = np.concatenate(
+            [np.random.default_rng([self.seed, epoch, r]).permutation(members) for r in rounds]
+        )
+        chosen: NDArray[np.int64] = order[places - rounds[0] * len(members)]
+        return chosen
+
+    def validation(self, batch_size: int) -> Iterator[Batch]:
+        """The held-out tiles, unchanged, in batches; nothing when none are held out."""
+        held = self.split.validation
+        for start in range(0, len(held), batch_size):
+            tiles = held.take(np.arange(start, min(start + batch_size, len(held))))
+            theta = centre_theta(len(tiles), self.crop, tiles.side)
+            yield assemble(self.pixels, tiles, theta, self.crop)
+
+    def revise(self, image: int, plane: str, values: NDArray[np.float32]) -> None:
+        """Keep a plane that the method changed, rounded to what checkpoints hold (float16)."""
+        rounded = values.astype(np.float16)
+        self.images[image].planes[plane] = rounded.astype(np.float32)  # type: ignore[index]
+        self.pixels.revise(image, plane, values)
+
+
+def augmentation_of(config: Any) -> Augmentation:
+    """The settings' own augmentation where a method has such fields, else the papers'."""
+    usual = Augmentation()
+    return Augmentation(
+        scale=(
+            getattr(config, "scale_low", usual.scale[0]),
+            getattr(config, "scale_high", usual.scale[1]),
+        ),
+        shear=getattr(config, "shear", usual.shear),
+        stain=getattr(config, "stain_jitter", usual.stain),
+    )
+
+
+def _split(images: Sequence[TrainingImage], config: MethodConfig, needs: Needs, seed: int) -> Split:
+    overlap = min(config.tile_overlap, config.tile - 1)
+    tiles = cut(images, needs, config.tile, overlap, seed)
+    if not len(tiles):
+        raise NoisySegError(
+            "nothing to train on: no label or declared field in any image of the run; "
+            "mark a field (--field, or Annotate ▸ field) and the nuclei in it"
+        )
+    split = hold_out(tiles, seed)
+    if not needs.halves:
+        return split
+    training = share_between_halves(split.training, getattr(config, "split_overlap", 0.0), seed)
+    return Split(training, split.validation)
+
+
+def _mix(*numbers: int) -> int:
+    """One 63-bit seed of several numbers."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
+
+
+def seed_of_step(seed: int, step: int) -> int:
+    """The seed of everything random inside one update."""
+    return _mix(seed, step, 1)

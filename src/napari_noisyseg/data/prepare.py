@@ -1,0 +1,96 @@
+"""Region to training image: working resolution, stains, and the label planes a method asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noisyseg import stains
+from napari_noisyseg.coarse import CoarseLabels
+from napari_noisyseg.data.regions import Region
+from napari_noisyseg.data.resample import (
+    Shape,
+    resize,
+    resize_lines,
+    resize_mask,
+    resize_states,
+    scale_points,
+    working_shape,
+)
+from napari_noisyseg.method import BACKGROUND, NUCLEUS, UNKNOWN, TrainingImage
+
+CoarseKind = Literal["voronoi", "cluster", "local"]
+COARSE: tuple[CoarseKind, ...] = ("voronoi", "cluster", "local")
+StainKind = Literal["fixed", "estimated"]
+
+
+def stain_matrix(rgb: NDArray[np.uint8], config: Any) -> stains.StainMatrix:
+    """The stain matrix that a method's settings ask for (`stains`: fixed or estimated)."""
+    kind = getattr(config, "stains", "fixed")
+    return stains.estimate(rgb) if kind == "estimated" else stains.FIXED
+
+
+def planes_of_pixels(
+    rgb: NDArray[np.uint8], config: Any
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """What networks see of uint8 (H, W, 3): RGB float32 (3, H, W) and hematoxylin (1, H, W)."""
+    image = np.ascontiguousarray(rgb.transpose(2, 0, 1)).astype(np.float32) / np.float32(255)
+    component = stains.hematoxylin(rgb, stain_matrix(rgb, config))
+    return image, component[None].astype(np.float32)
+
+
+def training_image(region: Region, config: Any, labels: Iterable[str]) -> TrainingImage:
+    """The region at the working resolution of `config` with the named label planes.
+
+    Coarse labels are computed at level 0, where points and pixels are exact, then reduced.
+    """
+    shape = working_shape(region.shape, region.mpp, config.working_mpp)
+    rgb = resize(region.rgb, shape)
+    image, component = planes_of_pixels(rgb, config)
+    return TrainingImage(
+        name=region.name,
+        image=image,
+        hematoxylin=component,
+        labels=label_planes(region, shape, tuple(labels)),
+        known=resize_mask(region.known, shape),
+        tissue=stains.tissue(rgb),
+        points=scale_points(region.points, region.shape, shape),
+    )
+
+
+def label_planes(
+    region: Region, shape: Shape, names: tuple[str, ...]
+) -> dict[str, NDArray[np.uint8]]:
+    """Each named plane, uint8 of `shape`."""
+    planes: dict[str, NDArray[np.uint8]] = {}
+    kinds = tuple(kind for kind in COARSE if kind in names)
+    if kinds:
+        coarse = CoarseLabels(
+            region.rgb, region.points_by_serial(), region.known, region.mpp, region.fit, kinds=kinds
+        )
+        for kind in kinds:
+            reduce = resize_lines if kind == "voronoi" else resize_states
+            planes[kind] = reduce(_reviewed(getattr(coarse, kind), region), shape)
+    if "rough" in names:
+        planes["rough"] = resize_states(_states(region.rough, region.rough_known), shape)
+    if "clean" in names:
+        planes["clean"] = resize_states(_states(region.clean, region.clean_known), shape)
+    return planes
+
+
+def _reviewed(plane: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:
+    """The plane with what review has settled: accepted nuclei in, rejected ones out."""
+    if not (region.clean.any() or region.rejected.any()):
+        return plane
+    plane = plane.copy()
+    settled = region.rejected | region.clean_known
+    plane[settled & (plane == UNKNOWN)] = BACKGROUND
+    plane[region.clean > 0] = NUCLEUS
+    return plane
+
+
+def _states(labels: NDArray[np.int32], known: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    return np.where(labels > 0, NUCLEUS, np.where(known, BACKGROUND, UNKNOWN)).astype(np.uint8)

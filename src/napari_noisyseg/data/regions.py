@@ -1,0 +1,122 @@
+"""A region: one annotated part of an image with its pixels and everything people said of it.
+
+Regions are what a run's snapshot holds. numpy only, so that the parent process can write them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.slides import Box
+
+_ARRAYS = (
+    "rgb", "known", "points", "serials", "rough", "rough_known", "clean", "clean_known", "rejected"
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Region:
+    """Pixels and annotation of `box` of an image, at level 0.
+
+    rgb: uint8 (h, w, 3). known: bool (h, w), inside fields declared complete. points: float
+    (n, 2), (y, x) relative to the box; serials: int (n,). rough, clean: int32 (h, w) label images;
+    rough_known, clean_known: bool (h, w), where they say something. rejected: bool (h, w), inside
+    outlines that a person rejected. fit: the cluster label's stored fit, or None.
+    """
+
+    name: str
+    image: str
+    box: Box
+    mpp: float
+    rgb: NDArray[np.uint8]
+    known: NDArray[np.bool_]
+    points: NDArray[np.float64]
+    serials: NDArray[np.int64]
+    rough: NDArray[np.int32]
+    rough_known: NDArray[np.bool_]
+    clean: NDArray[np.int32]
+    clean_known: NDArray[np.bool_]
+    rejected: NDArray[np.bool_]
+    fit: dict[str, Any] | None = field(default=None)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns at level 0."""
+        return self.rgb.shape[0], self.rgb.shape[1]
+
+    def points_by_serial(self) -> dict[int, tuple[float, float]]:
+        """Serial number to (y, x) relative to the box, as `CoarseLabels` takes them."""
+        return {
+            int(s): (float(y), float(x))
+            for s, (y, x) in zip(self.serials, self.points, strict=True)
+        }
+
+
+def region_of(
+    rgb: NDArray[np.uint8], mpp: float, name: str = "image", **given: NDArray[Any]
+) -> Region:
+    """A region that is a whole image; what is not given is empty (points: known everywhere).
+
+    given: any of known, points, serials, rough, rough_known, clean, clean_known, rejected.
+    """
+    shape = rgb.shape[:2]
+    points = np.asarray(given.get("points", np.zeros((0, 2))), np.float64).reshape(-1, 2)
+    rough = given.get("rough", np.zeros(shape, np.int32))
+    clean = given.get("clean", np.zeros(shape, np.int32))
+    return Region(
+        name=name,
+        image=name,
+        box=Box(0, 0, *shape),
+        mpp=mpp,
+        rgb=rgb,
+        known=given.get("known", np.full(shape, "points" in given)),
+        points=points,
+        serials=given.get("serials", np.arange(1, len(points) + 1)),
+        rough=rough,
+        rough_known=given.get("rough_known", np.full(shape, "rough" in given)),
+        clean=clean,
+        clean_known=given.get("clean_known", np.full(shape, "clean" in given)),
+        rejected=given.get("rejected", np.zeros(shape, bool)),
+    )
+
+
+def save_region(path: Path, region: Region) -> dict[str, Any]:
+    """Write the arrays to an .npz file; returns what JSON must keep beside it."""
+    packed = {name: getattr(region, name) for name in _ARRAYS}
+    temporary = path.with_name(f".{path.name}.part")
+    with temporary.open("wb") as file:
+        np.savez(file, **packed)
+    temporary.replace(path)
+    return {
+        "file": path.name,
+        "name": region.name,
+        "image": region.image,
+        "box": list(region.box),
+        "mpp": region.mpp,
+        "fit": region.fit,
+    }
+
+
+def load_region(folder: Path, entry: Mapping[str, Any]) -> Region:
+    """Undo of `save_region`: `entry` is what it returned, `folder` where the .npz lies."""
+    path = folder / Path(str(entry["file"])).name
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            values = {name: arrays[name] for name in _ARRAYS}
+    except (OSError, ValueError, KeyError) as error:
+        raise NoisySegError(f"{path}: not a region of a snapshot ({error})") from error
+    return Region(
+        name=str(entry["name"]),
+        image=str(entry["image"]),
+        box=Box(*(int(v) for v in entry["box"])),
+        mpp=float(entry["mpp"]),
+        fit=entry.get("fit"),
+        **values,
+    )
