@@ -1,0 +1,210 @@
+"""The coarse labels of one image or field, kept up to date click by click."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noisyseg.coarse.cells import Cells, Pixel, union
+from napari_noisyseg.coarse.cluster import ClusterPlane, fit_clusters
+from napari_noisyseg.coarse.local import LocalPlane
+from napari_noisyseg.coarse.voronoi import VoronoiPlane
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.method import UNKNOWN
+from napari_noisyseg.slides import Box
+
+Kind = Literal["voronoi", "cluster", "local"]
+KINDS: tuple[Kind, ...] = ("voronoi", "cluster", "local")
+PAPER_MPP = 0.25
+STALE = 0.2
+"""Share by which the count of points must change until a fit is stale."""
+
+
+class CoarseLabels:
+    """Labels from points over one image: `voronoi`, `cluster`, `local`, and `instances`.
+
+    rgb: uint8 (H, W, 3). points: serial (1 or more) to (y, x) in pixels of this image, centres at
+    integers; points outside the image are remembered and have no say. known: bool (H, W), inside
+    fields declared complete; elsewhere every label is unknown (2). mpp: µm per pixel. fit: values
+    stored from an earlier `.fit`, or None to fit when the cluster label is first asked for.
+    kinds: which labels will be asked for; each is computed when first asked for.
+
+    Every array handed out is a live, read-only view: later clicks show in it.
+    """
+
+    def __init__(
+        self,
+        rgb: NDArray[np.uint8],
+        points: Mapping[int, tuple[float, float]],
+        known: NDArray[np.bool_],
+        mpp: float,
+        fit: dict[str, Any] | None = None,
+        kinds: Iterable[str] = KINDS,
+    ) -> None:
+        _check(rgb, known, mpp)
+        self.rgb = rgb
+        self.shape: tuple[int, int] = (rgb.shape[0], rgb.shape[1])
+        self.scale = PAPER_MPP / mpp
+        self.kinds = tuple(kinds)
+        self._places = {serial: _pixel(serial, *place) for serial, place in points.items()}
+        self._known = known.astype(bool, copy=True)
+        inside = {s: p for s, p in self._places.items() if self._holds(p)}
+        self._cells = Cells(self.shape, inside)
+        self._fit = dict(fit) if fit else None
+        self._planes: dict[Kind, VoronoiPlane | ClusterPlane | LocalPlane] = {}
+        self._raw: dict[Kind, NDArray[np.uint8]] = {}
+        self._shown: dict[Kind, NDArray[np.uint8]] = {}
+
+    @property
+    def cells(self) -> NDArray[np.int32]:
+        """Serial of the nearest point, int32 (H, W); ties to the lower serial; 0 without points."""
+        return _read_only(self._cells.owner)
+
+    @property
+    def voronoi(self) -> NDArray[np.uint8]:
+        """Cell borders background, a disk at each point nucleus, the rest unknown."""
+        return _read_only(self._label("voronoi"))
+
+    @property
+    def cluster(self) -> NDArray[np.uint8]:
+        """K-means on colour and distance, cleaned per nucleus; uint8 (H, W)."""
+        return _read_only(self._label("cluster"))
+
+    @property
+    def local(self) -> NDArray[np.uint8]:
+        """`instances` as a training target: core nucleus, thin band unknown, rest background."""
+        return _read_only(self._label("local"))
+
+    @property
+    def instances(self) -> NDArray[np.int32]:
+        """Serial of the nucleus outlined at each point, int32 (H, W), inside `known` or not."""
+        self._label("local")
+        plane = self._planes["local"]
+        assert isinstance(plane, LocalPlane)
+        return _read_only(plane.instances)
+
+    @property
+    def fit(self) -> dict[str, Any]:
+        """What the cluster label was fitted to, as a JSON dict.
+
+        Empty while there is no point, or when the cluster label was left out of `kinds`.
+        """
+        if not self._fit and "cluster" in self.kinds:
+            self._fit = fit_clusters(self.rgb, self._cells, self._known, self.scale)
+        return dict(self._fit or {})
+
+    @property
+    def stale(self) -> bool:
+        """Whether the count of points has changed by a fifth or more since the fit."""
+        fitted = self._fit["count"] if self._fit else 0
+        return abs(len(self._cells.points) - fitted) > 0 and (
+            abs(len(self._cells.points) - fitted) >= STALE * fitted
+        )
+
+    def refit(self) -> Box:
+        """Fit the cluster label anew to the points of now; the box that changed (all of it)."""
+        self._fit = None
+        self._planes.pop("cluster", None)
+        return Box(0, 0, *self.shape)
+
+    def add(self, serial: int, y: float, x: float) -> Box:
+        """A new point; the box in which anything changed (empty: nothing)."""
+        if serial in self._places:
+            raise ValueError(f"point {serial} is there already: move it instead")
+        self._places[serial] = pixel = _pixel(serial, y, x)
+        return self._put(serial, pixel) if self._holds(pixel) else Box(0, 0, 0, 0)
+
+    def remove(self, serial: int) -> Box:
+        """Take a point away; the box in which anything changed (empty: nothing)."""
+        pixel = self._places.pop(serial)
+        return self._take(serial, pixel) if self._holds(pixel) else Box(0, 0, 0, 0)
+
+    def move(self, serial: int, y: float, x: float) -> Box:
+        """Put a point elsewhere; the box in which anything changed (empty: nothing)."""
+        if _pixel(serial, y, x) == self._places[serial]:
+            return Box(0, 0, 0, 0)
+        return union([self.remove(serial), self.add(serial, y, x)])
+
+    def set_known(self, known: NDArray[np.bool_]) -> None:
+        """Other fields: bool (H, W). The fit stays."""
+        if known.shape != self.shape:
+            raise ValueError(f"known has shape {known.shape}, the image {self.shape}")
+        self._known = known.astype(bool, copy=True)
+        for kind in self._planes:
+            self._mask(kind, Box(0, 0, *self.shape))
+
+    def _put(self, serial: int, pixel: Pixel) -> Box:
+        changed, owners = self._cells.add(serial, pixel)
+        return self._refresh(changed, owners, pixel)
+
+    def _take(self, serial: int, pixel: Pixel) -> Box:
+        changed, owners = self._cells.remove(serial)
+        return self._refresh(changed, owners, pixel)
+
+    def _refresh(self, changed: Box, owners: set[int], pixel: Pixel) -> Box:
+        boxes = [changed]
+        if "cluster" in self._planes and not self._fit:
+            boxes.append(self.refit())  # the first point: nothing has been fitted yet
+        for kind, plane in self._planes.items():
+            raw = self._raw[kind]
+            if isinstance(plane, VoronoiPlane):
+                box = plane.update(raw, self._cells, changed, [pixel])
+            else:
+                box = plane.update(raw, self._cells, changed, owners)
+            self._mask(kind, box)
+            boxes.append(box)
+        return union(boxes)
+
+    def _label(self, kind: Kind) -> NDArray[np.uint8]:
+        if kind not in self.kinds:
+            raise ValueError(f"{kind} was left out of the kinds of these labels")
+        if kind not in self._planes:
+            plane = self._planes[kind] = self._plane(kind)
+            self._raw[kind] = plane.full(self._cells)
+            self._shown[kind] = np.empty_like(self._raw[kind])
+            self._mask(kind, Box(0, 0, *self.shape))
+        return self._shown[kind]
+
+    def _plane(self, kind: Kind) -> VoronoiPlane | ClusterPlane | LocalPlane:
+        if kind == "voronoi":
+            return VoronoiPlane(self.scale)
+        if kind == "cluster":
+            return ClusterPlane(self.rgb, self.scale, self.fit)
+        return LocalPlane(self.rgb, self.scale)
+
+    def _mask(self, kind: Kind, box: Box) -> None:
+        """What is shown: the label inside `known`, unknown elsewhere."""
+        self._shown[kind][box.slices] = np.where(
+            self._known[box.slices], self._raw[kind][box.slices], np.uint8(UNKNOWN)
+        )
+
+    def _holds(self, pixel: Pixel) -> bool:
+        height, width = self.shape
+        return 0 <= pixel[0] < height and 0 <= pixel[1] < width
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _pixel(serial: int, y: float, x: float) -> Pixel:
+    if serial < 1:
+        raise ValueError(f"serials start at 1, not {serial}")
+    if not (math.isfinite(y) and math.isfinite(x)):
+        raise NoisySegError(f"point {serial} has no finite place ({y}, {x}): give it numbers")
+    return math.floor(y + 0.5), math.floor(x + 0.5)
+
+
+def _check(rgb: NDArray[np.uint8], known: NDArray[np.bool_], mpp: float) -> None:
+    if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
+        raise ValueError(f"rgb must be uint8 (H, W, 3), not {rgb.dtype} {rgb.shape}")
+    if known.shape != rgb.shape[:2]:
+        raise ValueError(f"known has shape {known.shape}, the image {rgb.shape[:2]}")
+    if not (math.isfinite(mpp) and mpp > 0):
+        raise NoisySegError(f"{mpp} µm per pixel is no resolution: give a number above 0")

@@ -1,0 +1,12 @@
+"""Colour to stain densities."""
+
+from napari_noisyseg.stains.deconvolution import (
+    FIXED,
+    StainMatrix,
+    densities,
+    estimate,
+    hematoxylin,
+    tissue,
+)
+
+__all__ = ["FIXED", "StainMatrix", "densities", "estimate", "hematoxylin", "tissue"]

@@ -1,0 +1,168 @@
+"""Beer–Lambert stain separation, x = x0·exp(−W·D): fixed matrix, or estimated on the image.
+
+Sources: Ruifrok & Johnston 2001 (the fixed matrix); Vahadane et al. 2016 (sparse non-negative
+matrix factorisation); SC-Net, Lin et al., Eqs 1–2 (the hematoxylin component).
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+RGB = NDArray[np.uint8]
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+
+MIN_DENSITY = 0.15
+"""Mean optical density (natural log) over the channels from which a pixel counts as stained."""
+BLACK = 10
+"""A pixel with every channel below this is scanner padding or a pen, not tissue."""
+SAMPLE = 20_000
+"""Tissue pixels that the estimate looks at."""
+MIN_SAMPLE = 500
+"""Fewer tissue pixels than this do not tell two stains apart."""
+SPARSITY = 0.01
+"""Weight of the L1 penalty on the densities."""
+MIN_LIKENESS = 0.85
+"""Cosine to the fixed stain below which an estimated column is not believed."""
+MAX_ALIKE = 0.98
+"""Cosine between the two columns above which the image shows only one stain."""
+
+
+@dataclass(frozen=True, slots=True)
+class StainMatrix:
+    """W, float64 (3, 2): optical density of R, G, B per unit of hematoxylin and of eosin.
+
+    Columns have length one, hematoxylin first. x0, float64 (3,): light without tissue, in grey
+    levels. source: where the matrix is from.
+    """
+
+    W: F64
+    x0: F64
+    source: Literal["fixed", "estimated"]
+
+
+def _unit(columns: F64) -> F64:
+    unit: F64 = columns / np.linalg.norm(columns, axis=0, keepdims=True)
+    return unit
+
+
+FIXED = StainMatrix(
+    W=_unit(np.array([[0.650, 0.072], [0.704, 0.990], [0.286, 0.105]])),
+    x0=np.full(3, 255.0),
+    source="fixed",
+)
+"""Ruifrok & Johnston's hematoxylin and eosin."""
+
+
+def _density_tables(x0: F64) -> F32:
+    """Optical density of each grey level, float32 (3, 256); 0 is read as 1."""
+    levels = np.maximum(np.arange(256, dtype=np.float64), 1.0)
+    tables: F32 = np.maximum(np.log(x0[:, None] / levels), 0.0).astype(np.float32)
+    return tables
+
+
+def _optical_density(rgb: RGB, x0: F64) -> list[F32]:
+    tables = _density_tables(x0)
+    return [tables[c][rgb[..., c]] for c in range(3)]
+
+
+def tissue(rgb: RGB) -> NDArray[np.bool_]:
+    """Stained pixels of uint8 (H, W, 3) as bool (H, W); glass and black padding are not."""
+    red, green, blue = _optical_density(rgb, FIXED.x0)
+    stained = (red + green + blue) > 3 * MIN_DENSITY
+    stained &= rgb.max(axis=-1) >= BLACK
+    return stained
+
+
+def densities(rgb: RGB, matrix: StainMatrix = FIXED) -> F32:
+    """Non-negative stain densities of uint8 (H, W, 3), float32 (2, H, W): hematoxylin, eosin.
+
+    The non-negative least squares solution at each pixel, in closed form: where the plain
+    solution asks for less than none of one stain, the other alone is fitted.
+    """
+    channels = _optical_density(rgb, matrix.x0)
+    w = matrix.W.astype(np.float32)
+    project = [
+        sum((w[c, s] * channels[c] for c in range(1, 3)), w[0, s] * channels[0]) for s in (0, 1)
+    ]
+    cosine = np.float32(w[:, 0] @ w[:, 1])
+    scale = np.float32(1.0) / (1 - cosine * cosine)
+    out = np.stack(
+        [(project[0] - cosine * project[1]) * scale, (project[1] - cosine * project[0]) * scale]
+    )
+    negative_h, negative_e = out[0] < 0, out[1] < 0
+    out[0][negative_e] = project[0][negative_e]
+    out[1][negative_h] = project[1][negative_h]
+    out[0][negative_h] = 0
+    out[1][negative_e] = 0
+    return out
+
+
+def hematoxylin(rgb: RGB, matrix: StainMatrix = FIXED) -> F32:
+    """x_h / x0 = exp(−D[0]) of SC-Net's Eq. 2, float32 (H, W) in 0..1; 1 is no hematoxylin."""
+    component: F32 = np.exp(-densities(rgb, matrix)[0])
+    return component
+
+
+def estimate(rgb: RGB, seed: int = 0) -> StainMatrix:
+    """The image's own two stains by sparse NMF of the optical density of sampled tissue pixels.
+
+    rgb: uint8 (H, W, 3). Deterministic for a seed. Falls back to `FIXED` when the image does not
+    show two believable stains (white, black, grey, one stain alone, other stains).
+    """
+    x0 = _illumination(rgb)
+    sample = _sample(rgb, x0, seed)
+    if len(sample) < MIN_SAMPLE:
+        return FIXED
+    columns = _factorise(sample)
+    if columns is None:
+        return FIXED
+    return StainMatrix(W=columns, x0=x0, source="estimated")
+
+
+def _illumination(rgb: RGB) -> F64:
+    """Grey level of glass per channel: the brightest percentile, where it is bright at all."""
+    bright = np.percentile(rgb.reshape(-1, 3)[:: max(1, rgb.size // 600_000)], 99.5, axis=0)
+    return np.where(bright >= 200, bright, 255.0).astype(np.float64)
+
+
+def _sample(rgb: RGB, x0: F64, seed: int) -> F64:
+    """Optical densities (n, 3) of up to `SAMPLE` tissue pixels."""
+    pixels = rgb.reshape(-1, 3)
+    where = np.flatnonzero(tissue(rgb))
+    if len(where) > SAMPLE:
+        where = np.random.default_rng(seed).choice(where, SAMPLE, replace=False)
+    return np.stack(_optical_density(pixels[np.sort(where)], x0), axis=1).astype(np.float64)
+
+
+def _factorise(sample: F64) -> F64 | None:
+    """Two unit columns (3, 2), hematoxylin first, or None when they are not two stains."""
+    from sklearn.decomposition import NMF  # slow to import, and only the estimate needs it
+    from sklearn.exceptions import ConvergenceWarning
+
+    start = np.ascontiguousarray(FIXED.W.T)
+    first = np.clip(sample @ np.linalg.pinv(start), 1e-3, None)
+    model = NMF(2, init="custom", alpha_W=SPARSITY, l1_ratio=1.0, max_iter=300, tol=1e-4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(sample, W=first, H=start.copy())
+    columns = np.asarray(model.components_, dtype=np.float64).T
+    if not np.all(np.linalg.norm(columns, axis=0) > 1e-6):
+        return None
+    return _ordered(_unit(columns))
+
+
+def _ordered(columns: F64) -> F64 | None:
+    """Hematoxylin first, judged by likeness to the fixed stains; None if either is unlike."""
+    likeness = FIXED.W.T @ columns
+    if likeness[0, 0] + likeness[1, 1] < likeness[0, 1] + likeness[1, 0]:
+        columns, likeness = columns[:, ::-1].copy(), likeness[:, ::-1]
+    alike = float(columns[:, 0] @ columns[:, 1])
+    if min(likeness[0, 0], likeness[1, 1]) < MIN_LIKENESS or alike > MAX_ALIKE:
+        return None
+    return columns
