@@ -1,0 +1,129 @@
+"""create, add, info, derive."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+
+def create(noisyseg, field: Path, *words: object):
+    project = field / "case.noisyseg"
+    return project, noisyseg("create", project, "--images", field / "field.png", *words)
+
+
+def document(noisyseg, project: Path) -> dict:
+    done = noisyseg("info", project, "--json")
+    assert done.code == 0, done.err
+    return json.loads(done.out)
+
+
+def test_points_without_a_field_declare_the_whole_image(noisyseg, field: Path) -> None:
+    project, done = create(noisyseg, field, "--points", field / "field.csv", "--mpp", 0.25)
+    assert done.code == 0, done.err
+    image = document(noisyseg, project)["images"][0]
+    assert image["points"] == len((field / "field.csv").read_text().splitlines()) - 1
+    assert (image["fields"], image["mpp"], image["mpp_assumed"]) == (1, 0.25, False)
+
+
+def test_a_field_given_holds_instead(noisyseg, field: Path) -> None:
+    words = ("--points", field / "field.csv", "--field", "10,20,100,50", "--field", "0,100,50,50")
+    project, done = create(noisyseg, field, *words)
+    assert done.code == 0, done.err
+    assert document(noisyseg, project)["images"][0]["fields"] == 2
+
+
+def test_no_mpp_is_assumed_with_a_word(noisyseg, field: Path) -> None:
+    project, done = create(noisyseg, field)
+    assert "0.25 is assumed" in done.err
+    image = document(noisyseg, project)["images"][0]
+    assert image["mpp_assumed"] is True
+    assert image["fields"] == 0
+
+
+def test_rough_masks_declare_nothing(noisyseg, field: Path) -> None:
+    masks = np.zeros((256, 256), np.uint16)
+    masks[10:20, 10:30] = 1
+    tifffile.imwrite(field / "rough.tif", masks)
+    project, done = create(noisyseg, field, "--masks", field / "rough.tif")
+    assert done.code == 0, done.err
+    assert document(noisyseg, project)["images"][0]["fields"] == 0
+
+
+def test_clean_masks_are_accepted_nuclei(noisyseg, field: Path) -> None:
+    masks = np.zeros((256, 256), np.uint16)
+    masks[10:20, 10:30], masks[40:60, 40:55] = 1, 2
+    tifffile.imwrite(field / "clean.tif", masks)
+    project, done = create(noisyseg, field, "--clean", field / "clean.tif", "--clean-complete")
+    assert done.code == 0, done.err
+    image = document(noisyseg, project)["images"][0]
+    assert (image["accepted"], image["fields"]) == (2, 1)
+
+
+def test_derive_writes_the_three_labels(noisyseg, field: Path) -> None:
+    project, _ = create(noisyseg, field, "--points", field / "field.csv")
+    done = noisyseg("derive", project)
+    assert done.code == 0, done.err
+    kinds = document(noisyseg, project)["images"][0]["labels"]
+    assert {"voronoi", "cluster", "local"} <= set(kinds.split(", "))
+
+
+WRONG = {
+    "no such image": (("--images", "{f}/none.png"), "no such file"),
+    "not an image": (("--images", "{f}/field.csv"), ""),
+    "points outside": (("--images", "{f}/field.png", "--points", "{f}/outside.csv"), "outside"),
+    "other columns": (("--images", "{f}/field.png", "--points", "{f}/columns.csv"), "col"),
+    "nan": (("--images", "{f}/field.png", "--points", "{f}/nan.csv"), ""),
+    "no points": (("--images", "{f}/field.png", "--points", "{f}/empty.csv"), "no points"),
+    "broken json": (("--images", "{f}/field.png", "--points", "{f}/broken.geojson"), "JSON"),
+    "field not numbers": (("--images", "{f}/field.png", "--field", "1,2,x"), "four numbers"),
+    "field outside": (("--images", "{f}/field.png", "--field", "900,900,5,5"), "outside"),
+    "mask of another size": (("--images", "{f}/field.png", "--masks", "{f}/small.tif"), "256"),
+    "mpp of zero": (("--images", "{f}/field.png", "--mpp", "0"), "mpp"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_input_is_one_line_and_writes_nothing(noisyseg, field: Path, case: str) -> None:
+    (field / "outside.csv").write_text("x,y\n5,5\n900,3\n")
+    (field / "columns.csv").write_text("left,top\n5,5\n")
+    (field / "nan.csv").write_text("x,y\nnan,5\n")
+    (field / "empty.csv").write_text("x,y\n")
+    (field / "broken.geojson").write_text('{"type": "FeatureCollection", "features": [')
+    tifffile.imwrite(field / "small.tif", np.ones((20, 20), np.uint8))
+    words, expected = WRONG[case]
+    before = sorted(p.name for p in field.iterdir())
+    project = field / "wrong.noisyseg"
+    done = noisyseg("create", project, *(word.format(f=field) for word in words))
+    assert done.code == 2, done
+    lines = done.err.strip().splitlines()
+    assert lines[-1].startswith("noisyseg: error: ")
+    assert expected in lines[-1]
+    assert "Traceback" not in done.err
+    assert sorted(p.name for p in field.iterdir()) == before
+
+
+def test_create_never_overwrites(noisyseg, field: Path) -> None:
+    project, _ = create(noisyseg, field, "--points", field / "field.csv")
+    before = document(noisyseg, project)
+    _, again = create(noisyseg, field)
+    assert again.code == 2
+    assert "exists already" in again.err
+    assert document(noisyseg, project) == before
+
+
+def test_add_more_images(noisyseg, field: Path) -> None:
+    project, _ = create(noisyseg, field)
+    (field / "second.png").write_bytes((field / "field.png").read_bytes())
+    done = noisyseg("add", project, field / "second.png")
+    assert done.code == 0, done.err
+    assert [i["name"] for i in document(noisyseg, project)["images"]] == ["field", "second"]
+
+
+def test_not_a_project(noisyseg, field: Path) -> None:
+    done = noisyseg("info", field)
+    assert done.code == 2
+    assert done.err.startswith("noisyseg: error: ")
