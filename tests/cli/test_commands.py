@@ -11,10 +11,25 @@ import numpy as np
 import pytest
 import tifffile
 
-COMMANDS = (
-    "demo open create add info derive methods train runs stop predict review evaluate export "
-    "import benchmark doctor"
-).split()
+COMMANDS = [
+    "demo",
+    "open",
+    "create",
+    "add",
+    "info",
+    "derive",
+    "methods",
+    "train",
+    "runs",
+    "stop",
+    "predict",
+    "review",
+    "evaluate",
+    "export",
+    "import",
+    "benchmark",
+    "doctor",
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
