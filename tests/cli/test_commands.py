@@ -12,23 +12,8 @@ import pytest
 import tifffile
 
 COMMANDS = [
-    "demo",
-    "open",
-    "create",
-    "add",
-    "info",
-    "derive",
-    "methods",
-    "train",
-    "runs",
-    "stop",
-    "predict",
-    "review",
-    "evaluate",
-    "export",
-    "import",
-    "benchmark",
-    "doctor",
+    *("demo", "open", "create", "add", "info", "derive", "methods", "train", "runs", "stop"),
+    *("predict", "review", "evaluate", "export", "import", "benchmark", "doctor"),
 ]
 
 
