@@ -1,0 +1,90 @@
+"""open and demo: napari with the panel."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .. import samples
+from ..errors import JobError, NoisySegError
+from .output import say
+from .projects import image_files
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the app."""
+    app.command("open")(open_)
+    app.command()(demo)
+
+
+def open_(
+    paths: Annotated[list[Path] | None, typer.Argument(metavar="[PROJECT | IMAGE...]")] = None,
+) -> None:
+    """Open napari with the panel, on a project or on images."""
+    given = paths or []
+    projects = [p for p in given if p.suffix == ".noisyseg"]
+    if projects and len(given) > 1:
+        raise NoisySegError("open one project, or images; not both")
+    if projects and not projects[0].is_dir():
+        raise NoisySegError(f"{projects[0]}: there is no such project")
+    images = [] if projects else image_files(given)
+    _need_window()
+    from ..gui.launch import launch
+
+    launch(project=projects[0] if projects else None, images=images)
+
+
+def demo(
+    output: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the demo's project lies.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=20, help="Training time without a display.")] = 60,
+) -> None:
+    """Open napari on the bundled field, its points placed, ready to train.
+
+    Without a display the whole path is walked on a virtual one, and its figures and pictures are
+    left in the folder.
+    """
+    folder = output or Path.cwd() / "demo"
+    if has_display():
+        _need_window()
+        from ..gui.launch import launch
+
+        launch(project=samples.demo_project(folder), step="train")
+        return
+    _walk_on_virtual_display(folder, seconds)
+
+
+def has_display() -> bool:
+    """Whether a window can be shown: always on Windows and macOS, else by the environment."""
+    linux = sys.platform.startswith("linux")
+    return not linux or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _need_window() -> None:
+    if not has_display():
+        raise NoisySegError("no display here: run it as 'xvfb-run -a noisyseg open …', or over X11")
+    try:
+        import napari  # noqa: F401
+        import qtpy.QtWidgets  # noqa: F401
+    except Exception as error:  # Qt raises its own kinds when a binding is missing
+        raise NoisySegError(
+            f'napari cannot start ({error}): pip install "napari-noisyseg[napari]"; '
+            "'noisyseg doctor' says more"
+        ) from None
+
+
+def _walk_on_virtual_display(folder: Path, seconds: float) -> None:
+    if shutil.which("xvfb-run") is None:
+        raise NoisySegError("no display, and no virtual one: apt-get install xvfb xauth")
+    say(f"no display: walking the path on a virtual one, into {folder}")
+    screen = ["xvfb-run", "-a", "-s", "-screen 0 1600x1000x24 +extension GLX"]
+    walk = [sys.executable, "-m", "napari_noisyseg.gui.walk", str(folder), f"{seconds:g}"]
+    if subprocess.run([*screen, *walk], check=False).returncode:
+        raise JobError("the demo did not come to its end; 'noisyseg doctor' says what is missing")
