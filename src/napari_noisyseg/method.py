@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 BACKGROUND, NUCLEUS, UNKNOWN = 0, 1, 2
 """The three states of a pixel in every label plane. Unknown is never trained as background."""
 
+BOTH_HALVES = 2
+"""`Batch.half` of a tile that belongs to both halves."""
+
 Preset = Literal["small", "paper"]
 
 
@@ -51,6 +54,10 @@ class MethodConfig(BaseModel):
         """What each preset changes from the defaults."""
         return {"paper": {}, "small": {}}
 
+    def label_planes(self) -> tuple[str, ...] | None:
+        """Which of `Needs.labels` these settings really use; None means all of them."""
+        return None
+
     @classmethod
     def from_preset(cls, preset: Preset, **changes: bool | int | float | str) -> Self:
         """The preset's settings with a person's changes on top."""
@@ -67,6 +74,8 @@ class Needs:
     """rough (noisy) masks"""
     clean: bool = False
     """accepted nuclei or trusted masks"""
+    masks: bool = False
+    """masks of either kind, rough or clean"""
     halves: bool = False
     """training tiles split into two disjoint halves (`Batch.half`)"""
     labels: tuple[str, ...] = ()
@@ -91,7 +100,8 @@ class Batch:
     SC-Net paper in 0..1 (1 = no stain). labels: name to uint8 (B, h, w) of BACKGROUND, NUCLEUS,
     UNKNOWN. known: bool (B, h, w), inside a field declared complete and inside the image.
     tissue: bool (B, h, w), stained pixels inside the image. planes: name to float (B, h, w), what
-    the method's own `revise` put there (NaN where nothing is known). half: int (B,), 0 or 1.
+    the method's own `revise` put there (NaN where nothing is known). half: int (B,), 0 or 1, or
+    BOTH_HALVES for a share r / (2 - r) of the tiles where the settings have `split_overlap` r.
     """
 
     image: Tensor

@@ -1,0 +1,88 @@
+"""One function per equation.
+
+Logits are float (B, 2, h, w), classes background and nucleus; labels are uint8 (B, h, w) of
+BACKGROUND, NUCLEUS, UNKNOWN; masks are bool (B, h, w). Every loss is a mean over the pixels that
+count, over the whole batch, and zero (with a zero gradient) where none counts.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from napari_noisyseg.method import UNKNOWN
+
+
+def cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
+    """Mean cross-entropy over the pixels whose label is not UNKNOWN (SC-Net Eqs. 3 and 4)."""
+    counts = (label != UNKNOWN).sum().clamp(min=1)
+    total = F.cross_entropy(logits, label.long(), ignore_index=UNKNOWN, reduction="sum")
+    return total / counts
+
+
+def moving_average(previous: Tensor, present: Tensor, alpha: float) -> Tensor:
+    """p_n = alpha y + (1 - alpha) p_(n-1) (SC-Net Eq. 5); where p_(n-1) is NaN, p_n = y."""
+    average = alpha * present + (1 - alpha) * previous
+    return torch.where(previous.isnan(), present, average)
+
+
+def fill_unknown(pseudo: Tensor, label: Tensor) -> Tensor:
+    """The pseudo label (B, h, w), kept only where the coarse label is UNKNOWN (SC-Net Eq. 6)."""
+    return torch.where(label == UNKNOWN, pseudo, label.to(pseudo.dtype))
+
+
+def kl_divergence(target: Tensor, logits: Tensor, mask: Tensor) -> Tensor:
+    """Mean of sum_k p_k log(p_k / y_k) over `mask` (SC-Net Eq. 7), k background and nucleus.
+
+    target: probability of nucleus, float (B, h, w); pixels where it is NaN do not count. The paper
+    writes the nucleus term alone, which is not bounded below; the sum is the divergence it names.
+    """
+    counts = mask & ~target.isnan()
+    p = torch.where(counts, target, 0.0)
+    p = torch.stack([1 - p, p], dim=1)
+    divergence = (torch.xlogy(p, p) - p * F.log_softmax(logits, dim=1)).sum(dim=1)
+    return masked_mean(divergence, counts)
+
+
+def color_distance(colors: Tensor, image: Tensor, mask: Tensor, power: int = 2) -> Tensor:
+    """Mean of ||C(S(x_h)) - x||_2^2 over `mask` (SC-Net Eq. 8); power=1: ||.||_1 (published code).
+
+    colors, image: RGB in 0..1, (B, 3, h, w); the norm sums over the channels.
+    """
+    distance = (colors - image).abs().pow(power).sum(dim=1)
+    return masked_mean(distance, mask)
+
+
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean of values (B, h, w) where mask is set; zero where it is nowhere."""
+    kept = torch.where(mask, values, 0.0)
+    return kept.sum() / mask.sum().clamp(min=1)
+
+
+def rising(fraction: float, eta: float) -> float:
+    """Weight of co-training, alpha = eta (N / N_max)^2 (SC-Net, below Eq. 9)."""
+    return eta * fraction**2
+
+
+def falling(fraction: float, epsilon: float) -> float:
+    """Weight of colorization, beta = epsilon (1 - N / N_max)^2 (SC-Net, below Eq. 9)."""
+    return epsilon * (1 - fraction) ** 2
+
+
+def falling_late(fraction: float, epsilon: float) -> float:
+    """The same in the published code of SC-Net, beta = epsilon (1 - (N / N_max)^2)."""
+    return epsilon * (1 - fraction**2)
+
+
+def stepped_rate(fraction: float, rate: float, every: float = 0.3) -> float:
+    """The learning rate divided by ten after each `every` of the schedule (30 of 100 epochs)."""
+    return float(rate * 0.1 ** int(fraction / every + 1e-9))
+
+
+def cosine_rate(fraction: float, rate: float, warmup: float = 0.02) -> float:
+    """A short linear rise from a tenth, then half a cosine down to a hundredth of `rate`."""
+    if fraction < warmup:
+        return rate * (0.1 + 0.9 * fraction / warmup)
+    phase = torch.pi * (fraction - warmup) / (1 - warmup)
+    return float(rate * (0.01 + 0.495 * (1 + torch.cos(torch.tensor(phase)).item())))

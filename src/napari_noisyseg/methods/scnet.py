@@ -1,0 +1,352 @@
+"""SC-Net: label propagation from points.
+
+Y. Lin, Z. Qu, H. Chen, Z. Gao, Y. Li, L. Xia, K. Ma, Y. Zheng, K.-T. Cheng: Nuclei segmentation
+with point annotations from pathology images via self-supervised learning and co-training. Medical
+Image Analysis 89, 102933, 2023 (arXiv:2202.08195). Equations are numbered as there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from napari_noisyseg import losses
+from napari_noisyseg.method import (
+    BOTH_HALVES,
+    UNKNOWN,
+    Batch,
+    Losses,
+    MethodConfig,
+    Needs,
+    Prediction,
+    Preset,
+    Progress,
+    Revision,
+    TrainingImage,
+)
+from napari_noisyseg.nets import build
+from napari_noisyseg.nets.build import Encoder
+from napari_noisyseg.nets.colorization import Colorization
+from napari_noisyseg.nets.ema import WeightAverage
+from napari_noisyseg.nets.resunet import Stem
+from napari_noisyseg.nets.tiling import in_windows
+
+
+class SCNetConfig(MethodConfig):
+    """The paper's settings; where it is silent, the published code's or ours, and it says so."""
+
+    batch_size: Annotated[int, Field(ge=1, le=256)] = 16
+    """tiles per update, half of them for each network (published: 8 for each)"""
+    coarse: Literal["cluster", "local", "both"] = "cluster"
+    """coarse label c of Eqs. 4 and 6: the paper's k-means cluster, the outline inside each Voronoi
+    cell, or what both agree on or only one of them says (the last two are ours)"""
+    use_vor: bool = True
+    """Voronoi loss, Eq. 3"""
+    use_clu: bool = True
+    """loss on the coarse label, Eq. 4"""
+    use_cot: bool = True
+    """co-training loss, Eqs. 5-7"""
+    use_color: bool = True
+    """colorization loss, Eq. 8"""
+    eta: Annotated[float, Field(ge=0, le=100)] = 1.0
+    """final weight of co-training in Eq. 9: alpha = eta (N / Nmax)^2"""
+    epsilon: Annotated[float, Field(ge=0, le=100)] = 0.1
+    """first weight of colorization in Eq. 9: beta = epsilon (1 - N / Nmax)^2"""
+    ema_alpha: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """weight of the newest prediction in the pseudo label, Eq. 5 (published; not in the paper)"""
+    gamma: Annotated[int, Field(ge=1, le=1000)] = 3
+    """epochs between two updates of the pseudo labels (published: 5)"""
+    split_overlap: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """share of each network's training tiles that the other sees as well (Table IV)"""
+    color_loss: Literal["squared", "absolute"] = "squared"
+    """distance of colours in Eq. 8 (published: absolute)"""
+    color_fading: Literal["early", "late"] = "early"
+    """beta of Eq. 9: early (1 - N / Nmax)^2, late 1 - (N / Nmax)^2 (published)"""
+    second_net: Literal["same", "unet"] = "same"
+    """second network: the same shape from another seed, or a plain U-Net (published)"""
+    width: Annotated[int, Field(ge=4, le=256)] = 64
+    """channels of the segmentation networks at their first scale"""
+    encoder: Encoder = "3-4-6-3"
+    """residual blocks at each scale: 3-4-6-3 is the paper's ResNet-34"""
+    stem: Stem = "stride4"
+    """how the first layers shrink the image; stride4 is ResNet's own"""
+    color_width: Annotated[int, Field(ge=2, le=256)] = 64
+    """channels of the colorization network at its first scale"""
+    color_depth: Annotated[int, Field(ge=1, le=5)] = 4
+    """number of times the colorization network halves the image"""
+    lr: Annotated[float, Field(gt=0, le=1)] = 1e-3
+    """first learning rate of Adam"""
+    lr_schedule: Literal["steps", "cosine"] = "steps"
+    """learning rate: a tenth after each 30 % of the schedule, or a cosine (ours)"""
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 5e-4
+    """weight decay of Adam"""
+    adam_beta2: Annotated[float, Field(ge=0.5, lt=1)] = 0.999
+    """second decay rate of Adam (published: 0.99)"""
+    average_weights: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """decay of the moving average of weights that predicts (ours); 0: the weights as they are"""
+
+    @classmethod
+    def presets(cls) -> dict[Preset, dict[str, bool | int | float | str]]:
+        """`small` trains on two CPU cores in minutes."""
+        small: dict[str, bool | int | float | str] = {
+            "working_mpp": 0.5, "tile": 160, "tile_overlap": 80, "crop": 128, "batch_size": 8,
+            "epochs": 30, "coarse": "local", "width": 32, "encoder": "1-1-1-1", "stem": "stride2",
+            "color_width": 4, "color_depth": 2, "ema_alpha": 0.5, "gamma": 3,
+            "lr_schedule": "cosine", "average_weights": 0.98,
+        }  # fmt: skip
+        return {"paper": {}, "small": small}
+
+    @model_validator(mode="after")
+    def _some_loss(self) -> Self:
+        if not (self.use_vor or self.use_clu):
+            raise ValueError("use_vor or use_clu must be on: nothing else says what a nucleus is")
+        return self
+
+    def label_planes(self) -> tuple[str, ...]:
+        """The label planes that these settings use."""
+        coarse = {"cluster": ("cluster",), "local": ("local",), "both": ("cluster", "local")}
+        return ("voronoi", *coarse[self.coarse])
+
+
+class Side(NamedTuple):
+    """One SC-Net of the pair: networks S and C, its half of the tiles, its pseudo label's plane."""
+
+    segment: nn.Module
+    color: nn.Module
+    half: int
+    pseudo: str
+
+
+class SCNet:
+    """Two segmentation networks S_a, S_b that teach each other, each followed by a C."""
+
+    Config: ClassVar[type[MethodConfig]] = SCNetConfig
+    needs: ClassVar[Needs] = Needs(points=True, halves=True, labels=("voronoi", "cluster", "local"))
+    paper: ClassVar[str] = (
+        "Lin et al., Nuclei segmentation with point annotations from pathology images via "
+        "self-supervised learning and co-training, Medical Image Analysis 89, 2023"
+    )
+    title: ClassVar[str] = "SC-Net: outlines from points"
+    shows: ClassVar[tuple[str, ...]] = ("uncertainty",)
+
+    def __init__(self, config: SCNetConfig, device: str, seed: int) -> None:
+        self.config, self.device = config, device
+        c, second_net = config, config.second_net
+        resunet = partial(build.resunet, 1, c.width, c.encoder, c.stem)
+        makers: dict[str, Callable[[], nn.Module]] = {
+            "a": resunet,
+            "b": partial(build.unet, 1, c.width) if second_net == "unet" else resunet,
+            "color_a": partial(Colorization, c.color_width, c.color_depth),
+            "color_b": partial(Colorization, c.color_width, c.color_depth),
+        }
+        self.nets = nn.ModuleDict(
+            {
+                k: build.seeded(make, device, 4 * seed + i)
+                for i, (k, make) in enumerate(makers.items())
+            }
+        )
+        averaged = ("a", "b") if c.average_weights else ()
+        self.averages = {k: WeightAverage(self.nets[k], c.average_weights) for k in averaged}
+        self.optimizer = torch.optim.Adam(
+            self.nets.parameters(), c.lr, betas=(0.9, c.adam_beta2), weight_decay=c.weight_decay
+        )
+        self.sides = (
+            Side(self.nets["a"], self.nets["color_a"], 0, "pseudo_a"),
+            Side(self.nets["b"], self.nets["color_b"], 1, "pseudo_b"),
+        )
+
+    def step(self, batch: Batch, progress: Progress) -> Losses:
+        """Eq. 9: both networks, each on its own half of the tiles."""
+        self._set_rate(progress)
+        self.nets.train()
+        weights = self._weights(progress)
+        one, two = (self._terms(side, _part(batch, side.half), weights) for side in self.sides)
+        terms = {name: one[name] + two[name] for name in one}
+        total = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
+        self.optimizer.zero_grad()
+        total.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        for name, average in self.averages.items():
+            average.update(self.nets[name])
+        return _numbers({**terms, "total": total})
+
+    def _set_rate(self, progress: Progress) -> None:
+        steps = self.config.lr_schedule == "steps"
+        schedule = losses.stepped_rate if steps else losses.cosine_rate
+        build.set_rate(self.optimizer, schedule(progress.fraction, self.config.lr))
+
+    def _weights(self, progress: Progress) -> dict[str, float]:
+        """The factors of Eq. 9 of the losses that are switched on."""
+        c, n = self.config, progress.fraction
+        fading = losses.falling if c.color_fading == "early" else losses.falling_late
+        every = {
+            "vor": 1.0,
+            "clu": 1.0,
+            "cot": losses.rising(n, c.eta),
+            "color": fading(n, c.epsilon),
+        }
+        used = {"vor": c.use_vor, "clu": c.use_clu, "cot": c.use_cot, "color": c.use_color}
+        return {name: weight for name, weight in every.items() if used[name]}
+
+    def _terms(self, side: Side, batch: Batch, used: Container[str]) -> dict[str, Tensor]:
+        """Eqs. 3, 4, 7 and 8 for one network."""
+        voronoi, coarse = self._labels(batch)
+        logits = side.segment(_stain(batch.hematoxylin))
+        terms: dict[str, Tensor] = {}
+        if "vor" in used:
+            terms["vor"] = losses.cross_entropy(logits, voronoi)
+        if "clu" in used:
+            terms["clu"] = losses.cross_entropy(logits, coarse)
+        if "cot" in used:
+            target = losses.fill_unknown(_pseudo(batch, side.pseudo), coarse)
+            terms["cot"] = losses.kl_divergence(target, logits, batch.known)
+        if "color" in used:
+            colors = side.color(logits.softmax(dim=1))
+            power = 2 if self.config.color_loss == "squared" else 1
+            terms["color"] = losses.color_distance(colors, batch.image, batch.tissue, power)
+        return terms
+
+    def _labels(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The Voronoi label v and the coarse label c, unknown wherever nothing was declared."""
+        voronoi, *coarse = (
+            batch.labels[name].masked_fill(~batch.known, UNKNOWN)
+            for name in self.config.label_planes()
+        )
+        return voronoi, coarse[0] if len(coarse) == 1 else _joined(*coarse)
+
+    @torch.no_grad()
+    def validate(self, batch: Batch, progress: Progress) -> Losses:
+        """Eqs. 3 and 4 on held-out tiles; `total` is their sum over both networks.
+
+        The other losses of Eq. 9 are left out: their weights change with the epoch, so that totals
+        of different epochs could not be compared.
+        """
+        logits = [net(_stain(batch.hematoxylin)) for net in self._predictors()]
+        terms: dict[str, Tensor] = {}
+        voronoi, coarse = self._labels(batch)
+        if self.config.use_vor:
+            terms["vor"] = torch.stack([losses.cross_entropy(z, voronoi) for z in logits]).sum()
+        if self.config.use_clu:
+            terms["clu"] = torch.stack([losses.cross_entropy(z, coarse) for z in logits]).sum()
+        return _numbers({**terms, "total": torch.stack(list(terms.values())).sum()})
+
+    def revise(self, progress: Progress, images: Sequence[TrainingImage]) -> Iterator[Revision]:
+        """Eq. 5 every gamma epochs, over whole images: each network's pseudo label by the other.
+
+        The first average is the first prediction. Nothing is rounded (the published code keeps
+        8-bit pictures that wrap around).
+        """
+        c = self.config
+        if not c.use_cot or progress.epoch == 0 or progress.epoch % c.gamma:
+            return
+        net_a, net_b = self._predictors()
+        for index, image in enumerate(images):
+            for plane, net in (("pseudo_a", net_b), ("pseudo_b", net_a)):
+                present = self._whole(net, image.hematoxylin)
+                previous = image.planes.get(plane, np.full_like(present, np.nan))
+                average = losses.moving_average(
+                    torch.as_tensor(previous), torch.as_tensor(present), c.ema_alpha
+                )
+                yield Revision(index, plane, average.numpy())
+
+    @torch.no_grad()
+    def _whole(self, net: nn.Module, hematoxylin: NDArray[np.float32]) -> NDArray[np.float32]:
+        x = torch.as_tensor(hematoxylin, device=self.device)[None]
+        probability = in_windows(lambda part: _nucleus(net(_stain(part)))[:, None], x)
+        return cast("NDArray[np.float32]", probability[0, 0].float().cpu().numpy())
+
+    @torch.no_grad()
+    def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
+        """The mean of both networks; `uncertainty` is how far they are apart, in 0..1."""
+        x = _stain(hematoxylin)
+        y_a, y_b = (_nucleus(net(x)) for net in self._predictors())
+        return Prediction((y_a + y_b) / 2, {"uncertainty": (y_a - y_b).abs()})
+
+    def _predictors(self) -> tuple[nn.Module, nn.Module]:
+        """S_a and S_b in evaluation mode, with averaged weights where these are kept."""
+        nets = self._deployed()
+        return nets["a"].eval(), nets["b"].eval()
+
+    def _deployed(self) -> dict[str, nn.Module]:
+        if not self.averages:
+            return {"a": self.nets["a"], "b": self.nets["b"]}
+        return {k: average.module for k, average in self.averages.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Networks, averages and optimiser."""
+        return {
+            "nets": dict(self.nets.state_dict()),
+            "averages": {k: dict(average.state_dict()) for k, average in self.averages.items()},
+            "optimizer": build.optimizer_state(self.optimizer),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Undo of `state_dict`."""
+        self.nets.load_state_dict(state["nets"])
+        for name, average in self.averages.items():
+            average.load_state_dict(state["averages"][name])
+        build.load_optimizer_state(self.optimizer, state["optimizer"])
+
+    def weights(self) -> dict[str, Tensor]:
+        """The two segmentation networks as they predict."""
+        return build.prefixed(self._deployed())
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Undo of `weights`; training goes on from there too."""
+        build.load_prefixed(self._deployed(), weights)
+        build.load_prefixed({k: self.nets[k] for k in ("a", "b")}, weights)
+
+
+def _part(batch: Batch, half: int) -> Batch:
+    """The tiles of one half; all of them where the batch has none, so that no network idles."""
+    rows = (batch.half == half) | (batch.half == BOTH_HALVES)
+    if not rows.any():
+        return batch
+    return Batch(
+        image=batch.image[rows],
+        hematoxylin=batch.hematoxylin[rows],
+        labels={name: label[rows] for name, label in batch.labels.items()},
+        known=batch.known[rows],
+        tissue=batch.tissue[rows],
+        planes={name: plane[rows] for name, plane in batch.planes.items()},
+        half=batch.half[rows],
+    )
+
+
+def _pseudo(batch: Batch, plane: str) -> Tensor:
+    """The other network's averaged prediction, NaN before the first one."""
+    nothing = torch.full_like(batch.hematoxylin[:, 0], torch.nan)
+    return batch.planes.get(plane, nothing)
+
+
+def _joined(first: Tensor, second: Tensor) -> Tensor:
+    """What both labels say, or the one that speaks; UNKNOWN where they contradict each other."""
+    joined = torch.where(first == UNKNOWN, second, first)
+    both = (first != UNKNOWN) & (second != UNKNOWN)
+    return joined.masked_fill(both & (first != second), UNKNOWN)
+
+
+def _stain(hematoxylin: Tensor) -> Tensor:
+    """1 - x_h: the same information, with the networks' zero padding meaning no stain."""
+    return build.channels_last(1 - hematoxylin)
+
+
+def _nucleus(logits: Tensor) -> Tensor:
+    """Probability of nucleus, (B, h, w)."""
+    return logits.softmax(dim=1)[:, 1]
+
+
+def _numbers(terms: Mapping[str, Tensor]) -> Losses:
+    values = torch.stack([term.detach() for term in terms.values()]).tolist()
+    return dict(zip(terms, values, strict=True))
+
+
+METHOD = SCNet
+"""What the registry finds in this file."""

@@ -1,0 +1,1 @@
+"""Networks: plain torch modules that know no settings, files or devices."""

@@ -1,0 +1,87 @@
+"""The blocks that the networks are made of. Tensors are (B, channels, h, w)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class ConvBlock(nn.Sequential):
+    """3x3 convolution, batch norm, ReLU; keeps the size at stride 1, halves it at stride 2."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__(
+            nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
+        )
+
+
+class DoubleConv(nn.Sequential):
+    """Two `ConvBlock`s: the step of the U-Net."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(ConvBlock(inputs, outputs), ConvBlock(outputs, outputs))
+
+
+class ResidualBlock(nn.Module):
+    """The two-layer block of ResNet-18 and -34 (He et al. 2016)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__()
+        self.first = ConvBlock(inputs, outputs, stride)
+        self.second = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(outputs)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or inputs != outputs:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """ReLU of the residual and its shortcut."""
+        return F.relu(self.norm(self.second(self.first(x))) + self.shortcut(x), inplace=True)
+
+
+class Up(nn.Module):
+    """Doubles the size, joins the skip connection where there is one, and convolves."""
+
+    def __init__(self, inputs: int, skip: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = DoubleConv(inputs + skip, outputs)
+
+    def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
+        """Upsampled to twice the size and convolved, (B, outputs, 2h, 2w)."""
+        x = F.interpolate(x, scale_factor=2, mode="nearest")
+        joined: Tensor = self.conv(x if skip is None else torch.cat([x, skip], dim=1))
+        return joined
+
+
+def padded(forward: Callable[[Tensor], Tensor], x: Tensor, divisor: int) -> Tensor:
+    """`forward(x)` for any size of x: sides are filled up to multiples of `divisor`, then cut.
+
+    Filled by repeating the border, which works for sides shorter than the filling too.
+    """
+    height, width = x.shape[-2:]
+    bottom, right = -height % divisor, -width % divisor
+    if bottom or right:
+        x = F.pad(x, (0, right, 0, bottom), mode="replicate")
+    return forward(x)[..., :height, :width]
+
+
+def initialise(net: nn.Module) -> None:
+    """He initialisation of convolutions, in place; residual branches start at zero.
+
+    A zero last norm lets every residual block start as the identity (Goyal et al. 2017).
+    """
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    for module in net.modules():
+        if isinstance(module, ResidualBlock):
+            nn.init.zeros_(module.norm.weight)

@@ -1,0 +1,90 @@
+"""From names and numbers to networks and optimisers on a device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from napari_noisyseg.nets.resunet import ResUNet, Stem
+from napari_noisyseg.nets.unet import UNet
+
+Encoder = Literal["3-4-6-3", "2-2-2-2", "1-1-1-1", "1-1-1"]
+"""Residual blocks at each scale: 3-4-6-3 is ResNet-34, 2-2-2-2 ResNet-18."""
+
+NetT = TypeVar("NetT", bound=nn.Module)
+
+
+def seeded(make: Callable[[], NetT], device: str, seed: int) -> NetT:
+    """The network of `make`, random by `seed` alone, in the memory order that convolves fastest.
+
+    The global random state is left as it was. Channels last is 2-3 times as fast on a CPU.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = make()
+    return net.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def resunet(inputs: int, width: int, encoder: Encoder, stem: Stem) -> ResUNet:
+    """A segmentation network with two classes (background, nucleus) and a ResNet encoder."""
+    return ResUNet(inputs, 2, width, [int(count) for count in encoder.split("-")], stem)
+
+
+def unet(inputs: int, width: int) -> UNet:
+    """A segmentation network with two classes and the plain U-Net's shape."""
+    return UNet(inputs, 2, width)
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """The same values in the memory order of `seeded` networks."""
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """The learning rate of every group, in place."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """`optimizer.state_dict()` with text for keys, as checkpoints hold it."""
+    state = optimizer.state_dict()
+    return {
+        "state": {str(key): dict(value) for key, value in state["state"].items()},
+        "param_groups": [
+            {k: list(v) if isinstance(v, tuple) else v for k, v in group.items()}
+            for group in state["param_groups"]
+        ],
+    }
+
+
+def load_optimizer_state(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
+    """Undo of `optimizer_state`."""
+    restored = {int(key): dict(value) for key, value in state["state"].items()}
+    optimizer.load_state_dict(
+        {"state": restored, "param_groups": [dict(group) for group in state["param_groups"]]}
+    )
+
+
+def prefixed(nets: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """One flat dictionary of the networks' tensors, keys `name.parameter`."""
+    return {
+        f"{name}.{key}": tensor.detach()
+        for name, net in nets.items()
+        for key, tensor in net.state_dict().items()
+    }
+
+
+def load_prefixed(nets: Mapping[str, nn.Module], tensors: Mapping[str, Tensor]) -> None:
+    """Undo of `prefixed`; KeyError or RuntimeError where tensors do not fit the networks."""
+    for name, net in nets.items():
+        start = f"{name}."
+        net.load_state_dict({k[len(start) :]: v for k, v in tensors.items() if k.startswith(start)})
+
+
+def parameters(nets: Iterable[nn.Module]) -> list[nn.Parameter]:
+    """The trainable tensors of several networks, in order."""
+    return [p for net in nets for p in net.parameters() if p.requires_grad]

@@ -1,0 +1,84 @@
+"""ResUNet: a U-Net whose encoder is a ResNet (He et al. 2016), without pretraining."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from napari_noisyseg.nets.blocks import ConvBlock, ResidualBlock, Up, initialise, padded
+
+Stem = Literal["stride4", "stride2", "stride1"]
+RESNET34 = (3, 4, 6, 3)
+
+
+class ResUNet(nn.Module):
+    """(B, inputs, h, w) to logits (B, outputs, h, w) of any size.
+
+    blocks: residual blocks at each scale, (3, 4, 6, 3) is ResNet-34; width: channels at the first,
+    doubled at each further one. stem: "stride4" is ResNet's own (7x7 at stride 2, then pooling);
+    "stride2" and "stride1" are one 3x3 convolution that loses less of a small nucleus.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        width: int = 64,
+        blocks: Sequence[int] = RESNET34,
+        stem: Stem = "stride4",
+    ) -> None:
+        super().__init__()
+        widths = [width * 2**level for level in range(len(blocks))]
+        self.pools = stem == "stride4"
+        self.stem = _stem(inputs, width, stem)
+        self.stages = nn.ModuleList(
+            _stage(widths[max(level - 1, 0)], widths[level], count, 2 if level else 1)
+            for level, count in enumerate(blocks)
+        )
+        skips = widths[-2::-1] + ([width] if self.pools else [])
+        last = [] if stem == "stride1" else [max(width // 4, 8)]
+        channels = [widths[-1], *skips[: len(widths) - 1]]
+        channels += [max(width // 2, 8)] if self.pools else []
+        channels += last
+        skips += [0] * len(last)
+        self.up = nn.ModuleList(
+            Up(channels[i], skips[i], channels[i + 1]) for i in range(len(channels) - 1)
+        )
+        self.divisor = 2 ** (len(self.up))
+        self.head = nn.Conv2d(channels[-1], outputs, 1)
+        initialise(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of the same size as x."""
+        return padded(self._forward, x, self.divisor)
+
+    def _forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        skips = [x] if self.pools else []
+        x = F.max_pool2d(x, 3, 2, padding=1) if self.pools else x
+        for stage in self.stages:
+            x = stage(x)
+            skips.append(x)
+        skips.pop()
+        for block in self.up:
+            x = block(x, skips.pop() if skips else None)
+        logits: Tensor = self.head(x)
+        return logits
+
+
+def _stem(inputs: int, width: int, stem: Stem) -> nn.Module:
+    if stem == "stride4":
+        return nn.Sequential(
+            nn.Conv2d(inputs, width, 7, 2, padding=3, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(inplace=True),
+        )
+    return ConvBlock(inputs, width, stride=2 if stem == "stride2" else 1)
+
+
+def _stage(inputs: int, outputs: int, count: int, stride: int) -> nn.Sequential:
+    first = ResidualBlock(inputs, outputs, stride)
+    return nn.Sequential(first, *(ResidualBlock(outputs, outputs) for _ in range(count - 1)))
