@@ -126,6 +126,17 @@ def test_a_preset_moves_what_nobody_touched(qtbot):
     assert shown.changes() == {"preset": "paper", "working_mpp": 0.4}
 
 
+def test_an_automatic_preset_is_left_to_the_run(qtbot):
+    presets = {"paper": {}, "small": {"batch_size": 2}}
+    shown = form(qtbot, presets=presets, automatic="small")
+    assert shown.changes() == {}
+    assert shown.values()["batch_size"] == 2
+    shown.editor("batch_size").set(3)
+    assert shown.changes() == {"batch_size": 3}
+    shown.editor("preset").set("paper")
+    assert shown.changes() == {"preset": "paper", "batch_size": 3}
+
+
 def test_what_matters_comes_first_and_hidden_is_left_out():
     fields = form_fields(SCHEMA, hidden=("epochs",))
     names = [field.name for field in fields]

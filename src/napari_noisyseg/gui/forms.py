@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
@@ -175,7 +176,8 @@ class ConfigForm(QWidget):  # type: ignore[misc]
     """The settings of one method. `changed` is emitted on every edit by a person.
 
     `presets` maps a preset's name to what it changes from the schema's defaults; choosing another
-    preset moves the settings that still stand at their default and leaves the edited ones.
+    preset moves the settings that still stand at their default and leaves the edited ones. With
+    `automatic` the choice of a preset is left to the run by default; it names the likely one.
     """
 
     changed = Signal()
@@ -185,14 +187,19 @@ class ConfigForm(QWidget):  # type: ignore[misc]
         schema: Mapping[str, Any],
         presets: Mapping[str, Mapping[str, Value]] | None = None,
         hidden: Sequence[str] = (),
+        automatic: str | None = None,
     ) -> None:
         super().__init__()
+        self._automatic = automatic
         self._fields = {field.name: field for field in form_fields(schema, hidden)}
         self._presets = presets or {}
         self._editors: dict[str, Any] = {}
         self._build()
         self._preset: str | None = None
         self.set_values({name: field.default for name, field in self._fields.items()})
+        if automatic is not None and "preset" in self._editors:
+            self._editors["preset"].insertItem(0, f"automatic ({automatic})", None)
+            self._editors["preset"].set(None)
         self.set_values(self.defaults())
         for editor in self._editors.values():
             editor.changed.connect(self._edited)
@@ -226,22 +233,21 @@ class ConfigForm(QWidget):  # type: ignore[misc]
         return self._editors[name]
 
     def defaults(self, preset: str | None = None) -> dict[str, Value]:
-        """Every setting's value under a preset (the one shown, by default)."""
-        preset = preset or self._shown_preset()
-        start = {name: field.default for name, field in self._fields.items()}
-        changes = self._presets.get(preset or "", {})
-        start |= {name: value for name, value in changes.items() if name in start}
-        return start | ({"preset": preset} if preset and "preset" in start else {})
+        """Every setting's value under a preset (the one shown, by default), itself left out."""
+        start = {name: f.default for name, f in self._fields.items() if name != "preset"}
+        changes = self._presets.get(preset or self._shown_preset() or "", {})
+        return start | {name: value for name, value in changes.items() if name in start}
 
     def values(self) -> dict[str, Value]:
         """Every setting as shown; raises NoisySegError naming the one that cannot be."""
-        return {name: self._value(name) for name in self._editors}
+        found = {name: self._value(name) for name in self._editors if name != "preset"}
+        chosen = self._editors["preset"].get() if "preset" in self._editors else None
+        return found if chosen is None else {"preset": chosen, **found}
 
     def changes(self) -> dict[str, Value]:
-        """The preset, and what a person set otherwise than it does: what a run's config says."""
-        defaults, values = self.defaults(), self.values()
-        found = {name: value for name, value in values.items() if value != defaults[name]}
-        return {"preset": values["preset"], **found} if "preset" in values else found
+        """What a run's config must say: the preset, unless automatic, and what differs from it."""
+        defaults = self.defaults()
+        return {k: v for k, v in self.values().items() if k not in defaults or v != defaults[k]}
 
     def set_values(self, values: Mapping[str, Value]) -> None:
         """Show these values; names that are not here are passed over."""
@@ -272,7 +278,10 @@ class ConfigForm(QWidget):  # type: ignore[misc]
         return value
 
     def _shown_preset(self) -> str | None:
-        return self._editors["preset"].get() if "preset" in self._editors else None
+        if "preset" not in self._editors:
+            return None
+        chosen: str | None = self._editors["preset"].get()
+        return chosen or self._automatic
 
     def _edited(self) -> None:
         preset = self._shown_preset()
@@ -284,19 +293,16 @@ class ConfigForm(QWidget):  # type: ignore[misc]
     def _follow_preset(self, old: Mapping[str, Value], new: Mapping[str, Value]) -> None:
         moved = {}
         for name, value in new.items():
-            try:
-                kept = self._value(name) != old[name]
-            except NoisySegError:
-                kept = False
-            if not kept:
-                moved[name] = value
+            with suppress(NoisySegError):
+                if self._value(name) == old[name]:
+                    moved[name] = value
         self.set_values(moved)
 
     def _mark(self) -> None:
         for name, editor in self._editors.items():
+            problem = ""
             try:
                 self._value(name)
-                problem = ""
             except NoisySegError as error:
                 problem = str(error)
             editor.setToolTip(problem or self._fields[name].help)

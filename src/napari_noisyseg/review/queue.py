@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Any
 
 import numpy as np
 
 from napari_noisyseg.errors import NoisySegError
-
-if TYPE_CHECKING:
-    from napari_noisyseg.store.nuclei import Candidate, Outline
-    from napari_noisyseg.store.project import Project
-
-State = Literal["accepted", "rejected", "unsure", "unreviewed"]
-STATES: tuple[State, ...] = ("accepted", "rejected", "unsure", "unreviewed")
+from napari_noisyseg.store.project import Project
+from napari_noisyseg.store.records import Candidate, Outline, State
 
 UNUSUAL_SIZE = 3.0
 """an area this many times larger or smaller than the image's median is said in words"""
@@ -30,13 +25,16 @@ class ReviewItem:
     candidate: Candidate
     reason: str
     doubt: float
-    state: State = "unreviewed"
-    class_name: str | None = None
 
     @property
     def id(self) -> str:
         """The nucleus's id for life."""
         return self.candidate.id
+
+    @property
+    def state(self) -> State:
+        """The decision on it, if any."""
+        return self.candidate.state
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +129,7 @@ class ReviewQueue:
             ids, state, self._run_of(ids[0]), reviewer=reviewer, outlines=outlines
         )
         for nucleus in ids:
-            row = self._index[nucleus]
-            self._items[row] = replace(self._items[row], state=state)
+            self._set(self._index[nucleus], state=state)
 
     def above(self, confidence: float) -> list[ReviewItem]:
         """Nuclei without a decision whose score is at least `confidence`."""
@@ -153,18 +150,29 @@ class ReviewQueue:
 
     def refresh(self) -> list[str]:
         """Read all decisions again and keep the order; the ids whose decision had changed."""
+        now = {
+            nucleus.id: nucleus
+            for image in sorted({item.image for item in self._items})
+            for nucleus in self._project.nuclei.of(image)
+        }
         changed = []
-        for image in {item.image for item in self._items}:
-            for nucleus in self._project.nuclei.of(image):
-                row = self._index.get(nucleus.id)
-                if row is None:
-                    continue
-                item = self._items[row]
-                if (item.state, item.class_name) != (nucleus.state, nucleus.class_name):
-                    state, named = nucleus.state, nucleus.class_name
-                    self._items[row] = replace(item, state=state, class_name=named)
-                    changed.append(item.id)
+        for row, item in enumerate(self._items):
+            # a nucleus that only the run knows has no row of its own until it is decided on
+            nucleus = now.get(item.id)
+            state = nucleus.state if nucleus else "unreviewed"
+            class_name = nucleus.class_name if nucleus else None
+            if (item.state, item.candidate.class_name) != (state, class_name):
+                self._set(row, state=state, class_name=class_name)
+                changed.append(item.id)
         return changed
+
+    def outline(self, item: ReviewItem) -> Outline:
+        """The nucleus's outline as it stands: a person's where there is one, else the run's."""
+        return self._project.nuclei.outline(item.id) or item.candidate.outline
+
+    def _set(self, row: int, **changes: Any) -> None:
+        item = self._items[row]
+        self._items[row] = replace(item, candidate=replace(item.candidate, **changes))
 
     def _run_of(self, nucleus: str) -> str:
         return self._items[self._index[nucleus]].candidate.run
@@ -181,18 +189,10 @@ def _items(project: Project, image: str, run: str | None) -> Iterable[ReviewItem
     candidates = project.nuclei.candidates(image, run)
     if not candidates:
         return
-    nuclei = {nucleus.id: nucleus for nucleus in project.nuclei.of(image)}
     median = float(np.median([candidate.area_um2 for candidate in candidates]))
     for candidate in candidates:
-        nucleus = nuclei.get(candidate.id)
-        yield ReviewItem(
-            image,
-            candidate,
-            _reason(candidate, median),
-            1 - min(max(candidate.score, 0.0), 1.0),
-            nucleus.state if nucleus else "unreviewed",
-            nucleus.class_name if nucleus else None,
-        )
+        doubt = 1 - min(max(candidate.score, 0.0), 1.0)
+        yield ReviewItem(image, candidate, _reason(candidate, median), doubt)
 
 
 def _reason(candidate: Candidate, median_area: float) -> str:

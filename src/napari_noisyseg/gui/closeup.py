@@ -1,0 +1,132 @@
+"""One nucleus on the canvas: centred at a constant zoom in µm, its old and its new outline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from napari.layers import Shapes
+from numpy.typing import NDArray
+from skimage.measure import find_contours
+
+from napari_noisyseg.gui import layers
+from napari_noisyseg.store.records import ImageRecord, Outline
+
+NAME = "nucleus under review"
+TAG = "noisyseg_review"
+NEW, OLD = "#35d0ff", "#ffffff"
+EDGE_UM = 0.12
+"""width of the outlines: at the usual view of 40 µm about two screen pixels"""
+MASKS = frozenset({"refined", "corrected", "rough", "voronoi", "cluster", "local", "superpixel",
+                   "changes", "probability", "uncertainty", "weights"})  # fmt: skip
+"""kinds of layers that cover the tissue and go while the hide key is held"""
+
+
+def centre(viewer: Any, record: ImageRecord, point: tuple[float, float], view_um: float) -> None:
+    """Put a level-0 point (y, x) in the middle; the canvas's shorter side shows `view_um`."""
+    where = layers.geometry(viewer, record)
+    at = np.array(where["translate"]) + np.array(where["scale"]) * np.array(point)
+    camera = viewer.scene.camera
+    camera.center = (0.0, *at)
+    shorter = min(canvas_size(viewer))
+    if view_um > 0 and shorter > 0:
+        zoom = shorter / view_um
+        if not np.isclose(camera.zoom, zoom):
+            camera.zoom = zoom
+
+
+def canvas_size(viewer: Any) -> tuple[int, int]:
+    """Height and width of the canvas in screen pixels; a guess where there is no window."""
+    window = getattr(viewer, "window", None)
+    qt_viewer = getattr(window, "_qt_viewer", None)
+    if qt_viewer is None:
+        return 800, 800
+    size = qt_viewer.canvas.size
+    return int(size[0]), int(size[1])
+
+
+def outline_paths(outline: Outline) -> list[NDArray[np.float64]]:
+    """Contours of a mask, each (n, 2) of (y, x) in level-0 pixels, on the pixels' edges."""
+    padded = np.pad(outline.mask.astype(np.uint8), 1)
+    corner = np.array([outline.box.y0 - 1, outline.box.x0 - 1], dtype=float)
+    return [path + corner for path in find_contours(padded, 0.5) if len(path) > 3]
+
+
+class Closeup:
+    """The Shapes layer that carries the outlines of the nucleus under review, made when needed."""
+
+    def __init__(self, viewer: Any) -> None:
+        self._viewer = viewer
+
+    @property
+    def layer(self) -> Any | None:
+        """Our layer, however it is called by now; None when it is gone."""
+        return next((one for one in self._viewer.layers if one.metadata.get(TAG)), None)
+
+    def show(self, record: ImageRecord, new: Outline | None, old: Outline | None) -> None:
+        """Draw both outlines; the old one lies under the new."""
+        paths = [(path, OLD) for path in (outline_paths(old) if old is not None else ())]
+        paths += [(path, NEW) for path in (outline_paths(new) if new is not None else ())]
+        layer = self.layer or self._make(record)
+        self._place(layer, record)
+        selected = self._viewer.layers.selection.active
+        layer.data = []
+        if paths:
+            layer.add_polygons(
+                [path for path, _ in paths],
+                edge_color=[colour for _, colour in paths],
+                face_color="transparent",
+                edge_width=EDGE_UM / record.mpp,
+            )
+        layer.selected_data = set()
+        layer.visible = True
+        self._viewer.layers.selection.active = selected
+
+    def remove(self) -> None:
+        """Take our layer from the viewer."""
+        if (layer := self.layer) is not None:
+            self._viewer.layers.remove(layer)
+
+    def _make(self, record: ImageRecord) -> Any:
+        selected = self._viewer.layers.selection.active
+        layer = Shapes(ndim=2, name=NAME, metadata={TAG: True}, opacity=0.95)
+        layer.editable = False
+        self._viewer.layers.append(layer)
+        self._viewer.layers.selection.active = selected
+        return layer
+
+    def _place(self, layer: Any, record: ImageRecord) -> None:
+        where = layers.geometry(self._viewer, record)
+        for name in ("scale", "translate"):
+            if not np.allclose(getattr(layer, name), where[name]):
+                setattr(layer, name, where[name])
+        layer.units = where["units"]
+
+
+class Hiding:
+    """Masks away while a key is held: remembers what was visible and brings back just that."""
+
+    def __init__(self, viewer: Any) -> None:
+        self._viewer = viewer
+        self._hidden: list[Any] = []
+
+    def hide(self) -> None:
+        """Hide everything that covers the tissue; a second call changes nothing."""
+        if self._hidden:
+            return
+        self._hidden = [layer for layer in self._covering() if layer.visible]
+        for layer in self._hidden:
+            layer.visible = False
+
+    def back(self) -> None:
+        """Show again what was hidden, as far as it is still there."""
+        for layer in self._hidden:
+            if layer in self._viewer.layers:
+                layer.visible = True
+        self._hidden = []
+
+    def _covering(self) -> Iterable[Any]:
+        for layer in self._viewer.layers:
+            if layers.tag(layer).get("kind") in MASKS or layer.metadata.get(TAG):
+                yield layer

@@ -1,0 +1,73 @@
+"""One run as it stands: the curve, how far and how long, and what it had to say."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLabel, QProgressBar, QVBoxLayout, QWidget
+
+from napari_noisyseg.events import Failed
+from napari_noisyseg.gui.plot import LossPlot
+from napari_noisyseg.gui.progress import RunProgress
+from napari_noisyseg.gui.theme import Palette
+
+STEPS = 1000
+"""of the progress bar, so that it moves smoothly"""
+
+
+class RunView(QWidget):  # type: ignore[misc]
+    """Plot, bar and lines of words of one run; what is not there yet keeps its place."""
+
+    def __init__(self, palette: Palette) -> None:
+        super().__init__()
+        self.plot = LossPlot(palette)
+        self.bar = QProgressBar(textVisible=False, maximum=STEPS)
+        self.bar.setFixedHeight(6)
+        self.line = QLabel()
+        self.note = QLabel(wordWrap=True)
+        self.note.setProperty("role", "quiet")
+        self.note.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(4)
+        for part in (self.plot, self.bar, self.line, self.note):
+            box.addWidget(part)
+        self.restyle(palette)
+
+    def restyle(self, palette: Palette) -> None:
+        """Take on the theme's colours."""
+        self.plot.restyle(palette)
+        self.bar.setStyleSheet(
+            f"QProgressBar {{ background: {palette.line}; border: none; border-radius: 3px; }}"
+            f"QProgressBar::chunk {{ background: {palette.accent}; border-radius: 3px; }}"
+        )
+        self._warn = palette.warn
+        self._color_line()
+
+    def show_progress(self, progress: RunProgress) -> None:
+        """Show a run; called a few times a second while it trains."""
+        self.plot.show_progress(progress)
+        self.bar.setValue(round(STEPS * progress.fraction))
+        self._failed = isinstance(progress.end, Failed)
+        self.line.setText(("✗ " if self._failed else "") + progress.words())
+        self.line.setWordWrap(self._failed)
+        self._color_line()
+        words = note_words(progress)
+        self.note.setText(words)
+        self.note.setVisible(bool(words))
+
+    _failed = False
+
+    def _color_line(self) -> None:
+        self.line.setStyleSheet(f"color: {self._warn};" if self._failed else "")
+
+
+def note_words(progress: RunProgress) -> str:
+    """What the run said beside its figures: how to mend it, warnings, why it was set up so."""
+    if isinstance(progress.end, Failed):
+        return progress.end.hint
+    parts = list(progress.warnings[-2:])
+    if progress.relabelled is not None:
+        share = 100 * progress.relabelled.share
+        parts.append(f"the method changed {share:.1f} % of its {progress.relabelled.plane} label")
+    parts.append(progress.note)
+    return " · ".join(part for part in parts if part)

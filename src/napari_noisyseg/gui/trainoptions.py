@@ -1,0 +1,158 @@
+"""What to train, for how long and on what: chosen already, to be changed by who wants to."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import dataclass
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QSpinBox, QVBoxLayout, QWidget
+
+from napari_noisyseg import registry
+from napari_noisyseg.gui.forms import ConfigForm, More
+from napari_noisyseg.gui.schema import Value
+
+MINUTES = (1, 2, 5, 10)
+DEFAULT_MINUTES = 2
+DEVICES = {
+    "auto": "the fastest there is",
+    "cpu": "the processor (CPU)",
+    "cuda": "a graphics card (CUDA)",
+    "mps": "Apple's graphics (MPS)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A training as a person asks for it: exactly one of `epochs` and `seconds` is set."""
+
+    method: str
+    config: dict[str, Value]
+    epochs: int | None
+    seconds: float | None
+    device: str
+
+
+def likely_preset(device: str) -> str:
+    """Which defaults a run will start from, guessed without torch, for the form to show."""
+    if device == "auto":
+        seen = shutil.which("nvidia-smi") is not None
+        device = "cuda" if seen and sys.platform != "darwin" else "cpu"
+    return "paper" if device == "cuda" else "small"
+
+
+class TrainOptions(QWidget):  # type: ignore[misc]
+    """Method, length and device in the open; the method's own settings under “Settings”."""
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.method = QComboBox()
+        for name in registry.names():
+            self.method.addItem(registry.describe(name).title, name)
+        self.why = QLabel(wordWrap=True)
+        self.why.setProperty("role", "quiet")
+        self.length = QComboBox()
+        for minutes in MINUTES:
+            self.length.addItem(f"{minutes} minute{'s' if minutes > 1 else ''}", minutes * 60.0)
+        self.length.addItem("a number of epochs", None)
+        self.length.setCurrentIndex(MINUTES.index(DEFAULT_MINUTES))
+        self.epochs = QSpinBox(minimum=1, maximum=100_000, value=100, suffix=" epochs")
+        self.device = QComboBox()
+        for name, words in DEVICES.items():
+            self.device.addItem(words, name)
+        self.form: ConfigForm | None = None
+        self._chosen_by_hand = False
+        self._build()
+        self._show_method()
+        self._show_length()
+
+    def _build(self) -> None:
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(6)
+        rows = QFormLayout()
+        rows.setVerticalSpacing(4)
+        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        rows.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
+        rows.addRow("Method", self.method)
+        rows.addRow("", self.why)
+        rows.addRow("Train for", self.length)
+        rows.addRow("", self.epochs)
+        rows.addRow("On", self.device)
+        self._rows = rows
+        box.addLayout(rows)
+        self._place = QWidget()
+        place = QVBoxLayout(self._place)
+        place.setContentsMargins(16, 0, 0, 0)
+        self.more = More(self._place, "Settings of the method")
+        box.addWidget(self.more)
+        box.addWidget(self._place)
+        self.method.activated.connect(self._pick)
+        self.method.currentIndexChanged.connect(lambda _: self._show_method())
+        self.length.currentIndexChanged.connect(lambda _: self._show_length())
+        self.device.currentIndexChanged.connect(lambda _: self._show_method())
+
+    def recommend(self, method: str, why: str) -> None:
+        """Choose this method, unless a person has chosen one; say why in words."""
+        self._why = why
+        self._recommended = method
+        if not self._chosen_by_hand:
+            self.method.setCurrentIndex(self.method.findData(method))
+        self._say_why()
+
+    _why = ""
+    _recommended = ""
+
+    def choice(self) -> Choice:
+        """What was chosen; raises NoisySegError naming a setting that cannot be."""
+        seconds: float | None = self.length.currentData()
+        return Choice(
+            method=self.method.currentData(),
+            config=self.form.changes() if self.form is not None else {},
+            epochs=None if seconds else self.epochs.value(),
+            seconds=seconds,
+            device=self.device.currentData(),
+        )
+
+    def _pick(self) -> None:
+        self._chosen_by_hand = True
+        self._say_why()
+
+    def _say_why(self) -> None:
+        name = self.method.currentData()
+        if name == self._recommended:
+            self.why.setText(self._why)
+        elif name is not None:
+            self.why.setText(f"needs {registry.describe(name).needs_in_words}")
+
+    def _show_length(self) -> None:
+        self._rows.setRowVisible(self.epochs, self.length.currentData() is None)
+        self.changed.emit()
+
+    def _show_method(self) -> None:
+        name = self.method.currentData()
+        if name is None:
+            return
+        described = registry.describe(name)
+        self.method.setToolTip(described.paper)
+        form = ConfigForm(
+            described.config_schema,
+            presets=described.presets,
+            hidden=("epochs",),
+            automatic=likely_preset(self.device.currentData()),
+        )
+        form.changed.connect(self.changed)
+        self._swap(form)
+        self._say_why()
+        self.changed.emit()
+
+    def _swap(self, form: ConfigForm) -> None:
+        old, self.form = self.form, form
+        place = self._place.layout()
+        if old is not None:
+            place.removeWidget(old)
+            old.deleteLater()
+        place.addWidget(form)

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import pytest
+
+from napari_noisyseg.events import (
+    Checkpointed,
+    Failed,
+    Finished,
+    Previewed,
+    Relabelled,
+    Started,
+    Stepped,
+    Validated,
+    Warned,
+)
+from napari_noisyseg.gui.progress import MOST_POINTS, RunProgress, clock
+
+
+def running() -> RunProgress:
+    progress = RunProgress()
+    progress.take(Started("scnet", 30, 4, "cpu", "small preset: no GPU"))
+    for step in range(46):
+        progress.take(Stepped(step // 4, step, 30, {"total": 1 / (step + 1)}, 21.4))
+    return progress
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0, "0:00"), (21.4, "0:21"), (725, "12:05"), (3725, "1:02:05")]
+)
+def test_clock(seconds, words):
+    assert clock(seconds) == words
+
+
+def test_a_running_run_says_epoch_and_time_left():
+    progress = running()
+    assert progress.words() == "epoch 12/30 · 0:21 left"
+    assert progress.fraction == pytest.approx(11.5 / 30)
+    assert progress.training["total"].x[0] == pytest.approx(0.25)
+    assert progress.training["total"].x[-1] == pytest.approx(11.5)
+
+
+def test_nothing_yet_is_starting():
+    assert RunProgress().words() == "starting …"
+    assert RunProgress().fraction == 0
+
+
+def test_every_event_is_kept_where_it_belongs():
+    progress = running()
+    preview = Previewed("a", "previews/3.npz", 3)
+    progress.take_all(
+        [
+            Validated(11, {"total": 0.5}, True),
+            Validated(12, {"total": 0.7}, False),
+            preview,
+            Relabelled(3, "corrected", 0.04),
+            Checkpointed(11, 46, "checkpoints/46"),
+            Warned("smaller batches: the memory was full"),
+        ]
+    )
+    assert progress.best == 0.5
+    assert progress.validation["total"].y == [0.5, 0.7]
+    assert progress.previews == {"a": preview}
+    assert progress.relabelled.share == 0.04
+    assert progress.checkpoint.step == 46
+    assert progress.warnings == ["smaller batches: the memory was full"]
+
+
+@pytest.mark.parametrize(
+    ("end", "words", "fraction"),
+    [
+        (Finished(False, 61.0), "finished in 1:01", 1.0),
+        (Finished(True, 30.0), "stopped at epoch 12/30 · resumes from there", 11.5 / 30),
+        (Failed("the memory was full", "use less"), "the memory was full", 11.5 / 30),
+    ],
+)
+def test_how_it_ended(end, words, fraction):
+    progress = running()
+    progress.take(end)
+    assert progress.words() == words
+    assert progress.fraction == pytest.approx(fraction)
+    assert progress.seconds_left is None
+
+
+def test_a_long_run_keeps_few_points_and_the_whole_range():
+    progress = RunProgress()
+    progress.take(Started("scnet", 1000, 10, "cpu"))
+    for step in range(10_000):
+        progress.take(Stepped(step // 10, step, 1000, {"total": float(step)}))
+    curve = progress.training["total"]
+    assert MOST_POINTS / 2 <= len(curve.x) <= MOST_POINTS
+    assert curve.x[0] < 1
+    assert curve.x[-1] > 990
+    assert curve.x == sorted(curve.x)
+
+
+def test_a_loss_that_is_no_number_leaves_the_curve_alone():
+    progress = RunProgress()
+    progress.take(Stepped(0, 0, 1, {"total": float("nan")}))
+    assert progress.training["total"].y == []
