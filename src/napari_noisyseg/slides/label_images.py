@@ -10,8 +10,8 @@ import tifffile
 from numpy.typing import NDArray
 
 from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.slides.beginning import TIFF_STARTS, file_start
 from napari_noisyseg.slides.limits import check_decodable
-from napari_noisyseg.slides.opening import TIFF_STARTS, _start
 from napari_noisyseg.slides.plain import opened
 from napari_noisyseg.slides.tiff import check_axes
 
@@ -25,7 +25,7 @@ def read_labels(path: Path) -> NDArray[np.int32]:
     fractional numbers, ids beyond 2^31 - 1, and damaged files.
     """
     path = Path(path)
-    labels = _from_tiff(path) if _start(path).startswith(TIFF_STARTS) else _from_png(path)
+    labels = _from_tiff(path) if file_start(path).startswith(TIFF_STARTS) else _from_png(path)
     if labels.ndim != 2:
         raise NoisySegError(
             f"{path} is a colour image (shape {labels.shape}), not a label image: give one with a "

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import openslides
+from napari_noisyseg.slides.beginning import TIFF_STARTS, file_start
 from napari_noisyseg.slides.ome_zarr import open_ome_zarr
 from napari_noisyseg.slides.openslides import open_openslide
 from napari_noisyseg.slides.plain import open_plain
@@ -17,8 +17,6 @@ TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
 IMAGE_SUFFIXES = (*PLAIN_SUFFIXES, *TIFF_SUFFIXES, *openslides.SUFFIXES, ".zarr")
 """Endings, in lower case, of what `open_image` reads; for filtering folders and file dialogues."""
 
-TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-
 
 def open_image(path: Path) -> Slide:
     """Any image that can be read, as one lazy RGB pyramid; the caller closes it.
@@ -29,25 +27,9 @@ def open_image(path: Path) -> Slide:
     path = Path(path)
     if path.is_dir():
         return open_ome_zarr(path)
-    start = _start(path)
+    start = file_start(path)
     if path.suffix.lower() in openslides.SUFFIXES:
         return open_openslide(path)
     if start.startswith(TIFF_STARTS):
         return open_openslide(path) if is_of_scanner(path) else open_tiff(path)
     return open_plain(path)
-
-
-def _start(path: Path) -> bytes:
-    """The file's first bytes; refuses what is not there, not a file, or empty."""
-    if not path.exists():
-        raise NoisySegError(f"there is no file {path}: check its name and folder")
-    if not path.is_file():
-        raise NoisySegError(f"{path} is not a regular file: give an image")
-    try:
-        with path.open("rb") as file:
-            start = file.read(8)
-    except OSError as error:
-        raise NoisySegError(f"cannot read {path}: {error.strerror or error}") from error
-    if not start:
-        raise NoisySegError(f"{path} is empty (0 bytes): copy it anew")
-    return start
