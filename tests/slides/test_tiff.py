@@ -116,9 +116,7 @@ def test_16_bit_colours_are_scaled_alike_in_every_tile(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", sixteen, photometric="rgb")
     with tifffile.TiffWriter(tmp_path / "b.tif") as writer:
         for step in (1, 2):
-            writer.write(
-                sixteen[::step, ::step], tile=(16, 16), photometric="rgb", metadata=None
-            )
+            writer.write(sixteen[::step, ::step], tile=(16, 16), photometric="rgb", metadata=None)
     for name in ("a.tif", "b.tif"):
         pixels = read(tmp_path / name)
         assert (pixels[:16, :16] == 1).all()
