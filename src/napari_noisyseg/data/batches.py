@@ -20,8 +20,6 @@ from napari_noisyseg.method import UNKNOWN, Batch, TrainingImage
 PIXELS = 4
 """R, G, B and hematoxylin, uint8; the flags known, tissue and inside and the labels follow."""
 FLAGS = 3
-OUTSIDE = 0
-"""The row of `Pixels.values` that stands for everything outside an image or block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +44,14 @@ class Pixels:
         self.planes: tuple[str, ...] = ()
         self.device = device
         sizes = [image.known.size for image in images]
-        self.start = np.concatenate([[1], 1 + np.cumsum(sizes)]).astype(np.int64)
+        self.start = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         self.shapes = [image.known.shape for image in images]
-        rows = [self._outside(), *(self._rows(image) for image in images)]
-        self.values = torch.from_numpy(np.concatenate(rows)).to(device)
+        rows = np.concatenate([self._rows(image) for image in images])
+        self.values = torch.from_numpy(rows).to(device)
         self.revised = torch.empty((len(self.values), 0), dtype=torch.float16, device=device)
         for i, image in enumerate(images):
             for name, plane in image.planes.items():
                 self.revise(i, name, plane)
-
-    def _outside(self) -> NDArray[np.uint8]:
-        row = [255] * PIXELS + [0] * FLAGS + [UNKNOWN] * len(self.labels)
-        return np.array([row], np.uint8)
 
     def _rows(self, image: TrainingImage) -> NDArray[np.uint8]:
         pixels = np.concatenate([image.image, image.hematoxylin])
@@ -77,10 +71,11 @@ class Pixels:
         new = torch.from_numpy(np.array(values, np.float16).ravel())
         self.revised[window, self.planes.index(plane)] = new.to(self.device)
 
-    def index(self, tiles: Tiles) -> Tensor:
-        """Rows of `values` for each pixel of each tile, int64 (B, side, side); `OUTSIDE` around.
+    def index(self, tiles: Tiles) -> tuple[Tensor, Tensor]:
+        """Rows of `values` for each pixel of each tile, and which of them are the tile's own.
 
-        Tiles smaller than the side stand in the middle.
+        int64 and bool (B, side, side). Tiles smaller than the side stand in the middle, mirrored
+        outwards.
         """
         rows = torch.from_numpy(tiles.rows).to(self.device)
         image, y, x, h, w = rows.T[:, :, None, None].unbind()
@@ -89,8 +84,14 @@ class Pixels:
         offset = torch.arange(tiles.side, device=self.device)
         dy = offset[None, :, None] - (tiles.side - h) // 2
         dx = offset[None, None, :] - (tiles.side - w) // 2
-        inside = (dy >= 0) & (dy < h) & (dx >= 0) & (dx < w)
-        return torch.where(inside, start + (y + dy) * width + x + dx, OUTSIDE)
+        own = (dy >= 0) & (dy < h) & (dx >= 0) & (dx < w)
+        return start + (y + _mirrored(dy, h)) * width + x + _mirrored(dx, w), own
+
+
+def _mirrored(position: Tensor, length: Tensor) -> Tensor:
+    """Positions outside 0..length-1 thrown back inside."""
+    wave = position % (2 * length)
+    return torch.minimum(wave, 2 * length - 1 - wave)
 
 
 def random_theta(
@@ -122,7 +123,7 @@ def centre_theta(count: int, crop: int, side: int) -> Tensor:
 
 def assemble(pixels: Pixels, tiles: Tiles, theta: Tensor, crop: int) -> Batch:
     """The tiles seen through `theta` as one batch of (B, ..., crop, crop)."""
-    index = pixels.index(tiles)
+    index, own = pixels.index(tiles)
     values = pixels.values[index].permute(0, 3, 1, 2)
     shape = [len(tiles), 1, crop, crop]
     grid = F.affine_grid(theta.to(pixels.device), shape, align_corners=False)
@@ -132,6 +133,7 @@ def assemble(pixels: Pixels, tiles: Tiles, theta: Tensor, crop: int) -> Batch:
     smooth = F.grid_sample(smooth, grid, "bilinear", "reflection", align_corners=False)
     states = values[:, PIXELS:].clone()
     states[:, FLAGS:] = UNKNOWN - states[:, FLAGS:]
+    states *= own[:, None]
     states = F.grid_sample(states.float(), grid, "nearest", "zeros", align_corners=False)
     return _batch(pixels, smooth, states, tiles)
 

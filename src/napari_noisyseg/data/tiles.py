@@ -140,11 +140,13 @@ def _balanced(counts: NDArray[np.int64], seed: int) -> list[int]:
 
 
 def share_between_halves(tiles: Tiles, overlap: float, seed: int) -> Tiles:
-    """A share `overlap` of the tiles in both halves (Table IV of the SC-Net paper); 0: none.
+    """Tiles of which each half shares `overlap` with the other (Table IV of the SC-Net paper).
 
-    A half without any tile is given all of the other's: there is nothing to split.
+    A shared tile stands twice, once for each half. A half without any tile is given all of the
+    other's: there is nothing to split.
     """
-    chosen = np.random.default_rng([seed, 4]).permutation(len(tiles))[: round(overlap * len(tiles))]
+    count = round(len(tiles) * overlap / (2 - overlap))
+    chosen = np.random.default_rng([seed, 4]).permutation(len(tiles))[:count]
     for empty in (0, 1):
         if not (tiles.half == empty).any():
             chosen = np.arange(len(tiles))

@@ -1,0 +1,1 @@
+"""Training and prediction: the one loop, checkpoints, models; whatever the method."""

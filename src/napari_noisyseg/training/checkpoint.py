@@ -1,0 +1,146 @@
+"""Checkpoints: a folder per step with tensors (safetensors) and one JSON, two generations kept.
+
+A folder appears under its final name only when both files are whole and on the disk.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.training.tree import flatten, unflatten
+
+GENERATIONS = 2
+VERSION = 1
+_TENSORS, _STATE = "tensors.safetensors", "state.json"
+
+
+@dataclass
+class Position:
+    """Where the loop stands; with the seed it fixes every random choice to come."""
+
+    step: int = 0
+    epoch: int = 0
+    step_in_epoch: int = 0
+    revised: int = -1
+    epochs: int = 0
+    fraction: float = 0.0
+    batch_size: int = 0
+    seed: int = 0
+    best: float | None = None
+    seconds: float = 0.0
+
+
+@dataclass
+class Checkpoint:
+    """Everything that resumes to the same losses.
+
+    method: the method's state. weights: the best so far (empty: the present ones are). planes:
+    revised label planes, (image index, name) to float16 (H, W). random: the state of torch's
+    generators.
+    """
+
+    position: Position
+    method: dict[str, Any]
+    weights: dict[str, Tensor] = field(default_factory=dict)
+    planes: dict[tuple[int, str], NDArray[np.float16]] = field(default_factory=dict)
+    random: dict[str, Tensor] = field(default_factory=dict)
+
+
+def random_state() -> dict[str, Tensor]:
+    """The state of torch's own generators, by device."""
+    state = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        state["cuda"] = torch.cuda.get_rng_state()
+    return state
+
+
+def restore_random(state: dict[str, Tensor]) -> None:
+    """Undo of `random_state`, for the devices that are here."""
+    if "cpu" in state:
+        torch.set_rng_state(state["cpu"])
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])
+
+
+def save(folder: Path, checkpoint: Checkpoint) -> Path:
+    """Write to `folder`/<step> and remove all but the newest two; returns the new folder."""
+    final = folder / f"{checkpoint.position.step:08d}"
+    if final.exists():
+        return final
+    part = folder / f".{final.name}.{os.getpid()}.part"
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    document, tensors = flatten(_nested(checkpoint))
+    save_file(tensors, part / _TENSORS)
+    header = {"version": VERSION, "position": asdict(checkpoint.position), "state": document}
+    (part / _STATE).write_text(json.dumps(header), "utf-8")
+    for name in (_TENSORS, _STATE):
+        _to_disk(part / name)
+    part.replace(final)
+    for old in generations(folder)[GENERATIONS:]:
+        shutil.rmtree(old, ignore_errors=True)
+    return final
+
+
+def _nested(checkpoint: Checkpoint) -> dict[str, Any]:
+    planes = [
+        [image, name, torch.from_numpy(np.ascontiguousarray(values))]
+        for (image, name), values in checkpoint.planes.items()
+    ]
+    return {
+        "method": checkpoint.method,
+        "weights": checkpoint.weights,
+        "planes": planes,
+        "random": checkpoint.random,
+    }
+
+
+def _to_disk(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def generations(folder: Path) -> list[Path]:
+    """Checkpoints of a run, newest first."""
+    if not folder.is_dir():
+        return []
+    found = [path for path in folder.iterdir() if path.is_dir() and path.name.isdigit()]
+    return sorted(found, key=lambda path: int(path.name), reverse=True)
+
+
+def load_newest(folder: Path) -> Checkpoint:
+    """The newest checkpoint that can be read; the one before where a power cut damaged it.
+
+    Raises NoisySegError when there is none.
+    """
+    for path in generations(folder):
+        try:
+            return load(path)
+        except NoisySegError:
+            continue
+    raise NoisySegError(f"{folder}: no checkpoint to resume from; train again without --resume")
+
+
+def load(path: Path) -> Checkpoint:
+    """Read one checkpoint's folder; raises NoisySegError when it is damaged."""
+    try:
+        header = json.loads((path / _STATE).read_text("utf-8"))
+        state = unflatten(header["state"], load_file(path / _TENSORS))
+        planes = {(int(i), str(name)): t.numpy() for i, name, t in state["planes"]}
+        position = Position(**header["position"])
+        return Checkpoint(position, state["method"], state["weights"], planes, state["random"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        raise NoisySegError(f"{path}: not a checkpoint that can be read ({error})") from error

@@ -1,0 +1,235 @@
+"""The one loop: revise, step, validate, preview, checkpoint, each told by an event.
+
+Stopping is ceasing to iterate: `close()` on the generator writes a checkpoint of where it stood.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_noisyseg.data.loader import TrainingData, seed_of_step
+from napari_noisyseg.errors import JobError
+from napari_noisyseg.events import (
+    Checkpointed,
+    Event,
+    Previewed,
+    Relabelled,
+    Started,
+    Stepped,
+    Validated,
+    Warned,
+)
+from napari_noisyseg.method import Losses, Method, MethodConfig, Revision
+from napari_noisyseg.training import checkpoint as checkpoints
+from napari_noisyseg.training.checkpoint import Checkpoint, Position
+from napari_noisyseg.training.device import free_cache, is_out_of_memory, precision
+from napari_noisyseg.training.plan import Plan
+from napari_noisyseg.training.preview import Preview
+from napari_noisyseg.training.timing import Every, Schedule
+from napari_noisyseg.training.tree import copied
+
+
+@dataclass
+class Training:
+    """What one run works on; `folder` is where checkpoints go (None: none are written).
+
+    seconds: time spent, by `data` (making batches), `step` (the method), `rest` (all else).
+    """
+
+    method: Method
+    config: MethodConfig
+    data: TrainingData
+    plan: Plan
+    device: str = "cpu"
+    folder: Path | None = None
+    preview: Preview | None = None
+    at: Position = field(default_factory=Position)
+    best: dict[str, Tensor] = field(default_factory=dict)
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    losses: Losses = field(default_factory=dict)
+    deadline: float | None = None
+    """the plan's; whoever iterates may move it, as the time that writing will take gets known"""
+
+    def __post_init__(self) -> None:
+        self.deadline = self.deadline or self.plan.deadline
+        self.at.batch_size = self.at.batch_size or self.config.batch_size
+        self.at.seed = self.plan.seed
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Go on where a checkpoint stood."""
+        self.method.load_state_dict(checkpoint.method)
+        self.at, self.best = checkpoint.position, dict(checkpoint.weights)
+        for (image, plane), values in checkpoint.planes.items():
+            self.data.revise(image, plane, values.astype(np.float32))
+        checkpoints.restore_random(checkpoint.random)
+
+    def save(self) -> Path | None:
+        """Write a checkpoint of the present state."""
+        if self.folder is None:
+            return None
+        planes = {
+            (i, name): values.astype(np.float16)
+            for i, image in enumerate(self.data.images)
+            for name, values in image.planes.items()
+        }
+        state = Checkpoint(
+            self.at, self.method.state_dict(), self.best, planes, checkpoints.random_state()
+        )
+        return checkpoints.save(self.folder / "checkpoints", state)
+
+    def use_best(self) -> None:
+        """Put the best weights in place, where tiles were held out to tell which they are."""
+        if self.best:
+            self.method.load_weights({k: v.to(self.device) for k, v in self.best.items()})
+
+
+def train(run: Training) -> Iterator[Event]:
+    """Train to the end of the plan; every event is yielded right after what it tells of.
+
+    After the last event the best weights are in place. The same seed gives the same losses, and a
+    run that was stopped and resumed the same as one that was not.
+    """
+    at, data = run.at, run.data
+    per_epoch = data.steps_per_epoch(at.batch_size)
+    schedule = Schedule(run.plan.epochs or run.config.epochs, per_epoch, run.deadline)
+    at.epochs = at.epochs or schedule.epochs
+    previews = Every(run.plan.preview_seconds)
+    saves = Every(run.plan.checkpoint_seconds, time.time() + run.plan.checkpoint_seconds)
+    try:
+        yield Started(type(run.method).title, at.epochs, per_epoch, run.device, run.plan.note)
+        yield from _preview(run, previews)
+        schedule.start(time.time())
+        while True:
+            schedule.deadline = run.deadline
+            if at.step_in_epoch >= per_epoch:
+                yield from _end_epoch(run, schedule)
+            if schedule.done(at, time.time()):
+                break
+            yield from _revise(run, schedule)
+            yield from _step(run, schedule)
+            yield from _preview(run, previews)
+            yield from _checkpoint(run, saves)
+    except GeneratorExit:
+        run.save()
+        run.use_best()
+        raise
+    yield from _checkpoint(run, Every(0))
+    run.use_best()
+
+
+def _revise(run: Training, schedule: Schedule) -> Iterator[Event]:
+    """The method's new label planes, once at the start of an epoch."""
+    at = run.at
+    if at.revised >= at.epoch:
+        return
+    with precision(run.device):
+        revisions = list(run.method.revise(schedule.progress(at), run.data.images))
+    changed: defaultdict[str, list[float]] = defaultdict(list)
+    for revision in revisions:
+        changed[revision.plane].append(_changed(run, revision))
+        run.data.revise(revision.image, revision.plane, revision.values)
+    at.revised = at.epoch
+    for plane, shares in changed.items():
+        yield Relabelled(at.epoch, plane, float(np.mean(shares)))
+
+
+def _changed(run: Training, revision: Revision) -> float:
+    """Share of pixels that a revision moves across 0.5 (all that are new)."""
+    old = run.data.images[revision.image].planes.get(revision.plane)
+    if old is None:
+        return 1.0
+    return float(np.mean((old > 0.5) != (revision.values > 0.5)))
+
+
+def _step(run: Training, schedule: Schedule) -> Iterator[Event]:
+    """One update; with half the batch where memory does not suffice."""
+    at = run.at
+    while True:
+        began = time.perf_counter()
+        try:
+            batch = run.data.batch(at.epoch, at.step_in_epoch, at.batch_size)
+            made = time.perf_counter()
+            torch.manual_seed(seed_of_step(at.seed, at.step))
+            with precision(run.device):
+                run.losses = run.method.step(batch, schedule.progress(at))
+        except (RuntimeError, MemoryError) as error:
+            yield _smaller_batch(run, error)
+            continue
+        break
+    run.seconds["data"] += made - began
+    run.seconds["step"] += time.perf_counter() - made
+    epoch = at.epoch
+    schedule.advance(at, time.time())
+    left = schedule.seconds_left(at, time.time())
+    yield Stepped(epoch, at.step, at.epochs, run.losses, left)
+
+
+def _smaller_batch(run: Training, error: BaseException) -> Warned:
+    """Halve the batch after an out-of-memory error; any other error goes on up."""
+    if not is_out_of_memory(error):
+        raise error
+    at = run.at
+    least = 2 if run.data.halves else 1
+    if at.batch_size <= least:
+        raise JobError(
+            f"not enough memory on {run.device} even for a batch of {at.batch_size}; "
+            "set a smaller crop or width, or preset=small"
+        ) from error
+    at.batch_size = max(least, at.batch_size // 2)
+    error.__traceback__ = None
+    free_cache(run.device)
+    return Warned(f"memory ran out: going on with batches of {at.batch_size} tiles")
+
+
+def _end_epoch(run: Training, schedule: Schedule) -> Iterator[Event]:
+    """Judge the epoch on the held-out tiles and keep the best weights."""
+    at = run.at
+    losses = _validation_losses(run, schedule)
+    epoch = at.epoch
+    at.epoch, at.step_in_epoch = at.epoch + 1, 0
+    if losses is None:
+        return
+    best = at.best is None or losses["total"] < at.best
+    if best:
+        at.best, run.best = losses["total"], copied(run.method.weights())
+    yield Validated(epoch, losses, best)
+
+
+def _validation_losses(run: Training, schedule: Schedule) -> Losses | None:
+    """Mean losses over the held-out tiles; None when none are held out."""
+    sums: defaultdict[str, float] = defaultdict(float)
+    count = 0
+    with torch.no_grad(), precision(run.device):
+        for batch in run.data.validation(run.at.batch_size):
+            size = len(batch.image)
+            for name, value in run.method.validate(batch, schedule.progress(run.at)).items():
+                sums[name] += value * size
+            count += size
+    return {name: value / count for name, value in sums.items()} if count else None
+
+
+def _preview(run: Training, every: Every) -> Iterator[Previewed]:
+    began = time.time()
+    if run.preview is None or not every.due(began):
+        return
+    picture = run.preview.take(run.method, run.at.epoch)
+    every.done(began, time.time())
+    yield picture
+
+
+def _checkpoint(run: Training, every: Every) -> Iterator[Checkpointed]:
+    began = time.time()
+    if not every.due(began):
+        return
+    path = run.save()
+    every.done(began, time.time())
+    if path is not None and run.folder is not None:
+        yield Checkpointed(run.at.epoch, run.at.step, path.relative_to(run.folder).as_posix())

@@ -1,0 +1,111 @@
+"""A picture of the present state: the first field at working resolution, outlines included."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noisyseg import stains
+from napari_noisyseg.data.prepare import planes_of_pixels, stain_matrix
+from napari_noisyseg.data.regions import Region
+from napari_noisyseg.data.resample import resize, scale_points, working_shape
+from napari_noisyseg.events import Previewed
+from napari_noisyseg.method import Method, MethodConfig
+from napari_noisyseg.slides import Box
+from napari_noisyseg.training.predict import Maps, predict_maps
+from napari_noisyseg.training.refine import Evidence, outlines
+
+MAX_SIDE = 512
+"""Longest side of a preview in working pixels; of a larger region its middle is shown."""
+KEPT = 3
+"""Pictures on disk: one that a listener may be reading is not taken away from it."""
+
+
+@dataclass
+class Preview:
+    """Predicts a part of one region again and again; measures what that costs.
+
+    predict_seconds, refine_seconds: of the last picture, per working pixel.
+    """
+
+    region: Region
+    config: MethodConfig
+    folder: Path
+    device: str
+    box: Box = field(init=False)
+    predict_seconds: float = field(default=0.0, init=False)
+    refine_seconds: float = field(default=0.0, init=False)
+
+    def __post_init__(self) -> None:
+        region, config = self.region, self.config
+        limit = round(MAX_SIDE * config.working_mpp / region.mpp)
+        self.box = _middle(region, limit)
+        rgb = region.rgb[self.box.slices]
+        shape = working_shape(rgb.shape[:2], region.mpp, config.working_mpp)
+        self._rgb = resize(rgb, shape)
+        self._planes = planes_of_pixels(self._rgb, config)
+        self._density = stains.densities(self._rgb, stain_matrix(self._rgb, config))[0]
+        points = region.points - self.box[:2]
+        inside = ((points >= -0.5) & (points < np.array(rgb.shape[:2]) - 0.5)).all(axis=1)
+        self._points = scale_points(points[inside], (rgb.shape[0], rgb.shape[1]), shape)
+        self._serials = region.serials[inside]
+        self._count = 0
+
+    def take(self, method: Method, epoch: int) -> Previewed:
+        """Predict, outline and write one picture; the event that tells of it."""
+        began = time.perf_counter()
+        maps = predict_maps(method, *self._planes, self.device)
+        predicted = time.perf_counter()
+        refined = self._refined(maps)
+        pixels = self._rgb.shape[0] * self._rgb.shape[1]
+        self.predict_seconds = (predicted - began) / pixels
+        self.refine_seconds = (time.perf_counter() - predicted) / pixels
+        path = self._write(maps, refined)
+        scale = self.box.height / self._rgb.shape[0]
+        origin = tuple(
+            float(c + self.region.box[i] + (scale - 1) / 2) for i, c in enumerate(self.box[:2])
+        )
+        return Previewed(self.region.image, path, epoch, origin=(origin[0], origin[1]), scale=scale)
+
+    def _refined(self, maps: Maps) -> NDArray[np.int32]:
+        probability = maps["probability"]
+        evidence = Evidence(
+            probability,
+            maps.get("uncertainty", np.zeros_like(probability)),
+            self._density,
+            self._rgb,
+            self.config.working_mpp,
+        )
+        return outlines(evidence, self._points, self._serials)
+
+    def _write(self, maps: Maps, refined: NDArray[np.int32]) -> str:
+        folder = self.folder / "previews"
+        folder.mkdir(exist_ok=True)
+        self._count += 1
+        path = folder / f"{self._count:06d}.npz"
+        part = path.with_suffix(f".{os.getpid()}.part")
+        with part.open("wb") as file:
+            arrays: dict[str, Any] = {k: v.astype(np.float16) for k, v in maps.items()}
+            np.savez(file, refined=refined, **arrays)
+        part.replace(path)
+        (folder / f"{self._count - KEPT:06d}.npz").unlink(missing_ok=True)
+        return f"previews/{path.name}"
+
+
+def _middle(region: Region, limit: int) -> Box:
+    """The box of at most `limit` px a side around the middle of what is annotated."""
+    height, width = region.shape
+    if len(region.points):
+        y, x = np.median(region.points, axis=0)
+    else:
+        y, x = height / 2, width / 2
+    h, w = min(limit, height), min(limit, width)
+    top = int(np.clip(round(y - h / 2), 0, height - h))
+    left = int(np.clip(round(x - w / 2), 0, width - w))
+    return Box(top, left, top + h, left + w)

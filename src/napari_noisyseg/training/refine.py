@@ -1,0 +1,163 @@
+"""From probability and points to separate nuclei, each with a confidence and a reason in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.segmentation import expand_labels, find_boundaries
+
+from napari_noisyseg import instances
+
+PAPER_MPP = 0.25
+RING = 4
+"""Width of the ring around a nucleus that it is compared with, in px at 0.25 µm."""
+SMALL, LARGE = 0.4, 2.2
+"""Area over the image's median at which a nucleus is worth a word."""
+
+Labels = NDArray[np.int32]
+Map = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One refined nucleus: its value in the label image, centre, confidence (0..1) and reason."""
+
+    label: int
+    y: float
+    x: float
+    score: float
+    reason: str
+    area_um2: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the nuclei of one image are read from, all (H, W) at one resolution `mpp`."""
+
+    probability: Map
+    uncertainty: Map
+    density: Map
+    rgb: NDArray[np.uint8]
+    mpp: float
+
+
+def outlines(evidence: Evidence, points: NDArray[np.float64], serials: NDArray[np.int64]) -> Labels:
+    """int32 (H, W) whose values are the points' serial numbers, one nucleus for each point."""
+    e = evidence
+    found = instances.from_points(e.probability, points, e.density, e.mpp, rgb=e.rgb)
+    values = np.concatenate([[0], serials]).astype(np.int32)
+    labels: Labels = values[found]
+    return labels
+
+
+def further(evidence: Evidence, labels: Labels, known: NDArray[np.bool_]) -> Labels:
+    """The labels with nuclei that no point marks, outside `known`, numbered on from the largest."""
+    new = instances.from_probability(evidence.probability, evidence.mpp)
+    taken = np.unique(new[(labels > 0) | known])
+    new[np.isin(new, taken)] = 0
+    values, packed = np.unique(new, return_inverse=True)
+    shift = np.where(values > 0, int(labels.max(initial=0)) + np.arange(len(values)), 0)
+    joined: Labels = np.where(labels > 0, labels, shift[packed].reshape(new.shape))
+    return joined.astype(np.int32)
+
+
+def judge(evidence: Evidence, labels: Labels) -> list[Found]:
+    """Every nucleus of the label image with its confidence and what speaks against it.
+
+    Confidence is mean probability inside minus that in a ring around, times what the maps agree
+    on along the outline.
+    """
+    values, packed = np.unique(labels, return_inverse=True)
+    if not (values > 0).any():
+        return []
+    first = int(values[0] == 0)
+    packed = packed.reshape(labels.shape) - first + 1
+    packed[labels == 0] = 0
+    values = values[first:]
+    figures = _measure(evidence, packed.astype(np.int32), len(values))
+    area = figures["area"] * evidence.mpp**2
+    contrast = np.clip(figures["inside"] - figures["ring"], 0, 1)
+    score = contrast * (1 - np.clip(figures["doubt"], 0, 1))
+    reasons = _reasons(figures, area, contrast)
+    return [
+        Found(int(v), float(y), float(x), float(s), reason, float(a))
+        for v, y, x, s, reason, a in zip(
+            values, figures["y"], figures["x"], score, reasons, area, strict=True
+        )
+    ]
+
+
+def _measure(evidence: Evidence, labels: Labels, count: int) -> dict[str, NDArray[np.float64]]:
+    """Figures of the labels 1..count, in one pass over the image each."""
+    width = max(2.0, RING * PAPER_MPP / evidence.mpp)
+    ring = np.where(labels == 0, expand_labels(labels, width), 0)
+    edge = np.where(find_boundaries(labels, mode="inner"), labels, 0)
+    crowded = np.where(_beside_another(labels), edge, 0)
+    rows = np.arange(labels.shape[0])[:, None]
+    columns = np.arange(labels.shape[1])[None, :]
+
+    def mean(where: Labels, values: NDArray[np.floating]) -> NDArray[np.float64]:
+        flat = np.broadcast_to(values, labels.shape).ravel()
+        sums = np.bincount(where.ravel(), flat, count + 1)[1:]
+        return sums / np.maximum(np.bincount(where.ravel(), minlength=count + 1)[1:], 1)
+
+    def number(where: Labels) -> NDArray[np.float64]:
+        return np.bincount(where.ravel(), minlength=count + 1)[1:].astype(np.float64)
+
+    outline = ring + edge
+    return {
+        "area": number(labels),
+        "y": mean(labels, rows.astype(np.float64)),
+        "x": mean(labels, columns.astype(np.float64)),
+        "inside": mean(labels, evidence.probability),
+        "ring": mean(ring, evidence.probability),
+        "doubt": mean(outline, evidence.uncertainty),
+        "crowded": number(crowded) / np.maximum(number(edge), 1),
+        "cut": number(_frame(labels)) / np.maximum(number(edge), 1),
+    }
+
+
+def _beside_another(labels: Labels) -> NDArray[np.bool_]:
+    """Pixels with a pixel of another nucleus above, below, left or right."""
+    beside = np.zeros(labels.shape, bool)
+    for axis in (0, 1):
+        a = np.moveaxis(labels, axis, 0)
+        b = np.moveaxis(beside, axis, 0)
+        other = (a[1:] != a[:-1]) & (a[1:] > 0) & (a[:-1] > 0)
+        b[1:] |= other
+        b[:-1] |= other
+    return beside
+
+
+def _frame(labels: Labels) -> Labels:
+    """The labels along the image's border, 0 elsewhere."""
+    frame = labels.copy()
+    frame[1:-1, 1:-1] = 0
+    return frame
+
+
+def _reasons(
+    figures: dict[str, NDArray[np.float64]],
+    area: NDArray[np.float64],
+    contrast: NDArray[np.float64],
+) -> list[str]:
+    """The strongest objection to each nucleus, in words."""
+    ratio = area / max(float(np.median(area)), 1e-9)
+    doubts = {
+        "unusually small for this image": SMALL / np.maximum(ratio, 1e-9),
+        "unusually large for this image": ratio / LARGE,
+        "the network hardly sees a nucleus here": 0.45 / np.maximum(figures["inside"], 1e-9),
+        "the predictions disagree along the outline": figures["doubt"] / 0.25,
+        "the edge is faint": 0.3 / np.maximum(contrast, 1e-9),
+        "hard to part from its neighbours": figures["crowded"] / 0.45,
+        "cut off by the image's edge": figures["cut"] / 0.25,
+    }
+    words = list(doubts)
+    strength = np.stack([np.minimum(values, 9.0) for values in doubts.values()])
+    worst = strength.argmax(axis=0)
+    return [
+        words[w] if s >= 1 else "nothing stands out"
+        for w, s in zip(worst, strength.max(axis=0), strict=True)
+    ]
