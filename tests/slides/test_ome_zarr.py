@@ -147,3 +147,12 @@ def test_a_strangers_pickles_are_never_run(tmp_path: Path, where: str) -> None:
     with pytest.raises(NoisySegError, match="pickle"):
         open_image(path).read(Box(0, 0, 10, 10))
     assert not (tmp_path / "sprung").exists()
+
+
+def test_codecs_that_are_not_known_to_be_harmless_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.zarr", version="0.4", axes="yxc")
+    metadata = json.loads((path / "0" / ".zarray").read_text())
+    codec = {"id": "fixedscaleoffset", "offset": 0, "scale": 1, "dtype": "|u1"}
+    (path / "0" / ".zarray").write_text(json.dumps(metadata | {"filters": [codec]}))
+    with pytest.raises(NoisySegError, match="packed with fixedscaleoffset"):
+        open_image(path)
