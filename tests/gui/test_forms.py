@@ -10,6 +10,7 @@ from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QApplication
 
+from napari_noisyseg import registry
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui.forms import ConfigForm
 from napari_noisyseg.gui.schema import form_fields
@@ -173,3 +174,14 @@ def test_scrolling_past_changes_nothing(qtbot):
 def test_nested_settings_are_refused():
     with pytest.raises(TypeError, match="inner"):
         form_fields({"properties": {"inner": {"type": "object", "default": {}}}})
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_every_method_of_ours_survives_its_form(qtbot, name):
+    described = registry.describe(name)
+    for preset in ("small", "paper"):
+        shown = form(qtbot, described.schema, presets=described.presets)
+        shown.editor("preset").set(preset)
+        assert shown.values() == described.presets[preset]
+        assert shown.changes().keys() <= {"preset"}
+        assert shown.problem() == ""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from skimage.measure import find_contours
 
 from napari_noisyseg.gui import layers
+from napari_noisyseg.slides import Box
 from napari_noisyseg.store.records import ImageRecord, Outline
 
 NAME = "nucleus under review"
@@ -130,3 +131,15 @@ class Hiding:
         for layer in self._viewer.layers:
             if layers.tag(layer).get("kind") in MASKS or layer.metadata.get(TAG):
                 yield layer
+
+
+def visible_box(viewer: Any, record: ImageRecord) -> Box:
+    """The part of the image that the canvas shows now, in level-0 pixels."""
+    where = layers.geometry(viewer, record)
+    scale, shift = np.array(where["scale"]), np.array(where["translate"])
+    camera = viewer.scene.camera
+    half = np.array(canvas_size(viewer)) / max(camera.zoom, 1e-9) / 2
+    middle = np.array(camera.center[-2:])
+    low = np.floor((middle - half - shift) / scale + 0.5).astype(int)
+    high = np.ceil((middle + half - shift) / scale + 0.5).astype(int)
+    return Box(*map(int, low), *map(int, high)).clip((record.height, record.width))

@@ -19,7 +19,7 @@ from napari_noisyseg.events import (
 )
 
 MOST_POINTS = 1500
-"""points kept of a curve; beyond it every second one goes, so a long run plots as fast as a short"""
+"""points kept of a curve; beyond it every second one goes, so that a long run plots fast too"""
 
 
 def clock(seconds: float) -> str:

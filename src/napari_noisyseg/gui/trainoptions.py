@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QSpinBox, QVBoxLayout
 from napari_noisyseg import registry
 from napari_noisyseg.gui.forms import ConfigForm, More
 from napari_noisyseg.gui.schema import Value
+from napari_noisyseg.method import Needs
 
 MINUTES = (1, 2, 5, 10)
 DEFAULT_MINUTES = 2
@@ -40,6 +41,18 @@ def likely_preset(device: str) -> str:
         seen = shutil.which("nvidia-smi") is not None
         device = "cuda" if seen and sys.platform != "darwin" else "cpu"
     return "paper" if device == "cuda" else "small"
+
+
+def needs_words(needs: Needs) -> str:
+    """What a method must be given, as a sentence."""
+    wants = {
+        "points": "points in a field where every nucleus is marked",
+        "rough": "rough masks",
+        "clean": "accepted nuclei",
+        "masks": "rough masks or accepted nuclei",
+    }
+    named = [words for name, words in wants.items() if getattr(needs, name, False)]
+    return f"Needs {' and '.join(named)}." if named else "Needs no annotation."
 
 
 class TrainOptions(QWidget):  # type: ignore[misc]
@@ -126,7 +139,7 @@ class TrainOptions(QWidget):  # type: ignore[misc]
         if name == self._recommended:
             self.why.setText(self._why)
         elif name is not None:
-            self.why.setText(f"needs {registry.describe(name).needs_in_words}")
+            self.why.setText(needs_words(registry.describe(name).needs))
 
     def _show_length(self) -> None:
         self._rows.setRowVisible(self.epochs, self.length.currentData() is None)
@@ -139,8 +152,8 @@ class TrainOptions(QWidget):  # type: ignore[misc]
         described = registry.describe(name)
         self.method.setToolTip(described.paper)
         form = ConfigForm(
-            described.config_schema,
-            presets=described.presets,
+            described.schema,
+            presets={str(key): values for key, values in described.presets.items()},
             hidden=("epochs",),
             automatic=likely_preset(self.device.currentData()),
         )

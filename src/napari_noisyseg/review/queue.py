@@ -14,7 +14,7 @@ from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Candidate, Outline, State
 
 UNUSUAL_SIZE = 3.0
-"""an area this many times larger or smaller than the image's median is said in words"""
+"""an area this many times larger or smaller than the image's median is a reason to look"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,10 +196,8 @@ def _items(project: Project, image: str, run: str | None) -> Iterable[ReviewItem
 
 
 def _reason(candidate: Candidate, median_area: float) -> str:
-    words = [candidate.reason] if candidate.reason else []
-    if size := _unusual_size(candidate.area_um2, median_area):
-        words.append(size)
-    return " · ".join(words) or f"confidence {round(100 * candidate.score)} %"
+    size = _unusual_size(candidate.area_um2, median_area)
+    return candidate.reason or size or f"confidence {round(100 * candidate.score)} %"
 
 
 def _unusual_size(area: float, median: float) -> str:

@@ -1,0 +1,77 @@
+"""Finished runs come into the project, off the GUI thread, and onto the canvas."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from napari_noisyseg.gui import layers
+from napari_noisyseg.gui.jobs import Jobs
+from napari_noisyseg.gui.session import Session
+from napari_noisyseg.store.project import Project
+from napari_noisyseg.worker.adopt import adopt_finished
+
+KINDS = ("probability", "uncertainty", "refined")
+LARGEST = 32_000_000
+"""pixels above which a label image is shown lazily, level by level"""
+
+
+class Adoption:
+    """Adopts what has finished whenever asked, then tells the session and shows the results."""
+
+    def __init__(self, session: Session, jobs: Jobs) -> None:
+        self._session = session
+        self._jobs = jobs
+
+    def adopt(self) -> None:
+        """Take in finished runs, if the project is ours to write."""
+        project = self._session.project
+        if project is not None and project.writable:
+            self._jobs.do(partial(_adopt, project), partial(self._adopted, project), self._no)
+
+    def _no(self, error: BaseException) -> None:
+        with self._session.guard():
+            raise error
+
+    def _adopted(self, project: Project, found: list[str]) -> None:
+        if not found or project is not self._session.project:
+            return
+        for image in layers.shown(self._session.viewer):
+            self.show(image)
+        self._session.runs_changed.emit()
+        self._session.review_changed.emit()
+
+    def show(self, image: str) -> None:
+        """Show an image's adopted maps and nuclei; read in the background."""
+        project = self._session.project
+        if project is not None:
+            work = partial(_read, project, image)
+            self._jobs.do(work, partial(self._shown, project, image), self._no)
+
+    def _shown(self, project: Project, image: str, found: dict[str, Any]) -> None:
+        if project is not self._session.project or image not in layers.shown(self._session.viewer):
+            return
+        record, viewer = project.image(image), self._session.viewer
+        for kind, data in found.items():
+            make = layers.show_labels if kind == "refined" else layers.show_map
+            make(viewer, record, kind, data)
+            self._session.labels_changed.emit(image, kind)
+
+
+def _adopt(project: Project) -> list[str]:
+    return list(adopt_finished(project))
+
+
+def _read(project: Project, image: str) -> dict[str, Any]:
+    stored = project.labels.kinds(image)
+    record = project.image(image)
+    if record.height * record.width > LARGEST:
+        return {}
+    found = {}
+    for kind in KINDS:
+        data = project.labels.read(image, kind) if kind in stored else None
+        if data is not None:
+            found[kind] = data if kind == "refined" else np.asarray(data, dtype=np.float32)
+    return found

@@ -1,0 +1,50 @@
+"""A run's picture of its present state as layers over the field that it learns from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noisyseg.events import Previewed
+from napari_noisyseg.gui import layers
+from napari_noisyseg.store.records import ImageRecord
+
+MAPS = ("probability", "uncertainty", "weights")
+
+
+def read_preview(folder: Path, event: Previewed) -> dict[str, NDArray[Any]]:
+    """The maps of a preview by name, each (h, w); empty when a later picture has taken its place.
+
+    Nothing is unpickled: a picture can come from a stranger's project.
+    """
+    try:
+        with np.load(folder / event.path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, KeyError, BadZipFile):
+        return {}
+
+
+def show_preview(
+    viewer: Any, record: ImageRecord, event: Previewed, maps: dict[str, NDArray[Any]]
+) -> None:
+    """Show the maps as `NAME · probability`, `NAME · refined`, ...; hidden layers stay hidden."""
+    for name in MAPS:
+        if name in maps:
+            layer = layers.show_map(viewer, record, name, maps[name].astype(np.float32))
+            _place(viewer, layer, record, event)
+    if "refined" in maps:
+        labels = maps["refined"].astype(np.int32)
+        _place(viewer, layers.show_labels(viewer, record, "refined", labels), record, event)
+
+
+def _place(viewer: Any, layer: Any, record: ImageRecord, event: Previewed) -> None:
+    where = layers.geometry(viewer, record, event.origin)
+    scale = tuple(event.scale * s for s in where["scale"])
+    if not np.allclose(layer.scale, scale):
+        layer.scale = scale
+    if not np.allclose(layer.translate, where["translate"]):
+        layer.translate = where["translate"]
