@@ -68,6 +68,10 @@ class Keys:
         always = self._bindings.get(ALWAYS, {})
         return [*own.values(), *(b for b in always.values() if b.key not in own)]
 
+    def own(self, scope: str) -> list[Binding]:
+        """The bindings of one scope alone."""
+        return list(self._bindings.get(scope, {}).values())
+
     def scopes(self) -> list[str]:
         """The steps that have keys, in the order in which they were bound."""
         return [scope for scope in self._bindings if scope != ALWAYS]

@@ -21,7 +21,8 @@ from napari_noisyseg import slides
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui import looks
 from napari_noisyseg.slides import Box
-from napari_noisyseg.store.project import ImageRecord, Project
+from napari_noisyseg.store.project import Project
+from napari_noisyseg.store.records import ImageRecord
 
 KEY = "noisyseg"
 KINDS = (
@@ -149,10 +150,10 @@ def record_of(project: Project, layer: Any) -> ImageRecord | None:
     return next((record for record in same_size if record.sha == sha), None)
 
 
-def add_to(project: Project, layer: Any) -> ImageRecord:
+def add_to(project: Project, layer: Any, stated_mpp: float | None = None) -> ImageRecord:
     """Take an Image layer into the project: by its file where it has one, else its pixels."""
     taken = {record.name for record in project.images()}
-    path, mpp = source_path(layer), layer_mpp(layer)
+    path, mpp = source_path(layer), layer_mpp(layer) or stated_mpp
     if path is not None:
         try:
             return project.add_image(path, name=_free(path.stem, taken), mpp=mpp)

@@ -7,7 +7,7 @@ Nothing here needs Qt: a plain `napari.components.ViewerModel` will do.
 from __future__ import annotations
 
 import logging
-import weakref
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -18,10 +18,13 @@ import platformdirs
 from napari.utils.notifications import show_info, show_warning
 from psygnal import Signal
 
+from napari_noisyseg.coarse.project import regions
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui import layers
 from napari_noisyseg.gui.keys import Keys
-from napari_noisyseg.store.project import ImageRecord, Project
+from napari_noisyseg.slides import Box
+from napari_noisyseg.store.project import Project
+from napari_noisyseg.store.records import ImageRecord
 
 log = logging.getLogger(__name__)
 SUFFIX = ".noisyseg"
@@ -50,7 +53,9 @@ class Session:
         self.project: Project | None = None
         self.keys = Keys()
         self.saved_at: datetime | None = None
+        self.stated_mpp: float | None = None
         self._active: str | None = None
+        self._focus: tuple[float, float] | None = None
         self.viewer.layers.selection.events.active.connect(self._on_selection)
         self.viewer.layers.events.inserted.connect(self._on_inserted)
 
@@ -146,16 +151,46 @@ class Session:
         self.require_project()
         return self.adopt_layer(layer)
 
+    def region(self) -> Box | None:
+        """What painting and live labels work on: all of a small image, one field of a large one.
+
+        None where there is no image yet, or a large one without a field.
+        """
+        record = self.record()
+        if record is None or self.project is None:
+            return None
+        boxes = regions(self.project, record.name)
+        near = [box for box in boxes if self._focus and box.contains(*self._focus)]
+        return (near or boxes or [None])[0]
+
+    def focus(self, y: float, x: float) -> None:
+        """Work goes on at (y, x): on a large image the field there becomes the region."""
+        self._focus = (y, x)
+
     def adopt_layer(self, layer: Any) -> ImageRecord:
         """Take an Image layer of napari into the project and make it the active image."""
         project = self.require_project()
-        record = self._recognise(layer) or layers.add_to(project, layer)
+        record = self._recognise(layer) or layers.add_to(project, layer, self.stated_mpp)
         layers.mark(layer, record.name, "image")
         layers.place(self.viewer, layer, record)
         self._touch()
         self._activate(record.name)
         self.project_changed.emit()
         return record
+
+    def set_mpp(self, mpp: float) -> None:
+        """Set the resolution of the active image, now known, in µm per pixel."""
+        record, layer = self.record(), self.image_layer()
+        if record is None:
+            self.stated_mpp = mpp
+            self.project_changed.emit()
+        elif not math.isclose(record.mpp, mpp, rel_tol=1e-4) or record.mpp_assumed:
+            assert self.project is not None
+            self.project.set_mpp(record.name, mpp)
+            if layer is not None:
+                layers.place(self.viewer, layer, self.project.image(record.name))
+            self._touch()
+            self.project_changed.emit()
 
     def show_image(self, name: str) -> None:
         """Make `name` the active image: show it and its layers, hide those of the others."""
@@ -166,7 +201,7 @@ class Session:
 
     def _activate(self, name: str) -> None:
         if name != self._active:
-            self._active = name
+            self._active, self._focus = name, None
             self.image_changed.emit()
 
     def _recognise(self, layer: Any) -> ImageRecord | None:
@@ -252,12 +287,12 @@ class Session:
         self.noticed.emit(text)
 
 
-_sessions: weakref.WeakKeyDictionary[Any, Session] = weakref.WeakKeyDictionary()
-
-
 def session_of(viewer: Any) -> Session:
-    """The one session of a viewer, made when first asked for."""
+    """The one session of a viewer, made when first asked for; it lives as long as the viewer."""
     viewer = layers.unwrap(viewer)
-    if id(viewer) not in {id(known) for known in _sessions}:
-        _sessions[viewer] = Session(viewer)
-    return _sessions[viewer]
+    found = viewer.__dict__.get("_noisyseg_session")
+    if found is None:
+        found = Session(viewer)
+        object.__setattr__(viewer, "_noisyseg_session", found)
+    session: Session = found
+    return session

@@ -1,0 +1,60 @@
+"""What napari opens through us: slides as lazy pyramids, and projects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from napari import current_viewer
+from napari.settings import get_settings
+
+from napari_noisyseg.gui.session import SUFFIX, session_of
+from napari_noisyseg.slides import Slide, open_image
+
+LayerData = tuple[Any, dict[str, Any], str]
+PLUGIN = "napari-noisyseg"
+SLIDES = ("svs", "ndpi", "mrxs", "scn", "bif", "svslide", "vms", "vmu", "ome.tif", "ome.tiff")
+
+
+def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | None:
+    """The reader for a slide or a project; None for a stack of files."""
+    if not isinstance(path, str):
+        return None
+    return read_project if path.rstrip("/\\").endswith(SUFFIX) else read_slide
+
+
+def read_slide(path: str) -> list[LayerData]:
+    """An image as napari layer data: lazy, in µm where the file knows its resolution."""
+    return [layer_data(open_image(Path(path)))]
+
+
+def layer_data(slide: Slide, name: str | None = None) -> LayerData:
+    """A slide as napari layer data."""
+    keywords: dict[str, Any] = {"name": name or slide.name, "rgb": True}
+    if slide.mpp is not None:
+        keywords |= {"scale": (slide.mpp, slide.mpp), "units": ("um", "um")}
+    if len(slide.levels) > 1:
+        return list(slide.levels), {**keywords, "multiscale": True}, "image"
+    return np.asarray(slide.levels[0]), keywords, "image"
+
+
+def read_project(path: str) -> list[LayerData]:
+    """Open a project in the viewer at hand; its layers are put there by the session."""
+    viewer = current_viewer()
+    if viewer is not None:
+        session = session_of(viewer)
+        with session.guard():
+            session.open(Path(path))
+    return [(None,)]  # type: ignore[list-item]  # npe2's word for "read, and nothing to add"
+
+
+def prefer_us_for_slides() -> None:
+    """Have scanner slides opened by us where the person has chosen no other reader."""
+    plugins = get_settings().plugins
+    missing = {
+        f"*.{suffix}": PLUGIN for suffix in SLIDES if f"*.{suffix}" not in plugins.extension2reader
+    }
+    if missing:
+        plugins.extension2reader = {**plugins.extension2reader, **missing}

@@ -1,0 +1,36 @@
+"""File ▸ Open Sample ▸ NoisySeg."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from napari_noisyseg import samples
+from napari_noisyseg.exchange import csv_points
+from napari_noisyseg.gui.readers import layer_data
+from napari_noisyseg.slides import open_image, read_labels
+
+LayerData = tuple[Any, dict[str, Any], str]
+
+
+def field() -> list[LayerData]:
+    """A labelled field of breast cancer, its nuclei as points and as outlines."""
+    mpp = samples.FIELD_MPP
+    place = {"scale": (mpp, mpp), "units": ("um", "um")}
+    pixels, keywords, kind = layer_data(open_image(samples.FIELD), "TNBC field")
+    points = [(shape.y, shape.x) for shape in csv_points.read(samples.FIELD_POINTS)]
+    noted = {"noisyseg": {"path": str(samples.FIELD)}}
+    return [
+        (pixels, {**keywords, **place, "metadata": noted}, kind),
+        (
+            read_labels(samples.FIELD_NUCLEI),
+            {**place, "name": "TNBC nuclei (drawn by experts)", "visible": False},
+            "labels",
+        ),
+        (points, {**place, "name": "TNBC points", "size": 12, "face_color": "#ffe14d"}, "points"),
+    ]
+
+
+def slide() -> list[LayerData]:
+    """A small region of an Aperio slide."""
+    pixels, keywords, kind = layer_data(open_image(samples.SLIDE))
+    return [(pixels, {**keywords, "metadata": {"noisyseg": {"path": str(samples.SLIDE)}}}, kind)]

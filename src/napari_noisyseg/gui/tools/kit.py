@@ -1,0 +1,146 @@
+"""All the tools of a session, and which one is in the hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels, Points
+
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.gui.session import Session
+from napari_noisyseg.gui.tools.fields import FieldsTool
+from napari_noisyseg.gui.tools.live import LiveLabels, Submit, at_once
+from napari_noisyseg.gui.tools.pen import Pen
+from napari_noisyseg.gui.tools.points import PointsTool
+from napari_noisyseg.gui.tools.rough import RoughTool
+
+TOOLS = ("points", "field", "paint", "erase", "look")
+
+
+class Kit:
+    """Points, fields, rough masks and live labels of one session; one tool is in use."""
+
+    def __init__(self, session: Session, submit: Submit = at_once) -> None:
+        self.session = session
+        self.points = PointsTool(session)
+        self.fields = FieldsTool(session)
+        self.rough = RoughTool(session)
+        self.live = LiveLabels(session, self.points, submit)
+        self.pen = Pen(session, self.points)
+        self.tool = "points"
+
+    def use(self, name: str) -> None:
+        """Take up a tool; raises NoisySegError where it cannot be used."""
+        if name not in TOOLS:
+            raise ValueError(f"no tool is called {name}")
+        self._put_down()
+        self.tool = "look"
+        if name == "points":
+            self._hold_pen()
+        elif name == "field":
+            self.fields.drawing()
+        elif name in ("paint", "erase"):
+            self.rough.painting(name)
+        self.tool = name
+
+    def resume(self) -> None:
+        """The step is open again: what was in the hand works again."""
+        if self.tool == "points":
+            self._hold_pen()
+
+    def rest(self) -> None:
+        """The step is closed: leave the canvas to napari."""
+        self._put_down()
+        if self.tool != "look":
+            self.tool = "points"
+
+    def _hold_pen(self) -> None:
+        layer = self.points.layer()
+        if layer is not None:
+            self.session.viewer.layers.selection = {layer}
+        self.pen.take()
+
+    def _put_down(self) -> None:
+        self.pen.lay()
+        for layer in (self.fields.layer(), self.rough.layer()):
+            if layer is not None and layer.mode != "pan_zoom":
+                layer.mode = "pan_zoom"
+
+    # --- the brush -----------------------------------------------------------------------------
+
+    def brush_size(self) -> int:
+        """Diameter of the brush in pixels."""
+        layer = self.rough.layer()
+        return int(layer.brush_size) if layer is not None else 12
+
+    def set_brush_size(self, size: int) -> None:
+        """Change the brush."""
+        layer = self.rough.layer()
+        if layer is not None:
+            layer.brush_size = size
+
+    # --- other people's layers -----------------------------------------------------------------
+
+    def take_layer(self, layer: Any) -> None:
+        """Use a Points layer as points, or a Labels layer as rough masks, unsaved as it is."""
+        if isinstance(layer, Points):
+            self._take_points(layer)
+        elif isinstance(layer, Labels):
+            with self.session.guard():
+                self._check_same_place(layer)
+                self.rough.take_labels(np.asarray(layer.data))
+                layer.visible = False
+
+    def _take_points(self, layer: Any) -> None:
+        with self.session.acting():
+            record = self.session.require_image()
+            image = self.session.image_layer()
+            places = np.array([image.world_to_data(layer.data_to_world(p)) for p in layer.data])
+            places = places.reshape(-1, 2)
+            size = (record.height - 0.5, record.width - 0.5)
+            inside = places[((places >= -0.5) & (places < size)).all(axis=1)]
+            if not len(inside):
+                raise NoisySegError(f"none of the points of “{layer.name}” lies on the image")
+            nuclei = self.session.require_project().nuclei
+            classes = [self.points.class_name] * len(inside)
+            nuclei.add_many(record.name, inside, classes=classes, origin="import")
+            layer.visible = False
+
+    def _check_same_place(self, layer: Any) -> None:
+        self.session.require_image()
+        image = self.session.image_layer()
+        if layer.multiscale or layer.ndim != 2:
+            raise NoisySegError(f"“{layer.name}” is no plain two-dimensional label image")
+        same = np.allclose(layer.scale, image.scale) and np.allclose(layer.translate, image.translate)
+        if not same:
+            raise NoisySegError(
+                f"“{layer.name}” lies elsewhere than the image: give it the image's scale first"
+            )
+
+    def show_field(self, field_id: str) -> None:
+        """Bring a field into view."""
+        field = next((f for f in self.fields.fields if f.id == field_id), None)
+        image = self.session.image_layer()
+        if field is None or image is None:
+            return
+        box, viewer = field.box, self.session.viewer
+        middle = ((box.y0 + box.y1 - 1) / 2, (box.x0 + box.x1 - 1) / 2)
+        self.session.focus(*middle)
+        viewer.scene.camera.center = tuple(image.data_to_world(middle))
+        height, width = viewer.canvas.size
+        scale = float(image.scale[-1])
+        viewer.scene.camera.zoom = 0.9 * min(height / box.height, width / box.width) / scale
+        self.live.refresh()
+        if self.rough.layer() is not None:
+            self.rough.refresh()
+
+
+def kit_of(session: Session, submit: Submit = at_once) -> Kit:
+    """The one kit of a session, made when first asked for."""
+    kit: Kit | None = session.__dict__.get("kit")
+    if kit is None:
+        kit = session.__dict__["kit"] = Kit(session, submit)
+    return kit
+
+

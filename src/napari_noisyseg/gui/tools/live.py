@@ -1,0 +1,217 @@
+"""Coarse labels under the pen: each click changes just the pixels that it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from napari_noisyseg.coarse import CoarseLabels
+from napari_noisyseg.gui import layers
+from napari_noisyseg.gui.session import Session
+from napari_noisyseg.gui.tools.points import PointsTool
+from napari_noisyseg.slides import Box
+from napari_noisyseg.store.records import ImageRecord
+
+KINDS = ("voronoi", "cluster", "local")
+T = TypeVar("T")
+Points = dict[int, tuple[float, float]]
+Submit = Callable[[Callable[[], Any], Callable[[Any], None]], None]
+
+
+def at_once(work: Callable[[], T], done: Callable[[T], None]) -> None:
+    """Do the work here and now: what a test wants, and a session without a window."""
+    done(work())
+
+
+class LiveLabels:
+    """The coarse labels of the region at hand (a small image as a whole, a field of a large one).
+
+    `submit(work, done)` runs `work` out of the way and `done(result)` in the main thread.
+    """
+
+    def __init__(self, session: Session, points: PointsTool, submit: Submit = at_once) -> None:
+        self.session, self.points, self.submit = session, points, submit
+        self.labels: CoarseLabels | None = None
+        self.box: Box | None = None
+        self.kinds: tuple[str, ...] = ("voronoi", "cluster")
+        self._of: tuple[str, Box] | None = None
+        self._building: tuple[str, Box] | None = None
+        self._held: Points = {}
+        self._dismissed: set[tuple[str, str]] = set()
+        self._fields: tuple[Box, ...] = ()
+        points.changed.connect(self._on_points)
+        session.image_changed.connect(self.refresh)
+        session.annotation_changed.connect(self._on_annotation)
+        session.viewer.layers.events.removed.connect(self._on_removed)
+
+    @property
+    def busy(self) -> bool:
+        """Whether labels are being made just now."""
+        return self._building is not None
+
+    @property
+    def stale(self) -> bool:
+        """Whether the cluster fit is out of date by a fifth of the points."""
+        return self.labels is not None and "cluster" in self.kinds and self.labels.stale
+
+    # --- building ------------------------------------------------------------------------------
+
+    def refresh(self, anew: bool = False) -> None:
+        """Make labels of the region at hand where there are none yet (or `anew`, fit included)."""
+        project, record, box = self.session.project, self.session.record(), self.session.region()
+        if project is None or record is None or box is None:
+            self.labels, self._of = None, None
+            return
+        key = (record.name, box)
+        if self._building == key or (self._of == key and not anew):
+            return
+        held, known = self._points_in(box), project.nuclei.known(record.name, box)
+        if not held or not known.any():
+            return
+        fit = None if anew else project.labels.fit(record.name)
+        slide, kinds = project.pixels(record.name), self.kinds
+        self._building, self._held = key, dict(held)
+
+        def work() -> CoarseLabels:
+            labels = CoarseLabels(slide.read(box), held, known, record.mpp, fit=fit, kinds=KINDS)
+            for kind in kinds:
+                getattr(labels, kind)
+            return labels
+
+        self.submit(work, lambda labels: self._built(key, labels))
+
+    def _built(self, key: tuple[str, Box], labels: CoarseLabels) -> None:
+        if self._building != key:
+            return
+        self._building = None
+        record, project = self.session.record(), self.session.project
+        if project is None or record is None or key != (record.name, self.session.region()):
+            return self.refresh()
+        self.labels, self._of, self.box = labels, key, key[1]
+        self._catch_up()
+        if "cluster" in self.kinds and project.writable and labels.fit:
+            with self.session.guard():
+                project.labels.set_fit(record.name, labels.fit)
+        self.show(record)
+        self.session.labels_changed.emit(record.name, "live")
+        return None
+
+    def _catch_up(self) -> None:
+        """Apply what was clicked while the labels were made."""
+        assert self.labels is not None and self.box is not None
+        now = self._points_in(self.box)
+        for serial in self._held.keys() - now.keys():
+            self.labels.remove(serial)
+        for serial, place in now.items():
+            if serial not in self._held:
+                self.labels.add(serial, *place)
+            elif place != self._held[serial]:
+                self.labels.move(serial, *place)
+        self._held = now
+        self._set_known()
+
+    def refit(self) -> None:
+        """Fit the cluster label to the points of now."""
+        self.refresh(anew=True)
+
+    # --- showing -------------------------------------------------------------------------------
+
+    def show(self, record: ImageRecord, wanted: tuple[str, ...] | None = None) -> None:
+        """Show the labels; kinds that a person took from the viewer stay away unless `wanted`."""
+        if self.labels is None:
+            return
+        for kind in self.kinds:
+            if wanted is not None and kind in wanted:
+                self._dismissed.discard((record.name, kind))
+            if (record.name, kind) not in self._dismissed:
+                array = getattr(self.labels, kind)
+                layers.show_labels(self.session.viewer, record, kind, array, self.box)
+
+    def want(self, kind: str, shown: bool) -> None:
+        """Show or hide one kind; it is computed when first wanted."""
+        record = self.session.record()
+        if shown and kind not in self.kinds:
+            self.kinds = (*self.kinds, kind)
+        layer = layers.find(self.session.viewer, record.name, kind) if record else None
+        if layer is not None:
+            layer.visible = shown
+        elif shown and record is not None:
+            self.show(record, wanted=(kind,))
+
+    def is_shown(self, kind: str) -> bool:
+        """Whether a kind is to be seen on the canvas."""
+        image = self.session.image
+        layer = layers.find(self.session.viewer, image, kind) if image else None
+        return bool(layer is not None and layer.visible)
+
+    # --- following -----------------------------------------------------------------------------
+
+    def _on_points(self, before: Points, after: Points) -> None:
+        record = self.session.record()
+        if self.labels is None or record is None or self._of != (record.name, self.session.region()):
+            self.refresh()
+            return
+        assert self.box is not None
+        changed = [self._apply(serial, before, after) for serial in {**before, **after}]
+        boxes = [box for box in changed if not box.empty]
+        if boxes:
+            self._redraw(record, _hull(boxes))
+
+    def _apply(self, serial: int, before: Points, after: Points) -> Box:
+        assert self.labels is not None and self.box is not None
+        origin = (self.box.y0, self.box.x0)
+        if serial not in after:
+            found = serial in self._held
+            self._held.pop(serial, None)
+            return self.labels.remove(serial) if found else Box(0, 0, 0, 0)
+        place = (after[serial][0] - origin[0], after[serial][1] - origin[1])
+        known = serial in self._held
+        self._held[serial] = place
+        if known:
+            return self.labels.move(serial, *place)
+        return self.labels.add(serial, *place)
+
+    def _redraw(self, record: ImageRecord, box: Box) -> None:
+        for kind in self.kinds:
+            layer = layers.find(self.session.viewer, record.name, kind)
+            if layer is not None:
+                layers.refresh_box(layer, box)
+
+    def _on_annotation(self, image: str) -> None:
+        record = self.session.record()
+        if record is None or record.name != image:
+            return
+        if self.labels is None or self._of != (image, self.session.region()):
+            self.refresh()
+        elif self._set_known():
+            self._redraw(record, Box(0, 0, *self.labels.shape))
+
+    def _set_known(self) -> bool:
+        """Follow the fields; whether they changed."""
+        project, record = self.session.project, self.session.record()
+        if project is None or record is None or self.labels is None:
+            return False
+        fields = tuple(f.box for f in project.nuclei.fields(record.name) if f.complete)
+        if fields == self._fields:
+            return False
+        self._fields = fields
+        self.labels.set_known(project.nuclei.known(record.name, self.box))
+        return True
+
+    def _on_removed(self, event: Any) -> None:
+        noted = layers.tag(event.value)
+        if noted.get("kind") in KINDS:
+            self._dismissed.add((noted["image"], noted["kind"]))
+
+    def _points_in(self, box: Box) -> Points:
+        """The points of the region and around it, relative to the box."""
+        return {
+            serial: (n.y - box.y0, n.x - box.x0)
+            for serial, n in self.points.nuclei.items()
+            if box.contains(n.y, n.x)
+        }
+
+
+def _hull(boxes: list[Box]) -> Box:
+    y0, x0 = min(b.y0 for b in boxes), min(b.x0 for b in boxes)
+    return Box(y0, x0, max(b.y1 for b in boxes), max(b.x1 for b in boxes))
