@@ -23,6 +23,7 @@ from napari_noisyseg.method import (
     UNKNOWN,
     Batch,
     Losses,
+    Method,
     MethodConfig,
     Needs,
     Prediction,
@@ -348,5 +349,5 @@ def _numbers(terms: Mapping[str, Tensor]) -> Losses:
     return dict(zip(terms, values, strict=True))
 
 
-METHOD = SCNet
+METHOD: type[Method] = SCNet
 """What the registry finds in this file."""

@@ -14,6 +14,7 @@ from napari_noisyseg.method import (
     UNKNOWN,
     Batch,
     Losses,
+    Method,
     MethodConfig,
     Needs,
     Prediction,
@@ -158,5 +159,5 @@ class Supervised:
         build.load_prefixed({"net": self.net}, weights)
 
 
-METHOD = Supervised
+METHOD: type[Method] = Supervised
 """What the registry finds in this file."""

@@ -62,17 +62,22 @@ def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
 
 
 def load_optimizer_state(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
-    """Undo of `optimizer_state`."""
+    """Undo of `optimizer_state`; copies, in the memory order of the parameters."""
     restored = {int(key): dict(value) for key, value in state["state"].items()}
     optimizer.load_state_dict(
         {"state": restored, "param_groups": [dict(group) for group in state["param_groups"]]}
     )
+    for parameter, values in optimizer.state.items():
+        for key, value in values.items():
+            if torch.is_tensor(value):
+                like = parameter if value.shape == parameter.shape else value
+                values[key] = torch.empty_like(like, requires_grad=False).copy_(value)
 
 
 def prefixed(nets: Mapping[str, nn.Module]) -> dict[str, Tensor]:
     """One flat dictionary of the networks' tensors, keys `name.parameter`."""
     return {
-        f"{name}.{key}": tensor.detach()
+        f"{name}.{key}": tensor.detach().contiguous()
         for name, net in nets.items()
         for key, tensor in net.state_dict().items()
     }

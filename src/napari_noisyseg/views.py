@@ -1,0 +1,89 @@
+"""Invertible geometric views of a batch: augmentation and consistency between views share them.
+
+A view theta is float (n, 2, 3) = [M | t], one affine map per sample that says where each pixel of
+the view is looked up: p = M q + t, with q and p as (x, y) in units of half the shorter side of the
+input, from its centre, y downwards. Rotations are therefore true ones on oblong tiles too.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def random_views(
+    n: int,
+    generator: torch.Generator,
+    scale: tuple[float, float] = (0.8, 1.25),
+    rotation: float = 180.0,
+    shear: float = 0.0,
+    shift: float = 0.0,
+) -> Tensor:
+    """Random views theta (n, 2, 3), on the generator's device.
+
+    scale: range of the magnification (2 shows things twice as large), log-uniform; rotation: up to
+    so many degrees either way, and 0 leaves quarter turns; shear: up to this tangent; shift: up to
+    this many half sides along each axis. Half of the views are mirrored.
+    """
+    device = generator.device
+
+    def uniform(low: float, high: float) -> Tensor:
+        return torch.rand(n, generator=generator, device=device) * (high - low) + low
+
+    zoom = uniform(math.log(scale[0]), math.log(scale[1])).exp()
+    turns = torch.randint(4, (n,), generator=generator, device=device) * (math.pi / 2)
+    angle = turns + uniform(-math.radians(rotation), math.radians(rotation))
+    mirror = torch.randint(2, (n,), generator=generator, device=device) * 2.0 - 1
+    slant = uniform(-shear, shear)
+    cos, sin = angle.cos() / zoom, angle.sin() / zoom
+    rows = [cos * mirror, cos * slant - sin, sin * mirror, sin * slant + cos]
+    matrix = torch.stack(rows, dim=1).reshape(n, 2, 2)
+    offset = torch.stack([uniform(-shift, shift), uniform(-shift, shift)], dim=1)
+    return torch.cat([matrix, offset[:, :, None]], dim=2)
+
+
+def identity(n: int) -> Tensor:
+    """Views (n, 2, 3) that change nothing."""
+    return torch.eye(2, 3).repeat(n, 1, 1)
+
+
+def inverse(theta: Tensor) -> Tensor:
+    """The views that undo theta: p = M q + t gives q = M^-1 p - M^-1 t."""
+    matrix = torch.linalg.inv(theta[:, :, :2])
+    return torch.cat([matrix, -matrix @ theta[:, :, 2:]], dim=2)
+
+
+def apply(
+    theta: Tensor,
+    x: Tensor,
+    mode: Literal["bilinear", "nearest"] = "bilinear",
+    fill: float = 0.0,
+    size: tuple[int, int] | None = None,
+) -> Tensor:
+    """The views of x, (n, channels, h, w) or (n, h, w), at the scale of x: (..., size or (h, w)).
+
+    Integers and booleans come back as they went in (use mode="nearest" for labels). What lies
+    outside x is `fill`. The centre of the view is the centre of x moved by theta's shift.
+    """
+    planes = x[:, None] if x.dim() == 3 else x
+    values = planes if planes.is_floating_point() else planes.float()
+    grid = _grid(theta.to(values), planes.shape[-2:], size or planes.shape[-2:])
+    seen = F.grid_sample(values, grid, mode, padding_mode="border", align_corners=False)
+    outside = (grid.abs() > 1).any(dim=-1)[:, None]
+    seen = seen.masked_fill(outside, fill).to(x.dtype)
+    return seen[:, 0] if x.dim() == 3 else seen
+
+
+def _grid(
+    theta: Tensor, of: torch.Size | tuple[int, int], to: torch.Size | tuple[int, int]
+) -> Tensor:
+    """Where each pixel of the view lies in the input, (n, h', w', 2) in torch's -1..1."""
+    unit = min(of[-2:])
+    out = theta.new_tensor([to[-1] / unit, to[-2] / unit])
+    back = theta.new_tensor([unit / of[-1], unit / of[-2]])
+    normal = torch.cat([theta[:, :, :2] * out, theta[:, :, 2:]], dim=2) * back[:, None]
+    return F.affine_grid(normal, [len(theta), 1, to[-2], to[-1]], align_corners=False)

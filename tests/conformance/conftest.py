@@ -1,0 +1,81 @@
+"""One small real batch, and every registered method in a size that trains in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.color import rgb2hed
+
+from napari_noisyseg import registry
+from napari_noisyseg.method import BACKGROUND, NUCLEUS, UNKNOWN, Batch, Method
+
+TINY: dict[str, Any] = {
+    "width": 6, "encoder": "1-1-1", "color_width": 2, "color_depth": 1, "batch_size": 4, "crop": 48,
+}  # fmt: skip
+"""Settings that make networks small, for the methods that have them."""
+
+Build = Callable[..., Method]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(params=registry.names())
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def build(name: str) -> Build:
+    """Builds the method, tiny: build(seed=0, device="cpu", **settings)."""
+    method = registry.load(name)
+
+    def make(seed: int = 0, device: str = "cpu", **changes: Any) -> Method:
+        fields = method.Config.model_fields
+        settings = {k: v for k, v in {**TINY, **changes}.items() if k in fields}
+        return method(method.Config.from_preset("small", **settings), device, seed)
+
+    return make
+
+
+@pytest.fixture
+def batch(tnbc: tuple[NDArray[np.uint8], NDArray[np.int32]]) -> Batch:
+    """Four tiles of 48x48 at 0.5 µm/px of real tissue; a corner of each is not declared."""
+    rgb, nuclei = tnbc[0][::2, ::2] / np.float32(255), tnbc[1][::2, ::2]
+    hematoxylin = np.exp(-12 * rgb2hed(rgb)[..., :1].clip(0)).astype(np.float32)
+    label = three_states(nuclei)
+    corners = [(y, x) for y in (60, 130) for x in (40, 150)]
+    cut = [(slice(y, y + 48), slice(x, x + 48)) for y, x in corners]
+
+    def tiles(array: NDArray[Any]) -> torch.Tensor:
+        planes = np.stack([array[box] for box in cut])
+        return torch.from_numpy(planes if planes.ndim == 3 else np.moveaxis(planes, 3, 1).copy())
+
+    known = torch.ones(4, 48, 48, dtype=torch.bool)
+    known[:, :12, :12] = False
+    labels = tiles(label).masked_fill(~known, UNKNOWN)
+    names = ("voronoi", "cluster", "local", "rough", "clean")
+    return Batch(
+        image=tiles(rgb), hematoxylin=tiles(hematoxylin),
+        labels={plane: labels.clone() for plane in names}, known=known,
+        tissue=tiles(rgb.mean(axis=2) < 0.9), planes={}, half=torch.tensor([0, 1, 0, 1]),
+    )  # fmt: skip
+
+
+def three_states(nuclei: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """Nuclei, background, and a band between them that nobody vouches for."""
+    inside = ndimage.minimum_filter(nuclei > 0, 3)
+    outside = ~ndimage.maximum_filter(nuclei > 0, 3)
+    states = np.select([inside, outside], [NUCLEUS, BACKGROUND], UNKNOWN)
+    return states.astype(np.uint8)

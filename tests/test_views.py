@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from napari_noisyseg import views
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def waves(n: int, height: int, width: int) -> Tensor:
+    """Smooth pictures that no rotation or mirror maps onto themselves."""
+    y, x = torch.meshgrid(torch.arange(height) / 14.0, torch.arange(width) / 11.0, indexing="ij")
+    return torch.stack([torch.sin(x + k) * torch.cos(y / 2) + x / 9 for k in range(n)])[:, None]
+
+
+@pytest.fixture
+def quarter_turn() -> Tensor:
+    return torch.tensor([[[0.0, -1, 0], [1, 0, 0]]])
+
+
+def test_identity_changes_nothing() -> None:
+    x = torch.rand(2, 3, 9, 14, generator=generator())
+    torch.testing.assert_close(views.apply(views.identity(2), x), x, atol=1e-5, rtol=0)
+
+
+def test_quarter_turn_is_exact(quarter_turn: Tensor) -> None:
+    x = torch.rand(1, 3, 8, 8, generator=generator())
+    seen = views.apply(quarter_turn, x)
+    torch.testing.assert_close(seen, torch.rot90(x, 1, (2, 3)), atol=1e-5, rtol=0)
+
+
+def test_mirror_is_exact() -> None:
+    x = torch.rand(1, 1, 6, 10, generator=generator())
+    mirror = torch.tensor([[[-1.0, 0, 0], [0, 1, 0]]])
+    torch.testing.assert_close(views.apply(mirror, x), x.flip(3), atol=1e-5, rtol=0)
+
+
+def test_rotation_of_an_oblong_tile_is_a_true_rotation(quarter_turn: Tensor) -> None:
+    x = torch.rand(1, 1, 8, 20, generator=generator())
+    seen = views.apply(quarter_turn, x, size=(20, 8))
+    torch.testing.assert_close(seen, torch.rot90(x, 1, (2, 3)), atol=1e-5, rtol=0)
+
+
+def test_a_smaller_size_is_the_middle_at_the_same_scale() -> None:
+    x = torch.rand(1, 1, 12, 16, generator=generator())
+    seen = views.apply(views.identity(1), x, size=(6, 8))
+    torch.testing.assert_close(seen, x[..., 3:9, 4:12], atol=1e-5, rtol=0)
+
+
+def test_shift_is_in_half_sides_of_the_input() -> None:
+    x = torch.rand(1, 1, 8, 8, generator=generator())
+    theta = views.identity(1)
+    theta[:, 0, 2] = 0.5
+    seen = views.apply(theta, x, fill=-1.0)
+    torch.testing.assert_close(seen[..., :6], x[..., 2:], atol=1e-5, rtol=0)
+    assert (seen[..., 6:] == -1).all()
+
+
+@pytest.mark.parametrize("size", [(96, 96), (80, 120)])
+def test_inverse_undoes_every_view(size: tuple[int, int]) -> None:
+    x = waves(6, *size)
+    theta = views.random_views(6, generator(3), shear=0.2, shift=0.1)
+    back = views.apply(views.inverse(theta), views.apply(theta, x, fill=torch.nan), fill=torch.nan)
+    seen = ~back.isnan()
+    assert seen.float().mean() > 0.5
+    assert (back - x)[seen].abs().max() < 0.05
+    assert (views.apply(theta, x) - x).abs().max() > 0.3
+
+
+def test_labels_stay_labels() -> None:
+    x = torch.randint(0, 3, (4, 32, 32), generator=generator(), dtype=torch.uint8)
+    seen = views.apply(views.random_views(4, generator(1)), x, "nearest", fill=2)
+    assert seen.dtype == torch.uint8
+    assert seen.shape == x.shape
+    assert set(seen.unique().tolist()) <= {0, 1, 2}
+    far = views.identity(4) * 3
+    assert (views.apply(far, x, "nearest", fill=2)[:, 0] == 2).all()
+
+
+def test_masks_stay_masks() -> None:
+    x = torch.ones(2, 16, 16, dtype=torch.bool)
+    seen = views.apply(views.identity(2) * 2, x, "nearest")
+    assert seen.dtype == torch.bool
+    assert seen.float().mean().item() == pytest.approx(0.25, abs=0.02)
+
+
+def test_magnification_has_the_asked_range_and_both_hands() -> None:
+    theta = views.random_views(500, generator(5), scale=(0.8, 1.25))
+    determinant = torch.linalg.det(theta[:, :, :2])
+    zoom = determinant.abs().rsqrt()
+    assert 0.799 < zoom.min() < 0.83
+    assert 1.2 < zoom.max() < 1.251
+    assert 0.4 < (determinant < 0).float().mean() < 0.6
+
+
+def test_no_rotation_leaves_quarter_turns() -> None:
+    theta = views.random_views(200, generator(6), scale=(1, 1), rotation=0)
+    matrix = theta[:, :, :2]
+    torch.testing.assert_close(matrix, matrix.round(), atol=1e-6, rtol=0)
+    angles = torch.atan2(matrix[:, 1, 1], matrix[:, 0, 1]) / (math.pi / 2)
+    assert len(angles.round().unique()) >= 4
+
+
+def test_views_repeat_with_the_seed() -> None:
+    assert torch.equal(views.random_views(3, generator(7)), views.random_views(3, generator(7)))
+    assert not torch.equal(views.random_views(3, generator(7)), views.random_views(3, generator(8)))
