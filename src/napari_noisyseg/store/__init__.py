@@ -1,0 +1,42 @@
+"""The project on disk, the one source of truth."""
+
+from napari_noisyseg.store.labels import Labels
+from napari_noisyseg.store.nuclei import Nuclei
+from napari_noisyseg.store.project import ASSUMED_MPP, SUFFIX, Project
+from napari_noisyseg.store.records import (
+    Aspect,
+    Candidate,
+    Counts,
+    Field,
+    HistoryEntry,
+    ImageRecord,
+    JournalEntry,
+    Nucleus,
+    NucleusClass,
+    Outline,
+    State,
+)
+from napari_noisyseg.store.runs import EventTail, Run, Runs, RunState
+
+__all__ = [
+    "ASSUMED_MPP",
+    "SUFFIX",
+    "Aspect",
+    "Candidate",
+    "Counts",
+    "EventTail",
+    "Field",
+    "HistoryEntry",
+    "ImageRecord",
+    "JournalEntry",
+    "Labels",
+    "Nuclei",
+    "Nucleus",
+    "NucleusClass",
+    "Outline",
+    "Project",
+    "Run",
+    "RunState",
+    "Runs",
+    "State",
+]

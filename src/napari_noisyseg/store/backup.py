@@ -1,0 +1,98 @@
+"""Earlier copies of project.sqlite: two generations, and one before each migration."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import time
+from pathlib import Path
+
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.store.database import NAME, explain
+
+FOLDER = "backups"
+GENERATIONS = ("project-1.sqlite", "project-2.sqlite")
+
+
+def check(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a damaged file, before a backup of it could take a good one's place."""
+    try:
+        answer = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        raise NoisySegError(explain(error, path)) from error
+    if answer != "ok":
+        damage = sqlite3.DatabaseError(f"malformed: {str(answer).splitlines()[-1]}")
+        raise NoisySegError(explain(damage, path))
+
+
+def rotate(connection: sqlite3.Connection, folder: Path, version: int) -> None:
+    """Keep a copy of what is there now and the copy before it; nothing when nothing changed."""
+    first, second = (folder / FOLDER / name for name in GENERATIONS)
+    if first.is_file() and _version(first) == version:
+        return
+    draft = first.with_suffix(".new")
+    copy_to(connection, draft)
+    if first.is_file():
+        first.replace(second)
+    draft.replace(first)
+
+
+def before_migration(connection: sqlite3.Connection, folder: Path, version: int) -> Path:
+    """A copy that stays, from before the tables are changed."""
+    stamp = time.strftime("%Y%m%dT%H%M%S")
+    target = folder / FOLDER / f"project-schema{version}-{stamp}.sqlite"
+    copy_to(connection, target)
+    return target
+
+
+def copy_to(connection: sqlite3.Connection, target: Path) -> None:
+    """A consistent copy by SQLite's own means, on the disk when this returns."""
+    try:
+        target.parent.mkdir(exist_ok=True)
+        target.unlink(missing_ok=True)
+        with contextlib.closing(sqlite3.connect(target)) as copy:
+            connection.backup(copy)
+            # as one file, that may be carried anywhere
+            copy.execute("PRAGMA journal_mode = DELETE")
+        _sync(target)
+    except (OSError, sqlite3.Error) as error:
+        with contextlib.suppress(OSError):
+            target.unlink(missing_ok=True)
+        raise NoisySegError(
+            f"no backup could be written to {target.parent} ({error}): free space or make the "
+            "folder writable; the project itself is untouched"
+        ) from error
+
+
+def restore(folder: Path, generation: int = 1) -> Path:
+    """Put a backup (1 the newest, 2 the one before) in place; the damaged file is kept aside.
+
+    Only for a project that nobody has open. Returns where the damaged file went.
+    """
+    source = folder / FOLDER / GENERATIONS[generation - 1]
+    if not source.is_file():
+        raise NoisySegError(f"there is no backup {source}")
+    aside = folder / f"damaged-{time.strftime('%Y%m%dT%H%M%S')}"
+    aside.mkdir()
+    for ending in ("", "-wal", "-shm", "-journal"):
+        file = folder / f"{NAME}{ending}"
+        if file.exists():
+            file.rename(aside / file.name)
+    with contextlib.closing(sqlite3.connect(source)) as connection:
+        copy_to(connection, folder / NAME)
+    return aside
+
+
+def _version(path: Path) -> int | None:
+    try:
+        with contextlib.closing(sqlite3.connect(path)) as copy:
+            found = copy.execute("SELECT max(version) FROM journal").fetchone()[0]
+    except sqlite3.Error:
+        return None
+    return int(found or 0)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,78 @@
+"""Named, coloured classes of nuclei."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.store.context import Context
+from napari_noisyseg.store.records import Aspect, NucleusClass
+
+# Okabe and Ito: told apart by colour-blind people as well
+PALETTE = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", "#999999")
+
+
+def listed(context: Context) -> list[NucleusClass]:
+    """All classes in the order in which they came."""
+    found = context.database.rows("SELECT name, color FROM class ORDER BY position, name")
+    return [NucleusClass(*r) for r in found]
+
+
+def add(context: Context, name: str, color: str | None) -> NucleusClass:
+    """See `Nuclei.add_class`."""
+    name = name.strip()
+    if not name:
+        raise NoisySegError("a class needs a name")
+    if any(c.name == name for c in listed(context)):
+        raise NoisySegError(f"there already is a class {name!r}: choose another name")
+    with (
+        context.history.action(f"add the class {name}", None, Aspect.CLASSES) as action,
+        action.changing("class", [name]),
+    ):
+        position = context.database.value("SELECT coalesce(max(position), -1) + 1 FROM class")
+        chosen = _checked(color) if color else PALETTE[position % len(PALETTE)]
+        context.database.run("INSERT INTO class VALUES (?, ?, ?)", (name, chosen, position))
+    return NucleusClass(name, chosen)
+
+
+def recolor(context: Context, name: str, color: str) -> None:
+    """See `Nuclei.set_color`."""
+    _known(context, name)
+    with (
+        context.history.action(f"recolour {name}", None, Aspect.CLASSES) as action,
+        action.changing("class", [name]),
+    ):
+        context.database.run("UPDATE class SET color = ? WHERE name = ?", (_checked(color), name))
+
+
+def remove(context: Context, name: str) -> None:
+    """See `Nuclei.remove_class`."""
+    _known(context, name)
+    ids = [r[0] for r in context.database.rows("SELECT id FROM nucleus WHERE class = ?", (name,))]
+    with (
+        context.history.action(f"remove the class {name}", None, Aspect.CLASSES) as action,
+        action.changing("class", [name]),
+        action.changing("nucleus", ids),
+    ):
+        context.database.run("DELETE FROM class WHERE name = ?", (name,))
+        context.database.run("UPDATE nucleus SET class = NULL WHERE class = ?", (name,))
+
+
+def ensure(context: Context, names: Iterable[str]) -> None:
+    """Add those that there are not yet."""
+    wanted = set(names)
+    if wanted:
+        for name in sorted(wanted - {c.name for c in listed(context)}):
+            add(context, name, None)
+
+
+def _known(context: Context, name: str) -> None:
+    if all(c.name != name for c in listed(context)):
+        raise NoisySegError(f"there is no class {name!r}")
+
+
+def _checked(color: str) -> str:
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", color):
+        raise NoisySegError(f"{color!r} is no colour: write it as #rrggbb")
+    return color.lower()

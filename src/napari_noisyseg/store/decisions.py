@@ -1,0 +1,181 @@
+"""Outlines and decisions: what a person accepted, rejected, doubts or drew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.slides import Box
+from napari_noisyseg.store.context import Context
+from napari_noisyseg.store.history import IN_KEYS, as_keys
+from napari_noisyseg.store.packing import pack_mask, unpack_mask
+from napari_noisyseg.store.points import FOUND_BY_RUN, of, one_image
+from napari_noisyseg.store.records import STATES, Aspect, Nucleus, Outline, State
+
+ACCEPTED_OF_RUN = "candidate"
+"""`origin` of an outline that was taken from a run as it was."""
+
+# the rows of a run that ids stand for: of the run named, else of their image's newest
+NEWEST = "(SELECT run FROM adoption a WHERE a.image = c.image ORDER BY seq DESC LIMIT 1)"
+_CHOSEN = f"c.id {IN_KEYS} AND c.run = coalesce(?, {NEWEST})"
+
+
+def set_outlines(context: Context, outlines: Mapping[str, Outline], origin: str) -> None:
+    """See `Nuclei.set_outlines`."""
+    if not outlines:
+        return
+    ids = list(outlines)
+    image = one_image(context, ids)
+    _check_fit(context, outlines)
+    words = f"outline {len(ids)} nuclei" if len(ids) > 1 else "outline a nucleus"
+    with (
+        context.history.action(words, image, Aspect.OUTLINES) as action,
+        action.changing("outline", ids),
+    ):
+        _put(context, outlines, origin)
+
+
+def outline(context: Context, id: str) -> Outline | None:
+    """See `Nuclei.outline`."""
+    found = context.database.row("SELECT y0, x0, y1, x1, mask FROM outline WHERE id = ?", (id,))
+    return None if found is None else as_outline(found)
+
+
+def outlines(
+    context: Context, image: str, states: Sequence[State], box: Box | None
+) -> list[tuple[Nucleus, Outline]]:
+    """See `Nuclei.outlines`."""
+    row = context.images.row(image)
+    sql, parameters = "SELECT id, y0, x0, y1, x1, mask FROM outline WHERE image = ?", [row.id]
+    if box is not None:
+        sql += " AND y0 < ? AND y1 > ? AND x0 < ? AND x1 > ?"
+        parameters += [box.y1, box.y0, box.x1, box.x0]
+    found = {r[0]: r[1:] for r in context.database.rows(sql, parameters)}
+    return [
+        (nucleus, as_outline(found[nucleus.id]))
+        for nucleus in of(context, image, None, every=True)
+        if nucleus.id in found and nucleus.state in states
+    ]
+
+
+def decide(
+    context: Context,
+    ids: Sequence[str],
+    state: State,
+    run: str | None,
+    reviewer: str,
+    outlines: Mapping[str, Outline],
+) -> None:
+    """See `Nuclei.decide`."""
+    if state not in STATES:
+        raise NoisySegError(f"{state!r} is no decision: choose one of {', '.join(STATES)}")
+    ids = list(dict.fromkeys(ids))
+    if not ids:
+        return
+    with context.history.action(_words(state, len(ids)), None, Aspect.DECISIONS) as action:
+        with action.changing("nucleus", ids), action.changing("outline", ids):
+            _adopt_as_nuclei(context, ids, run)
+            image = one_image(context, ids)
+            _check_fit(context, outlines)
+            _keep_outlines(context, ids, state, run, outlines)
+            context.database.run(
+                f"UPDATE nucleus SET state = ?, reviewer = ?, "
+                f"run = coalesce(?, run, (SELECT c.run FROM candidate c WHERE c.id = nucleus.id "
+                f"AND c.run = {NEWEST})) WHERE id {IN_KEYS}",
+                (state, reviewer, run, as_keys(ids)),
+            )
+        context.history.touch(image, Aspect.OUTLINES | Aspect.POINTS)
+
+
+def _words(state: State, count: int) -> str:
+    verb = {"accepted": "accept", "rejected": "reject", "unsure": "be unsure of"}.get(state)
+    things = "a nucleus" if count == 1 else f"{count} nuclei"
+    return f"{verb} {things}" if verb else f"take back the decision on {things}"
+
+
+def _adopt_as_nuclei(context: Context, ids: Sequence[str], run: str | None) -> None:
+    """What a run found becomes a nucleus of the project when a person decides on it."""
+    context.database.run(
+        "INSERT OR IGNORE INTO nucleus "
+        "(id, serial, image, y, x, class, origin, state, run, reviewer) "
+        f"SELECT c.id, c.serial, c.image, c.y, c.x, NULL, '{FOUND_BY_RUN}', 'unreviewed', c.run, ''"
+        f" FROM candidate c WHERE {_CHOSEN}",
+        (as_keys(ids), run),
+    )
+
+
+def _keep_outlines(
+    context: Context,
+    ids: Sequence[str],
+    state: State,
+    run: str | None,
+    outlines: Mapping[str, Outline],
+) -> None:
+    wanted = as_keys(ids)
+    if state == "unreviewed":
+        # an outline that a person drew stays; one that was accepted as it was goes
+        context.database.run(
+            f"DELETE FROM outline WHERE id {IN_KEYS} AND origin = '{ACCEPTED_OF_RUN}'", (wanted,)
+        )
+    else:
+        # also of a rejected one: what was rejected there is a hard negative, whatever runs follow
+        context.database.run(
+            "INSERT OR REPLACE INTO outline "
+            f"SELECT c.id, c.image, c.y0, c.x0, c.y1, c.x1, c.mask, '{ACCEPTED_OF_RUN}', 0 "
+            f"FROM candidate c WHERE {_CHOSEN} AND NOT EXISTS "
+            "(SELECT 1 FROM outline o WHERE o.id = c.id AND o.frozen)",
+            (wanted, run),
+        )
+        context.database.run(
+            f"UPDATE outline SET frozen = ? WHERE id {IN_KEYS} AND origin = '{ACCEPTED_OF_RUN}'",
+            (int(state == "accepted"), wanted),
+        )
+    _put(context, {id: outlines[id] for id in ids if id in outlines}, "edit")
+    if state == "accepted":
+        _refuse_without_outline(context, ids)
+
+
+def _refuse_without_outline(context: Context, ids: Sequence[str]) -> None:
+    count = context.database.value(
+        f"SELECT count(*) FROM outline WHERE frozen AND id {IN_KEYS}", (as_keys(ids),)
+    )
+    if count < len(ids):
+        raise NoisySegError(
+            f"{len(ids) - count} of {len(ids)} nuclei have no outline to accept: train or predict "
+            "first, or draw them"
+        )
+
+
+def _put(context: Context, outlines: Mapping[str, Outline], origin: str) -> None:
+    context.database.many(
+        "INSERT OR REPLACE INTO outline "
+        "SELECT n.id, n.image, ?, ?, ?, ?, ?, ?, 1 FROM nucleus n WHERE n.id = ?",
+        [(*o.box, pack_mask(o.mask), origin, id) for id, o in outlines.items()],
+    )
+
+
+def _check_fit(context: Context, outlines: Mapping[str, Outline]) -> None:
+    found = context.database.rows(
+        "SELECT n.id, i.height, i.width FROM nucleus n JOIN image i ON i.id = n.image "
+        f"WHERE n.id {IN_KEYS}",
+        (as_keys(list(outlines)),),
+    )
+    for id, height, width in found:
+        check(outlines[id], height, width)
+
+
+def check(outline: Outline, height: int, width: int) -> None:
+    """Refuse an outline that is empty, reaches out of its image, or whose mask is not its box."""
+    box, mask = outline.box, outline.mask
+    if mask.shape != (box.height, box.width) or box.clip((height, width)) != box or not mask.any():
+        raise NoisySegError(
+            f"an outline of {mask.shape} pixels in the box {tuple(box)} is empty or does not fit "
+            f"into the image ({height} x {width} pixels)"
+        )
+
+
+def as_outline(values: Sequence[Any]) -> Outline:
+    """An outline from its row: four corners and the packed mask."""
+    box = Box(*values[:4])
+    return Outline(box, unpack_mask(values[4], box))

@@ -1,0 +1,190 @@
+"""The project's images: pixels copied into Zarr, or links to slides that stay where they are."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.slides import Box, Level, Slide
+from napari_noisyseg.store import pyramid
+from napari_noisyseg.store.database import Database
+from napari_noisyseg.store.records import ImageRecord
+
+FOLDER = "images"
+_COLUMNS = "id, name, key, height, width, mpp, mpp_assumed, linked, sha, downsamples"
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRow:
+    """An image as the database has it; `key` is its folder, `factors` its levels."""
+
+    id: int
+    name: str
+    key: str
+    height: int
+    width: int
+    mpp: float
+    mpp_assumed: bool
+    linked: bool
+    sha: str
+    factors: tuple[int, ...]
+
+    @property
+    def geometry(self) -> pyramid.Geometry:
+        """What its pyramids look like."""
+        return pyramid.Geometry(self.height, self.width, self.mpp, self.factors)
+
+
+class Images:
+    """Looks images up by name, and keeps their pixels and metadata in PROJECT/images."""
+
+    def __init__(self, folder: Path, database: Database) -> None:
+        self.root = folder
+        self.database = database
+
+    def rows(self) -> list[ImageRow]:
+        """All images, in the order in which they came."""
+        found = self.database.rows(f"SELECT {_COLUMNS} FROM image ORDER BY id")
+        return [_row(values) for values in found]
+
+    def row(self, name: str) -> ImageRow:
+        """The image of this name; `NoisySegError` when there is none."""
+        found = self.database.row(f"SELECT {_COLUMNS} FROM image WHERE name = ?", (name,))
+        if found is None:
+            names = ", ".join(r.name for r in self.rows()[:5]) or "none yet"
+            raise NoisySegError(f"{self.root.name} has no image {name!r}; it has: {names}")
+        return _row(found)
+
+    def record(self, row: ImageRow) -> ImageRecord:
+        """The image as others see it."""
+        link = self.database.value("SELECT path FROM link WHERE image = ?", (row.id,))
+        return ImageRecord(
+            row.name,
+            row.height,
+            row.width,
+            row.mpp,
+            row.mpp_assumed,
+            Path(link) if row.linked and link else None,
+            row.sha,
+        )
+
+    def folder(self, row: ImageRow) -> Path:
+        """Where its pixels (unless linked) and labels lie."""
+        return self.root / FOLDER / row.key
+
+    def free_key(self, name: str) -> str:
+        """A folder name for a new image: the image's own name where every system allows it."""
+        plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("._")[:80] or "image"
+        if _RESERVED.fullmatch(plain.split(".")[0]):
+            plain = f"image-{plain}"
+        # also those of removed images count: undo may bring them back
+        taken = {p.name.lower() for p in (self.root / FOLDER).glob("*")}
+        taken |= {str(r[0]).lower() for r in self.database.rows("SELECT key FROM image_log")}
+        return next(k for k in _numbered(plain, "-") if k.lower() not in taken)
+
+    def free_name(self, name: str) -> str:
+        """The name, or the name with a number when it is taken."""
+        taken = {r.name for r in self.rows()}
+        return next(n for n in _numbered(name, " ") if n not in taken)
+
+    def copy_pixels(self, key: str, name: str, rgb: NDArray[np.uint8], mpp: float) -> None:
+        """Write RGB (H, W, 3) as images/<key>, an OME-Zarr image; all of it or nothing."""
+        height, width = rgb.shape[:2]
+        geometry = pyramid.Geometry(height, width, mpp, pyramid.halvings(height, width))
+        target = self.root / FOLDER / key
+        with pyramid.told(f"cannot copy {name} into {self.root}"):
+            target.parent.mkdir(exist_ok=True)
+            with pyramid.replacing(target) as draft:
+                attributes = {"ome": _image_metadata(name, geometry)}
+                pyramid.create(draft, geometry, np.dtype(np.uint8), attributes)
+                pyramid.write_image(draft, geometry, rgb)
+
+    def prepare_link(self, key: str, name: str) -> None:
+        """The folder for the labels of a linked slide."""
+        with pyramid.told(f"cannot make a folder for {name} in {self.root}"):
+            zarr.create_group(self.root / FOLDER / key, zarr_format=3)
+
+    def pixels(self, row: ImageRow) -> Slide:
+        """The copied pixels as a lazy pyramid."""
+        folder = self.folder(row)
+        levels = []
+        with pyramid.told(f"cannot read the pixels of {row.name} ({folder})"):
+            for number in range(len(row.factors)):
+                array = pyramid.level_array(folder, number, "r")
+                height, width = row.geometry.shape(number)
+                if array.shape != (3, height, width):
+                    raise ValueError(f"level {number} has shape {array.shape}")
+                levels.append(Level(height, width, _reader(array), f"{row.name} ({folder})"))
+        return Slide(folder, levels, row.mpp, is_pyramid=False)
+
+    def restate(self) -> None:
+        """Write names and µm per pixel as they are now into the images' metadata, and list them."""
+        rows = self.rows()
+        with pyramid.told(f"cannot write the metadata of {self.root}"):
+            for row in rows:
+                if not row.linked:
+                    group = zarr.open_group(self.folder(row), mode="r+")
+                    wanted = _image_metadata(row.name, row.geometry)
+                    if group.attrs.asdict().get("ome") != wanted:
+                        group.attrs["ome"] = wanted
+            self._list_series([f"{FOLDER}/{r.key}" for r in rows if not r.linked])
+
+    def _list_series(self, paths: list[str]) -> None:
+        """Tell OME-Zarr readers which images there are (the layout for several images)."""
+        root = zarr.open_group(self.root, mode="r+")
+        if not paths:
+            root.attrs.pop("ome", None) if "ome" in root.attrs else None
+            return
+        series = zarr.open_group(self.root / "OME", mode="a", zarr_format=3)
+        series.attrs["ome"] = {"version": "0.5", "series": paths}
+        root.attrs["ome"] = {"version": "0.5", "bioformats2raw.layout": 3}
+
+
+def _row(values: tuple[Any, ...]) -> ImageRow:
+    id, name, key, height, width, mpp, assumed, linked, sha, factors = values
+    # a project may come from a stranger: its folders lie inside it
+    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", key):
+        raise NoisySegError(f"the project is damaged: image {name!r} has the folder {key!r}")
+    return ImageRow(
+        id, name, key, height, width, mpp, bool(assumed), bool(linked), sha,
+        tuple(json.loads(factors)),
+    )  # fmt: skip
+
+
+def _reader(array: Any) -> Any:
+    def read(box: Box) -> NDArray[np.uint8]:
+        return np.ascontiguousarray(
+            np.moveaxis(np.asarray(array[(slice(None), *box.slices)]), 0, -1)
+        )
+
+    return read
+
+
+def _image_metadata(name: str, geometry: pyramid.Geometry) -> dict[str, Any]:
+    ome = pyramid.multiscales(name, geometry, channels=True)
+    window = {"min": 0, "max": 255, "start": 0, "end": 255}
+    ome["omero"] = {
+        "channels": [
+            {"label": label, "color": color, "active": True, "window": window}
+            for label, color in (("R", "FF0000"), ("G", "00FF00"), ("B", "0000FF"))
+        ]
+    }
+    return ome
+
+
+def _numbered(name: str, gap: str) -> Iterator[str]:
+    yield name
+    number = 2
+    while True:
+        yield f"{name}{gap}{number}"
+        number += 1

@@ -1,0 +1,267 @@
+"""Points, fields, outlines, decisions, classes, rough masks: all that people do, undoable for ever.
+
+Every writing method is one action, one SQLite transaction: when it returns, it is on the disk.
+Errors of all: `NoisySegError` for what is not there (any more), lies outside its image or cannot be
+written; nothing is changed then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_noisyseg.slides import Box
+from napari_noisyseg.store import candidates as found
+from napari_noisyseg.store import classes, decisions, fields, points
+from napari_noisyseg.store.context import Context
+from napari_noisyseg.store.painting import Painting
+from napari_noisyseg.store.records import (
+    Aspect,
+    Candidate,
+    Counts,
+    Field,
+    HistoryEntry,
+    JournalEntry,
+    Nucleus,
+    NucleusClass,
+    Outline,
+    State,
+)
+
+_COUNTS = f"""
+SELECT
+    (SELECT count(*) FROM nucleus n WHERE {{n}} AND n.origin != '{points.FOUND_BY_RUN}'),
+    (SELECT count(*) FROM field f WHERE {{f}}),
+    (SELECT count(*) FROM candidate c WHERE {{c}} AND c.run = {decisions.NEWEST}),
+    (SELECT count(*) FROM nucleus n WHERE {{n}} AND n.state = 'accepted'),
+    (SELECT count(*) FROM nucleus n WHERE {{n}} AND n.state = 'rejected'),
+    (SELECT count(*) FROM nucleus n WHERE {{n}} AND n.state = 'unsure'),
+    (SELECT count(*) FROM outline o WHERE {{o}} AND o.frozen)
+"""
+
+
+class Nuclei:
+    """What people marked and decided, in one project; reach it as `project.nuclei`."""
+
+    def __init__(
+        self, context: Context, painting: Painting, images_changed: Callable[[], None]
+    ) -> None:
+        self._context = context
+        self._painting = painting
+        self._images_changed = images_changed
+
+    # points
+
+    def add(self, image: str, y: float, x: float, class_name: str | None = None) -> Nucleus:
+        """A nucleus at (y, x) in level-0 pixels; a class that is new is added with it."""
+        return self.add_many(image, [(y, x)], [class_name])[0]
+
+    def add_many(
+        self,
+        image: str,
+        points_yx: ArrayLike,
+        classes: Sequence[str | None] | None = None,
+        origin: str = "click",
+    ) -> list[Nucleus]:
+        """Many nuclei at points (n, 2) of (y, x) as one action; one outside refuses them all."""
+        return points.add_many(self._context, image, points_yx, classes, origin)
+
+    def move(self, id: str, y: float, x: float) -> None:
+        """Put a nucleus's point elsewhere in its image; its outline stays."""
+        points.move(self._context, id, y, x)
+
+    def remove(self, ids: Sequence[str]) -> None:
+        """Take nuclei away, with their outlines and decisions."""
+        points.remove(self._context, list(dict.fromkeys(ids)))
+
+    def set_class(self, ids: Sequence[str], class_name: str | None) -> None:
+        """Name the class of nuclei (None takes it away); a class that is new is added."""
+        points.set_class(self._context, list(dict.fromkeys(ids)), class_name)
+
+    def of(self, image: str, box: Box | None = None, every: bool = False) -> list[Nucleus]:
+        """The nuclei of an image whose point's pixel lies in `box`, in order of serial.
+
+        Those are a person's marks and the run's finds that a person accepted; with `every` also
+        finds that were rejected or left unsure.
+        """
+        return points.of(self._context, image, box, every)
+
+    def get(self, id: str) -> Nucleus:
+        """One nucleus; `NoisySegError` when there is none of this id."""
+        return points.get(self._context, id)
+
+    # fields
+
+    def add_field(self, image: str, box: Box, complete: bool = True) -> Field:
+        """A field, cut to the image; `complete` promises that every nucleus in it is marked."""
+        return fields.add(self._context, image, box, complete)
+
+    def remove_field(self, field_id: str) -> None:
+        """Take a field away; the nuclei in it stay."""
+        fields.remove(self._context, field_id)
+
+    def change_field(
+        self, field_id: str, box: Box | None = None, complete: bool | None = None
+    ) -> Field:
+        """Give a field another box or another promise."""
+        return fields.change(self._context, field_id, box, complete)
+
+    def fields(self, image: str) -> list[Field]:
+        """The fields of an image, in the order in which they were drawn."""
+        return fields.of(self._context, image)
+
+    def known(self, image: str, box: Box | None = None) -> NDArray[np.bool_]:
+        """Bool (h, w) of `box` (else of the image): inside a field that is declared complete."""
+        return fields.known(self._context, image, box)
+
+    # rough masks
+
+    def paint(
+        self,
+        image: str,
+        box: Box,
+        before: NDArray[np.int32],
+        after: NDArray[np.int32],
+        plane: str = "rough",
+    ) -> None:
+        """One stroke: the pixels (h, w) of `box` as they were and as they are now."""
+        self._painting.paint(image, box, before, after, plane)
+
+    def painted(
+        self, image: str, plane: str = "rough", box: Box | None = None
+    ) -> NDArray[np.int32]:
+        """Int32 (h, w) of `box` cut to the image, 0 where nothing is painted."""
+        return self._painting.painted(image, plane, box)
+
+    def planes(self, image: str) -> list[str]:
+        """Planes that were ever painted on in this image."""
+        return self._painting.planes(image)
+
+    # outlines and decisions
+
+    def set_outline(self, id: str, box: Box, mask: NDArray[np.bool_], origin: str) -> None:
+        """The outline that a person drew or brought: bool (h, w) of `box`. Freezes it."""
+        self.set_outlines({id: Outline(box, np.asarray(mask, bool))}, origin)
+
+    def set_outlines(self, outlines: Mapping[str, Outline], origin: str) -> None:
+        """Many outlines as one action."""
+        decisions.set_outlines(self._context, outlines, origin)
+
+    def outline(self, id: str) -> Outline | None:
+        """The outline that a person drew or decided on, or None."""
+        return decisions.outline(self._context, id)
+
+    def outlines(
+        self, image: str, states: Sequence[State] = ("accepted",), box: Box | None = None
+    ) -> list[tuple[Nucleus, Outline]]:
+        """Nuclei in these states with their outlines (rejected ones with what was rejected)."""
+        return decisions.outlines(self._context, image, states, box)
+
+    def decide(
+        self,
+        ids: Sequence[str],
+        state: State,
+        run: str | None = None,
+        reviewer: str = "",
+        outlines: Mapping[str, Outline] | None = None,
+    ) -> None:
+        """Decide on nuclei or candidates as one action.
+
+        Accepting freezes the outline given, else the frozen one there is, else that of the
+        candidate of `run` (None: of the newest run adopted); without any it is refused.
+        """
+        decisions.decide(self._context, ids, state, run, reviewer, outlines or {})
+
+    def candidates(
+        self, image: str, run: str | None = None, box: Box | None = None
+    ) -> list[Candidate]:
+        """Refined nuclei of an adopted run (None: the newest), in order of serial.
+
+        With what a person said of each; frozen outlines stand in place of the run's, and stand
+        here also where the run found nothing. Rejected ones are among them: see `state`.
+        """
+        return found.of(self._context, image, run, box)
+
+    def adopt(self, image: str, run: str, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Take over what a run found in an image; not part of the undo history.
+
+        Gives back the candidates in the same order with their ids and serials for life: those of
+        the nucleus named by `id` where the project knows it, else of the earlier nucleus with the
+        best IoU from 0.5 on, else new ones. No frozen outline changes.
+        """
+        return found.adopt(self._context, image, run, candidates)
+
+    def adopted_run(self, image: str) -> str | None:
+        """The run whose results this image shows."""
+        return found.newest_run(self._context, self._context.images.row(image))
+
+    # classes
+
+    def classes(self) -> list[NucleusClass]:
+        """All classes, in the order in which they came."""
+        return classes.listed(self._context)
+
+    def add_class(self, name: str, color: str | None = None) -> NucleusClass:
+        """A new class; without a colour (#rrggbb) the next of a colour-blind safe palette."""
+        return classes.add(self._context, name, color)
+
+    def set_color(self, name: str, color: str) -> None:
+        """Another colour (#rrggbb) for a class."""
+        classes.recolor(self._context, name, color)
+
+    def remove_class(self, name: str) -> None:
+        """Take a class away; its nuclei then have none."""
+        classes.remove(self._context, name)
+
+    # history
+
+    @contextlib.contextmanager
+    def together(self, words: str) -> Iterator[None]:
+        """Everything done inside is one action, undone at once; on an error none of it is kept."""
+        with self._context.history.action(words):
+            yield
+
+    def undo(self) -> str | None:
+        """Take the last action back; its words, or None when there is none. Survives a restart."""
+        return self._travelled(self._context.history.undo())
+
+    def redo(self) -> str | None:
+        """Do again what was undone last; its words, or None when there is none."""
+        return self._travelled(self._context.history.redo())
+
+    def _travelled(self, words: str | None) -> str | None:
+        if words is not None and self.journal(self.version() - 1)[0].aspects & Aspect.IMAGES:
+            self._images_changed()
+        return words
+
+    def history(self, limit: int = 100) -> list[HistoryEntry]:
+        """The newest actions first, undone and dropped ones included."""
+        return self._context.history.entries(limit)
+
+    def journal(self, since: int = 0) -> list[JournalEntry]:
+        """What happened after version `since`, oldest first: what a listener must refresh."""
+        return self._context.history.journal(since)
+
+    def version(self, image: str | None = None, aspects: Aspect = Aspect.NOTHING) -> int:
+        """A number that grows with every action, undo, redo and adoption.
+
+        Of one image, or of some aspects only (say `Aspect.POINTS | Aspect.FIELDS` to know
+        whether coarse labels are up to date).
+        """
+        row = self._context.images.row(image).id if image is not None else None
+        return self._context.history.version(row, aspects)
+
+    def counts(self, image: str | None = None) -> Counts:
+        """How far the work is, in one image or in all."""
+        if image is None:
+            # what belongs to removed images does not count
+            where = {k: f"{k}.image IN (SELECT id FROM image)" for k in "nfco"}
+            parameters: dict[str, int] = {}
+        else:
+            where = {k: f"{k}.image = :image" for k in "nfco"}
+            parameters = {"image": self._context.images.row(image).id}
+        row = self._context.database.row(_COUNTS.format(**where), parameters)
+        return Counts(*(row or ()))

@@ -1,0 +1,166 @@
+"""Nuclei as points: add, move, remove, name."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.slides import Box
+from napari_noisyseg.store import classes as naming
+from napari_noisyseg.store.context import Context
+from napari_noisyseg.store.history import IN_KEYS, as_keys
+from napari_noisyseg.store.images import ImageRow
+from napari_noisyseg.store.records import Aspect, Nucleus
+
+FOUND_BY_RUN = "candidate"
+"""`origin` of a nucleus that a run found and a person decided on."""
+
+_SELECT = """
+SELECT n.id, n.serial, i.name, n.y, n.x, n.class, n.origin, n.state,
+    EXISTS (SELECT 1 FROM outline o WHERE o.id = n.id AND o.frozen)
+FROM nucleus n JOIN image i ON i.id = n.image
+"""
+# what a run found is a nucleus once a person says so; a mere guess marks nothing
+STANDS = f"(n.origin != '{FOUND_BY_RUN}' OR n.state = 'accepted')"
+
+
+def add_many(
+    context: Context,
+    image: str,
+    points: ArrayLike,
+    classes: Sequence[str | None] | None,
+    origin: str,
+) -> list[Nucleus]:
+    """One action for all of them; see `Nuclei.add_many`."""
+    row = context.images.row(image)
+    places = _inside(points, row)
+    names = list(classes) if classes is not None else [None] * len(places)
+    if len(names) != len(places):
+        raise NoisySegError(f"{len(names)} classes were given for {len(places)} points")
+    if not len(places):
+        return []
+    ids = [str(uuid.uuid4()) for _ in places]
+    words = "add a point" if len(ids) == 1 else f"add {len(ids)} points"
+    with context.history.action(words, row.id, Aspect.POINTS) as action:
+        naming.ensure(context, {n for n in names if n is not None})
+        serials = context.serials(len(ids))
+        with action.changing("nucleus", ids):
+            context.database.many(
+                "INSERT INTO nucleus (id, serial, image, y, x, class, origin, state, run, reviewer)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, 'unreviewed', NULL, '')",
+                [
+                    (id, serial, row.id, y, x, name, origin)
+                    for id, serial, (y, x), name in zip(
+                        ids, serials, places.tolist(), names, strict=True
+                    )
+                ],
+            )
+    return [
+        Nucleus(id, serial, image, y, x, name, origin, "unreviewed", False)
+        for id, serial, (y, x), name in zip(ids, serials, places.tolist(), names, strict=True)
+    ]
+
+
+def move(context: Context, id: str, y: float, x: float) -> None:
+    """See `Nuclei.move`."""
+    nucleus = get(context, id)
+    row = context.images.row(nucleus.image)
+    _inside([(y, x)], row)
+    with (
+        context.history.action("move a point", row.id, Aspect.POINTS) as action,
+        action.changing("nucleus", [id]),
+    ):
+        context.database.run(
+            "UPDATE nucleus SET y = ?, x = ? WHERE id = ?", (float(y), float(x), id)
+        )
+
+
+def remove(context: Context, ids: Sequence[str]) -> None:
+    """See `Nuclei.remove`."""
+    if not ids:
+        return
+    image = one_image(context, ids)
+    words = "remove a nucleus" if len(ids) == 1 else f"remove {len(ids)} nuclei"
+    aspects = Aspect.POINTS | Aspect.OUTLINES
+    with (
+        context.history.action(words, image, aspects) as action,
+        action.changing("outline", ids),
+        action.changing("nucleus", ids),
+    ):
+        for table in ("outline", "nucleus"):
+            context.database.run(f"DELETE FROM {table} WHERE id {IN_KEYS}", (as_keys(ids),))
+
+
+def set_class(context: Context, ids: Sequence[str], name: str | None) -> None:
+    """See `Nuclei.set_class`."""
+    if not ids:
+        return
+    image = one_image(context, ids)
+    words = f"name {len(ids)} nuclei {name}" if name else f"take the class of {len(ids)} nuclei"
+    with context.history.action(words, image, Aspect.CLASSES) as action:
+        naming.ensure(context, {name} if name is not None else set())
+        with action.changing("nucleus", ids):
+            context.database.run(
+                f"UPDATE nucleus SET class = ? WHERE id {IN_KEYS}", (name, as_keys(ids))
+            )
+
+
+def of(context: Context, image: str, box: Box | None, every: bool) -> list[Nucleus]:
+    """See `Nuclei.of`."""
+    row = context.images.row(image)
+    sql, parameters = f"{_SELECT} WHERE n.image = ?", [float(row.id)]
+    if not every:
+        sql += f" AND {STANDS}"
+    if box is not None:
+        # the pixel of a point is floor(c + 0.5)
+        sql += " AND n.y >= ? AND n.y < ? AND n.x >= ? AND n.x < ?"
+        parameters += [v - 0.5 for v in (box.y0, box.y1, box.x0, box.x1)]
+    return [_nucleus(r) for r in context.database.rows(f"{sql} ORDER BY n.serial", parameters)]
+
+
+def get(context: Context, id: str) -> Nucleus:
+    """See `Nuclei.get`."""
+    found = context.database.row(f"{_SELECT} WHERE n.id = ?", (id,))
+    if found is None:
+        raise NoisySegError(f"there is no nucleus {id} in {context.images.root.name}")
+    return _nucleus(found)
+
+
+def one_image(context: Context, ids: Sequence[str]) -> int | None:
+    """The image of nuclei that all exist (None when they lie in several)."""
+    found = context.database.rows(
+        f"SELECT image, count(*) FROM nucleus WHERE id {IN_KEYS} GROUP BY image", (as_keys(ids),)
+    )
+    missing = len(set(ids)) - sum(r[1] for r in found)
+    if missing:
+        raise NoisySegError(
+            f"{missing} of these {len(set(ids))} nuclei are not in {context.images.root.name}: "
+            "they were removed meanwhile"
+        )
+    return int(found[0][0]) if len(found) == 1 else None
+
+
+def _nucleus(row: tuple[Any, ...]) -> Nucleus:
+    *values, frozen = row
+    return Nucleus(*values, frozen=bool(frozen))
+
+
+def _inside(points: ArrayLike, row: ImageRow) -> NDArray[np.float64]:
+    """The points as float (n, 2); `NoisySegError` when one has no pixel in the image."""
+    places = np.asarray(points, np.float64).reshape(-1, 2)
+    pixels = np.floor(places + 0.5)
+    good = np.isfinite(places).all(axis=1)
+    good &= ((pixels >= 0) & (pixels < (row.height, row.width))).all(axis=1)
+    if not good.all():
+        y, x = places[~good][0]
+        raise NoisySegError(
+            f"{(~good).sum()} of {len(places)} points lie outside {row.name} "
+            f"({row.width} x {row.height} pixels), the first at x {x:g}, y {y:g}: check that the "
+            "points belong to this image and are in its full-resolution pixels"
+        )
+    return places

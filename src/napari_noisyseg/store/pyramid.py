@@ -1,0 +1,199 @@
+"""OME-Zarr 0.5 on the disk: pyramids, their metadata, and boxes written through all levels."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.codecs import ZstdCodec
+
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.slides import Box
+
+CHUNK = 512
+COARSEST = 512
+"""The pyramid of an image that is copied in ends once both sides fit into this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """Size of level 0, µm per pixel there, and level-0 pixels per pixel of each level."""
+
+    height: int
+    width: int
+    mpp: float
+    factors: tuple[int, ...]
+
+    def shape(self, level: int) -> tuple[int, int]:
+        """Rows and columns of a level."""
+        step = self.factors[level]
+        return -(-self.height // step), -(-self.width // step)
+
+
+def halvings(height: int, width: int) -> tuple[int, ...]:
+    """Factors of a pyramid that is built by halving."""
+    factors = [1]
+    while max(height, width) > COARSEST * factors[-1]:
+        factors.append(factors[-1] * 2)
+    return tuple(factors)
+
+
+def multiscales(name: str, geometry: Geometry, channels: bool) -> dict[str, Any]:
+    """The `ome` attribute of an image: axes (c,) y, x in micrometer, a data set for each level."""
+    space = [{"name": n, "type": "space", "unit": "micrometer"} for n in ("y", "x")]
+    axes = [{"name": "c", "type": "channel"}, *space] if channels else space
+    datasets = []
+    for level, factor in enumerate(geometry.factors):
+        # centres of pixels: the first pixel of level k lies (factor - 1) / 2 pixels inside level 0
+        scale, shift = factor * geometry.mpp, (factor - 1) / 2 * geometry.mpp
+        lead: tuple[float, ...] = (1.0,) if channels else ()
+        transforms = [
+            {"type": "scale", "scale": [*lead, scale, scale]},
+            {"type": "translation", "translation": [0.0 * n for n in lead] + [shift, shift]},
+        ]
+        datasets.append({"path": str(level), "coordinateTransformations": transforms})
+    entry = {"name": name, "axes": axes, "datasets": datasets, "type": "nearest"}
+    if channels:
+        entry["type"] = "mean"
+    return {"version": "0.5", "multiscales": [entry]}
+
+
+def create(
+    folder: Path, geometry: Geometry, dtype: np.dtype[Any], attributes: Mapping[str, Any]
+) -> None:
+    """An empty pyramid (all 0): (H, W) levels, or (3, H, W) for an image of uint8 RGB."""
+    channels = "multiscales" in attributes["ome"] and _has_channels(attributes["ome"])
+    group = zarr.create_group(folder, zarr_format=3, attributes=dict(attributes))
+    for level in range(len(geometry.factors)):
+        height, width = geometry.shape(level)
+        chunk = (min(CHUNK, height), min(CHUNK, width))
+        group.create_array(
+            str(level),
+            shape=(3, height, width) if channels else (height, width),
+            chunks=(3, *chunk) if channels else chunk,
+            dtype=dtype,
+            # the checksum lets a damaged chunk be told from pixels
+            compressors=[ZstdCodec(level=1, checksum=True)],
+            fill_value=0,
+            dimension_names=["c", "y", "x"] if channels else ["y", "x"],
+        )
+
+
+def _has_channels(ome: Mapping[str, Any]) -> bool:
+    return any(axis["type"] == "channel" for axis in ome["multiscales"][0]["axes"])
+
+
+def level_array(folder: Path, level: int, mode: Literal["r", "r+"] = "r+") -> Any:
+    """One level of a pyramid as a zarr array, for reading and writing."""
+    return zarr.open_array(folder / str(level), mode=mode)
+
+
+def write_labels(folder: Path, geometry: Geometry, box: Box, labels: NDArray[Any]) -> None:
+    """Put the labels of a box into every level; coarser ones take every n-th pixel (order 0)."""
+    for level, step in enumerate(geometry.factors):
+        part = labels[(-box.y0) % step :: step, (-box.x0) % step :: step]
+        if part.size:
+            y, x = -(-box.y0 // step), -(-box.x0 // step)
+            level_array(folder, level)[y : y + part.shape[0], x : x + part.shape[1]] = part
+
+
+def write_image(folder: Path, geometry: Geometry, rgb: NDArray[np.uint8]) -> None:
+    """Put RGB (H, W, 3) into every level; coarser ones are means."""
+    plane = np.moveaxis(rgb, -1, 0)
+    for level in range(len(geometry.factors)):
+        if level:
+            plane = _halve(plane)
+        level_array(folder, level)[:] = plane
+
+
+def _halve(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    height, width = plane.shape[1:]
+    even = np.pad(plane, ((0, 0), (0, height % 2), (0, width % 2)), mode="edge").astype(np.uint16)
+    total = even[:, ::2, ::2] + even[:, 1::2, ::2] + even[:, ::2, 1::2] + even[:, 1::2, 1::2]
+    return ((total + 2) // 4).astype(np.uint8)
+
+
+def sync_box(folder: Path, geometry: Geometry, box: Box) -> None:
+    """Wait until the chunks of a box (and their folders) have reached the disk."""
+    for level, step in enumerate(geometry.factors):
+        for i in range(box.y0 // step // CHUNK, -(-box.y1 // step) // CHUNK + 1):
+            for j in range(box.x0 // step // CHUNK, -(-box.x1 // step) // CHUNK + 1):
+                _sync(folder / str(level) / "c" / str(i) / str(j))
+
+
+def _sync(file: Path) -> None:
+    for path in (file, file.parent) if os.name == "posix" else (file,):
+        with contextlib.suppress(FileNotFoundError):
+            handle = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+
+@contextlib.contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """A new folder to fill, which then takes the place of `target`; on error nothing changes."""
+    tag = uuid.uuid4().hex[:8]
+    draft = target.with_name(f".{target.name}.new-{tag}")
+    old = target.with_name(f".{target.name}.old-{tag}")
+    try:
+        yield draft
+        if target.exists():
+            target.rename(old)
+        draft.rename(target)
+    except BaseException:
+        if old.exists() and not target.exists():
+            old.rename(target)
+        raise
+    finally:
+        for leftover in (draft, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def remove(target: Path) -> None:
+    """Take a pyramid away at once, then delete its files."""
+    trash = target.with_name(f".{target.name}.new-removed")
+    target.rename(trash)
+    shutil.rmtree(trash)
+
+
+def recover(parent: Path) -> None:
+    """Finish what `replacing` was torn out of: bring back an old folder that has no successor."""
+    for leftover in parent.glob(".*.old-*"):
+        target = parent / leftover.name[1:].rsplit(".old-", 1)[0]
+        if not target.exists():
+            leftover.rename(target)
+    for leftover in [*parent.glob(".*.old-*"), *parent.glob(".*.new-*")]:
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def told(what: str) -> Iterator[None]:
+    """Turn what zarr and the disk raise into words for a person."""
+    try:
+        yield
+    except NoisySegError:
+        raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            reason = "the disk is full; free space and try again"
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            reason = "the folder may not be written; make it writable"
+        raise NoisySegError(f"{what}: {reason}") from error
+    # decoders and the metadata parser each have exceptions of their own
+    except Exception as error:
+        raise NoisySegError(
+            f"{what}: its files are damaged ({error}); make it again (derive, train or predict)"
+        ) from error

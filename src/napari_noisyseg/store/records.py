@@ -1,0 +1,170 @@
+"""What the project hands out: frozen records of images, nuclei, fields, outlines and history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntFlag
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noisyseg.slides import Box
+
+State = Literal["unreviewed", "accepted", "rejected", "unsure"]
+STATES: tuple[State, ...] = ("unreviewed", "accepted", "rejected", "unsure")
+
+
+class Aspect(IntFlag):
+    """What an action touched, so that a listener refreshes no more than that."""
+
+    NOTHING = 0
+    POINTS = 1
+    FIELDS = 2
+    ROUGH = 4
+    OUTLINES = 8
+    DECISIONS = 16
+    CLASSES = 32
+    IMAGES = 64
+    CANDIDATES = 128
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRecord:
+    """An image of the project; `link` is the slide's file, None where pixels were copied in.
+
+    `mpp` is µm per level-0 pixel; `mpp_assumed` says that nobody has stated it.
+    """
+
+    name: str
+    height: int
+    width: int
+    mpp: float
+    mpp_assumed: bool
+    link: Path | None
+    sha: str
+
+
+@dataclass(frozen=True, slots=True)
+class Nucleus:
+    """A nucleus that a person marked or decided on; (y, x) its point in level-0 pixels.
+
+    `id` is a UUID for life, `serial` its value in label images (order of birth, unique in the
+    project). `origin` is how it came: click, import, ... or `candidate` for one that a run found.
+    `frozen` says that its outline was accepted or edited and no run may change it.
+    """
+
+    id: str
+    serial: int
+    image: str
+    y: float
+    x: float
+    class_name: str | None
+    origin: str
+    state: State
+    frozen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A rectangle in which, where `complete`, a person promises that every nucleus is marked."""
+
+    id: str
+    image: str
+    box: Box
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outline:
+    """A nucleus as pixels: `mask` is bool (box.height, box.width)."""
+
+    box: Box
+    mask: NDArray[np.bool_]
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Outline)
+            and self.box == other.box
+            and bool(np.array_equal(self.mask, other.mask))
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A refined nucleus of a run; `score` is confidence in 0..1, `reason` why it needs a look.
+
+    Give `id` = "" and `serial` = 0 to `Nuclei.adopt` for one that came from no point. What is
+    read back has the person's `state`, and a frozen outline in place of the run's.
+    """
+
+    id: str
+    serial: int
+    y: float
+    x: float
+    outline: Outline
+    score: float
+    reason: str
+    run: str
+    area_um2: float
+    state: State = "unreviewed"
+    frozen: bool = False
+    class_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NucleusClass:
+    """A named class of nuclei; `color` is #rrggbb."""
+
+    name: str
+    color: str
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One action of a person; `state` is done, undone (redo brings it back) or dropped."""
+
+    id: int
+    time: float
+    words: str
+    image: str | None
+    aspects: Aspect
+    state: Literal["done", "undone", "dropped"]
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One step of the project's version: an action done or redone (+1), undone (-1), or a run's
+    results adopted (0).
+    """
+
+    version: int
+    direction: int
+    image: str | None
+    aspects: Aspect
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How far the work is. `candidates` are those of the newest adopted run of each image.
+
+    accepted, rejected and unsure count nuclei that a person decided on; `reviewed` is their sum.
+    `points` are nuclei that a person marked, `outlines` those with a frozen outline.
+    """
+
+    points: int
+    fields: int
+    candidates: int
+    accepted: int
+    rejected: int
+    unsure: int
+    outlines: int = 0
+
+    @property
+    def reviewed(self) -> int:
+        """Nuclei with a decision."""
+        return self.accepted + self.rejected + self.unsure

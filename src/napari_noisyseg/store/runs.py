@@ -1,0 +1,272 @@
+"""A run's folder: what was asked for, what it said while it worked, and whether it lives."""
+
+from __future__ import annotations
+
+import calendar
+import contextlib
+import json
+import os
+import re
+import secrets
+import socket
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.events import Event, Failed, Finished, Stepped, Validated, from_json, to_json
+from napari_noisyseg.store.lock import runs as process_runs
+
+FOLDER = "runs"
+STALE = 60.0
+"""Seconds without a heartbeat after which a run on another machine is taken to be lost."""
+_LAST_BYTES = 65536
+_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-z]{4,}")
+
+RunState = Literal["waiting", "running", "stopped", "finished", "failed", "lost"]
+
+
+class EventTail:
+    """Follows a run's events.jsonl; a line still being written is left for the next time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+
+    def poll(self) -> list[Event]:
+        """The events since the last call; damaged lines and kinds of later versions are skipped."""
+        try:
+            with self._path.open("rb") as file:
+                if file.seek(0, os.SEEK_END) < self._offset:
+                    self._offset = 0
+                file.seek(self._offset)
+                data = file.read()
+        except OSError:
+            # not there yet, or for a moment not reachable (a network share)
+            return []
+        end = data.rfind(b"\n") + 1
+        self._offset += end
+        lines = data[:end].decode("utf-8", errors="replace").splitlines()
+        return [event for event in map(from_json, lines) if event is not None]
+
+
+class Run:
+    """One run; all it is lies in its folder, which may be carried elsewhere and back."""
+
+    def __init__(self, folder: Path, adopted: Callable[[str], bool] = lambda _: False) -> None:
+        self.dir = folder
+        self.id = folder.name
+        self._adopted = adopted
+
+    def __repr__(self) -> str:
+        return f"Run({self.id!r})"
+
+    @property
+    def adopted(self) -> bool:
+        """Whether the project has taken over its results."""
+        return self._adopted(self.id)
+
+    @property
+    def created(self) -> float:
+        """When the folder was made (Unix seconds); falls back to its date for a foreign name."""
+        try:
+            return float(_seconds(self.id))
+        except ValueError:
+            return self.dir.stat().st_mtime
+
+    def spec(self) -> dict[str, Any]:
+        """What was asked for; `NoisySegError` when that cannot be read."""
+        return self._json("spec.json")
+
+    def write_spec(self, spec: Mapping[str, Any]) -> None:
+        """Say what is asked for."""
+        write_atomically(self.dir / "spec.json", json.dumps(dict(spec), indent=1))
+
+    def worker(self) -> dict[str, Any] | None:
+        """Who works on it: pid, started (start time of the process), host; None before that."""
+        try:
+            return self._json("worker.json")
+        except NoisySegError:
+            return None
+
+    def claim(self, pid: int, started: float) -> None:
+        """Say which process of this machine works on it."""
+        record = {"pid": pid, "started": started, "host": socket.gethostname()}
+        write_atomically(self.dir / "worker.json", json.dumps(record))
+        self.beat()
+
+    def beat(self) -> None:
+        """The worker's heartbeat."""
+        (self.dir / "heartbeat").touch()
+
+    def alive(self) -> bool:
+        """Whether the process that claimed it runs; on another machine, whether its heart beats."""
+        worker = self.worker()
+        if worker is None:
+            return False
+        if worker.get("host") == socket.gethostname():
+            with contextlib.suppress(KeyError, TypeError, ValueError):
+                return process_runs(int(worker["pid"]), float(worker["started"]))
+            return False
+        try:
+            return time.time() - (self.dir / "heartbeat").stat().st_mtime < STALE
+        except OSError:
+            return False
+
+    def state(self) -> RunState:
+        """Where it stands, from its last word and from whether its process lives."""
+        worker = self.worker()
+        alive = self.alive()
+        last = None if alive and self._taken_up_again() else self._last_word()
+        if isinstance(last, Failed):
+            return "failed"
+        if isinstance(last, Finished):
+            return "stopped" if last.stopped else "finished"
+        if alive:
+            return "running"
+        return "lost" if worker is not None else "waiting"
+
+    def _taken_up_again(self) -> bool:
+        """Whether a process claimed the run after what was said last."""
+        try:
+            said = (self.dir / "events.jsonl").stat().st_mtime_ns
+            return (self.dir / "worker.json").stat().st_mtime_ns > said
+        except OSError:
+            return False
+
+    def word(self) -> str:
+        """The state in a sentence, with what to do where something went wrong."""
+        state = self.state()
+        if state == "lost":
+            return (
+                "the process ended without a word (killed, out of memory or a power cut); "
+                f"resume it from its last checkpoint, and see {self.dir / 'log.txt'}"
+            )
+        last = self._last_word()
+        if state == "failed" and isinstance(last, Failed):
+            return f"{last.message}{f' ({last.hint})' if last.hint else ''}"
+        return {
+            "waiting": "waiting to be started",
+            "running": "running",
+            "stopped": "stopped by request; it can be resumed",
+            "finished": "finished",
+        }.get(state, state)
+
+    def events(self) -> list[Event]:
+        """Everything it has said so far."""
+        return self.tail().poll()
+
+    def tail(self) -> EventTail:
+        """Follows what it says, from the beginning."""
+        return EventTail(self.dir / "events.jsonl")
+
+    def say(self, event: Event) -> None:
+        """Append an event, on a line of its own even after one that was torn off."""
+        line = to_json(event, time.time()).encode() + b"\n"
+        with (self.dir / "events.jsonl").open("ab+") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                line = line if file.read(1) == b"\n" else b"\n" + line
+            file.write(line)
+
+    def request_stop(self) -> None:
+        """Ask it to stop at the next step."""
+        try:
+            (self.dir / "STOP").touch()
+        except OSError as error:
+            raise NoisySegError(
+                f"cannot ask {self.id} to stop: {self.dir} cannot be written ({error.strerror})"
+            ) from error
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether somebody asked it to stop."""
+        return (self.dir / "STOP").exists()
+
+    def figures(self) -> dict[str, float]:
+        """Its last figures: those it finished with, else its last losses."""
+        for event in reversed(self.events()):
+            if isinstance(event, Finished) and event.figures:
+                return dict(event.figures)
+            if isinstance(event, (Validated, Stepped)):
+                return dict(event.losses)
+        return {}
+
+    def _last_word(self) -> Event | None:
+        try:
+            with (self.dir / "events.jsonl").open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST_BYTES))
+                lines = file.read().decode("utf-8", errors="replace").split("\n")
+        except OSError:
+            return None
+        # what follows the last newline still is being written
+        said = (from_json(line) for line in reversed(lines[:-1]))
+        return next((event for event in said if event is not None), None)
+
+    def _json(self, name: str) -> dict[str, Any]:
+        try:
+            found = json.loads((self.dir / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise NoisySegError(f"{self.dir / name} cannot be read ({error})") from error
+        if not isinstance(found, dict):
+            raise NoisySegError(f"{self.dir / name} is damaged: it holds no record")
+        return found
+
+
+class Runs:
+    """The runs of a project; needs no lock, as a run writes only its own folder."""
+
+    def __init__(self, project: Path, adopted: Callable[[str], bool] = lambda _: False) -> None:
+        self.root = project / FOLDER
+        self._adopted = adopted
+
+    def new(self) -> Run:
+        """A new run with a folder of its own; its id sorts by time."""
+        for _ in range(100):
+            name = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}"
+            try:
+                (self.root / name).mkdir(parents=True)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise NoisySegError(
+                    f"cannot make a run's folder in {self.root} ({error.strerror}): make it "
+                    "writable or free space"
+                ) from error
+            return Run(self.root / name, self._adopted)
+        raise NoisySegError(f"no free name for a run in {self.root}: try again")
+
+    def list(self) -> list[Run]:
+        """All runs, the oldest first."""
+        if not self.root.is_dir():
+            return []
+        names = sorted(p.name for p in self.root.iterdir() if p.is_dir() and _ID.fullmatch(p.name))
+        return [Run(self.root / name, self._adopted) for name in names]
+
+    def get(self, id: str) -> Run:
+        """The run of this id (or the only one whose id begins so); `NoisySegError` if none."""
+        known = {run.id: run for run in self.list()}
+        fits = [run for name, run in known.items() if id and name.startswith(id)]
+        if id in known:
+            return known[id]
+        if len(fits) == 1:
+            return fits[0]
+        problem = "several runs begin with" if fits else "there is no run"
+        names = ", ".join(list(known)[-3:]) or "none yet"
+        raise NoisySegError(f"{problem} {id!r} in {self.root.parent}; the last are: {names}")
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write beside, then rename: a reader sees the old text or the new, never half of one."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+def _seconds(id: str) -> int:
+    return calendar.timegm(time.strptime(id.split("-")[0], "%Y%m%dT%H%M%SZ"))

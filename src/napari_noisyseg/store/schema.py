@@ -1,0 +1,116 @@
+"""The tables of project.sqlite, and how a project of an earlier version becomes one of today."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+SCHEMA = 1
+"""Version of the tables; kept in the file's header (`user_version`)."""
+APPLICATION_ID = 0x4E53_4547
+"""Marks the file as ours ("NSEG")."""
+
+# A person's tables come in pairs: T holds what is, T_log the rows as they were before (side 0)
+# and after (side 1) each action. Undo and redo are then plain copies, for one row or for 10^5.
+LOGGED: Mapping[str, tuple[str, str]] = {
+    "image": (
+        "id",
+        "id INTEGER, name TEXT, key TEXT, height INTEGER, width INTEGER, mpp REAL, "
+        "mpp_assumed INTEGER, linked INTEGER, sha TEXT, downsamples TEXT",
+    ),
+    "field": (
+        "id",
+        "id TEXT, image INTEGER, y0 INTEGER, x0 INTEGER, y1 INTEGER, x1 INTEGER, complete INTEGER",
+    ),
+    "class": ("name", "name TEXT, color TEXT, position INTEGER"),
+    "nucleus": (
+        "id",
+        "id TEXT, serial INTEGER, image INTEGER, y REAL, x REAL, class TEXT, origin TEXT, "
+        "state TEXT, run TEXT, reviewer TEXT",
+    ),
+    "outline": (
+        "id",
+        "id TEXT, image INTEGER, y0 INTEGER, x0 INTEGER, y1 INTEGER, x1 INTEGER, mask BLOB, "
+        "origin TEXT, frozen INTEGER",
+    ),
+}
+
+_REST = """
+CREATE TABLE action (id INTEGER PRIMARY KEY AUTOINCREMENT, time REAL, words TEXT, image INTEGER,
+    aspects INTEGER, state TEXT);
+CREATE INDEX action_state ON action (state, id);
+CREATE TABLE journal (version INTEGER PRIMARY KEY AUTOINCREMENT, action INTEGER,
+    direction INTEGER, time REAL, image INTEGER, aspects INTEGER, words TEXT);
+CREATE INDEX journal_image ON journal (image, version);
+CREATE TABLE stroke (id INTEGER PRIMARY KEY, action INTEGER, image INTEGER, plane TEXT,
+    y0 INTEGER, x0 INTEGER, y1 INTEGER, x1 INTEGER, before BLOB, after BLOB);
+CREATE INDEX stroke_action ON stroke (action);
+CREATE INDEX stroke_plane ON stroke (image, plane, action);
+CREATE TABLE plane (image INTEGER, plane TEXT, upto INTEGER, PRIMARY KEY (image, plane));
+CREATE TABLE candidate (image INTEGER, run TEXT, id TEXT, serial INTEGER, y REAL, x REAL,
+    y0 INTEGER, x0 INTEGER, y1 INTEGER, x1 INTEGER, mask BLOB, score REAL, reason TEXT,
+    PRIMARY KEY (image, run, id));
+CREATE INDEX candidate_id ON candidate (id);
+CREATE INDEX candidate_place ON candidate (image, run, y0);
+CREATE TABLE adoption (seq INTEGER PRIMARY KEY AUTOINCREMENT, image INTEGER, run TEXT, time REAL);
+CREATE INDEX adoption_image ON adoption (image, seq);
+CREATE TABLE adopted_run (run TEXT PRIMARY KEY, time REAL);
+CREATE TABLE link (image INTEGER PRIMARY KEY, path TEXT, relative TEXT, size INTEGER, mtime REAL);
+CREATE TABLE fit (image INTEGER PRIMARY KEY, value TEXT);
+CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT);
+CREATE UNIQUE INDEX nucleus_serial ON nucleus (serial);
+CREATE INDEX nucleus_place ON nucleus (image, y, x);
+CREATE INDEX nucleus_state ON nucleus (state, image);
+CREATE UNIQUE INDEX image_name ON image (name);
+CREATE INDEX field_image ON field (image);
+CREATE INDEX outline_image ON outline (image, frozen, y0);
+INSERT INTO fact VALUES ('serial', '0'), ('image', '0');
+"""
+
+
+def columns(table: str) -> tuple[str, ...]:
+    """Names of a logged table's columns, in order."""
+    return tuple(part.split()[0] for part in LOGGED[table][1].split(", "))
+
+
+def build(connection: sqlite3.Connection) -> None:
+    """All tables of a new project, in one transaction."""
+    parts = [f"PRAGMA application_id = {APPLICATION_ID};", "BEGIN;"]
+    for table, (key, spec) in LOGGED.items():
+        parts.append(f"CREATE TABLE {table} ({spec}, PRIMARY KEY ({key}));")
+        parts.append(
+            f"CREATE TABLE {table}_log (action INTEGER, side INTEGER, {spec}, "
+            f"PRIMARY KEY (action, side, {key})) WITHOUT ROWID;"
+        )
+    connection.executescript(
+        "\n".join([*parts, _REST, f"PRAGMA user_version = {SCHEMA};", "COMMIT;"])
+    )
+
+
+MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {}
+"""From a version to the next; each runs inside one transaction together with its version mark."""
+
+
+def migrate(connection: sqlite3.Connection, version: int) -> None:
+    """Bring the tables from an earlier `version` to today's, step by step."""
+    for step in range(version, SCHEMA):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            MIGRATIONS[step](connection)
+            connection.execute(f"PRAGMA user_version = {step + 1}")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+
+
+def version_on_disk(path: Path) -> int | None:
+    """The version in a database's header, read without opening it; None when it is not ours."""
+    with path.open("rb") as file:
+        header = file.read(100)
+    if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
+        return None
+    if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
+        return None
+    return int.from_bytes(header[60:64], "big")
