@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_noisyseg import views
 from napari_noisyseg.data.tiles import Tiles
 from napari_noisyseg.method import UNKNOWN, Batch, TrainingImage
 
@@ -24,14 +25,14 @@ FLAGS = 3
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """How a tile may be changed: zoom in scale[0]..scale[1], any rotation, flips, shear, stain.
+    """How a tile may be changed, besides mirroring.
 
-    shear: largest shear; stain: largest relative change of the stain's density (0: none).
+    scale: range of the zoom; rotation: degrees either way; shear: largest shear; stain: largest
+    relative change of the stains' density (0: none).
     """
 
     scale: tuple[float, float] = (0.8, 1.25)
-    rotate: bool = True
-    flip: bool = True
+    rotation: float = 180.0
     shear: float = 0.1
     stain: float = 0.0
 
@@ -97,28 +98,26 @@ def _mirrored(position: Tensor, length: Tensor) -> Tensor:
 def random_theta(
     count: int, crop: int, side: int, augmentation: Augmentation, generator: torch.Generator
 ) -> Tensor:
-    """Affine maps (count, 2, 3) from a crop's (x, y) in -1..1 to its tile's (x, y) in -1..1."""
-
-    def uniform(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand(count, generator=generator)
-
-    low, high = np.log(augmentation.scale)
-    zoom = crop / side / torch.exp(uniform(low, high))
-    angle = uniform(0, 2 * np.pi) if augmentation.rotate else torch.zeros(count)
-    flip = torch.where(uniform(-1, 1) < 0, -1.0, 1.0) if augmentation.flip else torch.ones(count)
-    shear = uniform(-augmentation.shear, augmentation.shear)
-    cos, sin = torch.cos(angle) * zoom, torch.sin(angle) * zoom
-    slack = max(0.0, 1 - crop / side)
-    top = torch.stack([cos * flip, cos * shear - sin, uniform(-slack, slack)], dim=1)
-    bottom = torch.stack([sin * flip, sin * shear + cos, uniform(-slack, slack)], dim=1)
-    return torch.stack([top, bottom], dim=1)
+    """Random maps (count, 2, 3) from a crop's (x, y) in -1..1 to its tile's (x, y) in -1..1."""
+    theta = views.random_views(
+        count,
+        generator,
+        augmentation.scale,
+        augmentation.rotation,
+        augmentation.shear,
+        shift=max(0.0, 1 - crop / side),
+    )
+    return _of_crop(theta, crop, side)
 
 
 def centre_theta(count: int, crop: int, side: int) -> Tensor:
     """The unchanged middle of each tile, (count, 2, 3)."""
-    theta = torch.zeros(count, 2, 3)
-    theta[:, 0, 0] = theta[:, 1, 1] = crop / side
-    return theta
+    return _of_crop(views.identity(count), crop, side)
+
+
+def _of_crop(theta: Tensor, crop: int, side: int) -> Tensor:
+    """Views of square tiles as maps from the smaller crop's own -1..1."""
+    return torch.cat([theta[:, :, :2] * (crop / side), theta[:, :, 2:]], dim=2)
 
 
 def assemble(pixels: Pixels, tiles: Tiles, theta: Tensor, crop: int) -> Batch:

@@ -5,7 +5,8 @@ Regions are what a run's snapshot holds. numpy only, so that the parent process 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
 
+INDEX = "index.json"
 _ARRAYS = (
     "rgb", "known", "points", "serials", "rough", "rough_known", "clean", "clean_known", "rejected"
 )  # fmt: skip
@@ -87,8 +89,45 @@ def region_of(
     )
 
 
-def save_region(path: Path, region: Region) -> dict[str, Any]:
-    """Write the arrays to an .npz file; returns what JSON must keep beside it."""
+def save_regions(folder: Path, regions: Iterable[Region], **notes: Any) -> list[str]:
+    """Write regions, one .npz each, then index.json with the rest and the notes; their names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    entries = [_save(folder / f"{i}.npz", region) for i, region in enumerate(regions)]
+    part = folder / f".{INDEX}.part"
+    part.write_text(json.dumps({**notes, "regions": entries}), "utf-8")
+    part.replace(folder / INDEX)
+    return [str(entry["name"]) for entry in entries]
+
+
+def open_regions(folder: Path) -> list[StoredRegion]:
+    """Undo of `save_regions`, with the arrays still on the disk."""
+    try:
+        entries = json.loads((folder / INDEX).read_text("utf-8"))["regions"]
+        return [StoredRegion(folder, entry, Box(*map(int, entry["box"]))) for entry in entries]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise NoisySegError(f"{folder}: not a run's snapshot ({error})") from error
+
+
+@dataclass(frozen=True)
+class StoredRegion:
+    """A region on the disk; `load()` reads it."""
+
+    folder: Path
+    entry: Mapping[str, Any]
+    box: Box
+
+    @property
+    def mpp(self) -> float:
+        """µm per level-0 pixel."""
+        return float(self.entry["mpp"])
+
+    def load(self) -> Region:
+        """The whole region; NoisySegError where its file is damaged."""
+        return _load(self.folder, self.entry)
+
+
+def _save(path: Path, region: Region) -> dict[str, Any]:
+    """Write the arrays; returns what JSON must keep beside them."""
     packed = {name: getattr(region, name) for name in _ARRAYS}
     temporary = path.with_name(f".{path.name}.part")
     with temporary.open("wb") as file:
@@ -104,8 +143,8 @@ def save_region(path: Path, region: Region) -> dict[str, Any]:
     }
 
 
-def load_region(folder: Path, entry: Mapping[str, Any]) -> Region:
-    """Undo of `save_region`: `entry` is what it returned, `folder` where the .npz lies."""
+def _load(folder: Path, entry: Mapping[str, Any]) -> Region:
+    """Undo of `_save`: `entry` is what it returned, `folder` where the .npz lies."""
     path = folder / Path(str(entry["file"])).name
     try:
         with np.load(path, allow_pickle=False) as arrays:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -91,7 +91,7 @@ class Training:
             self.method.load_weights({k: v.to(self.device) for k, v in self.best.items()})
 
 
-def train(run: Training) -> Iterator[Event]:
+def train(run: Training) -> Generator[Event, None, None]:
     """Train to the end of the plan; every event is yielded right after what it tells of.
 
     After the last event the best weights are in place. The same seed gives the same losses, and a

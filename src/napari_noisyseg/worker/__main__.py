@@ -1,0 +1,105 @@
+"""The child: `python -m napari_noisyseg.worker RUN_DIR`.
+
+Reads the run's spec and snapshot, appends one event per line to events.jsonl, logs to log.txt,
+watches for the STOP file. Writes nowhere but in the run's folder.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from types import FrameType
+
+import psutil
+
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.events import Failed
+from napari_noisyseg.store.runs import Run
+from napari_noisyseg.worker.process import LOG, PASSIVE, be_nice
+
+BEAT = 2.0
+
+
+def main(arguments: list[str]) -> int:
+    """Work on the run whose folder is the one argument; 0 when it finished or was stopped."""
+    if len(arguments) != 1 or not (Path(arguments[0]) / "spec.json").is_file():
+        print("usage: python -m napari_noisyseg.worker RUN_DIR (with spec.json)", file=sys.stderr)
+        return 2
+    folder = Path(arguments[0]).absolute()
+    _redirect(folder / LOG)
+    for name, value in PASSIVE.items():
+        os.environ.setdefault(name, value)
+    be_nice()
+    run = Run(folder)
+    run.claim(os.getpid(), psutil.Process().create_time())
+    threading.Thread(target=_beat, args=(run,), daemon=True).start()
+    return _work(run, _Stop(run))
+
+
+class _Stop:
+    """True once the STOP file is there or the system asked the process to end."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._asked = False
+        signal.signal(signal.SIGTERM, self._ask)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self._asked = True
+
+    def __call__(self) -> bool:
+        return self._asked or self._run.stop_requested
+
+
+def _redirect(log: Path) -> None:
+    """Send everything printed, by libraries as well, to the log."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+
+
+def _beat(run: Run) -> None:
+    while True:
+        run.beat()
+        time.sleep(BEAT)
+
+
+def _work(run: Run, stopping: _Stop) -> int:
+    try:
+        # torch and all that come only now: a broken installation becomes an event
+        from napari_noisyseg.worker.execute import execute
+
+        for event in execute(run.dir, stopping):
+            run.say(event)
+    except NoisySegError as error:
+        traceback.print_exc()
+        run.say(Failed(str(error)))
+        return 1
+    except Exception as error:
+        traceback.print_exc()
+        run.say(_failure(error, run.dir))
+        return 1
+    return 0
+
+
+def _failure(error: Exception, folder: Path) -> Failed:
+    words = f"{type(error).__name__}: {error}".splitlines()[0]
+    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        return Failed(words, "free memory, or set a smaller batch_size, crop or width")
+    if isinstance(error, ImportError):
+        return Failed(words, "see 'noisyseg doctor' for what is missing")
+    if isinstance(error, OSError):
+        return Failed(words, "is the disk full, or the folder not writable?")
+    return Failed(words, f"details in {folder / LOG}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

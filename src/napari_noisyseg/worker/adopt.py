@@ -1,0 +1,173 @@
+"""Finished runs become part of the project: label layers and candidates to review."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.slides import Box
+from napari_noisyseg.store.project import Project
+from napari_noisyseg.store.records import Candidate, Outline
+from napari_noisyseg.store.runs import Run
+
+FOLDER, INDEX = "results", "index.json"
+REFINED = "refined"
+
+
+@dataclass(frozen=True)
+class Result:
+    """Results of one region as they lie in the run's folder."""
+
+    image: str
+    box: Box
+    labels: NDArray[np.int32]
+    maps: Mapping[str, NDArray[np.floating[Any]]]
+    rows: Sequence[Mapping[str, Any]]
+
+
+def adopt_finished(project: Project) -> list[str]:
+    """Take in every run that has whole results and was not taken in yet; their ids.
+
+    The project must be open for writing. A nucleus that was removed since, or an image that is
+    gone, is left out; frozen outlines stay as they are. Results that cannot be read are skipped.
+    """
+    adopted = []
+    for run in project.runs.list():
+        if run.adopted or not (run.dir / FOLDER / INDEX).is_file():
+            continue
+        try:
+            adopt(project, run)
+        except NoisySegError:
+            continue
+        adopted.append(run.id)
+    return adopted
+
+
+def adopt(project: Project, run: Run) -> None:
+    """Take in one run's results."""
+    by_image: defaultdict[str, list[Result]] = defaultdict(list)
+    for result in read_results(run.dir):
+        by_image[result.image].append(result)
+    present = {image.name for image in project.images()}
+    source = {"run": run.id, "method": run.spec().get("method", "")}
+    for image in sorted(present & set(by_image)):
+        _adopt_image(project, run.id, image, by_image[image], source)
+    project.mark_adopted(run.id)
+
+
+def read_results(folder: Path) -> list[Result]:
+    """The results of a run's folder; NoisySegError when they are damaged."""
+    target = folder / FOLDER
+    try:
+        entries = json.loads((target / INDEX).read_text("utf-8"))["regions"]
+        return [_read_one(target, entry) for entry in entries]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise NoisySegError(f"{target}: results cannot be read ({error})") from error
+
+
+def _read_one(target: Path, entry: Mapping[str, Any]) -> Result:
+    with np.load(target / Path(entry["file"]).name, allow_pickle=False) as arrays:
+        maps = {name: arrays[name] for name in arrays.files if name != "labels"}
+        labels = arrays["labels"].astype(np.int32)
+    box = Box(*(int(v) for v in entry["box"]))
+    if labels.shape != (box.height, box.width):
+        raise ValueError(f"labels of {labels.shape} do not fit {tuple(box)}")
+    return Result(str(entry["image"]), box, labels, maps, entry["candidates"])
+
+
+def _adopt_image(
+    project: Project, run: str, image: str, results: Sequence[Result], source: Mapping[str, Any]
+) -> None:
+    ids = {n.serial: n.id for n in project.nuclei.of(image, every=True)}
+    mpp = project.image(image).mpp
+    drafts = [[(label, c) for label, c in _candidates(result, ids, run, mpp)] for result in results]
+    named = project.nuclei.adopt(image, run, [c for draft in drafts for _, c in draft])
+    serials = iter(named)
+    for result, draft in zip(results, drafts, strict=True):
+        final = {label: next(serials).serial for label, _ in draft}
+        _write_maps(project, result, _renumbered(result.labels, final), source)
+
+
+def _candidates(
+    result: Result, ids: Mapping[int, str], run: str, mpp: float
+) -> list[tuple[int, Candidate]]:
+    """(value in the label image, candidate) of every nucleus whose point is still there."""
+    windows = ndimage.find_objects(result.labels)
+    found = []
+    for row in result.rows:
+        label, serial = int(row["label"]), int(row["serial"])
+        window = windows[label - 1] if 0 < label <= len(windows) else None
+        if window is None or (serial and serial not in ids):
+            continue
+        rows, columns = window
+        y0, x0 = result.box.y0, result.box.x0
+        box = Box(rows.start + y0, columns.start + x0, rows.stop + y0, columns.stop + x0)
+        found.append(
+            (
+                label,
+                Candidate(
+                    id=ids.get(serial, ""),
+                    serial=serial,
+                    y=float(row["y"]) + y0,
+                    x=float(row["x"]) + x0,
+                    outline=Outline(box, result.labels[window] == label),
+                    score=float(row["score"]),
+                    reason=str(row["reason"]),
+                    run=run,
+                    area_um2=float(row["area_um2"]),
+                ),
+            )
+        )
+    return found
+
+
+def _renumbered(labels: NDArray[np.int32], final: Mapping[int, int]) -> NDArray[np.int32]:
+    """The label image with serials for life; what was left out becomes background."""
+    table = np.zeros(int(labels.max(initial=0)) + 1, np.int32)
+    for label, serial in final.items():
+        table[label] = serial
+    renumbered: NDArray[np.int32] = table[labels]
+    return renumbered
+
+
+def _write_maps(
+    project: Project, result: Result, labels: NDArray[np.int32], source: Mapping[str, Any]
+) -> None:
+    """The maps and the refined label, in which frozen outlines stand as a person left them."""
+    image, box = result.image, result.box
+    record = project.image(image)
+    whole = box == Box(0, 0, record.height, record.width)
+    for kind, values in {**result.maps, REFINED: _with_frozen(project, image, box, labels)}.items():
+        if whole:
+            project.labels.write(image, kind, values, dict(source))
+        else:
+            project.labels.write_box(image, kind, box, values, dict(source))
+
+
+def _with_frozen(
+    project: Project, image: str, box: Box, labels: NDArray[np.int32]
+) -> NDArray[np.int32]:
+    frozen = project.nuclei.outlines(image, ("accepted", "unsure", "unreviewed"), box)
+    kept = [(n, outline) for n, outline in frozen if n.frozen]
+    if not kept:
+        return labels
+    labels = np.where(np.isin(labels, [n.serial for n, _ in kept]), 0, labels).astype(np.int32)
+    for nucleus, outline in kept:
+        seen = outline.box.intersect(box)
+        mask = outline.mask[
+            seen.y0 - outline.box.y0 : seen.y1 - outline.box.y0,
+            seen.x0 - outline.box.x0 : seen.x1 - outline.box.x0,
+        ]
+        labels[seen.y0 - box.y0 : seen.y1 - box.y0, seen.x0 - box.x0 : seen.x1 - box.x0][mask] = (
+            nucleus.serial
+        )
+    return labels

@@ -1,0 +1,138 @@
+"""Before a run starts: has the project what the method needs, and are the settings possible?"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
+from typing import Any
+
+from napari_noisyseg import registry
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.method import Needs
+from napari_noisyseg.store.project import Project
+from napari_noisyseg.worker.spec import RunSpec
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "integer": (int,), "number": (int, float), "string": (str,), "boolean": (bool,)
+}  # fmt: skip
+
+_BOUNDS: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
+    "minimum": ("at least", operator.ge),
+    "exclusiveMinimum": ("above", operator.gt),
+    "maximum": ("at most", operator.le),
+    "exclusiveMaximum": ("below", operator.lt),
+}
+
+
+def check(project: Project, spec: RunSpec) -> None:
+    """Raise NoisySegError, saying how to mend it, when a run of this spec cannot work."""
+    missing = [name for name in ("torch", "safetensors") if find_spec(name) is None]
+    if missing:
+        raise NoisySegError(
+            f"training needs {' and '.join(missing)}: pip install 'napari-noisyseg[train]'"
+        )
+    description = registry.describe(spec.method)
+    check_settings(description.schema, spec.config)
+    if spec.resume is None:
+        check_needs(project, spec.method, description.needs, spec.images)
+
+
+def check_needs(
+    project: Project, method: str, needs: Needs, images: Sequence[str] | None = None
+) -> None:
+    """Raise NoisySegError when the annotation is not what the method learns from."""
+    names = list(images) if images is not None else [image.name for image in project.images()]
+    if not names:
+        raise NoisySegError(f"{project.path}: has no image yet; add one (noisyseg add)")
+    if needs.points:
+        _check_points(project, method, names)
+    rough = any(_rough(project, name) for name in names)
+    clean = any(_accepted(project, name) for name in names)
+    if needs.rough and not rough:
+        raise NoisySegError(f"{method} learns from rough masks and there are none (--masks)")
+    if needs.clean and not clean:
+        raise NoisySegError(f"{method} learns from accepted nuclei and there are none (--clean)")
+    if needs.masks and not (rough or clean):
+        raise NoisySegError(
+            f"{method} learns from masks and there are none: import some (--masks, --clean) or "
+            "accept nuclei under Review"
+        )
+
+
+def _rough(project: Project, name: str) -> bool:
+    return "rough" in project.nuclei.planes(name)
+
+
+def _accepted(project: Project, name: str) -> bool:
+    return any(n.state == "accepted" for n in project.nuclei.of(name))
+
+
+def _check_points(project: Project, method: str, names: Sequence[str]) -> None:
+    """Points must lie in a field declared complete: elsewhere nothing may be called background."""
+    marked = complete = False
+    for name in names:
+        points = [n for n in project.nuclei.of(name) if n.state != "rejected"]
+        fields = [f.box for f in project.nuclei.fields(name) if f.complete]
+        marked = marked or bool(points)
+        complete = complete or bool(fields)
+        if any(box.contains(n.y, n.x) for n in points for box in fields):
+            return
+    if not marked:
+        raise NoisySegError(
+            f"{method} learns from points and there are none: click nuclei under Annotate, or "
+            "import points (noisyseg create --points, noisyseg import --as points)"
+        )
+    what = "no point lies in a complete field" if complete else "no field is declared complete"
+    raise NoisySegError(
+        f"{what}, so nothing is known to be background: mark a field in which every nucleus "
+        "has its point (--field x,y,w,h, or Annotate ▸ field)"
+    )
+
+
+def check_settings(schema: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    """Raise NoisySegError for a setting that is unknown, of the wrong type or out of bounds.
+
+    By the JSON schema in `methods.json`, so that nobody waits for torch to be told.
+    """
+    properties: Mapping[str, Any] = schema["properties"]
+    for name, value in config.items():
+        if name not in properties:
+            raise NoisySegError(f"setting {name!r}: not one of {', '.join(sorted(properties))}")
+        wrong = _wrong(properties[name], value)
+        if wrong:
+            raise NoisySegError(f"setting {name}: must be {wrong} (given: {value!r})")
+
+
+def _wrong(rule: Mapping[str, Any], value: Any) -> str | None:
+    """What a value should be, in words, when it is not; None when it is."""
+    if "enum" in rule:
+        return None if value in rule["enum"] else "one of " + ", ".join(map(str, rule["enum"]))
+    kind = rule.get("type", "")
+    types = _TYPES.get(kind)
+    if types and (not isinstance(value, types) or (isinstance(value, bool) and kind != "boolean")):
+        return f"{'an' if kind == 'integer' else 'a'} {kind}"
+    for key, (words, fits) in _BOUNDS.items():
+        if key in rule and not fits(value, rule[key]):
+            return f"{words} {rule[key]}"
+    return None
+
+
+def recommend(project: Project) -> tuple[str, str]:
+    """The method for the annotation at hand, and why, in words."""
+    known = registry.names()
+    names = [image.name for image in project.images()]
+    points = any(n.state != "rejected" for name in names for n in project.nuclei.of(name))
+    rough = any(_rough(project, name) for name in names)
+    clean = any(_accepted(project, name) for name in names)
+    wishes: list[tuple[bool, str, str]] = [
+        (rough and clean, "mmc", "rough masks and accepted nuclei: the masks can be corrected"),
+        (points, "scnet", "points in a field: outlines are learned from them"),
+        (rough, "superpixel", "rough masks alone: noisy parts are found and relabelled"),
+        (rough or clean, "supervised", "masks: trained on as they are"),
+        (not points, "igtt", "no annotation: trained without"),
+    ]
+    for fits, method, why in wishes:
+        if fits and method in known:
+            return method, why
+    return "scnet", "click nuclei in a field: outlines are learned from points"

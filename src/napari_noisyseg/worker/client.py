@@ -1,0 +1,101 @@
+"""The parent's side of a run: start it, ask it to stop, see whether it lives."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from pathlib import Path
+
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.store.project import Project
+from napari_noisyseg.store.runs import Run
+from napari_noisyseg.worker import process
+from napari_noisyseg.worker.check import check, recommend
+from napari_noisyseg.worker.snapshot import FOLDER, write_snapshot
+from napari_noisyseg.worker.spec import RunSpec, read_spec, write_spec
+
+__all__ = ["check", "is_alive", "recommend", "start", "stop"]
+
+SETTINGS = "settings.json"
+"""The settings in full, as the child resolved them."""
+INIT = "init.safetensors"
+MODEL = "model.safetensors"
+
+
+def start(project: Project, spec: RunSpec) -> Run:
+    """Freeze the annotation and start a child on it; returns at once.
+
+    Needs no lock on the project. Raises NoisySegError, with nothing left behind, when the run
+    cannot work. A run that resumes another has a folder of its own and that run's snapshot.
+    """
+    resumed = project.runs.get(spec.resume) if spec.resume else None
+    spec = _continued(resumed, spec) if resumed else spec
+    check(project, spec)
+    run = project.runs.new()
+    try:
+        if resumed:
+            _take_over(resumed, run.dir)
+        else:
+            write_snapshot(project, run.dir, spec.images)
+        if spec.init:
+            _copy_weights(project, spec.init, run.dir)
+        write_spec(run.dir, spec, created=time.time())
+        process.launch(run, spec.threads)
+    except BaseException:
+        shutil.rmtree(run.dir, ignore_errors=True)
+        raise
+    return run
+
+
+def _continued(resumed: Run, spec: RunSpec) -> RunSpec:
+    """The spec of a run that goes on: the old method, settings and seed."""
+    if resumed.state() in ("running", "waiting"):
+        raise NoisySegError(f"run {resumed.id} is still running: stop it before resuming it")
+    old = read_spec(resumed.dir)
+    if spec.method != old.method:
+        raise NoisySegError(
+            f"run {resumed.id} was made with {old.method}, not {spec.method}: resume it as it "
+            "was, or start from its weights with --init"
+        )
+    settings = resumed.dir / SETTINGS
+    config = json.loads(settings.read_text("utf-8")) if settings.is_file() else old.config
+    changes = {"config": {**config, **spec.config}, "seed": old.seed, "images": old.images}
+    if spec.epochs is None and spec.time_budget is None:
+        changes["epochs"] = old.epochs
+    return spec.model_copy(update=changes)
+
+
+def _take_over(resumed: Run, folder: Path) -> None:
+    """Copy snapshot and checkpoints; the resumed run's own folder is left as it is."""
+    checkpoints = resumed.dir / "checkpoints"
+    if not checkpoints.is_dir() or not any(p.name.isdigit() for p in checkpoints.iterdir()):
+        raise NoisySegError(
+            f"run {resumed.id} left no checkpoint to resume from: train again without --resume"
+        )
+    for name in (FOLDER, "checkpoints"):
+        shutil.copytree(
+            resumed.dir / name, folder / name, ignore=shutil.ignore_patterns(".*"),
+            dirs_exist_ok=True,
+        )  # fmt: skip
+
+
+def _copy_weights(project: Project, init: str, folder: Path) -> None:
+    path = Path(init)
+    if path.suffix != ".safetensors" and not (path / MODEL).is_file():
+        path = project.runs.get(init).dir
+    path = path if path.suffix == ".safetensors" else path / MODEL
+    if not path.is_file():
+        raise NoisySegError(f"--init {init}: has no model yet (it has not finished)")
+    shutil.copyfile(path, folder / INIT)
+
+
+def stop(run: Run) -> None:
+    """Ask the run to stop at its next step; it writes results and a checkpoint that resumes."""
+    run.request_stop()
+
+
+def is_alive(run: Run) -> bool:
+    """Whether the run's process works (or is about to)."""
+    process.reap(run)
+    return run.state() in ("running", "waiting")

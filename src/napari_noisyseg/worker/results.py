@@ -1,0 +1,97 @@
+"""A run's results: refined nuclei of every region at level 0, and the model, in its folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noisyseg.data.regions import Region, StoredRegion
+from napari_noisyseg.training.loop import Training
+from napari_noisyseg.training.model import NAME as MODEL
+from napari_noisyseg.training.model import ModelFile, write_model
+from napari_noisyseg.training.predict import Maps, Model, density_of
+from napari_noisyseg.training.refine import Evidence, Found, further, judge, outlines
+
+FOLDER, INDEX = "results", "index.json"
+
+
+@dataclass(frozen=True)
+class Refined:
+    """What came of one region. labels: int32 (h, w) of serials, larger numbers for new nuclei."""
+
+    region: Region
+    labels: NDArray[np.int32]
+    maps: Maps
+    found: list[Found]
+
+
+def model_of(run: Training, method: str, provenance: dict[str, Any]) -> Model:
+    """The run's method as a model that can predict and be saved."""
+    config = run.config.model_dump()
+    file = ModelFile(method, config, run.config.working_mpp, provenance=provenance)
+    return Model(run.method, run.config, file, run.device)
+
+
+def refine(model: Model, region: Region, everywhere: bool) -> Refined:
+    """Predict one region and outline its nuclei, each with confidence and reason."""
+    maps = model.predict(region.rgb, region.mpp)
+    probability = maps["probability"]
+    doubt = maps.get("uncertainty")
+    uncertainty = 1 - np.abs(2 * probability - 1) if doubt is None else doubt
+    density = density_of(region.rgb, model.config)
+    evidence = Evidence(probability, uncertainty, density, region.rgb, region.mpp)
+    labels = np.zeros(region.shape, np.int32)
+    if len(region.points):
+        labels = outlines(evidence, region.points, region.serials)
+    if everywhere or not len(region.points):
+        labels = further(evidence, labels, region.known)
+    shown = {**maps, "uncertainty": uncertainty}
+    return Refined(region, labels, shown, judge(evidence, labels))
+
+
+def write_results(
+    folder: Path, model: Model, regions: Sequence[StoredRegion], everywhere: bool
+) -> Iterator[tuple[str, Refined]]:
+    """Save the model and every region's results; yields each file's name as it is there.
+
+    index.json comes last: with it the results are whole.
+    """
+    write_model(folder / MODEL, model.file, model.method.weights())
+    target = folder / FOLDER
+    target.mkdir(exist_ok=True)
+    entries: list[dict[str, Any]] = []
+    for i, region in enumerate(regions):
+        refined = refine(model, region.load(), everywhere)
+        entries.append(_write_one(target / f"{i}.npz", refined))
+        yield f"{FOLDER}/{i}.npz", refined
+    part = target / f".{INDEX}.part"
+    part.write_text(json.dumps({"method": model.file.method, "regions": entries}), "utf-8")
+    part.replace(target / INDEX)
+
+
+def _write_one(path: Path, refined: Refined) -> dict[str, Any]:
+    maps = {name: values.astype(np.float16) for name, values in refined.maps.items()}
+    arrays: dict[str, Any] = {"labels": refined.labels, **maps}
+    part = path.with_name(f".{path.name}.part")
+    with part.open("wb") as file:
+        np.savez(file, **arrays)
+    part.replace(path)
+    region = refined.region
+    marked = {int(s) for s in region.serials}
+    return {
+        "file": path.name,
+        "name": region.name,
+        "image": region.image,
+        "box": list(region.box),
+        "mpp": region.mpp,
+        "candidates": [
+            {**asdict(found), "serial": found.label if found.label in marked else 0}
+            for found in refined.found
+        ],
+    }

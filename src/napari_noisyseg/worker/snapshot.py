@@ -1,0 +1,171 @@
+"""A run's snapshot: a frozen copy of the annotation and of the annotated pixels.
+
+Training reads nothing else, so it can never touch what people drew, and what they draw meanwhile
+changes nothing in the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_noisyseg.data.regions import Region, save_regions
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.slides import Box
+from napari_noisyseg.store.project import Project
+from napari_noisyseg.store.records import Field, ImageRecord, Nucleus
+
+WHOLE = 4_000_000
+"""Pixels up to which an image is one region; of larger ones the fields' surroundings are."""
+SURROUNDINGS = 32.0
+"""µm of tissue around a field that a region holds."""
+MARGIN = 0.75
+"""µm around an accepted nucleus that is known to be background."""
+ROUGH_MARGIN = 2.5
+"""µm around a rough mask that is taken for background outside fields."""
+FOLDER = "snapshot"
+
+
+def write_snapshot(project: Project, folder: Path, images: Sequence[str] | None) -> list[str]:
+    """Write FOLDER/snapshot; returns the names of its regions.
+
+    images: which of the project's; None for every annotated one. Raises NoisySegError when there
+    is nothing to learn from.
+    """
+    records = _chosen(project, images)
+    regions = (region for record in records for region in regions_of(project, record))
+    names = save_regions(folder / FOLDER, regions, version=project.nuclei.version())
+    if not names:
+        raise NoisySegError(
+            f"{project.path}: no annotated image to train on; add points in a field (--points, "
+            "--field, or Annotate ▸ field) or masks (--masks)"
+        )
+    return names
+
+
+def _chosen(project: Project, names: Sequence[str] | None) -> list[ImageRecord]:
+    if names is None:
+        return project.images()
+    return [project.image(name) for name in names]
+
+
+def regions_of(project: Project, record: ImageRecord) -> Iterator[Region]:
+    """The annotated parts of one image; none where nobody has said anything of it."""
+    fields = project.nuclei.fields(record.name)
+    boxes = _boxes(project, record, fields)
+    if not boxes:
+        return
+    slide = project.pixels(record.name)
+    try:
+        for i, box in enumerate(boxes):
+            name = record.name if len(boxes) == 1 else f"{record.name} {i + 1}"
+            yield _region(project, record, name, box, slide.read(box))
+    finally:
+        slide.close()
+
+
+def _boxes(project: Project, record: ImageRecord, fields: Sequence[Field]) -> list[Box]:
+    shape = (record.height, record.width)
+    if record.height * record.width <= WHOLE:
+        spoken = fields or project.nuclei.of(record.name) or project.nuclei.planes(record.name)
+        return [Box(0, 0, *shape)] if spoken else []
+    around = round(SURROUNDINGS / record.mpp)
+    return merged([field.box.grow(around).clip(shape) for field in fields])
+
+
+def merged(boxes: Sequence[Box]) -> list[Box]:
+    """Boxes that share no pixel: those that meet become the one that holds both."""
+    apart: list[Box] = []
+    for new in boxes:
+        box = new
+        while meeting := [other for other in apart if not box.intersect(other).empty]:
+            for other in meeting:
+                apart.remove(other)
+                box = Box(
+                    min(box.y0, other.y0), min(box.x0, other.x0),
+                    max(box.y1, other.y1), max(box.x1, other.x1),
+                )  # fmt: skip
+        apart.append(box)
+    return sorted(apart)
+
+
+def _region(
+    project: Project, record: ImageRecord, name: str, box: Box, rgb: NDArray[np.uint8]
+) -> Region:
+    nuclei = project.nuclei.of(record.name, box)
+    points = [n for n in nuclei if n.state != "rejected"]
+    known = project.nuclei.known(record.name, box)
+    rough = np.asarray(project.nuclei.painted(record.name, box=box), np.int32)
+    clean, rejected = _settled(project, record.name, box)
+    fields = project.nuclei.fields(record.name)
+    settled = _settled_fields(fields, nuclei, box) | rejected
+    return Region(
+        name=name,
+        image=record.name,
+        box=box,
+        mpp=record.mpp,
+        rgb=rgb,
+        known=known,
+        points=np.array([(n.y - box.y0, n.x - box.x0) for n in points]).reshape(-1, 2),
+        serials=np.array([n.serial for n in points], np.int64),
+        rough=rough,
+        rough_known=known | _grown(rough > 0, ROUGH_MARGIN / record.mpp),
+        clean=clean,
+        clean_known=settled | _grown(clean > 0, MARGIN / record.mpp),
+        rejected=rejected,
+        fit=_fit(project.labels.fit(record.name)),
+    )
+
+
+def _fit(fit: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return dict(fit) if fit else None
+
+
+def _settled(project: Project, image: str, box: Box) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """Accepted outlines as a label image of serials, and where rejected ones lie."""
+    clean = np.zeros((box.height, box.width), np.int32)
+    rejected = np.zeros(clean.shape, bool)
+    for nucleus, outline in project.nuclei.outlines(image, ("accepted", "rejected"), box):
+        seen = outline.box.intersect(box)
+        mask = outline.mask[_within(seen, outline.box)]
+        if nucleus.state == "accepted":
+            clean[_within(seen, box)][mask] = nucleus.serial
+        else:
+            rejected[_within(seen, box)] |= mask
+    return clean, rejected & (clean == 0)
+
+
+def _within(inner: Box, outer: Box) -> tuple[slice, slice]:
+    """Index of `inner` in an array of `outer`."""
+    return (
+        slice(inner.y0 - outer.y0, inner.y1 - outer.y0),
+        slice(inner.x0 - outer.x0, inner.x1 - outer.x0),
+    )
+
+
+def _settled_fields(
+    fields: Sequence[Field], nuclei: Sequence[Nucleus], box: Box
+) -> NDArray[np.bool_]:
+    """Complete fields in which every nucleus was accepted or rejected: trusted as a whole."""
+    settled = np.zeros((box.height, box.width), bool)
+    for field in fields:
+        inside = [n for n in nuclei if field.box.contains(n.y, n.x)]
+        done = bool(inside) and all(n.state in ("accepted", "rejected") for n in inside)
+        seen = field.box.intersect(box)
+        if field.complete and done and not seen.empty:
+            settled[_within(seen, box)] = True
+    return settled
+
+
+def _grown(mask: NDArray[np.bool_], pixels: float) -> NDArray[np.bool_]:
+    """The mask and everything at most that far from it."""
+    if not mask.any():
+        return mask
+    distance = ndimage.distance_transform_edt(~mask)
+    grown: NDArray[np.bool_] = np.asarray(distance) <= pixels
+    return grown
