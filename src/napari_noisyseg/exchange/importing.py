@@ -1,0 +1,183 @@
+"""Other people's annotation into a project: points, rough masks, trusted masks."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from numpy.typing import NDArray
+
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.exchange.annotation import Nuclei, middle, pixel, read_nuclei, read_points
+from napari_noisyseg.exchange.csv_points import listed
+from napari_noisyseg.slides import Box
+from napari_noisyseg.store import Project
+from napari_noisyseg.store.matching import match
+from napari_noisyseg.store.records import STATES, Nucleus, Outline
+
+TILE = 2048
+ORIGIN = "import"
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """How many nuclei came in; `note` says what was left out or understood, "" for nothing."""
+
+    count: int
+    note: str = ""
+
+    def __int__(self) -> int:
+        return self.count
+
+
+def import_points(project: Project, image: str, path: Path) -> Imported:
+    """Nuclei at the points of a .csv (x,y[,class]) or QuPath .geojson file; one action.
+
+    Raises `NoisySegError` naming the lines that lie outside the image, repeat one another or a
+    nucleus that the project has; nothing is imported then.
+    """
+    record = project.image(image)
+    points = read_points(Path(path), (record.height, record.width))
+    marked = {_pixel_of(n): n for n in project.nuclei.of(image)}
+    again = [
+        where
+        for where, cell in zip(points.where, pixel(points.places).tolist(), strict=True)
+        if tuple(cell) in marked
+    ]
+    if again:
+        raise NoisySegError(
+            f"{path}: {listed(again)}: {image} has a nucleus at this place already; was the file "
+            "imported before? Undo that, or remove these points"
+        )
+    with project.nuclei.together(f"import {len(points.places)} points"):
+        project.nuclei.add_many(image, points.places, points.classes, ORIGIN)
+    return Imported(len(points.places), points.note)
+
+
+def import_rough(project: Project, image: str, path: Path) -> Imported:
+    """Paint the nuclei of a label image or .geojson file as rough masks; one action.
+
+    What is painted already stays; where nuclei overlap the first in the file has the pixels.
+    Raises `NoisySegError` for another size, nuclei outside the image, or none.
+    """
+    record = project.image(image)
+    nuclei = read_nuclei(Path(path), (record.height, record.width))
+    start = _largest_painted(project, image, (record.height, record.width))
+    with project.nuclei.together(f"import {len(nuclei.outlines)} rough masks"):
+        for box, numbers in _by_tile(nuclei.outlines, (record.height, record.width)).items():
+            before = project.nuclei.painted(image, box=box)
+            after = before.copy()
+            for n in numbers:
+                _paint(after, box, nuclei.outlines[n], start + n + 1)
+            project.nuclei.paint(image, box, before, after)
+    return Imported(len(nuclei.outlines), nuclei.note)
+
+
+def import_clean(project: Project, image: str, path: Path, complete: bool = False) -> Imported:
+    """Accept the nuclei of a label image or .geojson file, their outlines frozen; one action.
+
+    An outline in which a marked nucleus lies becomes that nucleus's. Outlines that a person
+    accepted or drew before stay as they are: a nucleus of the file that is the same as one of
+    those (IoU from 0.5) is left out. `complete` declares the whole image a complete field.
+    Raises as `import_rough` does.
+    """
+    record = project.image(image)
+    nuclei = read_nuclei(Path(path), (record.height, record.width))
+    frozen = [o for n, o in project.nuclei.outlines(image, STATES) if n.frozen]
+    same = match(nuclei.outlines, frozen)
+    kept = [k for k in range(len(nuclei.outlines)) if k not in same]
+    with project.nuclei.together(f"accept {len(kept)} trusted masks"):
+        _accept(project, image, nuclei, kept)
+        if complete:
+            project.nuclei.add_field(image, Box(0, 0, record.height, record.width))
+    notes = [nuclei.note]
+    if same:
+        notes.append(f"{len(same)} lie on nuclei that were settled before: those stay")
+    return Imported(len(kept), "; ".join(filter(None, notes)))
+
+
+def _accept(project: Project, image: str, nuclei: Nuclei, kept: Sequence[int]) -> None:
+    """Accept some of the file's nuclei, as the marked nucleus that lies in each or as new ones."""
+    owners = _owners(project.nuclei.of(image), {k: nuclei.outlines[k] for k in kept})
+    new = [k for k in kept if k not in owners]
+    places = np.array([middle(nuclei.outlines[k]) for k in new], float).reshape(-1, 2)
+    classes = [nuclei.classes[k] for k in new]
+    added = project.nuclei.add_many(image, places, classes, ORIGIN)
+    ids = {k: owner.id for k, owner in owners.items()}
+    ids |= {k: nucleus.id for k, nucleus in zip(new, added, strict=True)}
+    outlines = {ids[k]: nuclei.outlines[k] for k in kept}
+    project.nuclei.decide(list(outlines), "accepted", outlines=outlines)
+    named: dict[str, list[str]] = defaultdict(list)
+    for k, owner in owners.items():
+        name = nuclei.classes[k]
+        if name is not None and owner.class_name is None:
+            named[name].append(owner.id)
+    for name, of_class in named.items():
+        project.nuclei.set_class(of_class, name)
+
+
+def _owners(marked: Sequence[Nucleus], outlines: Mapping[int, Outline]) -> dict[int, Nucleus]:
+    """For each outline the marked nucleus in it, the nearest to its middle; none is taken twice."""
+    free = sorted((n for n in marked if not n.frozen), key=lambda n: n.y)
+    cells = pixel(np.array([(n.y, n.x) for n in free], float).reshape(-1, 2))
+    owners: dict[int, Nucleus] = {}
+    taken: set[int] = set()
+    for k, outline in outlines.items():
+        box = outline.box
+        rows = range(*np.searchsorted(cells[:, 0], (box.y0, box.y1)).tolist())
+        inside = [
+            i
+            for i in rows
+            if i not in taken
+            and box.x0 <= cells[i, 1] < box.x1
+            and outline.mask[cells[i, 0] - box.y0, cells[i, 1] - box.x0]
+        ]
+        if inside:
+            centre = middle(outline)
+            nearest = min(inside, key=lambda i: np.hypot(*(cells[i] - centre)))
+            owners[k] = free[nearest]
+            taken.add(nearest)
+    return owners
+
+
+def _pixel_of(nucleus: Nucleus) -> tuple[int, int]:
+    y, x = pixel(np.array([nucleus.y, nucleus.x]))
+    return int(y), int(x)
+
+
+def _largest_painted(project: Project, image: str, shape: tuple[int, int]) -> int:
+    if "rough" not in project.nuclei.planes(image):
+        return 0
+    boxes = (
+        Box(y, x, y + TILE, x + TILE).clip(shape)
+        for y in range(0, shape[0], TILE)
+        for x in range(0, shape[1], TILE)
+    )
+    return max(int(project.nuclei.painted(image, box=box).max(initial=0)) for box in boxes)
+
+
+def _by_tile(outlines: Sequence[Outline], shape: tuple[int, int]) -> Mapping[Box, list[int]]:
+    """Which outlines, in their order, reach into which tile."""
+    found: dict[Box, list[int]] = defaultdict(list)
+    for n, outline in enumerate(outlines):
+        box = outline.box
+        for y in range(box.y0 // TILE * TILE, box.y1, TILE):
+            for x in range(box.x0 // TILE * TILE, box.x1, TILE):
+                found[Box(y, x, y + TILE, x + TILE).clip(shape)].append(n)
+    return found
+
+
+def _paint(pixels: NDArray[np.int32], box: Box, outline: Outline, value: int) -> None:
+    """Number an outline's pixels where nothing is yet; `pixels` are those of `box`."""
+    both = box.intersect(outline.box)
+    part = pixels[both.y0 - box.y0 : both.y1 - box.y0, both.x0 - box.x0 : both.x1 - box.x0]
+    part[_mask_in(outline, both) & (part == 0)] = value
+
+
+def _mask_in(outline: Outline, box: Box) -> NDArray[np.bool_]:
+    own = outline.box
+    return outline.mask[box.y0 - own.y0 : box.y1 - own.y0, box.x0 - own.x0 : box.x1 - own.x0]
