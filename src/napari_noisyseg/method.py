@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 BACKGROUND, NUCLEUS, UNKNOWN = 0, 1, 2
 """The three states of a pixel in every label plane. Unknown is never trained as background."""
 
-BOTH_HALVES = 2
-"""`Batch.half` of a tile that belongs to both halves."""
-
 Preset = Literal["small", "paper"]
 
 
@@ -100,8 +97,8 @@ class Batch:
     SC-Net paper in 0..1 (1 = no stain). labels: name to uint8 (B, h, w) of BACKGROUND, NUCLEUS,
     UNKNOWN. known: bool (B, h, w), inside a field declared complete and inside the image.
     tissue: bool (B, h, w), stained pixels inside the image. planes: name to float (B, h, w), what
-    the method's own `revise` put there (NaN where nothing is known). half: int (B,), 0 or 1, or
-    BOTH_HALVES for a share r / (2 - r) of the tiles where the settings have `split_overlap` r.
+    the method's own `revise` put there (NaN where nothing is known). half: int (B,), 0 or 1; a tile
+    that both halves share (settings with `split_overlap`) comes twice, once for each.
     """
 
     image: Tensor

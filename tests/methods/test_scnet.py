@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from napari_noisyseg import losses
-from napari_noisyseg.method import BOTH_HALVES, UNKNOWN, Batch, Progress, TrainingImage
+from napari_noisyseg.method import UNKNOWN, Batch, Progress, TrainingImage
 from napari_noisyseg.methods.scnet import SCNet, SCNetConfig
 from napari_noisyseg.nets.resunet import ResUNet
 from napari_noisyseg.nets.unet import UNet
@@ -97,17 +97,6 @@ def test_each_network_learns_from_its_own_half(scnet: Build, batch: Batch) -> No
     changed[batch.half == 1] = 0.5
     other.step(replace(batch, hematoxylin=changed), MIDDLE)
     assert same(parameters(one, "a"), parameters(other, "a"))
-    assert not same(parameters(one, "b"), parameters(other, "b"))
-
-
-def test_shared_tiles_teach_both(scnet: Build, batch: Batch) -> None:
-    shared = replace(batch, half=torch.tensor([0, BOTH_HALVES, 1, 0]))
-    changed = batch.hematoxylin.clone()
-    changed[1] = 0.5
-    one, other = scnet(), scnet()
-    one.step(shared, MIDDLE)
-    other.step(replace(shared, hematoxylin=changed), MIDDLE)
-    assert not same(parameters(one, "a"), parameters(other, "a"))
     assert not same(parameters(one, "b"), parameters(other, "b"))
 
 

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from napari_noisyseg import losses
 from napari_noisyseg.method import (
-    BOTH_HALVES,
     UNKNOWN,
     Batch,
     Losses,
@@ -48,6 +47,8 @@ class SCNetConfig(MethodConfig):
     coarse: Literal["cluster", "local", "both"] = "cluster"
     """coarse label c of Eqs. 4 and 6: the paper's k-means cluster, the outline inside each Voronoi
     cell, or what both agree on or only one of them says (the last two are ours)"""
+    stains: Literal["fixed", "estimated"] = "estimated"
+    """stain matrix W of Eq. 1: one for all images (published), or factorised from each image"""
     use_vor: bool = True
     """Voronoi loss, Eq. 3"""
     use_clu: bool = True
@@ -98,8 +99,8 @@ class SCNetConfig(MethodConfig):
         """`small` trains on two CPU cores in minutes."""
         small: dict[str, bool | int | float | str] = {
             "working_mpp": 0.5, "tile": 160, "tile_overlap": 80, "crop": 128, "batch_size": 8,
-            "epochs": 30, "coarse": "local", "width": 32, "encoder": "1-1-1-1", "stem": "stride2",
-            "color_width": 4, "color_depth": 1, "ema_alpha": 0.5, "gamma": 3,
+            "epochs": 30, "stains": "fixed", "coarse": "local",
+            "width": 32, "encoder": "1-1-1-1", "stem": "stride2", "color_width": 4, "color_depth": 1, "ema_alpha": 0.5, "gamma": 3,
             "lr_schedule": "cosine", "average_weights": 0.98,
         }  # fmt: skip
         return {"paper": {}, "small": small}
@@ -307,7 +308,7 @@ class SCNet:
 
 def _part(batch: Batch, half: int) -> Batch:
     """The tiles of one half; all of them where the batch has none, so that no network idles."""
-    rows = (batch.half == half) | (batch.half == BOTH_HALVES)
+    rows = batch.half == half
     if not rows.any():
         return batch
     return Batch(

@@ -34,6 +34,8 @@ class SupervisedConfig(MethodConfig):
 
     train_on: Literal["best", "clean", "rough"] = "best"
     """clean masks, rough masks as they are, or clean wherever they say something and rough else"""
+    stains: Literal["fixed", "estimated"] = "estimated"
+    """stain matrix of the hematoxylin component: one for all images, or each image's own"""
     input: Literal["hematoxylin", "rgb"] = "hematoxylin"
     """what the network sees: the hematoxylin component alone, or the colours"""
     net: Literal["resunet", "unet"] = "resunet"
@@ -58,7 +60,7 @@ class SupervisedConfig(MethodConfig):
         """`small` trains on two CPU cores in minutes."""
         small: dict[str, bool | int | float | str] = {
             "working_mpp": 0.5, "tile": 160, "tile_overlap": 80, "crop": 128, "epochs": 30,
-            "width": 32, "encoder": "1-1-1-1", "stem": "stride2",
+            "stains": "fixed", "width": 32, "encoder": "1-1-1-1", "stem": "stride2",
             "lr_schedule": "cosine", "average_weights": 0.98,
         }  # fmt: skip
         return {"paper": {}, "small": small}
