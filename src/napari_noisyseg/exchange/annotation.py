@@ -36,7 +36,7 @@ class Points:
 
 
 @dataclass(frozen=True, slots=True)
-class Nuclei:
+class Masks:
     """Outlines with their classes, and a word on what was left out or taken apart."""
 
     outlines: list[Outline]
@@ -61,7 +61,7 @@ def read_points(path: Path, shape: tuple[int, int]) -> Points:
     return points
 
 
-def read_nuclei(path: Path, shape: tuple[int, int]) -> Nuclei:
+def read_masks(path: Path, shape: tuple[int, int]) -> Masks:
     """The nuclei of a label image (.tif, .png) or a .geojson file, for an image of this shape.
 
     What reaches over the image's edge is cut to it. Raises `NoisySegError` for another size, for
@@ -135,7 +135,7 @@ def middle(outline: Outline) -> tuple[float, float]:
     return float(y + outline.box.y0), float(x + outline.box.x0)
 
 
-def _nuclei_of_shapes(shapes: Sequence[Shape], path: Path, shape: tuple[int, int]) -> Nuclei:
+def _nuclei_of_shapes(shapes: Sequence[Shape], path: Path, shape: tuple[int, int]) -> Masks:
     """Detections and cells where there are any, else what was drawn by hand."""
     polygons = [s for s in shapes if s.kind == "polygon"]
     chosen = [s for s in polygons if s.role == "nucleus"]
@@ -156,7 +156,7 @@ def _nuclei_of_shapes(shapes: Sequence[Shape], path: Path, shape: tuple[int, int
         )
         if count
     ]
-    return Nuclei([o for o, _ in seen], [s.class_name for _, s in seen], "; ".join(notes))
+    return Masks([o for o, _ in seen], [s.class_name for _, s in seen], "; ".join(notes))
 
 
 def _rasterised(shape: Shape, size: tuple[int, int]) -> Outline | None:
@@ -179,7 +179,7 @@ def trimmed(box: Box, mask: NDArray[np.bool_]) -> Outline | None:
     return Outline(smaller, np.ascontiguousarray(mask[y0:y1, x0:x1]))
 
 
-def _nuclei_of_labels(labels: NDArray[np.int32], path: Path, shape: tuple[int, int]) -> Nuclei:
+def _nuclei_of_labels(labels: NDArray[np.int32], path: Path, shape: tuple[int, int]) -> Masks:
     if labels.shape != shape:
         raise NoisySegError(
             f"{path} is {labels.shape[1]} x {labels.shape[0]} pixels but its image is "
@@ -200,7 +200,7 @@ def _nuclei_of_labels(labels: NDArray[np.int32], path: Path, shape: tuple[int, i
         for n, place in enumerate(ndimage.find_objects(numbered), start=1)
         if place is not None
     ]
-    return Nuclei(found, [None] * len(found), note)
+    return Masks(found, [None] * len(found), note)
 
 
 def _box(place: tuple[slice, ...]) -> Box:

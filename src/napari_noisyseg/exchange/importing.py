@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-
 from numpy.typing import NDArray
 
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.exchange.annotation import Nuclei, middle, pixel, read_nuclei, read_points
+from napari_noisyseg.exchange.annotation import Masks, middle, pixel, read_masks, read_points
 from napari_noisyseg.exchange.csv_points import listed
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store import Project
@@ -65,7 +64,7 @@ def import_rough(project: Project, image: str, path: Path) -> Imported:
     Raises `NoisySegError` for another size, nuclei outside the image, or none.
     """
     record = project.image(image)
-    nuclei = read_nuclei(Path(path), (record.height, record.width))
+    nuclei = read_masks(Path(path), (record.height, record.width))
     start = _largest_painted(project, image, (record.height, record.width))
     with project.nuclei.together(f"import {len(nuclei.outlines)} rough masks"):
         for box, numbers in _by_tile(nuclei.outlines, (record.height, record.width)).items():
@@ -86,7 +85,7 @@ def import_clean(project: Project, image: str, path: Path, complete: bool = Fals
     Raises as `import_rough` does.
     """
     record = project.image(image)
-    nuclei = read_nuclei(Path(path), (record.height, record.width))
+    nuclei = read_masks(Path(path), (record.height, record.width))
     frozen = [o for n, o in project.nuclei.outlines(image, STATES) if n.frozen]
     same = match(nuclei.outlines, frozen)
     kept = [k for k in range(len(nuclei.outlines)) if k not in same]
@@ -100,7 +99,7 @@ def import_clean(project: Project, image: str, path: Path, complete: bool = Fals
     return Imported(len(kept), "; ".join(filter(None, notes)))
 
 
-def _accept(project: Project, image: str, nuclei: Nuclei, kept: Sequence[int]) -> None:
+def _accept(project: Project, image: str, nuclei: Masks, kept: Sequence[int]) -> None:
     """Accept some of the file's nuclei, as the marked nucleus that lies in each or as new ones."""
     owners = _owners(project.nuclei.of(image), {k: nuclei.outlines[k] for k in kept})
     new = [k for k in kept if k not in owners]
