@@ -29,9 +29,10 @@ class Adoption:
         """Take in finished runs, if the project is ours to write."""
         project = self._session.project
         if project is not None and project.writable:
-            self._jobs.do(partial(_adopt, project), partial(self._adopted, project), self._no)
+            self._jobs.do(partial(_adopt, project), partial(self._adopted, project), self.failed)
 
-    def _no(self, error: BaseException) -> None:
+    def failed(self, error: BaseException) -> None:
+        """Tell of an error in the background."""
         with self._session.guard():
             raise error
 
@@ -48,7 +49,7 @@ class Adoption:
         project = self._session.project
         if project is not None:
             work = partial(_read, project, image)
-            self._jobs.do(work, partial(self._shown, project, image), self._no)
+            self._jobs.do(work, partial(self._shown, project, image), self.failed)
 
     def _shown(self, project: Project, image: str, found: dict[str, Any]) -> None:
         if project is not self._session.project or image not in layers.shown(self._session.viewer):

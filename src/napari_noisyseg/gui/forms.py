@@ -16,13 +16,13 @@ from qtpy.QtWidgets import (
     QLabel,
     QLineEdit,
     QSizePolicy,
-    QToolButton,
     QWidget,
 )
 from superqt import QLargeIntSpinBox
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui.schema import FormField, Value, form_fields
+from napari_noisyseg.gui.widgets import More
 
 _WIDEST = 2**62
 
@@ -153,25 +153,6 @@ _EDITORS: dict[str, Any] = {
 }
 
 
-class More(QToolButton):  # type: ignore[misc]
-    """A quiet line that opens and closes what is under it."""
-
-    def __init__(self, body: QWidget, text: str = "More") -> None:
-        super().__init__()
-        self.setText(text)
-        self.setCheckable(True)
-        self.setAutoRaise(True)
-        self.setArrowType(Qt.ArrowType.RightArrow)
-        self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self._body = body
-        body.setVisible(False)
-        self.toggled.connect(self._open)
-
-    def _open(self, opened: bool) -> None:
-        self.setArrowType(Qt.ArrowType.DownArrow if opened else Qt.ArrowType.RightArrow)
-        self._body.setVisible(opened)
-
-
 class ConfigForm(QWidget):  # type: ignore[misc]
     """The settings of one method. `changed` is emitted on every edit by a person.
 
@@ -219,7 +200,6 @@ class ConfigForm(QWidget):  # type: ignore[misc]
             self._editors[field.name] = editor
         if rest.rowCount():
             shown.addRow(More(body))
-            shown.addRow(body)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Scrolling past a setting must not change it."""

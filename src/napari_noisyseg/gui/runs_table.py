@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.events import Failed, Finished
+from napari_noisyseg.gui.follow import LOST
+from napari_noisyseg.gui.progress import RunProgress
 from napari_noisyseg.gui.table import Column, Table
+from napari_noisyseg.store.runs import Run
 
-if TYPE_CHECKING:
-    from napari_noisyseg.store.runs import Run
-
-STATES = {
-    "waiting": "… waiting",
+SIGNS = {
     "running": "▶ running",
     "stopped": "❚❚ stopped",
     "finished": "✓ finished",
@@ -23,19 +23,55 @@ STATES = {
     "lost": "? lost",
 }
 """a run's state by sign and word, so that colour carries nothing"""
-BEST = ("best", "total", "validation", "loss")
-"""names under which a run's figures tell how good it is, the first that is there counts"""
+WIDTHS = (92, 76, 84)
 
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """One run as the table shows it."""
+    """One run as the table shows it; `state` is one of `SIGNS`."""
 
     id: str
-    when: str
     method: str
     state: str
     result: str
+
+
+def state_of(progress: RunProgress) -> str:
+    """A run's state by its last word."""
+    match progress.end:
+        case None:
+            return "running"
+        case Finished(stopped=stopped):
+            return "stopped" if stopped else "finished"
+        case Failed():
+            return "lost" if progress.end == LOST else "failed"
+
+
+def run_row(run: Run, progress: RunProgress) -> RunRow:
+    """What the table says of a run."""
+    try:
+        method = str(run.spec().get("method", "?"))
+    except NoisySegError:
+        method = "?"
+    return RunRow(run.id, method, state_of(progress), result_of(progress))
+
+
+def result_of(progress: RunProgress) -> str:
+    """What a run has come to, in a few words."""
+    if isinstance(progress.end, Finished) and "nuclei" in progress.end.figures:
+        return f"{progress.end.figures['nuclei']:.0f} nuclei"
+    if progress.best is not None:
+        return f"loss {progress.best:.3g}"
+    return ""
+
+
+def read_ended(run: Run) -> RunProgress:
+    """A run that has ended, from its file; one that ended without a word is lost."""
+    progress = RunProgress()
+    progress.take_all(run.events())
+    if progress.end is None:
+        progress.take(LOST)
+    return progress
 
 
 def when_of(run_id: str) -> str:
@@ -46,27 +82,7 @@ def when_of(run_id: str) -> str:
         return run_id
     local = made.astimezone()
     today = local.date() == datetime.now().astimezone().date()
-    return local.strftime("%H:%M" if today else "%d %b %H:%M")
-
-
-def run_row(run: Run, state: str) -> RunRow:
-    """What the table says of a run."""
-    return RunRow(
-        run.id,
-        when_of(run.id),
-        str(run.spec().get("method", "?")),
-        STATES.get(state, state),
-        result_of(run.figures()),
-    )
-
-
-def result_of(figures: dict[str, float]) -> str:
-    """The figure that tells how good a run is, with its name; empty when there is none."""
-    for name in BEST:
-        if name in figures:
-            return f"{name} {figures[name]:.3g}"
-    name, value = next(iter(figures.items()), ("", 0.0))
-    return f"{name} {value:.3g}" if name else ""
+    return local.strftime("%H:%M:%S" if today else "%d %b %H:%M")
 
 
 class RunsTable(Table):
@@ -85,12 +101,12 @@ class RunsTable(Table):
         self.rows = list(rows)
         self.show_columns(
             [
-                _column("When", [row.when for row in rows]),
+                _column("When", [row.id for row in rows], when_of),
                 _column("Method", [row.method for row in rows]),
-                _column("State", [row.state for row in rows]),
+                _column("State", [row.state for row in rows], lambda s: SIGNS.get(s, s)),
                 _column("Result", [row.result for row in rows]),
             ],
-            (84, 78, 92),
+            WIDTHS,
         )
         ids = [row.id for row in rows]
         self.select(ids.index(kept.id) if kept and kept.id in ids else None)
@@ -101,5 +117,5 @@ class RunsTable(Table):
         return self.rows[self.columns.source(marked[0].row())] if marked else None
 
 
-def _column(title: str, words: Sequence[str]) -> Column:
-    return Column(title, np.array(words, dtype=object))
+def _column(title: str, words: Sequence[str], text: object = str) -> Column:
+    return Column(title, np.array(words, dtype=object), text)  # type: ignore[arg-type]

@@ -10,8 +10,9 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QSpinBox, QVBoxLayout, QWidget
 
 from napari_noisyseg import registry
-from napari_noisyseg.gui.forms import ConfigForm, More
+from napari_noisyseg.gui.forms import ConfigForm
 from napari_noisyseg.gui.schema import Value
+from napari_noisyseg.gui.widgets import More
 from napari_noisyseg.method import Needs
 
 MINUTES = (1, 2, 5, 10)
@@ -100,9 +101,8 @@ class TrainOptions(QWidget):  # type: ignore[misc]
         self._place = QWidget()
         place = QVBoxLayout(self._place)
         place.setContentsMargins(16, 0, 0, 0)
-        self.more = More(self._place, "Settings of the method")
+        self.more = More(self._place, title="Settings of the method")
         box.addWidget(self.more)
-        box.addWidget(self._place)
         self.method.activated.connect(self._pick)
         self.method.currentIndexChanged.connect(lambda _: self._show_method())
         self.length.currentIndexChanged.connect(lambda _: self._show_length())

@@ -122,7 +122,7 @@ class ReviewQueue:
         reviewer: str = "",
         outlines: Mapping[str, Outline] | None = None,
     ) -> None:
-        """Write a decision on these nuclei to the store as one undoable action."""
+        """Write a decision on nuclei of one image to the store as one undoable action."""
         if not ids:
             return
         self._project.nuclei.decide(
@@ -140,20 +140,37 @@ class ReviewQueue:
         ]
 
     def accept_above(self, confidence: float, reviewer: str = "") -> int:
-        """Accept all of `above(confidence)` in one undoable action per run; how many."""
-        by_run: dict[str, list[str]] = defaultdict(list)
+        """Accept all of `above(confidence)` as one undoable action; how many they were."""
+        by_image: dict[str, list[str]] = defaultdict(list)
         for item in self.above(_checked(confidence)):
-            by_run[item.candidate.run].append(item.id)
-        for ids in by_run.values():
-            self.decide(ids, "accepted", reviewer)
-        return sum(map(len, by_run.values()))
+            by_image[item.image].append(item.id)
+        count = sum(map(len, by_image.values()))
+        if count:
+            with self._project.nuclei.together(f"accept {count} nuclei above {confidence:g}"):
+                for ids in by_image.values():
+                    self.decide(ids, "accepted", reviewer)
+        return count
+
+    def redraw(self, nucleus: str, outline: Outline) -> None:
+        """Write the outline that a person drew; the decision stays what it was."""
+        row = self._index[nucleus]
+        item, nuclei = self._items[row], self._project.nuclei
+        if any(known.id == nucleus for known in nuclei.of(item.image, outline.box, every=True)):
+            nuclei.set_outline(nucleus, outline.box, outline.mask, "edit")
+        else:
+            # what only the run knows becomes a nucleus of the project with its outline
+            with nuclei.together("outline a nucleus"):
+                nuclei.decide(
+                    [nucleus], item.state, item.candidate.run, outlines={nucleus: outline}
+                )
+        self._set(row, frozen=True)
 
     def refresh(self) -> list[str]:
         """Read all decisions again and keep the order; the ids whose decision had changed."""
         now = {
             nucleus.id: nucleus
             for image in sorted({item.image for item in self._items})
-            for nucleus in self._project.nuclei.of(image)
+            for nucleus in self._project.nuclei.of(image, every=True)
         }
         changed = []
         for row, item in enumerate(self._items):

@@ -1,0 +1,368 @@
+"""Train: one button, a method chosen already, and the run while it goes on in its own process."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from importlib.util import find_spec
+from typing import Any, ClassVar
+
+from napari.settings import get_settings
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from napari_noisyseg import registry
+from napari_noisyseg.events import Event, Failed, Finished, Previewed
+from napari_noisyseg.gui import layers
+from napari_noisyseg.gui.adoption import Adoption
+from napari_noisyseg.gui.docks import StepDock, Summary
+from napari_noisyseg.gui.follow import Follower
+from napari_noisyseg.gui.jobs import Jobs
+from napari_noisyseg.gui.previews import read_preview, show_preview
+from napari_noisyseg.gui.progress import RunProgress
+from napari_noisyseg.gui.question import FieldQuestion
+from napari_noisyseg.gui.runs_table import RunsTable, read_ended, run_row, state_of
+from napari_noisyseg.gui.runview import RunView
+from napari_noisyseg.gui.session import Session
+from napari_noisyseg.gui.theme import palette
+from napari_noisyseg.gui.trainoptions import Choice, TrainOptions
+from napari_noisyseg.store.runs import Run
+from napari_noisyseg.worker import client
+from napari_noisyseg.worker.spec import RunSpec
+
+NO_TORCH = (
+    "Training needs PyTorch, which is not installed here. Everything else works without it. "
+    'To install it, close napari and run:<br><b>pip install "napari-noisyseg[train]"</b>'
+)
+SETTLE_MS = 600
+"""quiet after the last click before the recommendation is thought over"""
+RESUMABLE = ("stopped", "failed", "lost")
+
+
+class TrainDock(StepDock):
+    """The Train button, what it will do, the run as it goes, and the runs so far."""
+
+    step: ClassVar[str] = "train"
+    title: ClassVar[str] = "Train"
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.follower = Follower(self)
+        self.jobs = Jobs(self)
+        self.adoption = Adoption(session, self.jobs)
+        self._shown: str | None = None
+        self._starting = False
+        self._over: dict[str, RunProgress] = {}
+        self._build()
+        self._connect()
+        self._take_project()
+
+    # --- building ------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.button = QPushButton("Train")
+        self.button.setProperty("role", "primary")
+        self.button.setMinimumHeight(40)
+        self.options = TrainOptions()
+        self.question = FieldQuestion(self.session)
+        self.question.hide()
+        self.notice = QLabel(NO_TORCH, wordWrap=True, textFormat=Qt.TextFormat.RichText)
+        self.notice.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.notice.setVisible(not can_train())
+        self.view = RunView(palette())
+        self.view.hide()
+        self.table = RunsTable()
+        box = QVBoxLayout(self)
+        box.setContentsMargins(12, 10, 12, 10)
+        box.setSpacing(10)
+        for part in (self.button, self.notice, self.question, self.options, self.view):
+            box.addWidget(part)
+        box.addWidget(self._build_runs())
+        box.addStretch()
+
+    def _build_runs(self) -> QWidget:
+        self.runs = QWidget()
+        heading = QLabel("Runs of this project")
+        heading.setProperty("role", "title")
+        self.stop_button = QPushButton("Stop")
+        self.resume_button = QPushButton("Resume")
+        self.predict_button = QPushButton("Predict other images")
+        self.stop_button.setToolTip("Stop at the next step; nothing is lost, Resume goes on")
+        self.resume_button.setToolTip("Go on from the run's last checkpoint")
+        self.predict_button.setToolTip("Use the selected run on the project's other images")
+        buttons = QHBoxLayout()
+        for button in (self.stop_button, self.resume_button, self.predict_button):
+            button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+            buttons.addWidget(button)
+        box = QVBoxLayout(self.runs)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(6)
+        box.addWidget(heading)
+        box.addWidget(self.table)
+        box.addLayout(buttons)
+        return self.runs
+
+    def _connect(self) -> None:
+        session = self.session
+        session.project_changed.connect(self._take_project, max_args=0)
+        session.annotation_changed.connect(self._annotated, max_args=0)
+        get_settings().appearance.events.theme.connect(self._restyle)
+        self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
+        self._settle.timeout.connect(self._recommend)
+        self.follower.told.connect(self._told)
+        self.follower.ended.connect(self._ended)
+        self.follower.listed.connect(self._listed)
+        self.question.answered.connect(self.train)
+        self.button.clicked.connect(self._press)
+        self.stop_button.clicked.connect(self.stop)
+        self.resume_button.clicked.connect(self.resume)
+        self.predict_button.clicked.connect(self.predict)
+        self.table.chosen.connect(lambda row: self.show_run(self.table.rows[row].id))
+
+    def closing(self) -> None:
+        """The window is going: the runs go on without us."""
+        session = self.session
+        session.project_changed.disconnect(self._take_project)
+        session.annotation_changed.disconnect(self._annotated)
+        get_settings().appearance.events.theme.disconnect(self._restyle)
+        self._settle.stop()
+        self.follower.stop()
+        self.jobs.close()
+
+    # --- what a person does --------------------------------------------------------------------
+
+    def _press(self) -> None:
+        (self.stop if self.follower.living else self.train)()
+
+    def train(self) -> None:
+        """Start a run with what is chosen; asks first whether every nucleus is marked."""
+        with self.session.guard():
+            self.question.hide()
+            self.session.require_image()
+            choice = self.options.choice()
+            needs = registry.describe(choice.method).needs
+            if needs.points and self.question.due():
+                self.question.ask()
+                return
+            self._start(choice)
+
+    def resume(self) -> None:
+        """Go on with the selected run."""
+        run = self.selected()
+        if run is None:
+            return
+        with self.session.guard():
+            self._start(self.options.choice(), resume=run)
+
+    def stop(self) -> None:
+        """Ask the shown run, or all that go on, to stop at the next step."""
+        project, running = self.session.project, self.follower.living
+        chosen = [self._shown] if self._shown in running else running
+        if project is None:
+            return
+        with self.session.guard():
+            for run_id in chosen:
+                client.stop(project.runs.get(run_id))
+        self.view.line.setText("stopping at the next step …")
+
+    def predict(self) -> None:
+        """Predict the project's other images with the selected run, in the background."""
+        raise NotImplementedError
+
+    def selected(self) -> Run | None:
+        """The run that is marked in the table, else the one that is shown."""
+        run_id = self._selected_id()
+        if self.session.project is None or run_id is None:
+            return None
+        return self.session.project.runs.get(run_id)
+
+    def _selected_id(self) -> str | None:
+        row = self.table.selected()
+        return row.id if row is not None else self._shown
+
+    def _start(self, choice: Choice, resume: Run | None = None) -> None:
+        project = self.session.require_project()
+        spec = run_spec(choice, resume)
+        self._starting = True
+        self._refresh()
+        self.jobs.do(partial(client.start, project, spec), self._started, self._refused)
+
+    def _started(self, run: Run) -> None:
+        self._starting = False
+        self._shown = run.id
+        self.follower.look()
+        self.show_run(run.id)
+        self.session.runs_changed.emit()
+
+    def _refused(self, error: BaseException) -> None:
+        self._starting = False
+        self._refresh()
+        with self.session.guard():
+            raise error
+
+    # --- what the runs say ---------------------------------------------------------------------
+
+    def _told(self, run_id: str, events: list[Event]) -> None:
+        previews = {}
+        for event in events:
+            match event:
+                case Previewed(image=image):
+                    previews[image] = event
+                case Failed(message=message, hint=hint):
+                    self.session.notice(f"{message}. {hint}".strip())
+                case Finished(stopped=False):
+                    self.session.say("training has finished")
+        if run_id == self._shown or self._shown is None:
+            self._shown = run_id
+            for event in previews.values():
+                self._show_preview(run_id, event)
+            self._show_progress()
+        self.changed.emit()
+
+    def _show_preview(self, run_id: str, event: Previewed) -> None:
+        project, viewer = self.session.project, self.session.viewer
+        if project is None or event.image not in layers.shown(viewer):
+            return
+        maps = read_preview(project.runs.get(run_id).dir, event)
+        if maps:
+            show_preview(viewer, project.image(event.image), event, maps)
+
+    def _progress(self, run_id: str | None) -> RunProgress | None:
+        """A run as it stands, as far as it was read."""
+        if run_id is None:
+            return None
+        return self.follower.progress(run_id) or self._over.get(run_id)
+
+    def _show_progress(self) -> None:
+        progress = self._progress(self._shown)
+        if progress is not None:
+            self.view.show_progress(progress)
+        self.view.setVisible(progress is not None)
+
+    def _ended(self, run_id: str, progress: RunProgress) -> None:
+        self._over[run_id] = progress
+        if run_id == self._shown:
+            self._show_progress()
+        self.adoption.adopt()
+        self.session.runs_changed.emit()
+
+    def _listed(self) -> None:
+        """Runs came or ended: those that ended before our time are read in the background."""
+        project = self.session.project
+        runs = project.runs.list() if project is not None else []
+        runs = [run for run in runs if self.follower.knows(run.id)]
+        unread = [run for run in runs if self._progress(run.id) is None]
+        if unread:
+            self.jobs.do(
+                partial(_read_all, unread), partial(self._read, project), self.adoption.failed
+            )
+        known = [(run, self._progress(run.id)) for run in reversed(runs)]
+        self.table.show_rows([run_row(run, found) for run, found in known if found is not None])
+        self.runs.setVisible(bool(self.table.rows))
+        self._refresh()
+
+    def _read(self, project: Any, found: dict[str, RunProgress]) -> None:
+        if project is self.session.project:
+            self._over |= {run: p for run, p in found.items() if run not in self._over}
+            if self._shown is None and found:
+                self._shown = max(found)
+            self._show_progress()
+            self._listed()
+
+    def show_run(self, run_id: str) -> None:
+        """Show a run's curve and figures."""
+        self._shown = run_id
+        ids = [row.id for row in self.table.rows]
+        self.table.select(ids.index(run_id) if run_id in ids else None)
+        self._show_progress()
+        self._refresh()
+
+    # --- keeping up ----------------------------------------------------------------------------
+
+    def _take_project(self) -> None:
+        project = self.session.project
+        if project is self._project:
+            self._recommend()
+            return
+        self._project, self._shown = project, None
+        self._over.clear()
+        self.follower.follow(project)
+        self.question.hide()
+        if project is not None:
+            if self.follower.living:
+                self._shown = self.follower.living[-1]
+            self.adoption.adopt()
+        self._listed()
+        self._show_progress()
+        self._recommend()
+
+    _project: Any = None
+
+    def _annotated(self) -> None:
+        self._settle.start()
+
+    def _recommend(self) -> None:
+        project = self.session.project
+        if project is None:
+            self.options.recommend("scnet", "Mark nuclei first, or paint rough masks.")
+        else:
+            said = partial(self._recommended, project)
+            self.jobs.do(partial(client.recommend, project), said, self.adoption.failed)
+
+    def _recommended(self, project: Any, found: tuple[str, str]) -> None:
+        if project is self.session.project:
+            method, why = found
+            self.options.recommend(method, f"{why[:1].upper()}{why[1:]}.")
+
+    def _refresh(self) -> None:
+        running = bool(self.follower.living)
+        self.button.setText(
+            "Starting …" if self._starting else "Stop training" if running else "Train"
+        )
+        self.button.setEnabled(not self._starting and (running or can_train()))
+        progress = self._progress(self._selected_id())
+        state = state_of(progress) if progress is not None else ""
+        self.stop_button.setEnabled(state == "running")
+        self.resume_button.setEnabled(state in RESUMABLE and can_train() and not running)
+        self.predict_button.setEnabled(state in ("finished", "stopped") and can_train())
+        self.changed.emit()
+
+    def _restyle(self) -> None:
+        self.view.restyle(palette())
+
+    def summary(self) -> Summary:
+        """The line of the run that is shown: the one that goes on, else the last one."""
+        if not can_train():
+            return Summary("PyTorch is not installed", "warn")
+        progress = self._progress(self._shown)
+        if progress is None:
+            return Summary("not trained yet")
+        if progress.end is None:
+            return Summary(progress.words(), "busy", progress.fraction)
+        if isinstance(progress.end, Failed):
+            return Summary(progress.words(), "warn")
+        return Summary(progress.words(), "stale" if progress.end.stopped else "done")
+
+
+def can_train() -> bool:
+    """Whether PyTorch is installed; looked up without importing it."""
+    return find_spec("torch") is not None
+
+
+def run_spec(choice: Choice, resume: Run | None = None) -> RunSpec:
+    """The run that a person asked for; a resumed one keeps its method and settings."""
+    before: dict[str, Any] = resume.spec() if resume is not None else {}
+    return RunSpec(
+        method=before.get("method", choice.method),
+        config={} if resume is not None else choice.config,
+        epochs=choice.epochs,
+        time_budget=choice.seconds,
+        deadline=None if choice.seconds is None else time.time() + choice.seconds,
+        device=choice.device,
+        seed=before.get("seed", 0),
+        resume=resume.id if resume is not None else None,
+    )
+
+
+def _read_all(runs: list[Run]) -> dict[str, RunProgress]:
+    return {run.id: read_ended(run) for run in runs}

@@ -1,0 +1,87 @@
+"""Maps of the adopted run, each on or off: read from the project the first time it is wanted."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QCheckBox, QWidget
+
+from napari_noisyseg.gui import layers
+from napari_noisyseg.gui.jobs import Jobs
+from napari_noisyseg.gui.session import Session
+from napari_noisyseg.gui.widgets import label, line
+
+KINDS = {"refined": "outlines", "probability": "probability", "uncertainty": "uncertainty"}
+
+
+class MapToggles(QWidget):  # type: ignore[misc]
+    """One box a map; a box follows its layer, whoever shows or hides that."""
+
+    def __init__(self, session: Session, jobs: Jobs) -> None:
+        super().__init__()
+        self._session, self._jobs = session, jobs
+        self.boxes = {kind: QCheckBox(words) for kind, words in KINDS.items()}
+        self.setLayout(line(label("Show", "quiet"), *self.boxes.values(), 1, spacing=8))
+        for kind, box in self.boxes.items():
+            box.clicked.connect(partial(self._clicked, kind))
+        # layers come, go, and are hidden by hand; asking a few times a second costs nothing
+        self._timer = QTimer(self, interval=400)
+        self._timer.timeout.connect(self.refresh)
+        self._timer.start()
+        self.refresh()
+
+    def closing(self) -> None:
+        """The window is going."""
+        self._timer.stop()
+
+    def refresh(self) -> None:
+        """Show what is shown."""
+        if not self.isVisible():
+            return
+        image = self._session.image
+        for kind, box in self.boxes.items():
+            layer = layers.find(self._session.viewer, image, kind) if image else None
+            box.setChecked(bool(layer is not None and layer.visible))
+            box.setEnabled(layer is not None or self._stored(kind))
+
+    def _stored(self, kind: str) -> bool:
+        project, image = self._session.project, self._session.image
+        return project is not None and image is not None and kind in self._kinds(project, image)
+
+    def _kinds(self, project: Any, image: str) -> list[str]:
+        key = (id(project), image, project.nuclei.adopted_run(image))
+        if key != self._key:
+            self._key, self._known = key, project.labels.kinds(image)
+        return self._known
+
+    _key: Any = None
+    _known: list[str]
+
+    def _clicked(self, kind: str, wanted: bool) -> None:
+        project, image = self._session.project, self._session.image
+        if project is None or image is None:
+            return
+        layer = layers.find(self._session.viewer, image, kind)
+        if layer is not None:
+            layer.visible = wanted
+        elif wanted:
+            work = partial(project.labels.read, image, kind)
+            self._jobs.do(work, partial(self._show, image, kind), self._failed)
+
+    def _show(self, image: str, kind: str, data: Any) -> None:
+        project = self._session.project
+        if project is None or data is None:
+            return
+        record, viewer = project.image(image), self._session.viewer
+        if kind == "refined":
+            layer = layers.show_labels(viewer, record, kind, data)
+        else:
+            layer = layers.show_map(viewer, record, kind, np.asarray(data, dtype=np.float32))
+        layer.visible = True
+
+    def _failed(self, error: BaseException) -> None:
+        with self._session.guard():
+            raise error
