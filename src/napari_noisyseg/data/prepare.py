@@ -24,7 +24,6 @@ from napari_noisyseg.method import BACKGROUND, NUCLEUS, UNKNOWN, TrainingImage
 
 CoarseKind = Literal["voronoi", "cluster", "local"]
 COARSE: tuple[CoarseKind, ...] = ("voronoi", "cluster", "local")
-StainKind = Literal["fixed", "estimated"]
 
 
 def stain_matrix(rgb: NDArray[np.uint8], config: Any) -> stains.StainMatrix:
@@ -34,11 +33,11 @@ def stain_matrix(rgb: NDArray[np.uint8], config: Any) -> stains.StainMatrix:
 
 
 def planes_of_pixels(
-    rgb: NDArray[np.uint8], config: Any
+    rgb: NDArray[np.uint8], matrix: stains.StainMatrix
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """What networks see of uint8 (H, W, 3): RGB float32 (3, H, W) and hematoxylin (1, H, W)."""
     image = np.ascontiguousarray(rgb.transpose(2, 0, 1)).astype(np.float32) / np.float32(255)
-    component = stains.hematoxylin(rgb, stain_matrix(rgb, config))
+    component = stains.hematoxylin(rgb, matrix)
     return image, component[None].astype(np.float32)
 
 
@@ -49,7 +48,7 @@ def training_image(region: Region, config: Any, labels: Iterable[str]) -> Traini
     """
     shape = working_shape(region.shape, region.mpp, config.working_mpp)
     rgb = resize(region.rgb, shape)
-    image, component = planes_of_pixels(rgb, config)
+    image, component = planes_of_pixels(rgb, stain_matrix(rgb, config))
     return TrainingImage(
         name=region.name,
         image=image,

@@ -115,11 +115,21 @@ class Model:
     file: ModelFile
     device: str
 
-    def predict(self, rgb: NDArray[np.uint8], mpp: float, tiling: Tiling | None = None) -> Maps:
-        """Maps at the resolution of rgb, uint8 (H, W, 3), whose pixels measure `mpp` µm."""
+    def predict(
+        self,
+        rgb: NDArray[np.uint8],
+        mpp: float,
+        tiling: Tiling | None = None,
+        matrix: stains.StainMatrix | None = None,
+    ) -> Maps:
+        """Maps at the resolution of rgb, uint8 (H, W, 3), whose pixels measure `mpp` µm.
+
+        matrix: of the stains; None for what the settings say of this image.
+        """
         shape = working_shape(rgb.shape[:2], mpp, self.config.working_mpp)
-        image, component = planes_of_pixels(resize(rgb, shape), self.config)
-        maps = predict_maps(self.method, image, component, self.device, tiling)
+        small = resize(rgb, shape)
+        matrix = matrix or stain_matrix(small, self.config)
+        maps = predict_maps(self.method, *planes_of_pixels(small, matrix), self.device, tiling)
         return {name: resize(values, rgb.shape[:2]) for name, values in maps.items()}
 
     def blocks(
@@ -127,9 +137,11 @@ class Model:
     ) -> Iterator[tuple[Box, Maps]]:
         """Maps of a slide of any size, block by block at level 0, nothing held but one block.
 
-        Every block is predicted with `margin` more pixels around it, which are then cut off.
+        Every block is predicted with `margin` more pixels around it, which are then cut off; the
+        stains are those of the slide's coarsest level.
         """
         height, width = slide.shape
+        matrix = stain_matrix(np.asarray(slide.levels[-1]), self.config)
         for y in range(0, height, side):
             for x in range(0, width, side):
                 core = Box(y, x, min(y + side, height), min(x + side, width))
@@ -138,7 +150,7 @@ class Model:
                     core.y0 - around.y0 : core.y1 - around.y0,
                     core.x0 - around.x0 : core.x1 - around.x0,
                 ]
-                maps = self.predict(slide.read(around), mpp)
+                maps = self.predict(slide.read(around), mpp, matrix=matrix)
                 yield core, {name: values[inner] for name, values in maps.items()}
 
 

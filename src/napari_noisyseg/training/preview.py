@@ -46,11 +46,12 @@ class Preview:
         region, config = self.region, self.config
         limit = round(MAX_SIDE * config.working_mpp / region.mpp)
         self.box = _middle(region, limit)
+        matrix = stain_matrix(region.rgb, config)
         rgb = region.rgb[self.box.slices]
         shape = working_shape(rgb.shape[:2], region.mpp, config.working_mpp)
         self._rgb = resize(rgb, shape)
-        self._planes = planes_of_pixels(self._rgb, config)
-        self._density = stains.densities(self._rgb, stain_matrix(self._rgb, config))[0]
+        self._planes = planes_of_pixels(self._rgb, matrix)
+        self._density = stains.densities(self._rgb, matrix)[0]
         points = region.points - self.box[:2]
         inside = ((points >= -0.5) & (points < np.array(rgb.shape[:2]) - 0.5)).all(axis=1)
         self._points = scale_points(points[inside], (rgb.shape[0], rgb.shape[1]), shape)
