@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ..slides import open_image, read_labels
+from ..slides import Box, open_image, read_labels
 
 MIN_SIZE = 10
 """labels of fewer pixels are scraps of the annotation, dropped when scoring"""
@@ -27,7 +27,7 @@ class Field:
     def rgb(self) -> NDArray[np.uint8]:
         """Pixels, (H, W, 3)."""
         with open_image(self.image) as slide:
-            return slide.read(slide.box)
+            return slide.read(Box(0, 0, *slide.shape))
 
     def truth(self) -> NDArray[np.int32]:
         """Nuclei, (H, W), scraps under MIN_SIZE left out."""
