@@ -98,7 +98,8 @@ class Editing:
             return
         mask = np.asarray(self._layer.data) > 0
         outline = cut(mask, self._box)
-        if outline is None or np.array_equal(mask, self._before):
+        same = self._before is not None and np.array_equal(mask, self._before)
+        if outline is None or same:
             return
         self._before = mask
         self._saved(outline)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -51,14 +51,9 @@ def states(items: Sequence[ReviewItem]) -> np.ndarray:
     return np.array([item.state for item in items], dtype=object)
 
 
-class _number:
+def _number(digits: int) -> Callable[[float], str]:
     """How a figure reads, with so many digits after the point; nothing where there is none."""
-
-    def __init__(self, digits: int) -> None:
-        self._form = f"{{:.{digits}f}}".format
-
-    def __call__(self, value: float) -> str:
-        return "" if value != value else self._form(value)
+    return lambda value: "" if value != value else f"{value:.{digits}f}"
 
 
 class MeasurementsView(QWidget):  # type: ignore[misc]

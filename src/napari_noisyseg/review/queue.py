@@ -155,14 +155,9 @@ class ReviewQueue:
         """Write the outline that a person drew; the decision stays what it was."""
         row = self._index[nucleus]
         item, nuclei = self._items[row], self._project.nuclei
-        if any(known.id == nucleus for known in nuclei.of(item.image, outline.box, every=True)):
-            nuclei.set_outline(nucleus, outline.box, outline.mask, "edit")
-        else:
-            # what only the run knows becomes a nucleus of the project with its outline
-            with nuclei.together("outline a nucleus"):
-                nuclei.decide(
-                    [nucleus], item.state, item.candidate.run, outlines={nucleus: outline}
-                )
+        # what only the run knows becomes a nucleus of the project together with its outline
+        with nuclei.together("outline a nucleus"):
+            nuclei.decide([nucleus], item.state, item.candidate.run, outlines={nucleus: outline})
         self._set(row, frozen=True)
 
     def refresh(self) -> list[str]:

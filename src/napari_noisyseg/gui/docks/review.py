@@ -22,9 +22,9 @@ from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.toggles import MapToggles
 from napari_noisyseg.gui.widgets import More, button, column, line
 from napari_noisyseg.review.before import old_outline
-from napari_noisyseg.review.queue import ReviewItem, ReviewProgress, ReviewQueue, State
+from napari_noisyseg.review.queue import ReviewItem, ReviewProgress, ReviewQueue
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.store.records import Outline
+from napari_noisyseg.store.records import Outline, State
 
 VIEW_UM = 40.0
 """what the canvas's shorter side shows of the tissue around a nucleus"""
@@ -71,11 +71,12 @@ class ReviewDock(StepDock):
 
     def _decisions(self) -> list[Any]:
         found = []
-        for words, key, state in (
+        choices: tuple[tuple[str, str, State], ...] = (
             ("✓ Accept", "A", "accepted"),
             ("✗ Reject", "R", "rejected"),
             ("? Unsure", "U", "unsure"),
-        ):
+        )
+        for words, key, state in choices:
             made = button(words, f"{words[2:]} ({key})", partial(self.decide, state))
             made.setMinimumHeight(40)
             made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -333,12 +334,10 @@ class ReviewDock(StepDock):
         project = self.session.project
         if project is None:
             return Summary("nothing to review yet")
-        counts = project.nuclei.counts()
-        progress = ReviewProgress(
-            counts.candidates, counts.accepted, counts.rejected, counts.unsure
-        )
-        text = (
-            progress.words().replace(" reviewed", "", 1) if progress.reviewed else progress.words()
-        )
+        c = project.nuclei.counts()
+        progress = ReviewProgress(c.candidates, c.accepted, c.rejected, c.unsure)
+        text = progress.words()
+        if progress.reviewed:
+            text = text.replace(" reviewed", "")
         done = progress.total > 0 and progress.reviewed >= progress.total
         return Summary(text, "done" if done else "todo")

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from napari_noisyseg.review.agreement import by_score, share, share_above, suggested_confidence
+
+
+@dataclass
+class Item:
+    score: float
+    state: str
+
+    @property
+    def candidate(self):
+        return SimpleNamespace(score=self.score)
+
+
+@given(judged=st.integers(1, 500), part=st.floats(0, 1))
+def test_the_interval_is_wilsons(judged, part):
+    accepted = round(part * judged)
+    found = share(accepted, judged)
+    known = binomtest(accepted, judged).proportion_ci(method="wilson")
+    assert found.low == pytest.approx(known.low, abs=1e-6)
+    assert found.high == pytest.approx(known.high, abs=1e-6)
+    assert found.value == accepted / judged
+
+
+def test_nothing_judged_says_nothing():
+    found = share(0, 0)
+    assert (found.low, found.high, found.value) == (0, 1, None)
+    assert found.words() == "none reviewed yet"
+    assert share(28, 30).words() == "28 of 30 right (79–98 %)"
+
+
+def test_share_above_counts_judged_ones_only():
+    items = [Item(0.9, "accepted"), Item(0.8, "rejected"), Item(0.95, "unsure"),
+             Item(0.99, "unreviewed"), Item(0.3, "rejected")]  # fmt: skip
+    found = share_above(items, 0.8)
+    assert (found.accepted, found.judged) == (1, 2)
+    assert share_above(items, 0.85).value == 1
+
+
+def test_by_score_puts_each_in_its_step():
+    items = [Item(0.05, "rejected"), Item(0.1, "accepted"), Item(1.0, "accepted")]
+    rows = by_score(items)
+    assert [(low, found.judged) for low, _, found in rows if found.judged] == [
+        (0.0, 1), (0.1, 1), (0.9, 1)
+    ]  # fmt: skip
+    assert len(rows) == 10
+
+
+def test_the_suggestion_is_the_lowest_step_that_was_right_often_enough():
+    good = [Item(0.72, "accepted")] * 19 + [Item(0.72, "rejected")]
+    bad = [Item(0.6, "rejected")] * 20
+    assert suggested_confidence(good + bad) == 0.65
+    assert suggested_confidence(bad) == 0.9
+    assert suggested_confidence(good[:9]) == 0.9
+    assert suggested_confidence([Item(0.5, "accepted")] * 10) == 0.5
