@@ -31,6 +31,7 @@ def rotate(connection: sqlite3.Connection, folder: Path, version: int) -> None:
     first, second = (folder / FOLDER / name for name in GENERATIONS)
     if first.is_file() and _version(first) == version:
         return
+    check(connection, folder / NAME)
     draft = first.with_suffix(".new")
     copy_to(connection, draft)
     if first.is_file():

@@ -10,7 +10,7 @@ from napari_noisyseg.slides import Box
 from napari_noisyseg.store.context import Context
 from napari_noisyseg.store.history import IN_KEYS, as_keys
 from napari_noisyseg.store.packing import pack_mask, unpack_mask
-from napari_noisyseg.store.points import FOUND_BY_RUN, of, one_image
+from napari_noisyseg.store.points import FOUND_BY_RUN, as_nucleus, one_image
 from napari_noisyseg.store.records import STATES, Aspect, Nucleus, Outline, State
 
 ACCEPTED_OF_RUN = "candidate"
@@ -47,16 +47,18 @@ def outlines(
 ) -> list[tuple[Nucleus, Outline]]:
     """See `Nuclei.outlines`."""
     row = context.images.row(image)
-    sql, parameters = "SELECT id, y0, x0, y1, x1, mask FROM outline WHERE image = ?", [row.id]
+    marks = ", ".join("?" * len(states))
+    sql = (
+        "SELECT n.id, n.serial, ?, n.y, n.x, n.class, n.origin, n.state, o.frozen, "
+        "o.y0, o.x0, o.y1, o.x1, o.mask FROM outline o JOIN nucleus n ON n.id = o.id "
+        f"WHERE o.image = ? AND n.state IN ({marks})"
+    )
+    parameters: list[Any] = [image, row.id, *states]
     if box is not None:
-        sql += " AND y0 < ? AND y1 > ? AND x0 < ? AND x1 > ?"
+        sql += " AND o.y0 < ? AND o.y1 > ? AND o.x0 < ? AND o.x1 > ?"
         parameters += [box.y1, box.y0, box.x1, box.x0]
-    found = {r[0]: r[1:] for r in context.database.rows(sql, parameters)}
-    return [
-        (nucleus, as_outline(found[nucleus.id]))
-        for nucleus in of(context, image, None, every=True)
-        if nucleus.id in found and nucleus.state in states
-    ]
+    found = context.database.rows(f"{sql} ORDER BY n.serial", parameters)
+    return [(as_nucleus(r[:9]), as_outline(r[9:])) for r in found]
 
 
 def decide(

@@ -19,6 +19,7 @@ from napari_noisyseg.store import classes, decisions, fields, points
 from napari_noisyseg.store.context import Context
 from napari_noisyseg.store.painting import Painting
 from napari_noisyseg.store.records import (
+    STATES,
     Aspect,
     Candidate,
     Counts,
@@ -31,16 +32,20 @@ from napari_noisyseg.store.records import (
     State,
 )
 
-_COUNTS = f"""
-SELECT
-    (SELECT count(*) FROM nucleus n WHERE {{n}} AND n.origin != '{points.FOUND_BY_RUN}'),
-    (SELECT count(*) FROM field f WHERE {{f}}),
-    (SELECT count(*) FROM candidate c WHERE {{c}} AND c.run = {decisions.NEWEST}),
-    (SELECT count(*) FROM nucleus n WHERE {{n}} AND n.state = 'accepted'),
-    (SELECT count(*) FROM nucleus n WHERE {{n}} AND n.state = 'rejected'),
-    (SELECT count(*) FROM nucleus n WHERE {{n}} AND n.state = 'unsure'),
-    (SELECT count(*) FROM outline o WHERE {{o}} AND o.frozen)
+# what belongs to removed images does not count
+_STATES = """
+SELECT n.origin, n.state, count(*) FROM nucleus n
+WHERE n.image IN (SELECT id FROM image WHERE :image IS NULL OR id = :image)
+GROUP BY n.origin, n.state
 """
+_OTHERS = """
+SELECT
+    (SELECT count(*) FROM field f WHERE f.image IN shown),
+    (SELECT count(*) FROM (SELECT image, run, max(seq) FROM adoption GROUP BY image) a
+        JOIN candidate c ON c.image = a.image AND c.run = a.run WHERE a.image IN shown),
+    (SELECT count(*) FROM outline o WHERE o.image IN shown AND o.frozen = 1)
+"""
+_SHOWN = "WITH shown AS (SELECT id FROM image WHERE :image IS NULL OR id = :image)"
 
 
 class Nuclei:
@@ -256,12 +261,19 @@ class Nuclei:
 
     def counts(self, image: str | None = None) -> Counts:
         """How far the work is, in one image or in all."""
-        if image is None:
-            # what belongs to removed images does not count
-            where = {k: f"{k}.image IN (SELECT id FROM image)" for k in "nfco"}
-            parameters: dict[str, int] = {}
-        else:
-            where = {k: f"{k}.image = :image" for k in "nfco"}
-            parameters = {"image": self._context.images.row(image).id}
-        row = self._context.database.row(_COUNTS.format(**where), parameters)
-        return Counts(*(row or ()))
+        row = self._context.images.row(image).id if image is not None else None
+        database, only = self._context.database, {"image": row}
+        points_, states = 0, dict.fromkeys(STATES, 0)
+        for origin, state, count in database.rows(_STATES, only):
+            points_ += count if origin != points.FOUND_BY_RUN else 0
+            states[state] += count
+        others = database.row(_SHOWN + _OTHERS, only) or (0, 0, 0)
+        return Counts(
+            points=points_,
+            fields=others[0],
+            candidates=others[1],
+            accepted=states["accepted"],
+            rejected=states["rejected"],
+            unsure=states["unsure"],
+            outlines=others[2],
+        )

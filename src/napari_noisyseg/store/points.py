@@ -22,8 +22,8 @@ FOUND_BY_RUN = "candidate"
 
 _SELECT = """
 SELECT n.id, n.serial, i.name, n.y, n.x, n.class, n.origin, n.state,
-    EXISTS (SELECT 1 FROM outline o WHERE o.id = n.id AND o.frozen)
-FROM nucleus n JOIN image i ON i.id = n.image
+    o.id IS NOT NULL
+FROM nucleus n JOIN image i ON i.id = n.image LEFT JOIN outline o ON o.id = n.id AND o.frozen
 """
 # what a run found is a nucleus once a person says so; a mere guess marks nothing
 STANDS = f"(n.origin != '{FOUND_BY_RUN}' OR n.state = 'accepted')"
@@ -120,7 +120,7 @@ def of(context: Context, image: str, box: Box | None, every: bool) -> list[Nucle
         # the pixel of a point is floor(c + 0.5)
         sql += " AND n.y >= ? AND n.y < ? AND n.x >= ? AND n.x < ?"
         parameters += [v - 0.5 for v in (box.y0, box.y1, box.x0, box.x1)]
-    return [_nucleus(r) for r in context.database.rows(f"{sql} ORDER BY n.serial", parameters)]
+    return [as_nucleus(r) for r in context.database.rows(f"{sql} ORDER BY n.serial", parameters)]
 
 
 def get(context: Context, id: str) -> Nucleus:
@@ -128,7 +128,7 @@ def get(context: Context, id: str) -> Nucleus:
     found = context.database.row(f"{_SELECT} WHERE n.id = ?", (id,))
     if found is None:
         raise NoisySegError(f"there is no nucleus {id} in {context.images.root.name}")
-    return _nucleus(found)
+    return as_nucleus(found)
 
 
 def one_image(context: Context, ids: Sequence[str]) -> int | None:
@@ -145,9 +145,10 @@ def one_image(context: Context, ids: Sequence[str]) -> int | None:
     return int(found[0][0]) if len(found) == 1 else None
 
 
-def _nucleus(row: tuple[Any, ...]) -> Nucleus:
-    *values, frozen = row
-    return Nucleus(*values, frozen=bool(frozen))
+def as_nucleus(row: tuple[Any, ...]) -> Nucleus:
+    """A nucleus from its row: its fields in order."""
+    id, serial, image, y, x, class_name, origin, state, frozen = row
+    return Nucleus(id, serial, image, y, x, class_name, origin, state, bool(frozen))
 
 
 def _inside(points: ArrayLike, row: ImageRow) -> NDArray[np.float64]:

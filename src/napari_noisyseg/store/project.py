@@ -266,8 +266,8 @@ class Project:
 
     def _make_ready(self, version: int) -> None:
         connection = self._database.connection
-        backup.check(connection, self._database.path)
         if version < schema.SCHEMA:
+            backup.check(connection, self._database.path)
             kept = backup.before_migration(connection, self.path, version)
             with self._database.told():
                 schema.migrate(connection, version)
@@ -278,6 +278,8 @@ class Project:
             for row in self._images.rows():
                 for kind in ("labels", "maps"):
                     pyramid.recover(self._images.folder(row) / kind)
+        if self._fact("stated", 0) < self.nuclei.version(aspects=Aspect.IMAGES):
+            self._restate()
 
     def _new_name(self, name: str | None, fallback: str, sha: str) -> str:
         rows = self._images.rows()
@@ -334,14 +336,29 @@ class Project:
         except BaseException:
             shutil.rmtree(self.path / FOLDER / key, ignore_errors=True)
             raise
-        self._images.restate()
+        self._restate()
         return self.image(name)
 
     def _restate(self) -> None:
-        """Let the metadata in Zarr say what the database says of the images."""
-        self._images.restate()
-        for row in self._images.rows():
-            self.labels.restate(row.name)
+        """Let the metadata in Zarr say what the database says of the images.
+
+        The action is done and safe already: where this fails, it is done on the next opening.
+        """
+        version = self.nuclei.version()
+        try:
+            self._images.restate()
+            for row in self._images.rows():
+                self.labels.restate(row.name)
+            with self._database.transaction():
+                self._database.run(
+                    "INSERT OR REPLACE INTO fact VALUES ('stated', ?)", (json.dumps(version),)
+                )
+        except NoisySegError as error:
+            self.notices.append(str(error))
+
+    def _fact(self, name: str, default: Any) -> Any:
+        found = self._database.value("SELECT value FROM fact WHERE name = ?", (name,))
+        return default if found is None else json.loads(found)
 
 
 def _build(path: Path, facts: dict[str, Any]) -> None:

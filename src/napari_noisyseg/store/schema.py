@@ -61,7 +61,7 @@ CREATE TABLE fit (image INTEGER PRIMARY KEY, value TEXT);
 CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT);
 CREATE UNIQUE INDEX nucleus_serial ON nucleus (serial);
 CREATE INDEX nucleus_place ON nucleus (image, y, x);
-CREATE INDEX nucleus_state ON nucleus (state, image);
+CREATE INDEX nucleus_state ON nucleus (image, origin, state);
 CREATE UNIQUE INDEX image_name ON image (name);
 CREATE INDEX field_image ON field (image);
 CREATE INDEX outline_image ON outline (image, frozen, y0);
