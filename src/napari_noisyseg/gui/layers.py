@@ -279,9 +279,10 @@ def show_labels(
     layer = find(viewer, record.name, kind)
     if isinstance(layer, Labels):
         return _update(viewer, layer, record, data, origin)
-    layer = Labels(
-        data, name=name_of(record, kind), **geometry(viewer, record, origin), **looks.labels(kind)
-    )
+    look = looks.labels(kind)
+    contour = look.pop("contour", 0)
+    layer = Labels(data, name=name_of(record, kind), **geometry(viewer, record, origin), **look)
+    layer.contour = contour
     layer.editable = kind in EDITABLE
     return insert(viewer, layer, record, kind)
 

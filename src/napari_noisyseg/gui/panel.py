@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -11,10 +12,13 @@ from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QStackedWidget, QVBoxLay
 
 from napari_noisyseg.gui.docks import StepDock
 from napari_noisyseg.gui.header import Header
+from napari_noisyseg.gui.jobs import Jobs
 from napari_noisyseg.gui.keyfilter import KeyFilter
 from napari_noisyseg.gui.keys import ALWAYS, Binding
 from napari_noisyseg.gui.rows import StepRow
-from napari_noisyseg.gui.session import session_of
+from napari_noisyseg.gui.readers import prefer_us_for_slides
+from napari_noisyseg.gui.session import Session, at_once, session_of
+from napari_noisyseg.gui.settings import setting
 from napari_noisyseg.gui.theme import palette, stylesheet
 
 STEPS = {
@@ -40,6 +44,7 @@ class Panel(QWidget):  # type: ignore[misc]
         super().__init__()
         self.setObjectName("noisysegPanel")
         self.session = session_of(napari_viewer)
+        settle(self.session)
         self.docks: dict[str, StepDock] = {s: dock_class(s)(self.session) for s in steps}
         self.rows: dict[str, StepRow] = {}
         self.header = Header(self.session)
@@ -93,7 +98,7 @@ class Panel(QWidget):  # type: ignore[misc]
         ):  # fmt: skip
             signal.connect(self.refresh, max_args=0)
         session.keys.changed.connect(self._show_keys)
-        self._filter = KeyFilter(session.keys, self, session.viewer)
+        self._filter: KeyFilter = KeyFilter(session.keys, self, session.viewer)
         self._timer = QTimer(self, singleShot=True, interval=0)
         self._timer.timeout.connect(self._refresh_now)
         get_settings().appearance.events.theme.connect(self._restyle)
@@ -167,6 +172,27 @@ class Panel(QWidget):  # type: ignore[misc]
             self._open = None
         for dock in self.docks.values():
             dock.closing()
+
+
+def settle(session: Session) -> None:
+    """Give a session its thread, and its end with its window; once."""
+    window = getattr(getattr(session.viewer, "window", None), "_qt_window", None)
+    if window is None or session.submit is not at_once:
+        return
+    jobs = Jobs()
+
+    def submit(work: Callable[[], Any], done: Callable[[Any], object]) -> None:
+        jobs.do(work, done, session.failed)
+
+    def end() -> None:
+        jobs.close()
+        session.shut()
+
+    session.submit = submit
+    session.later = lambda act: QTimer.singleShot(0, act)
+    window.destroyed.connect(end)
+    if setting("slides", "open_with_noisyseg", True):
+        prefer_us_for_slides()
 
 
 def _rule() -> QFrame:

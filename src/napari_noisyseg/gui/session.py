@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 
 import platformdirs
 from napari.utils.notifications import show_info, show_warning
-from psygnal import Signal
+from psygnal import EmitLoopError, Signal
 
 from napari_noisyseg.coarse.project import regions
 from napari_noisyseg.errors import NoisySegError
@@ -28,10 +28,20 @@ from napari_noisyseg.store.records import ImageRecord
 
 log = logging.getLogger(__name__)
 SUFFIX = ".noisyseg"
+Submit = Callable[[Callable[[], Any], Callable[[Any], object]], None]
+
+
+def at_once(work: Callable[[], Any], done: Callable[[Any], object]) -> None:
+    """Do the work here and now: what a test wants, and a session without a window."""
+    done(work())
 
 
 class Session:
-    """The open project (or none yet) and the active image of one napari viewer."""
+    """The open project (or none yet) and the active image of one napari viewer.
+
+    `submit(work, done)` runs `work` out of the way where there is a window, and `done(result)`
+    in the main thread; an error becomes a notice. `later(act)` acts when the present event is over.
+    """
 
     project_changed = Signal()
     """a project was opened or closed, or images came or went"""
@@ -52,6 +62,8 @@ class Session:
         self.viewer = layers.unwrap(viewer)
         self.project: Project | None = None
         self.keys = Keys()
+        self.submit: Submit = at_once
+        self.later: Callable[[Callable[[], object]], object] = lambda act: act()
         self.saved_at: datetime | None = None
         self.stated_mpp: float | None = None
         self._active: str | None = None
@@ -236,11 +248,18 @@ class Session:
         """What goes wrong inside is told in a notice and ends there."""
         try:
             yield
-        except NoisySegError as error:
-            self.notice(str(error))
-        except Exception as error:
+        except Exception as caught:
+            error = caught.__cause__ if isinstance(caught, EmitLoopError) else caught
+            if isinstance(error, NoisySegError):
+                self.notice(str(error))
+                return
             log.exception("unexpected error")
             self.notice(f"that did not work: {error}. Nothing that was saved is lost.")
+
+    def failed(self, error: BaseException) -> None:
+        """Tell of an error that came from elsewhere."""
+        with self.guard():
+            raise error
 
     @contextmanager
     def acting(self, image: str | None = None) -> Iterator[None]:

@@ -9,7 +9,6 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QButtonGroup, QComboBox, QInputDialog, QListWidget, QListWidgetItem, QSlider
 
 from napari_noisyseg.gui import layers
-from napari_noisyseg.gui.background import Background
 from napari_noisyseg.gui.docks import StepDock, Summary
 from napari_noisyseg.gui.keys import Binding
 from napari_noisyseg.gui.session import Session
@@ -34,8 +33,7 @@ class AnnotateDock(StepDock):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self.background = Background(session)
-        self.kit: Kit = kit_of(session, self.background.submit)
+        self.kit: Kit = kit_of(session)
         self._build()
         self._bind_keys()
         for signal in (session.annotation_changed, session.project_changed, session.image_changed):

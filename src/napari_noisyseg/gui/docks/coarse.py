@@ -9,13 +9,13 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QSlider
 
 from napari_noisyseg.coarse.project import derive_image
 from napari_noisyseg.gui import layers, looks
-from napari_noisyseg.gui.background import Background
 from napari_noisyseg.gui.docks import StepDock, Summary
 from napari_noisyseg.gui.keys import Binding
 from napari_noisyseg.gui.legend import Legend
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.tools.kit import Kit, kit_of
 from napari_noisyseg.gui.tools.live import KINDS
+from napari_noisyseg.store.records import Aspect
 from napari_noisyseg.gui.widgets import More, button, column, label, line
 
 WORDS = {
@@ -33,8 +33,7 @@ class CoarseDock(StepDock):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self.background = Background(session)
-        self.kit: Kit = kit_of(session, self.background.submit)
+        self.kit: Kit = kit_of(session)
         self._build()
         session.keys.bind(
             self.step,
@@ -118,14 +117,9 @@ class CoarseDock(StepDock):
         kinds = [kind for kind in self.kit.live.kinds if kind in project.labels.kinds(image)]
         if not kinds:
             return False
-        last = max(
-            (e.version for e in project.nuclei.journal() if e.image == image and e.aspects & SHAPING),
-            default=0,
-        )
-        return all(
-            project.labels.source(image, kind).get("annotation_version", -1) >= last
-            for kind in kinds
-        )
+        last = project.nuclei.version(image, Aspect.POINTS | Aspect.FIELDS)
+        sources = (project.labels.source(image, kind) for kind in kinds)
+        return all(source.get("annotation_version", -1) >= last for source in sources)
 
     def refresh(self, event: Any = None) -> None:
         """Bring the controls up to date."""

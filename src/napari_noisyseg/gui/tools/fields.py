@@ -16,7 +16,7 @@ from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui import layers, looks
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.slides import Box
-from napari_noisyseg.store.records import Field, ImageRecord
+from napari_noisyseg.store.records import Aspect, Field, ImageRecord
 
 SMALLEST = 16
 """pixels; a rectangle smaller than this is a slip of the hand"""
@@ -40,15 +40,19 @@ class FieldsTool:
     def add(self, box: Box, complete: bool = True) -> Field | None:
         """Declare a field; None (and a notice) when that was not possible."""
         with self.session.acting():
-            record = self.session.require_image()
-            clipped = box.clip((record.height, record.width))
-            if min(clipped.height, clipped.width) < SMALLEST:
-                raise NoisySegError(
-                    f"a field of {clipped.width} x {clipped.height} pixels is too small: "
-                    f"draw at least {SMALLEST} x {SMALLEST} on the image"
-                )
+            record, clipped = self.session.require_image(), self._checked(box)
             return self.session.require_project().nuclei.add_field(record.name, clipped, complete)
         return None
+
+    def _checked(self, box: Box) -> Box:
+        record = self.session.require_image()
+        clipped = box.clip((record.height, record.width))
+        if min(clipped.height, clipped.width) < SMALLEST:
+            raise NoisySegError(
+                f"a field of {clipped.width} x {clipped.height} pixels is too small: "
+                f"draw at least {SMALLEST} x {SMALLEST} on the image"
+            )
+        return clipped
 
     def add_whole(self) -> Field | None:
         """Declare the whole image one field."""
@@ -76,18 +80,19 @@ class FieldsTool:
 
     # --- showing -------------------------------------------------------------------------------
 
-    def refresh(self) -> None:
+    def refresh(self, force: bool = False) -> None:
         """Show what the project holds, where that is not shown yet."""
         project, record = self.session.project, self.session.record()
         self._image = record.name if record is not None else None
         if project is None or record is None:
             self.fields, self._version = [], -1
             return
-        if self._version == project.nuclei.version() and self.layer() is not None:
+        version = project.nuclei.version(record.name, Aspect.FIELDS | Aspect.IMAGES)
+        if not force and self._version == version and self.layer() is not None:
             return
-        self._version = project.nuclei.version()
+        self._version = version
         fields = project.nuclei.fields(record.name)
-        if fields != self.fields or (fields and self.layer() is None):
+        if force or fields != self.fields or (fields and self.layer() is None):
             self.fields = fields
             self._shown(record)
 
@@ -145,29 +150,26 @@ class FieldsTool:
         if layer is None or event.source is not layer:
             return
         drawn = event.action == ActionType.ADDED
-        with self.session.acting():
+        with self.session.acting(), self.session.require_project().nuclei.together("change fields"):
             self._write_through(layer)
-        self._version = -1
-        self.fields = []
-        self.refresh()
+        self.refresh(force=True)
         if drawn:
             layer.mode = "pan_zoom"
 
     def _write_through(self, layer: Any) -> None:
         nuclei = self.session.require_project().nuclei
         record = self.session.require_image()
-        shape = (record.height, record.width)
         ids = [str(i) for i in layer.features["field"]]
         drawn = dict(zip(ids, layer.data, strict=True))
         for field in self.fields:
             if field.id not in drawn:
                 nuclei.remove_field(field.id)
-            elif (box := _box(drawn[field.id]).clip(shape)) != field.box:
+            elif (box := self._checked(_box(drawn[field.id]))) != field.box:
                 nuclei.change_field(field.id, box)
         known = {field.id for field in self.fields}
         for name, corners in zip(ids, layer.data, strict=True):
             if name not in known:
-                self.add(_box(corners))
+                nuclei.add_field(record.name, self._checked(_box(corners)))
 
 
 def _corners(box: Box) -> NDArray[np.float64]:

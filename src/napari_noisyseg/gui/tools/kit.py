@@ -10,7 +10,7 @@ from napari.layers import Labels, Points
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.tools.fields import FieldsTool
-from napari_noisyseg.gui.tools.live import LiveLabels, Submit, at_once
+from napari_noisyseg.gui.tools.live import LiveLabels
 from napari_noisyseg.gui.tools.pen import Pen
 from napari_noisyseg.gui.tools.points import PointsTool
 from napari_noisyseg.gui.tools.rough import RoughTool
@@ -21,12 +21,12 @@ TOOLS = ("points", "field", "paint", "erase", "look")
 class Kit:
     """Points, fields, rough masks and live labels of one session; one tool is in use."""
 
-    def __init__(self, session: Session, submit: Submit = at_once) -> None:
+    def __init__(self, session: Session) -> None:
         self.session = session
         self.points = PointsTool(session)
         self.fields = FieldsTool(session)
         self.rough = RoughTool(session)
-        self.live = LiveLabels(session, self.points, submit)
+        self.live = LiveLabels(session, self.points)
         self.pen = Pen(session, self.points)
         self.tool = "points"
 
@@ -136,11 +136,11 @@ class Kit:
             self.rough.refresh()
 
 
-def kit_of(session: Session, submit: Submit = at_once) -> Kit:
+def kit_of(session: Session) -> Kit:
     """The one kit of a session, made when first asked for."""
     kit: Kit | None = session.__dict__.get("kit")
     if kit is None:
-        kit = session.__dict__["kit"] = Kit(session, submit)
+        kit = session.__dict__["kit"] = Kit(session)
     return kit
 
 

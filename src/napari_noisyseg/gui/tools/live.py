@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from napari_noisyseg.coarse import CoarseLabels
 from napari_noisyseg.gui import layers
@@ -13,24 +12,14 @@ from napari_noisyseg.slides import Box
 from napari_noisyseg.store.records import ImageRecord
 
 KINDS = ("voronoi", "cluster", "local")
-T = TypeVar("T")
 Points = dict[int, tuple[float, float]]
-Submit = Callable[[Callable[[], Any], Callable[[Any], None]], None]
-
-
-def at_once(work: Callable[[], T], done: Callable[[T], None]) -> None:
-    """Do the work here and now: what a test wants, and a session without a window."""
-    done(work())
 
 
 class LiveLabels:
-    """The coarse labels of the region at hand (a small image as a whole, a field of a large one).
+    """The coarse labels of the region at hand (a small image as a whole, a field of a large one)."""
 
-    `submit(work, done)` runs `work` out of the way and `done(result)` in the main thread.
-    """
-
-    def __init__(self, session: Session, points: PointsTool, submit: Submit = at_once) -> None:
-        self.session, self.points, self.submit = session, points, submit
+    def __init__(self, session: Session, points: PointsTool) -> None:
+        self.session, self.points = session, points
         self.labels: CoarseLabels | None = None
         self.box: Box | None = None
         self.kinds: tuple[str, ...] = ("voronoi", "cluster")
@@ -39,6 +28,7 @@ class LiveLabels:
         self._held: Points = {}
         self._dismissed: set[tuple[str, str]] = set()
         self._fields: tuple[Box, ...] = ()
+        self._waiting: list[tuple[Points, Points]] = []
         points.changed.connect(self._on_points)
         session.image_changed.connect(self.refresh)
         session.annotation_changed.connect(self._on_annotation)
@@ -78,7 +68,7 @@ class LiveLabels:
                 getattr(labels, kind)
             return labels
 
-        self.submit(work, lambda labels: self._built(key, labels))
+        self.session.submit(work, lambda labels: self._built(key, labels))
 
     def _built(self, key: tuple[str, Box], labels: CoarseLabels) -> None:
         if self._building != key:
@@ -124,7 +114,8 @@ class LiveLabels:
             if wanted is not None and kind in wanted:
                 self._dismissed.discard((record.name, kind))
             if (record.name, kind) not in self._dismissed:
-                array = getattr(self.labels, kind)
+                # a copy, as the layer may be painted on and these arrays are read-only
+                array = getattr(self.labels, kind).copy()
                 layers.show_labels(self.session.viewer, record, kind, array, self.box)
 
     def want(self, kind: str, shown: bool) -> None:
@@ -147,12 +138,24 @@ class LiveLabels:
     # --- following -----------------------------------------------------------------------------
 
     def _on_points(self, before: Points, after: Points) -> None:
+        first = not self._waiting
+        self._waiting.append((before, after))
+        if first:
+            self.session.later(self._follow)
+
+    def _follow(self) -> None:
+        """Bring the labels to what was clicked, once the click itself is shown."""
+        waiting, self._waiting = self._waiting, []
         record = self.session.record()
         if self.labels is None or record is None or self._of != (record.name, self.session.region()):
-            self.refresh()
+            with self.session.guard():
+                self.refresh()
             return
-        assert self.box is not None
-        changed = [self._apply(serial, before, after) for serial in {**before, **after}]
+        changed = [
+            self._apply(serial, before, after)
+            for before, after in waiting
+            for serial in {**before, **after}
+        ]
         boxes = [box for box in changed if not box.empty]
         if boxes:
             self._redraw(record, _hull(boxes))
@@ -174,8 +177,14 @@ class LiveLabels:
     def _redraw(self, record: ImageRecord, box: Box) -> None:
         for kind in self.kinds:
             layer = layers.find(self.session.viewer, record.name, kind)
-            if layer is not None:
-                layers.refresh_box(layer, box)
+            if layer is None or self.labels is None:
+                continue
+            array = getattr(self.labels, kind)
+            if layer.data.shape != array.shape:
+                layer.data = array.copy()
+                continue
+            layer.data[box.slices] = array[box.slices]
+            layers.refresh_box(layer, box)
 
     def _on_annotation(self, image: str) -> None:
         record = self.session.record()

@@ -15,8 +15,10 @@ from psygnal import Signal
 
 from napari_noisyseg.gui import layers, looks
 from napari_noisyseg.gui.session import Session
-from napari_noisyseg.store.records import ImageRecord, Nucleus
+from napari_noisyseg.store.records import Aspect, ImageRecord, Nucleus
 
+SHOWN = Aspect.POINTS | Aspect.CLASSES | Aspect.DECISIONS | Aspect.IMAGES
+"""what changes the points that are shown"""
 SIZE_UM = 3.0
 """diameter of a point on the canvas"""
 
@@ -50,8 +52,9 @@ class PointsTool:
             self.session.focus(y, x)
             project = self.session.require_project()
             nucleus = project.nuclei.add(record.name, y, x, self.class_name)
-            self._showing(record, lambda layer: self._append(layer, nucleus))
             self._note({}, {nucleus.serial: nucleus})
+            self._showing(record, lambda layer: self._append(layer, nucleus))
+            self._tell({}, {nucleus.serial: nucleus})
             return nucleus
         return None
 
@@ -65,8 +68,9 @@ class PointsTool:
                 return
             project.nuclei.move(before.id, y, x)
             after = project.nuclei.get(before.id)
-            self._showing(record, lambda layer: self._put(layer, serial, (y, x)))
             self._note({serial: before}, {serial: after})
+            self._showing(record, lambda layer: self._put(layer, serial, (y, x)))
+            self._tell({serial: before}, {serial: after})
 
     def remove(self, serials: Sequence[int]) -> None:
         """Take points away (undo brings them back)."""
@@ -76,8 +80,9 @@ class PointsTool:
         with self.session.acting():
             record, project = self.session.require_image(), self.session.require_project()
             project.nuclei.remove([n.id for n in gone.values()])
-            self._showing(record, lambda layer: self._drop(layer, set(gone)))
             self._note(gone, {})
+            self._showing(record, lambda layer: self._drop(layer, set(gone)))
+            self._tell(gone, {})
 
     def set_class(self, serials: Sequence[int], class_name: str | None) -> None:
         """Give points a class."""
@@ -132,14 +137,18 @@ class PointsTool:
         self._image = record.name if record is not None else None
         if project is None or record is None:
             before, self.nuclei, self._version = self.nuclei, {}, -1
-        elif not force and self._version == project.nuclei.version() and self.layer() is not None:
+        elif not force and self._version == self._latest() and self.layer() is not None:
             return
         else:
-            self._version = project.nuclei.version()
+            self._version = self._latest()
             before = self.nuclei
-            self.nuclei = {n.serial: n for n in project.nuclei.of(record.name) if _marked(n)}
+            self.nuclei = {n.serial: n for n in project.nuclei.of(record.name)}
             self._showing(record, self._fill)
         self._tell(before, self.nuclei)
+
+    def _latest(self) -> int:
+        project = self.session.require_project()
+        return project.nuclei.version(self._image, SHOWN)
 
     def _catch_up(self, record: ImageRecord) -> None:
         """Know the points of an image that has only now become the active one."""
@@ -151,12 +160,10 @@ class PointsTool:
             self.refresh()
 
     def _note(self, before: dict[int, Nucleus], after: dict[int, Nucleus]) -> None:
-        project = self.session.require_project()
-        self._version = project.nuclei.version()
+        self._version = self._latest()
         for serial in before:
             self.nuclei.pop(serial, None)
         self.nuclei.update(after)
-        self._tell(before, after)
 
     def _tell(self, before: dict[int, Nucleus], after: dict[int, Nucleus]) -> None:
         old = {s: (n.y, n.x) for s, n in before.items()}
@@ -182,7 +189,7 @@ class PointsTool:
         layer = Points(
             np.empty((0, 2)),
             name=layers.name_of(record, "points"),
-            features=pd.DataFrame({"serial": np.empty(0, int), "class": np.empty(0, str)}),
+            features=_features([], []),
             feature_defaults={"serial": 0, "class": ""},
             size=SIZE_UM / record.mpp,
             face_color=looks.POINT["points"],
@@ -200,16 +207,19 @@ class PointsTool:
         layer.selected_data = set()
         layer.data = places
         names = [self.nuclei[int(s)].class_name or "" for s in serials]
-        layer.features = pd.DataFrame({"serial": serials, "class": names})
-        layer.face_color = self._colours(names) if names else looks.POINT["points"]
+        layer.features = _features(serials, names)
+        if names:  # a colour for no point would be kept, and shift those of all later points
+            layer.face_color = self._colours(names)
 
     def _append(self, layer: Any, nucleus: Nucleus) -> None:
+        # what is selected would take the colour meant for the new point
+        layer.selected_data = set()
         layer.current_face_color = self._colours([nucleus.class_name or ""])[0]
         layer.add((nucleus.y, nucleus.x))
-        layer.features.loc[len(layer.data) - 1, ["serial", "class"]] = [
-            nucleus.serial,
-            nucleus.class_name or "",
-        ]
+        layer.selected_data = set()
+        last = len(layer.data) - 1
+        layer.features.loc[last, "serial"] = nucleus.serial
+        layer.features.loc[last, "class"] = nucleus.class_name or ""
 
     def _put(self, layer: Any, serial: int, place: tuple[float, float]) -> None:
         places = np.array(layer.data)
@@ -256,6 +266,10 @@ class PointsTool:
         self.refresh(force=True)
 
     def _write_through(self, layer: Any) -> None:
+        with self.session.require_project().nuclei.together("edit points"):
+            self._write_rows(layer)
+
+    def _write_rows(self, layer: Any) -> None:
         nuclei = self.session.require_project().nuclei
         record = self.session.require_image()
         serials = layer.features["serial"].to_numpy().astype(int)
@@ -275,9 +289,11 @@ class PointsTool:
             nuclei.add_many(record.name, places[inside], classes=classes)
 
 
-def _marked(nucleus: Nucleus) -> bool:
-    """Whether a person put the point there (a run's finds are shown as outlines instead)."""
-    return nucleus.origin != "candidate"
+def _features(serials: Any, names: Sequence[str]) -> pd.DataFrame:
+    """What each point carries; the types hold for no point at all as well."""
+    return pd.DataFrame(
+        {"serial": pd.Series(serials, dtype=int), "class": pd.Series(list(names), dtype=object)}
+    )
 
 
 def _inside(record: ImageRecord, y: float, x: float) -> bool:

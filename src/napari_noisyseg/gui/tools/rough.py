@@ -11,7 +11,7 @@ from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui import layers
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.slides import Box
-from napari_noisyseg.store.records import ImageRecord
+from napari_noisyseg.store.records import Aspect, ImageRecord
 
 PLANE = "rough"
 
@@ -84,11 +84,16 @@ class RoughTool:
         """Show what the project holds; a region without any rough mask gets no layer."""
         project, record = self.session.project, self.session.record()
         self._image = record.name if record is not None else None
-        if project is None or record is None or self._version == project.nuclei.version():
+        if project is None or record is None or self._version == self._latest():
             return
-        self._version = project.nuclei.version()
-        if self.layer() is not None or project.nuclei.painted(record.name, PLANE, self._region(record)).any():
+        self._version = self._latest()
+        box = self._region(record)
+        if self.layer() is not None or project.nuclei.painted(record.name, PLANE, box).any():
             self._show(record)
+
+    def _latest(self) -> int:
+        nuclei = self.session.require_project().nuclei
+        return nuclei.version(self._image, Aspect.ROUGH | Aspect.IMAGES)
 
     def _region(self, record: ImageRecord) -> Box:
         box = self.session.region()
@@ -99,7 +104,7 @@ class RoughTool:
     def _show(self, record: ImageRecord) -> Any:
         project = self.session.require_project()
         self._image = record.name
-        self._version = project.nuclei.version()
+        self._version = self._latest()
         box = self._region(record)
         painted = np.ascontiguousarray(project.nuclei.painted(record.name, PLANE, box), np.int32)
         layer = self.layer()
@@ -149,8 +154,10 @@ class RoughTool:
         layer = self.layer()
         if self._busy or layer is None or self.box is None or event.source is not layer:
             return
-        if layer.data.shape != self._kept.shape or layer._block_history:
+        if layer.data.shape != self._kept.shape:
             return
+        if event.type != "paint" and layer._block_history:
+            return  # redrawn in the middle of a stroke; its end is still to come
         changed = _changed(self._kept, layer.data)
         if changed is None:
             return
@@ -162,7 +169,7 @@ class RoughTool:
             y0, x0 = self.box.y0, self.box.x0
             outer = Box(changed.y0 + y0, changed.x0 + x0, changed.y1 + y0, changed.x1 + x0)
             project.nuclei.paint(record.name, outer, before, after, PLANE)
-            self._kept[inner], self._version, kept = after, project.nuclei.version(), True
+            self._kept[inner], self._version, kept = after, self._latest(), True
         if not kept:
             self._replace(layer, self._kept.copy())
 

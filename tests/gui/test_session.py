@@ -1,0 +1,171 @@
+"""The session without a window: projects made on the first act, layers and images kept in step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.gui import layers
+from napari_noisyseg.gui.session import Session, session_of
+from napari_noisyseg.gui.tools.kit import kit_of
+from napari_noisyseg.slides import Box
+from napari_noisyseg.store.project import Project
+
+
+def test_nothing_is_written_before_the_first_act(bare: Session, png: Path) -> None:
+    kit_of(bare)
+    assert bare.project is None
+    assert sorted(p.name for p in png.parent.iterdir()) == ["tissue.png"]
+
+
+def test_first_point_makes_a_project_beside_the_image(bare: Session, png: Path) -> None:
+    kit_of(bare).points.add(20.0, 30.0)
+    assert bare.project is not None
+    assert bare.project.path == png.with_name("tissue.noisyseg")
+    bare.close()
+    with Project.open(png.with_name("tissue.noisyseg")) as again:
+        (nucleus,) = again.nuclei.of("tissue")
+        assert (nucleus.y, nucleus.x) == (20.0, 30.0)
+
+
+def test_second_session_goes_on_where_the_first_ended(
+    bare: Session, png: Path, opened: Callable[[Path], Session]
+) -> None:
+    kit_of(bare).points.add(20.0, 30.0)
+    bare.shut()
+    session = opened(png)
+    kit_of(session).points.add(40.0, 50.0)
+    assert session.project is not None
+    assert len(session.project.nuclei.of("tissue")) == 2
+    assert len(kit_of(session).points.nuclei) == 2
+    session.shut()
+
+
+def test_folder_that_cannot_be_written_sends_the_project_home(
+    bare: Session, own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layers, "may_write", lambda folder: False)
+    kit_of(bare).points.add(20.0, 30.0)
+    assert bare.project is not None
+    assert bare.project.path == own_home / "noisyseg" / "tissue.noisyseg"
+
+
+def test_layer_without_a_file_is_taken_by_its_pixels(own_home: Path, tnbc: Any) -> None:
+    viewer = ViewerModel()
+    viewer.add_image(tnbc[0], name="fresh: from / a script", rgb=True)
+    session = session_of(viewer)
+    record = session.require_image()
+    assert session.project is not None
+    pixels = session.project.pixels(record.name).read(Box(0, 0, record.height, record.width))
+    np.testing.assert_array_equal(pixels, tnbc[0])
+    session.shut()
+
+
+def test_no_image_is_a_notice_and_makes_nothing(own_home: Path) -> None:
+    session = session_of(ViewerModel())
+    said: list[str] = []
+    session.noticed.connect(said.append)
+    assert kit_of(session).points.add(1.0, 1.0) is None
+    assert session.project is None
+    assert "drop" in said[0]
+    assert not own_home.exists()
+    session.shut()
+
+
+def test_layers_take_scale_and_units_and_the_view_stays(bare: Session) -> None:
+    viewer = bare.viewer
+    layer = viewer.layers[0]
+    other = viewer.add_labels(np.zeros(layer.data.shape[:2], int), name="of another plugin")
+    viewer.scene.camera.center, viewer.scene.camera.zoom = (100.0, 200.0), 2.0
+    kit_of(bare).points.add(20.0, 30.0)
+    record = bare.record()
+    assert record is not None
+    assert layer.scale[0] == pytest.approx(record.mpp)
+    assert other.scale[0] == pytest.approx(record.mpp)
+    assert str(layer.units[0]) == "micrometer"
+    assert viewer.scene.camera.zoom == pytest.approx(2.0 / record.mpp)
+    assert viewer.scene.camera.center[-1] == pytest.approx(200.0 * record.mpp)
+    points = layers.find(viewer, record.name, "points")
+    assert points is not None
+    assert points.scale[0] == pytest.approx(record.mpp)
+    assert points.name == "tissue · points"
+
+
+def test_layers_are_found_after_they_were_renamed(bare: Session) -> None:
+    kit = kit_of(bare)
+    kit.points.add(20.0, 30.0)
+    for layer in bare.viewer.layers:
+        layer.name = "renamed by hand"
+    kit.points.add(60.0, 70.0)
+    layer = kit.points.layer()
+    assert layer is not None
+    assert len(layer.data) == 2
+
+
+def test_deleted_layers_come_back_with_the_next_act(bare: Session) -> None:
+    kit = kit_of(bare)
+    kit.points.add(20.0, 30.0)
+    bare.viewer.layers.remove(kit.points.layer())
+    kit.points.add(60.0, 70.0)
+    layer = kit.points.layer()
+    assert layer is not None
+    assert len(layer.data) == 2
+
+
+def test_stated_resolution_is_used_and_can_be_changed(bare: Session) -> None:
+    bare.set_mpp(0.4)
+    kit_of(bare).points.add(20.0, 30.0)
+    record = bare.record()
+    assert record is not None
+    assert record.mpp == pytest.approx(0.4)
+    assert not record.mpp_assumed
+    bare.set_mpp(0.5)
+    points = kit_of(bare).points.layer()
+    assert points is not None
+    assert points.scale[0] == pytest.approx(0.5)
+
+
+def test_error_becomes_a_notice(bare: Session) -> None:
+    said: list[str] = []
+    bare.noticed.connect(said.append)
+    bare.expects_errors = True  # type: ignore[attr-defined]
+    with bare.guard():
+        raise NoisySegError("wrong, here, mend it so")
+    with bare.guard():
+        raise RuntimeError("odd")
+    assert said[0] == "wrong, here, mend it so"
+    assert "odd" in said[1]
+
+
+def test_undo_survives_a_restart(bare: Session, png: Path) -> None:
+    kit_of(bare).points.add(20.0, 30.0)
+    kit_of(bare).points.add(40.0, 50.0)
+    bare.close()
+    bare.open(png.with_name("tissue.noisyseg"))
+    bare.undo()
+    assert [(n.y, n.x) for n in kit_of(bare).points.nuclei.values()] == [(20.0, 30.0)]
+    layer = kit_of(bare).points.layer()
+    assert layer is not None
+    assert len(layer.data) == 1
+
+
+def test_two_images_swap_their_layers(bare: Session, tnbc: Any) -> None:
+    kit = kit_of(bare)
+    kit.points.add(20.0, 30.0)
+    second = bare.viewer.add_image(np.rot90(tnbc[0]).copy(), name="second", rgb=True)
+    bare.viewer.layers.selection = {second}
+    bare.adopt_layer(second)
+    kit.points.add(5.0, 6.0)
+    assert bare.image == "second"
+    bare.show_image("tissue")
+    assert layers.find(bare.viewer, "tissue", "points").visible
+    assert not layers.find(bare.viewer, "second", "points").visible
+    assert [(n.y, n.x) for n in kit.points.nuclei.values()] == [(20.0, 30.0)]
+    bare.show_image("second")
+    assert layers.find(bare.viewer, "second", "points").visible
+    assert [(n.y, n.x) for n in kit.points.nuclei.values()] == [(5.0, 6.0)]

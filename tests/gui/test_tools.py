@@ -1,0 +1,324 @@
+"""Points, fields, rough masks and live labels, each with napari's own tools at work beside ours."""
+
+from __future__ import annotations
+
+import sqlite3
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from napari_noisyseg.coarse import CoarseLabels
+from napari_noisyseg.gui import layers
+from napari_noisyseg.gui.session import Session
+from napari_noisyseg.gui.tools.kit import Kit, kit_of
+from napari_noisyseg.slides import Box
+
+
+@pytest.fixture
+def kit(bare: Session) -> Kit:
+    return kit_of(bare)
+
+
+def stored(kit: Kit) -> list[tuple[float, float]]:
+    session = kit.session
+    assert session.project is not None
+    assert session.image is not None
+    return sorted((n.y, n.x) for n in session.project.nuclei.of(session.image))
+
+
+def on_canvas(kit: Kit) -> list[tuple[float, float]]:
+    layer = kit.points.layer()
+    assert layer is not None
+    return sorted((float(y), float(x)) for y, x in layer.data)
+
+
+class TestPoints:
+    def test_napari_s_own_tools_are_written_through(self, kit: Kit) -> None:
+        kit.points.add(20.0, 30.0)
+        layer = kit.points.layer()
+        assert layer is not None
+        layer.add((50.0, 60.0))
+        assert stored(kit) == [(20.0, 30.0), (50.0, 60.0)]
+        layer.selected_data = {0}
+        layer.remove_selected()
+        assert stored(kit) == [(50.0, 60.0)]
+        layer.data = np.array([[55.0, 65.0]])
+        assert stored(kit) == [(55.0, 65.0)]
+        kit.session.undo()
+        kit.session.undo()
+        assert stored(kit) == on_canvas(kit) == [(20.0, 30.0), (50.0, 60.0)]
+
+    def test_a_refused_act_is_taken_back_on_the_canvas(
+        self, kit: Kit, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        kit.points.add(20.0, 30.0)
+        project, layer = kit.session.project, kit.points.layer()
+        assert project is not None
+        assert layer is not None
+
+        def refuse(*args: Any, **kwargs: Any) -> None:
+            raise sqlite3.OperationalError("disk is full")
+
+        monkeypatch.setattr(project.nuclei, "add_many", refuse)
+        monkeypatch.setattr(project.nuclei, "add", refuse)
+        kit.session.expects_errors = True  # type: ignore[attr-defined]
+        layer.add((50.0, 60.0))
+        assert kit.points.add(70.0, 80.0) is None
+        assert on_canvas(kit) == [(20.0, 30.0)]
+        assert "disk is full" in kit.session.said[-1]  # type: ignore[attr-defined]
+
+    def test_outside_the_image_nothing_happens(self, kit: Kit) -> None:
+        kit.points.add(20.0, 30.0)
+        assert kit.points.add(-3.0, 5.0) is None
+        assert kit.points.add(5.0, 511.6) is None
+        assert stored(kit) == [(20.0, 30.0)]
+        assert kit.session.said == []  # type: ignore[attr-defined]
+
+    def test_hit_is_the_nearest_within_reach(self, kit: Kit) -> None:
+        first = kit.points.add(20.0, 30.0)
+        second = kit.points.add(20.0, 36.0)
+        assert first is not None
+        assert second is not None
+        assert kit.points.hit(20.0, 34.0, 8) == second.serial
+        assert kit.points.hit(20.0, 31.0, 8) == first.serial
+        assert kit.points.hit(60.0, 31.0, 8) is None
+
+    def test_class_colours_its_points(self, kit: Kit) -> None:
+        kit.points.add(20.0, 30.0)
+        assert kit.session.project is not None
+        kit.session.project.nuclei.add_class("tumour", "#ff0000")
+        kit.points.class_name = "tumour"
+        kit.points.add(60.0, 70.0)
+        layer = kit.points.layer()
+        assert layer is not None
+        np.testing.assert_allclose(layer.face_color[1], (1, 0, 0, 1))
+        assert list(layer.features["class"]) == ["", "tumour"]
+
+
+def event(kind: str, place: tuple[float, float], pos: tuple[float, float], button: int = 1) -> Any:
+    return SimpleNamespace(
+        type=kind, position=place, pos=np.array(pos, float), button=button, modifiers=(),
+        handled=False,
+    )  # fmt: skip
+
+
+def drag(kit: Kit, path: list[tuple[float, float]], button: int = 1) -> list[Any]:
+    """Press, move and release along world places; ten screen pixels a pixel."""
+    image = kit.session.image_layer()
+    assert image is not None
+    events = []
+    made = event("mouse_press", tuple(image.data_to_world(path[0])), (0, 0), button)
+    steps = kit.pen._drag(kit.session.viewer, made)
+    for n, place in enumerate(path):
+        if n:
+            made.type = "mouse_move"
+            made.pos = np.array((10.0 * n, 0.0))
+            made.position = tuple(image.data_to_world(place))
+        events.append(made)
+        next(steps, None)
+    made.type = "mouse_release"
+    next(steps, None)
+    return events
+
+
+class TestPen:
+    def test_click_adds_drag_moves_right_click_removes(self, kit: Kit) -> None:
+        kit.use("points")
+        kit.session.viewer.scene.camera.zoom = 4.0
+        drag(kit, [(20.0, 30.0)])
+        drag(kit, [(100.0, 100.0)])
+        assert stored(kit) == [(20.0, 30.0), (100.0, 100.0)]
+        kit.session.viewer.scene.camera.zoom = 16.0
+        drag(kit, [(20.5, 30.5), (25.0, 35.0), (40.0, 50.0)])
+        assert stored(kit) == [(40.0, 50.0), (100.0, 100.0)]
+        drag(kit, [(40.0, 50.0)], button=2)
+        assert stored(kit) == on_canvas(kit) == [(100.0, 100.0)]
+
+    def test_drag_on_bare_tissue_pans(self, kit: Kit) -> None:
+        kit.use("points")
+        kit.points.add(20.0, 30.0)
+        (*_, last) = drag(kit, [(200.0, 200.0), (220.0, 200.0)])
+        assert not last.handled
+        assert stored(kit) == [(20.0, 30.0)]
+
+    def test_fast_second_click_does_not_zoom(self, kit: Kit) -> None:
+        kit.use("points")
+        names = [c.__name__ for c in kit.session.viewer.mouse_double_click_callbacks]
+        assert "double_click_to_zoom" not in names
+        kit.rest()
+        names = [c.__name__ for c in kit.session.viewer.mouse_double_click_callbacks]
+        assert "double_click_to_zoom" in names
+
+    def test_napari_s_drawing_modes_keep_their_mouse(self, kit: Kit) -> None:
+        kit.points.add(20.0, 30.0)
+        kit.use("points")
+        layer = kit.points.layer()
+        assert layer is not None
+        layer.mode = "add"
+        drag(kit, [(200.0, 200.0)])
+        assert stored(kit) == [(20.0, 30.0)]
+
+
+class TestFields:
+    def test_drawn_rectangle_becomes_a_field_and_undo_takes_it(self, kit: Kit) -> None:
+        kit.use("field")
+        layer = kit.fields.layer()
+        assert layer is not None
+        layer.add_rectangles([[9.6, 19.7], [9.6, 119.8], [60.2, 119.8], [60.2, 19.7]])
+        (field,) = kit.fields.fields
+        assert field.box == Box(10, 20, 61, 120)
+        assert field.complete
+        assert layer.mode == "pan_zoom"
+        kit.session.undo()
+        assert kit.fields.fields == []
+        assert layer.nshapes == 0
+
+    def test_moved_and_deleted_on_the_canvas(self, kit: Kit) -> None:
+        kit.fields.add(Box(10, 20, 60, 120))
+        kit.fields.add(Box(200, 200, 300, 300))
+        layer = kit.fields.layer()
+        assert layer is not None
+        layer.selected_data = {0}
+        layer.remove_selected()
+        assert [f.box for f in kit.fields.fields] == [Box(200, 200, 300, 300)]
+        assert layer.nshapes == 1
+
+    def test_slip_of_the_hand_is_no_field(self, kit: Kit) -> None:
+        kit.use("field")
+        layer = kit.fields.layer()
+        assert layer is not None
+        layer.add_rectangles([[10, 10], [10, 14], [14, 14], [14, 10]])
+        assert kit.fields.fields == []
+        assert layer.nshapes == 0
+        assert "too small" in kit.session.said[-1]  # type: ignore[attr-defined]
+
+    def test_whole_image(self, kit: Kit) -> None:
+        field = kit.fields.add_whole()
+        assert field is not None
+        assert field.box == Box(0, 0, 512, 512)
+
+
+class TestRough:
+    def test_stroke_is_kept_when_it_ends_and_undo_takes_it(self, kit: Kit) -> None:
+        kit.use("paint")
+        layer = kit.rough.layer()
+        assert layer is not None
+        layer.brush_size = 9
+        with layer.block_history():
+            layer.paint((30, 40), 1)
+            layer.paint((30, 46), 1)
+        project = kit.session.project
+        assert project is not None
+        np.testing.assert_array_equal(project.nuclei.painted("tissue", "rough"), layer.data)
+        assert layer.data[30, 43] == 1
+        kit.session.undo()
+        assert not layer.data.any()
+        kit.session.redo()
+        assert layer.data[30, 43] == 1
+
+    def test_napari_s_own_undo_is_kept_too(self, kit: Kit) -> None:
+        kit.use("paint")
+        layer = kit.rough.layer()
+        assert layer is not None
+        with layer.block_history():
+            layer.paint((30, 40), 1)
+        layer.undo()
+        project = kit.session.project
+        assert project is not None
+        assert not project.nuclei.painted("tissue", "rough").any()
+
+    def test_each_nucleus_has_its_number(self, kit: Kit) -> None:
+        kit.use("paint")
+        layer = kit.rough.layer()
+        assert layer is not None
+        layer.brush_size = 9
+        for place in ((30, 40), (90, 40), (32, 41)):
+            kit.rough.begin_stroke(place)
+            with layer.block_history():
+                layer.paint(place, layer.selected_label)
+        assert layer.data[30, 40] == 1
+        assert layer.data[90, 40] == 2
+        assert set(np.unique(layer.data)) == {0, 1, 2}
+
+    def test_labels_of_another_plugin(self, kit: Kit, tnbc: Any) -> None:
+        layer = kit.session.viewer.add_labels(tnbc[1], name="Cellpose")
+        kit.take_layer(layer)
+        project = kit.session.project
+        assert project is not None
+        np.testing.assert_array_equal(project.nuclei.painted("tissue", "rough"), tnbc[1])
+        shown = kit.rough.layer()
+        assert shown is not None
+        np.testing.assert_array_equal(shown.data, tnbc[1])
+        kit.session.undo()
+        assert not project.nuclei.painted("tissue", "rough").any()
+
+    def test_labels_of_another_size_are_refused(self, kit: Kit) -> None:
+        layer = kit.session.viewer.add_labels(np.ones((20, 20), int), name="small")
+        kit.take_layer(layer)
+        assert "512" in kit.session.said[-1]  # type: ignore[attr-defined]
+
+
+class TestLive:
+    @pytest.fixture
+    def places(self, tnbc: Any) -> list[tuple[float, float]]:
+        from scipy.ndimage import center_of_mass
+
+        serials = np.unique(tnbc[1])[1:26]
+        return [tuple(map(float, p)) for p in center_of_mass(tnbc[1] > 0, tnbc[1], serials)]
+
+    def expected(self, kit: Kit, tnbc: Any) -> CoarseLabels:
+        live = kit.live.labels
+        assert live is not None
+        points = {s: (n.y, n.x) for s, n in kit.points.nuclei.items()}
+        record = kit.session.record()
+        assert record is not None
+        known = np.ones(tnbc[1].shape, bool)
+        return CoarseLabels(tnbc[0], points, known, record.mpp, fit=live.fit)
+
+    def test_layers_follow_every_click(
+        self, kit: Kit, tnbc: Any, places: list[tuple[float, float]]
+    ) -> None:
+        kit.fields.add_whole()
+        for place in places:
+            kit.points.add(*place)
+        serials = list(kit.points.nuclei)
+        kit.points.move(serials[3], 300.0, 300.0)
+        kit.points.remove(serials[:2])
+        kit.session.undo()
+        for kind in ("voronoi", "cluster"):
+            layer = layers.find(kit.session.viewer, "tissue", kind)
+            assert layer is not None, kind
+            np.testing.assert_array_equal(layer.data, getattr(self.expected(kit, tnbc), kind))
+            view = layer._slice.image.view
+            np.testing.assert_array_equal(view, layer.colormap._data_to_texture(layer.data))
+
+    def test_outside_fields_all_is_unknown(self, kit: Kit) -> None:
+        kit.fields.add(Box(0, 0, 100, 100))
+        kit.points.add(50.0, 50.0)
+        layer = layers.find(kit.session.viewer, "tissue", "voronoi")
+        assert layer is not None
+        assert (layer.data[100:] == 2).all()
+        assert (layer.data[:100, :100] == 1).any()
+
+    def test_a_kind_taken_from_the_viewer_stays_away_until_wanted(self, kit: Kit) -> None:
+        kit.fields.add_whole()
+        kit.points.add(50.0, 50.0)
+        kit.session.viewer.layers.remove(layers.find(kit.session.viewer, "tissue", "cluster"))
+        kit.points.add(90.0, 50.0)
+        kit.live.refit()
+        assert layers.find(kit.session.viewer, "tissue", "cluster") is None
+        kit.live.want("cluster", True)
+        assert layers.find(kit.session.viewer, "tissue", "cluster") is not None
+
+
+class TestOthersLayers:
+    def test_points_of_another_layer(self, kit: Kit) -> None:
+        image = kit.session.image_layer()
+        assert image is not None
+        others = kit.session.viewer.add_points([[10.0, 20.0], [30.0, 40.0]], name="from elsewhere")
+        kit.take_layer(others)
+        assert stored(kit) == [(10.0, 20.0), (30.0, 40.0)]
+        assert not others.visible
+        kit.session.undo()
+        assert stored(kit) == []
