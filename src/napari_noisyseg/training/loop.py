@@ -101,7 +101,8 @@ def train(run: Training) -> Generator[Event, None, None]:
     per_epoch = data.steps_per_epoch(at.batch_size)
     schedule = Schedule(run.plan.epochs or run.config.epochs, per_epoch, run.deadline)
     at.epochs = at.epochs or schedule.epochs
-    previews = Every(run.plan.preview_seconds)
+    shown = run.preview.taken if run.preview else 0.0
+    previews = Every(run.plan.preview_seconds, shown + run.plan.preview_seconds)
     saves = Every(run.plan.checkpoint_seconds, time.time() + run.plan.checkpoint_seconds)
     try:
         yield Started(type(run.method).title, at.epochs, per_epoch, run.device, run.plan.note)

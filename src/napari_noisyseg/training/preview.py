@@ -31,7 +31,8 @@ KEPT = 3
 class Preview:
     """Predicts a part of one region again and again; measures what that costs.
 
-    predict_seconds, refine_seconds: of the last picture, per working pixel.
+    predict_seconds, refine_seconds: of the last picture, per working pixel. taken: Unix time of
+    the last picture, 0 before the first.
     """
 
     region: Region
@@ -41,6 +42,7 @@ class Preview:
     box: Box = field(init=False)
     predict_seconds: float = field(default=0.0, init=False)
     refine_seconds: float = field(default=0.0, init=False)
+    taken: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
         region, config = self.region, self.config
@@ -68,6 +70,7 @@ class Preview:
         self.predict_seconds = (predicted - began) / pixels
         self.refine_seconds = (time.perf_counter() - predicted) / pixels
         path = self._write(maps, refined)
+        self.taken = time.time()
         scale = self.box.height / self._rgb.shape[0]
         origin = tuple(
             float(c + self.region.box[i] + (scale - 1) / 2) for i, c in enumerate(self.box[:2])

@@ -61,7 +61,7 @@ class Schedule:
             at.epochs = self.epochs
             return
         left = self.steps_left(now)
-        at.fraction += (1 - at.fraction) / max(left, 1.0)
+        at.fraction += (1 - at.fraction) / max(1, round(left))
         at.epochs = max(at.epoch + 1, round((at.step + left) / self.steps_per_epoch))
 
     def pace(self, now: float) -> float:
