@@ -1,0 +1,305 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from exchange_parts import outlines_of
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from PIL import Image
+
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.exchange import geojson
+from napari_noisyseg.exchange.annotation import read_masks
+from napari_noisyseg.exchange.importing import import_clean, import_points, import_rough
+from napari_noisyseg.exchange.outlines import trace
+from napari_noisyseg.slides import Box
+from napari_noisyseg.store import Project
+
+Tissue = tuple[np.ndarray, np.ndarray]
+
+
+def csv(tmp_path: Path, rows: str) -> Path:
+    path = tmp_path / "points.csv"
+    path.write_text("x,y,class\n" + rows)
+    return path
+
+
+def label_file(tmp_path: Path, labels: np.ndarray) -> Path:
+    tifffile.imwrite(tmp_path / "labels.tif", labels.astype(np.uint16))
+    return tmp_path / "labels.tif"
+
+
+def geojson_file(tmp_path: Path, *features: dict[str, object]) -> Path:
+    path = tmp_path / "objects.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": list(features)}))
+    return path
+
+
+def square(x: float, y: float, side: float, **properties: object) -> dict[str, object]:
+    ring = [[x, y], [x + side, y], [x + side, y + side], [x, y + side], [x, y]]
+    geometry = {"type": "Polygon", "coordinates": [ring]}
+    return {"type": "Feature", "geometry": geometry, "properties": properties}
+
+
+def point(x: float, y: float, **properties: object) -> dict[str, object]:
+    geometry = {"type": "Point", "coordinates": [x, y]}
+    return {"type": "Feature", "geometry": geometry, "properties": properties}
+
+
+# points
+
+
+def test_points_of_a_table_come_in_as_one_action(
+    project: Project, image: str, tmp_path: Path
+) -> None:
+    imported = import_points(project, image, csv(tmp_path, "3,7.5,Tumor\n510,2,\n"))
+    assert int(imported) == 2
+    nuclei = project.nuclei.of(image)
+    assert [(n.y, n.x, n.class_name, n.origin) for n in nuclei] == [
+        (7.5, 3, "Tumor", "import"),
+        (2, 510, None, "import"),
+    ]
+    project.nuclei.undo()
+    assert project.nuclei.of(image) == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("3,4,\n512,4,\n", r"line 3 \(x 512, y 4\): outside the image of 512 x 512"),
+        ("3,4,\n3,-0.6,\n", "line 3"),
+        ("3,4,\n5,5,\n3.2,3.9,\n", "line 4 repeats line 2"),
+        ("", "no points"),
+    ],
+)
+def test_points_that_cannot_be_are_named_and_nothing_comes_in(
+    project: Project, image: str, tmp_path: Path, rows: str, said: str
+) -> None:
+    version = project.nuclei.version()
+    with pytest.raises(NoisySegError, match=said):
+        import_points(project, image, csv(tmp_path, rows))
+    assert project.nuclei.of(image) == []
+    assert project.nuclei.version() == version
+
+
+def test_points_on_the_edge_pixels_are_inside(project: Project, image: str, tmp_path: Path) -> None:
+    assert int(import_points(project, image, csv(tmp_path, "-0.5,-0.5,\n511.4,511.49,\n"))) == 2
+
+
+def test_the_same_file_twice_is_refused(project: Project, image: str, tmp_path: Path) -> None:
+    path = csv(tmp_path, "3,4,\n9,9,\n")
+    import_points(project, image, path)
+    with pytest.raises(NoisySegError, match=r"line 2; line 3: .*already"):
+        import_points(project, image, path)
+    assert len(project.nuclei.of(image)) == 2
+
+
+def test_points_of_qupath_are_moved_by_half_a_pixel(
+    project: Project, image: str, tmp_path: Path
+) -> None:
+    path = geojson_file(
+        tmp_path, point(10.5, 20.5, classification={"name": "Tumor"}), square(30, 30, 5)
+    )
+    imported = import_points(project, image, path)
+    (nucleus,) = project.nuclei.of(image)
+    assert (nucleus.y, nucleus.x, nucleus.class_name) == (20, 10, "Tumor")
+    assert "1 outlines in the file were left out" in imported.note
+
+
+def test_outlines_alone_give_a_point_each(project: Project, image: str, tmp_path: Path) -> None:
+    path = geojson_file(tmp_path, square(10, 20, 3), square(40, 50, 5))
+    imported = import_points(project, image, path)
+    assert [(n.y, n.x) for n in project.nuclei.of(image)] == [(21, 11), (52, 42)]
+    assert "no points" in imported.note
+
+
+def test_other_files_of_points_are_refused(project: Project, image: str, tmp_path: Path) -> None:
+    with pytest.raises(NoisySegError, match=r"points\.txt.*\.csv .*\.geojson"):
+        import_points(project, image, tmp_path / "points.txt")
+
+
+# masks
+
+
+@pytest.mark.parametrize("kind", ["tif", "png", "geojson"])
+def test_rough_masks_are_painted_exactly(
+    project: Project, image: str, tmp_path: Path, tnbc: Tissue, kind: str
+) -> None:
+    labels = tnbc[1]
+    path = tmp_path / f"masks.{kind}"
+    if kind == "tif":
+        tifffile.imwrite(path, labels.astype(np.uint16))
+    elif kind == "png":
+        Image.fromarray(labels.astype(np.uint16)).save(path)
+    else:
+        outlines = outlines_of(labels)
+        path.write_text(
+            json.dumps(
+                [
+                    geojson.feature(trace(o.mask, o.box[:2]), str(n), None, {}, {})
+                    for n, o in enumerate(outlines)
+                ]
+            )
+        )
+    imported = import_rough(project, image, path)
+    painted = project.nuclei.painted(image)
+    assert int(imported) == len(np.unique(labels)) - 1
+    assert np.array_equal(painted > 0, labels > 0)
+    pairs = np.unique(np.stack([painted[labels > 0], labels[labels > 0]]), axis=1)
+    assert len(pairs[0]) == int(imported)
+    project.nuclei.undo()
+    assert not project.nuclei.painted(image).any()
+
+
+def test_what_is_painted_already_stays(project: Project, image: str, tmp_path: Path) -> None:
+    before = project.nuclei.painted(image, box=Box(0, 0, 20, 20))
+    project.nuclei.paint(image, Box(0, 0, 20, 20), before, np.full((20, 20), 4, np.int32))
+    labels = np.zeros((512, 512), int)
+    labels[10:40, 10:40] = 1
+    import_rough(project, image, label_file(tmp_path, labels))
+    painted = project.nuclei.painted(image)
+    assert (painted[:20, :20] == 4).all()
+    assert (painted[20:40, 10:40] == 5).all()
+
+
+@pytest.mark.parametrize("act", [import_rough, import_clean])
+def test_masks_of_another_size_are_refused(
+    project: Project, image: str, tmp_path: Path, act: object
+) -> None:
+    labels = np.ones((100, 512), int)
+    with pytest.raises(NoisySegError, match="is 512 x 100 pixels but its image is 512 x 512"):
+        act(project, image, label_file(tmp_path, labels))  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("act", [import_rough, import_clean])
+def test_masks_without_nuclei_are_refused(
+    project: Project, image: str, tmp_path: Path, act: object
+) -> None:
+    for path in (label_file(tmp_path, np.zeros((512, 512))), geojson_file(tmp_path)):
+        with pytest.raises(NoisySegError, match="holds no nuclei"):
+            act(project, image, path)  # type: ignore[operator]
+
+
+def test_nuclei_beside_the_image_are_refused_and_those_across_its_edge_cut(
+    project: Project, image: str, tmp_path: Path
+) -> None:
+    import_rough(project, image, geojson_file(tmp_path, square(-5, 500, 20)))
+    painted = project.nuclei.painted(image) > 0
+    assert painted.sum() == 12 * 15
+    assert painted[500:, :15].all()
+    with pytest.raises(NoisySegError, match=r"feature 2: outside the image of 512 x 512"):
+        import_rough(project, image, geojson_file(tmp_path, square(5, 5, 9), square(600, 5, 9)))
+
+
+def test_regions_beside_detections_are_no_nuclei(
+    project: Project, image: str, tmp_path: Path
+) -> None:
+    region = square(0, 0, 400, objectType="annotation")
+    path = geojson_file(tmp_path, region, square(5, 5, 9, objectType="detection"))
+    imported = import_rough(project, image, path)
+    assert int(imported) == 1
+    assert (project.nuclei.painted(image) > 0).sum() == 81
+    assert "1 other outlines" in imported.note
+
+
+def test_a_nucleus_thinner_than_a_pixel_is_told(
+    project: Project, image: str, tmp_path: Path
+) -> None:
+    path = geojson_file(tmp_path, square(5.1, 5.1, 0.2), square(20, 20, 4))
+    imported = import_rough(project, image, path)
+    assert int(imported) == 1
+    assert "1 outlines without a pixel" in imported.note
+
+
+def test_a_mask_of_one_value_is_taken_apart(project: Project, image: str, tmp_path: Path) -> None:
+    mask = np.zeros((512, 512), np.uint8)
+    mask[5:9, 5:9] = mask[50:60, 70:90] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    imported = import_rough(project, image, tmp_path / "mask.png")
+    assert int(imported) == 2
+    assert "2 separate parts" in imported.note
+
+
+def test_ids_may_be_large_and_may_leave_no_background(tmp_path: Path) -> None:
+    labels = np.full((4, 6), 2**31 - 1, np.uint32)
+    labels[:2] = 7
+    tifffile.imwrite(tmp_path / "a.tif", labels)
+    masks = read_masks(tmp_path / "a.tif", (4, 6))
+    assert [o.box for o in masks.outlines] == [(0, 0, 2, 6), (2, 0, 4, 6)]
+
+
+def test_trusted_masks_are_accepted_and_frozen(
+    project: Project, image: str, tmp_path: Path, tnbc: Tissue
+) -> None:
+    imported = import_clean(project, image, label_file(tmp_path, tnbc[1]))
+    accepted = project.nuclei.outlines(image)
+    assert len(accepted) == int(imported) == len(np.unique(tnbc[1])) - 1
+    assert all(n.state == "accepted" and n.frozen for n, _ in accepted)
+    for (nucleus, outline), own in zip(accepted, outlines_of(tnbc[1]), strict=True):
+        assert outline == own
+        y, x = int(nucleus.y) - own.box.y0, int(nucleus.x) - own.box.x0
+        assert own.mask[y, x]
+    assert not project.nuclei.known(image).any()
+    project.nuclei.undo()
+    assert project.nuclei.of(image) == []
+
+
+def test_trusted_masks_may_be_declared_complete(
+    project: Project, image: str, tmp_path: Path, tnbc: Tissue
+) -> None:
+    import_clean(project, image, label_file(tmp_path, tnbc[1]), complete=True)
+    assert project.nuclei.known(image).all()
+
+
+def test_a_marked_nucleus_takes_the_outline_it_lies_in(
+    project: Project, image: str, tmp_path: Path
+) -> None:
+    far, near = project.nuclei.add_many(image, [(11, 11), (19, 21)])
+    beside = project.nuclei.add(image, 100, 100)
+    path = geojson_file(tmp_path, square(10, 10, 20, classification="Tumor"))
+    import_clean(project, image, path)
+    assert len(project.nuclei.of(image)) == 3
+    owner = project.nuclei.get(near.id)
+    assert (owner.state, owner.class_name) == ("accepted", "Tumor")
+    assert project.nuclei.get(far.id).state == "unreviewed"
+    assert project.nuclei.get(beside.id).state == "unreviewed"
+
+
+def test_settled_outlines_are_never_changed(project: Project, image: str, tmp_path: Path) -> None:
+    first = np.zeros((512, 512), int)
+    first[10:30, 10:30] = 1
+    import_clean(project, image, label_file(tmp_path, first))
+    ((nucleus, outline),) = project.nuclei.outlines(image)
+    second = np.zeros((512, 512), int)
+    second[10:32, 10:32], second[100:120, 100:120] = 1, 2
+    imported = import_clean(project, image, label_file(tmp_path, second))
+    assert int(imported) == 1
+    assert "settled before" in imported.note
+    assert project.nuclei.outline(nucleus.id) == outline
+    assert len(project.nuclei.of(image)) == 2
+    again = import_clean(project, image, label_file(tmp_path, second))
+    assert int(again) == 0
+
+
+ids = st.integers(0, 4)
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(arrays(np.uint16, array_shapes(min_dims=2, max_dims=2, max_side=12), elements=ids))
+def test_labels_and_geojson_of_them_say_the_same(tmp_path: Path, labels: np.ndarray) -> None:
+    outlines = outlines_of(np.pad(labels, ((1, 0), (0, 0))))
+    features = [geojson.feature(trace(o.mask, o.box[:2]), "", None, {}, {}) for o in outlines]
+    if not features or len(features) == 1:
+        return
+    shape = (labels.shape[0] + 1, labels.shape[1])
+    path = geojson_file(tmp_path, *features)
+    assert read_masks(path, shape).outlines == outlines
+    tifffile.imwrite(tmp_path / "b.tif", np.pad(labels, ((1, 0), (0, 0))))
+    assert read_masks(tmp_path / "b.tif", shape).outlines == outlines
