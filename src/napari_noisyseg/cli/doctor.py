@@ -16,6 +16,7 @@ from pathlib import Path
 import typer
 
 from .output import Json, print_json
+from .show import has_display
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,10 @@ def _child(code: str) -> tuple[bool, str]:
 
 
 def _qt() -> Check:
+    if not has_display():
+        return Check(
+            "qt", False, "no display", "a screen, X11 forwarding, or: xvfb-run -a noisyseg open"
+        )
     code = (
         "from qtpy.QtWidgets import QApplication; import qtpy; QApplication([]);"
         "print(qtpy.API_NAME, qtpy.QT_VERSION)"
@@ -85,12 +90,14 @@ def _qt() -> Check:
     works, found = _child(code)
     mend = (
         'pip install "napari-noisyseg[napari]"; on Linux also the system libraries '
-        "(make system names them); without a display: xvfb-run noisyseg open"
+        "(make system names them)"
     )
     return Check("qt", works, found, mend)
 
 
 def _opengl() -> Check:
+    if not has_display():
+        return Check("opengl", False, "not looked at: no display", "see qt")
     code = (
         "from vispy import app, gloo; c = app.Canvas(show=True, size=(8, 8)); c.set_current();"
         "print('OpenGL', gloo.gl.glGetParameter(gloo.gl.GL_VERSION)); c.close()"

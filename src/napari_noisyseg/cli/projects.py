@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -13,7 +13,7 @@ from ..coarse.project import KINDS, derive_image
 from ..errors import NoisySegError
 from ..exchange.importing import import_clean, import_points, import_rough
 from ..slides import IMAGE_SUFFIXES, Box
-from ..store import Project
+from ..store import SUFFIX, Project
 from .output import Json, Progress, print_json, print_table, say
 
 ProjectPath = Annotated[Path, typer.Argument(metavar="PROJECT", help="The NAME.noisyseg folder.")]
@@ -53,10 +53,10 @@ def create(
         "masks": _paired(files, masks, MASK_SUFFIXES),
         "clean": _paired(files, clean, MASK_SUFFIXES),
     }
-    target = project_folder(project)
+    target = project
     if target.exists():
         raise NoisySegError(f"{target} exists already: choose another name, or 'noisyseg add'")
-    partial = target.with_name(target.name + ".partial")
+    partial = target.with_name(f".{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
         with Project.create(partial) as made:
@@ -98,15 +98,10 @@ def _declare_whole(project: Project, name: str) -> None:
     project.nuclei.add_field(name, Box(0, 0, record.height, record.width))
 
 
-def project_folder(path: Path) -> Path:
-    """`path`, with the ending that a project's folder has."""
-    return path if path.suffix == ".noisyseg" else path.with_name(path.name + ".noisyseg")
-
-
 def open_project(path: Path, write: bool = False) -> Project:
-    """The project at `path`, with or without its ending; says what the lock's takeover was."""
-    folder = path if path.is_dir() else project_folder(path)
-    return Project.open(folder, write=write)
+    """The project at `path`, with or without the ending `.noisyseg`."""
+    ended = path.with_name(path.name + SUFFIX)
+    return Project.open(ended if ended.is_dir() and not path.exists() else path, write=write)
 
 
 def image_files(paths: Iterable[Path]) -> list[Path]:
@@ -219,15 +214,17 @@ def run_row(run: Any) -> dict[str, Any]:
     }
 
 
-Kind = Literal["voronoi", "cluster", "local"]
-
-
 def derive(
     project: ProjectPath,
-    kind: Annotated[list[Kind] | None, typer.Option(help="Which labels; all if not said.")] = None,
+    kind: Annotated[
+        list[str] | None, typer.Option(help=f"{', '.join(KINDS)}; all if not said.")
+    ] = None,
 ) -> None:
     """Derive coarse labels from the points and keep them in the project."""
     kinds = tuple(kind or KINDS)
+    unknown = set(kinds) - set(KINDS)
+    if unknown:
+        raise NoisySegError(f"--kind {sorted(unknown)[0]!r}: one of {', '.join(KINDS)}")
     with open_project(project, write=True) as opened:
         names = [r.name for r in opened.images() if opened.nuclei.of(r.name)]
         if not names:

@@ -13,6 +13,8 @@ import typer
 
 from .. import samples
 from ..errors import JobError, NoisySegError
+from ..store import SUFFIX
+from ..store.database import NAME as DATABASE
 from .output import say
 from .projects import image_files
 
@@ -28,7 +30,7 @@ def open_(
 ) -> None:
     """Open napari with the panel, on a project or on images."""
     given = paths or []
-    projects = [p for p in given if p.suffix == ".noisyseg"]
+    projects = [p for p in given if p.suffix == SUFFIX or (p / DATABASE).exists()]
     if projects and len(given) > 1:
         raise NoisySegError("open one project, or images; not both")
     if projects and not projects[0].is_dir():

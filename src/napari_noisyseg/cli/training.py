@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,6 +14,7 @@ import typer
 
 from .. import events, registry
 from ..errors import JobError, NoisySegError
+from ..method import Needs
 from ..store import Project
 from .output import Json, Progress, print_json, print_table, say
 from .projects import ProjectPath, image_files, open_project, run_row
@@ -33,12 +35,17 @@ def methods(as_json: Json = False) -> None:
     """Every method: its paper, what it needs, what it shows."""
     described = [registry.describe(name) for name in registry.names()]
     if as_json:
-        print_json([d.document() for d in described])
+        print_json([asdict(method) for method in described])
         return
     for method in described:
         print(f"{method.name:22s}{method.title}")
         print(f"{'':22s}{method.paper}")
-        print(f"{'':22s}needs {method.needs_in_words}; shows {', '.join(method.shows) or '–'}\n")
+        print(f"{'':22s}needs {_in_words(method.needs)}; shows {', '.join(method.shows) or '–'}\n")
+
+
+def _in_words(needs: Needs) -> str:
+    wanted = [name for name, value in asdict(needs).items() if value is True and name != "halves"]
+    return ", ".join(wanted) or "nothing"
 
 
 def train(
