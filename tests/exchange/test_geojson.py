@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import uuid
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.exchange import bounded, geojson
+from napari_noisyseg.exchange.annotation import read_masks
 from napari_noisyseg.exchange.geojson import read
 
 SQUARE = [[[10, 20], [14, 20], [14, 23], [10, 23], [10, 20]]]
@@ -239,3 +241,51 @@ def test_a_nucleus_is_written_as_qupath_wants_it() -> None:
     plain = geojson.feature(polygons * 2, identity, None, {}, {})
     assert plain["properties"] == {"objectType": "detection"}
     assert plain["geometry"]["type"] == "MultiPolygon"
+
+
+def test_damaged_files_never_show_a_traceback(tmp_path: Path) -> None:
+    features = [
+        {
+            "type": "Feature",
+            "id": str(uuid.UUID(int=n)),
+            "geometry": {"type": kind, "coordinates": coordinates},
+            "properties": {"classification": {"name": "T", "color": [1, 2, 3]}},
+        }
+        for n, (kind, coordinates) in enumerate(
+            [("Polygon", SQUARE), ("Polygon", [HOLE]), ("MultiPolygon", [SQUARE, [HOLE]])] * 2
+        )
+    ]
+    whole = json.dumps({"type": "FeatureCollection", "features": features})
+    generator = np.random.default_rng(4)
+    survivors = 0
+    for _ in range(400):
+        document = json.loads(whole)
+        replace_one(document, generator)
+        # any other exception fails the test
+        with contextlib.suppress(NoisySegError):
+            read_masks(written(tmp_path, document), (64, 64))
+            survivors += 1
+    assert 100 < survivors < 390
+
+
+def replace_one(document: Any, generator: np.random.Generator) -> None:
+    """Put something else in the place of one value, anywhere in a document."""
+    values = [None, 1e9, -3, 7.5, [], {}, "text", True, [[]], [None], {"type": "Point"}]
+    holder = document
+    while True:
+        keys = list(holder) if isinstance(holder, dict) else range(len(holder))
+        key = keys[generator.integers(len(keys))]
+        deeper = isinstance(holder[key], (dict, list)) and len(holder[key])
+        if not deeper or generator.random() < 0.15:
+            holder[key] = values[generator.integers(len(values))]
+            return
+        holder = holder[key]
+
+
+def test_rings_without_an_area_are_no_nuclei(tmp_path: Path) -> None:
+    flat = [[[3, 3], [9, 9], [3, 3]]]
+    point = [[[5, 5], [5, 5], [5, 5], [5, 5]]]
+    shapes = [{"geometry": {"type": "Polygon", "coordinates": c}} for c in (flat, point, SQUARE)]
+    masks = read_masks(written(tmp_path, shapes), (64, 64))
+    assert len(masks.outlines) == 1
+    assert "2 outlines without a pixel" in masks.note

@@ -303,3 +303,59 @@ def test_labels_and_geojson_of_them_say_the_same(tmp_path: Path, labels: np.ndar
     assert read_masks(path, shape).outlines == outlines
     tifffile.imwrite(tmp_path / "b.tif", np.pad(labels, ((1, 0), (0, 0))))
     assert read_masks(tmp_path / "b.tif", shape).outlines == outlines
+
+
+def test_the_cells_of_a_real_export_come_in(data_dir: Path) -> None:
+    """Seven regions, three points and 121 cells; only the cells are nuclei."""
+    path = data_dir / "qupath" / "Single_cells.geojson"
+    masks = read_masks(path, (420, 990))
+    assert len(masks.outlines) == 121
+    assert set(masks.classes) == {"single_cells_demo"}
+    assert "7 other outlines" in masks.note
+    areas = [float(o.mask.sum()) for o in masks.outlines]
+    named = [s.measurements for s in geojson.read(path) if s.role == "nucleus"]
+    # QuPath measured in µm²: one factor for all of them, but for the rounding of edges
+    factors = [a / m["Cell: Area"] for a, m in zip(areas, named, strict=True)]
+    assert np.std(factors) / np.mean(factors) < 0.02
+    with pytest.raises(NoisySegError, match="outside the image"):
+        read_masks(path, (100, 100))
+
+
+def test_of_what_was_drawn_by_hand_regions_are_left_out(tmp_path: Path) -> None:
+    field = square(0, 0, 100, objectType="annotation")
+    cells = [square(x, 20, 9, objectType="annotation") for x in (10, 30, 50)]
+    masks = read_masks(geojson_file(tmp_path, field, *cells), (512, 512))
+    assert [o.box.x0 for o in masks.outlines] == [10, 30, 50]
+    assert "1 other outlines (regions" in masks.note
+
+
+def test_a_nucleus_drawn_several_times_is_no_region(tmp_path: Path) -> None:
+    path = geojson_file(tmp_path, *[square(5, 5, 9)] * 3, square(8, 8, 8))
+    assert len(read_masks(path, (64, 64)).outlines) == 4
+
+
+def test_merged_annotations_are_taken_apart(tmp_path: Path) -> None:
+    parts = [square(x, 5, 6)["geometry"]["coordinates"] for x in (5, 40, 80)]  # type: ignore[index]
+    merged = {"geometry": {"type": "MultiPolygon", "coordinates": parts}}
+    assert len(read_masks(geojson_file(tmp_path, merged), (512, 512)).outlines) == 3
+    merged["properties"] = {"objectType": "detection"}
+    assert len(read_masks(geojson_file(tmp_path, merged), (512, 512)).outlines) == 1
+
+
+def test_no_nucleus_is_as_large_as_a_region(tmp_path: Path) -> None:
+    path = geojson_file(tmp_path, square(5, 5, 5000))
+    with pytest.raises(NoisySegError, match="feature 1 covers 5000 x 5000 pixels"):
+        read_masks(path, (9000, 9000))
+    scattered = np.zeros((2100, 2100), np.uint16)
+    scattered[0, 0] = scattered[-1, -1] = 3
+    scattered[5, 5] = 8
+    tifffile.imwrite(tmp_path / "a.tif", scattered)
+    with pytest.raises(NoisySegError, match="label 3 covers 2100 x 2100"):
+        read_masks(tmp_path / "a.tif", (2100, 2100))
+
+
+def test_a_tangle_of_lines_is_refused(tmp_path: Path) -> None:
+    ring = [[x % 7, (x % 2) * 1e7] for x in range(30_000)]
+    tangle = {"geometry": {"type": "Polygon", "coordinates": [ring]}}
+    with pytest.raises(NoisySegError, match="tangle"):
+        read_masks(geojson_file(tmp_path, tangle), (100_000, 30))

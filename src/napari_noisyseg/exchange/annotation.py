@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,33 +14,13 @@ from skimage.measure import label as components
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.exchange import csv_points, geojson
 from napari_noisyseg.exchange.csv_points import listed
-from napari_noisyseg.exchange.outlines import bounds, fill
-from napari_noisyseg.exchange.shapes import Shape
+from napari_noisyseg.exchange.drawn import check_sizes, masks_of, middle
+from napari_noisyseg.exchange.shapes import Masks, Points, Shape
 from napari_noisyseg.slides import Box, read_labels
-from napari_noisyseg.slides.limits import MAX_DECODED_PIXELS
 from napari_noisyseg.store.records import Outline
 
 GEOJSON = (".geojson", ".json")
 LABELS = (".tif", ".tiff", ".png")
-
-
-@dataclass(frozen=True, slots=True)
-class Points:
-    """`places`: (n, 2) of y, x; what each is called in errors; and a word on what was left out."""
-
-    places: NDArray[np.float64]
-    classes: list[str | None]
-    where: list[str]
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Masks:
-    """Outlines with their classes, and a word on what was left out or taken apart."""
-
-    outlines: list[Outline]
-    classes: list[str | None]
-    note: str = ""
 
 
 def read_points(path: Path, shape: tuple[int, int]) -> Points:
@@ -68,7 +47,7 @@ def read_masks(path: Path, shape: tuple[int, int]) -> Masks:
     nuclei outside the image and for files without any.
     """
     if path.suffix.lower() in GEOJSON:
-        nuclei = _nuclei_of_shapes(geojson.read(path), path, shape)
+        nuclei = masks_of(geojson.read(path), path, shape)
     elif path.suffix.lower() in LABELS:
         nuclei = _nuclei_of_labels(read_labels(path), path, shape)
     else:
@@ -111,7 +90,7 @@ def _xy(place: NDArray[np.float64]) -> str:
 def _points_of_shapes(shapes: Sequence[Shape], path: Path, shape: tuple[int, int]) -> Points:
     drawn = [s for s in shapes if s.kind == "point"]
     if not drawn:
-        nuclei = _nuclei_of_shapes(shapes, path, shape)
+        nuclei = masks_of(shapes, path, shape)
         places = np.array([middle(o) for o in nuclei.outlines], float).reshape(-1, 2)
         where = [f"nucleus {n}" for n in range(1, len(places) + 1)]
         words = f"the file has no points: {len(places)} were put into its nuclei"
@@ -120,63 +99,12 @@ def _points_of_shapes(shapes: Sequence[Shape], path: Path, shape: tuple[int, int
     owners = [s for s in drawn for _ in s.points]
     left = len(shapes) - len(drawn)
     note = f"{left} outlines in the file were left out" if left else ""
-    return Points(places, [s.class_name for s in owners], [_short(s, path) for s in owners], note)
-
-
-def _short(shape: Shape, path: Path) -> str:
-    return shape.where.removeprefix(f"{path}, ")
-
-
-def middle(outline: Outline) -> tuple[float, float]:
-    """A point (y, x) that surely lies in the outline: its pixel nearest the centroid."""
-    inside = np.argwhere(outline.mask)
-    centre = inside.mean(axis=0)
-    y, x = inside[np.argmin(((inside - centre) ** 2).sum(axis=1))]
-    return float(y + outline.box.y0), float(x + outline.box.x0)
-
-
-def _nuclei_of_shapes(shapes: Sequence[Shape], path: Path, shape: tuple[int, int]) -> Masks:
-    """Detections and cells where there are any, else what was drawn by hand."""
-    polygons = [s for s in shapes if s.kind == "polygon"]
-    chosen = [s for s in polygons if s.role == "nucleus"]
-    chosen = chosen or [s for s in polygons if s.role == "annotation"]
-    outlines = [_rasterised(s, shape) for s in chosen]
-    seen = [(o, s) for o, s in zip(outlines, chosen, strict=True) if o is not None]
-    outside = [_short(s, path) for s in chosen if bounds(s.polygons).clip(shape).empty]
-    if outside:
-        raise NoisySegError(
-            f"{path}: {listed(outside)}: outside the image of {shape[1]} x {shape[0]} pixels; is "
-            "this the right file for this image?"
-        )
-    notes = [
-        f"{count} {what} left out"
-        for count, what in (
-            (len(polygons) - len(chosen), "other outlines (regions, tiles) were"),
-            (len(chosen) - len(seen), "outlines without a pixel's centre in them were"),
-        )
-        if count
-    ]
-    return Masks([o for o, _ in seen], [s.class_name for _, s in seen], "; ".join(notes))
-
-
-def _rasterised(shape: Shape, size: tuple[int, int]) -> Outline | None:
-    box = bounds(shape.polygons).clip(size)
-    if box.height * box.width > MAX_DECODED_PIXELS // 4:
-        raise NoisySegError(
-            f"{shape.where} covers {box.width} x {box.height} pixels, so it is a region and no "
-            "nucleus: leave it out of the file"
-        )
-    return trimmed(box, fill(shape.polygons, box))
-
-
-def trimmed(box: Box, mask: NDArray[np.bool_]) -> Outline | None:
-    """The outline in its smallest box; None of an empty mask."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not rows.size:
-        return None
-    y0, y1, x0, x1 = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
-    smaller = Box(box.y0 + y0, box.x0 + x0, box.y0 + y1, box.x0 + x1)
-    return Outline(smaller, np.ascontiguousarray(mask[y0:y1, x0:x1]))
+    return Points(
+        places,
+        [s.class_name for s in owners],
+        [s.where.removeprefix(f"{path}, ") for s in owners],
+        note,
+    )
 
 
 def _nuclei_of_labels(labels: NDArray[np.int32], path: Path, shape: tuple[int, int]) -> Masks:
@@ -188,19 +116,21 @@ def _nuclei_of_labels(labels: NDArray[np.int32], path: Path, shape: tuple[int, i
     # numbered without gaps first: a single id of two thousand million would need as many slots
     values, numbered = np.unique(labels, return_inverse=True)
     numbered = numbered.reshape(labels.shape) + (values[0] != 0)
+    names = values[values != 0].tolist()
     note = ""
-    if numbered.max(initial=0) == 1:
-        parts: NDArray[Any] = components(numbered, connectivity=1)
-        count = int(parts.max(initial=0))
-        if count > 1:
-            numbered = parts
-            note = f"a mask of one value: its {count} separate parts were taken as nuclei"
-    found = [
-        Outline(_box(place), numbered[place] == n)
-        for n, place in enumerate(ndimage.find_objects(numbered), start=1)
-        if place is not None
-    ]
+    parts = _parts(numbered) if len(names) == 1 else None
+    if parts is not None and parts.max() > 1:
+        numbered, names = parts, names * int(parts.max())
+        note = f"a mask of one value: its {len(names)} separate parts were taken as nuclei"
+    places = [(n, _box(p)) for n, p in enumerate(ndimage.find_objects(numbered), start=1)]
+    check_sizes([(f"{path}, label {names[n - 1]}", box) for n, box in places])
+    found = [Outline(box, numbered[box.slices] == n) for n, box in places]
     return Masks(found, [None] * len(found), note)
+
+
+def _parts(mask: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    """The parts of a mask of one value, numbered; what touches at a corner only is apart."""
+    return np.asarray(components(mask, connectivity=1), np.int64)
 
 
 def _box(place: tuple[slice, ...]) -> Box:

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.exchange.annotation import Masks, middle, pixel, read_masks, read_points
+from napari_noisyseg.exchange.annotation import pixel, read_masks, read_points
 from napari_noisyseg.exchange.csv_points import listed
+from napari_noisyseg.exchange.drawn import middle
+from napari_noisyseg.exchange.shapes import Masks
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store import Project
 from napari_noisyseg.store.matching import match

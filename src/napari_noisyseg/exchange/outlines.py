@@ -83,10 +83,11 @@ def _union_of_runs(mask: NDArray[np.bool_]) -> list[Polygon]:
 
 
 def bounds(polygons: Sequence[Polygon]) -> Box:
-    """The smallest box of pixels that holds the polygons."""
+    """The smallest box of pixels, at least one, that holds the polygons."""
     corners = np.vstack([ring for polygon in polygons for ring in polygon])
-    (x0, y0), (x1, y1) = np.floor(corners.min(axis=0)), np.ceil(corners.max(axis=0))
-    return Box(int(y0), int(x0), int(y1), int(x1))
+    first = np.floor(corners.min(axis=0)).astype(int)
+    last = np.maximum(np.ceil(corners.max(axis=0)).astype(int), first + 1)
+    return Box(int(first[1]), int(first[0]), int(last[1]), int(last[0]))
 
 
 def fill(polygons: Sequence[Polygon], box: Box) -> NDArray[np.bool_]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noisyseg.exchange.outlines import Polygon
+from napari_noisyseg.store.records import Outline
 
 Role = Literal["nucleus", "annotation", "other"]
 """Detections and cells; what a person drew; tiles, cores and the whole image."""
@@ -32,3 +33,22 @@ class Shape:
     where: str
     color: tuple[int, int, int] | None = None
     measurements: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """`places`: (n, 2) of y, x; what each is called in errors; and a word on what was left out."""
+
+    places: NDArray[np.float64]
+    classes: list[str | None]
+    where: list[str]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Masks:
+    """Outlines with their classes, and a word on what was left out or taken apart."""
+
+    outlines: list[Outline]
+    classes: list[str | None]
+    note: str = ""
