@@ -94,6 +94,14 @@ def test_small_sees_less_than_paper(name: str) -> None:
     assert small.tile >= small.crop
 
 
+@pytest.mark.parametrize("preset", get_args(Preset))
+def test_uses_only_labels_that_it_says_it_needs(name: str, preset: Preset) -> None:
+    method = registry.load(name)
+    used = method.Config.from_preset(preset).label_planes()
+    assert used is None or set(used) <= set(method.needs.labels)
+    assert set(method.needs.labels) <= {"voronoi", "cluster", "local", "rough", "clean"}
+
+
 def test_step_learns_and_says_what(build: Build, batch: Batch) -> None:
     method = build()
     before = learned(method)
