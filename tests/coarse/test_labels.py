@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from napari_noisyseg.coarse import CoarseLabels
-from napari_noisyseg.errors import NoisySegError
 
 SIDE = 72
 PLACES = st.tuples(
@@ -53,8 +52,7 @@ def test_incremental_equals_full(field, start, actions) -> None:
     for plane in PLANES:
         getattr(labels, plane)
     for action in actions:
-        before = {p: getattr(labels, p).copy() for p in PLANES}
         act(labels, places, *action)
-    fresh = CoarseLabels(field, places, known, 0.25, fit=labels.fit )
+    fresh = CoarseLabels(field, places, known, 0.25, fit=labels.fit)
     for plane in PLANES:
         np.testing.assert_array_equal(getattr(labels, plane), getattr(fresh, plane), plane)
