@@ -1,4 +1,4 @@
-"""How smooth the window is: a 10 ms timer's lateness and the delay of a click, idle and in training.
+"""How smooth the window is, idle and in training: lateness of a 10 ms timer, delay of a click.
 
 `python -m napari_noisyseg.gui.probe PROJECT IDLE_SECONDS TRAINING_SECONDS` prints one line of JSON.
 """
