@@ -85,7 +85,8 @@ def adopt(
             ],
         )  # fmt: skip
         context.database.run(
-            "INSERT INTO adoption (image, run, time) VALUES (?, ?, ?)", (row.id, run, time.time())
+            "INSERT INTO adoption (image, run, time, found) VALUES (?, ?, ?, ?)",
+            (row.id, run, time.time(), len(named)),
         )
         context.history.note_machine(f"results of run {run}", row.id, Aspect.CANDIDATES)
     return [replace(c, run=run) for c in named]

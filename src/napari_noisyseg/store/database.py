@@ -173,16 +173,10 @@ class Database:
         return connection
 
     def _connect_reader(self) -> sqlite3.Connection:
-        connection = _connect(self.path, "ro")
         try:
-            connection.execute("SELECT count(*) FROM sqlite_master")
+            return _connect(self.path, "ro")
         except sqlite3.OperationalError:
-            connection.close()
             return self._connect_where_nothing_can_be_written()
-        except BaseException:
-            connection.close()
-            raise
-        return connection
 
     def _connect_where_nothing_can_be_written(self) -> sqlite3.Connection:
         logs = [p for p in _companions(self.path) if p.is_file() and p.stat().st_size]
@@ -224,9 +218,14 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
         uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
-    # a project may come from a stranger: its schema runs no functions of ours
-    connection.execute("PRAGMA trusted_schema = OFF")
-    # half a million nuclei by random ids: the default of 2 MB would read pages over and over
-    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-    connection.execute("PRAGMA temp_store = MEMORY")
+    try:
+        # a project may come from a stranger: its schema runs no functions of ours
+        connection.execute("PRAGMA trusted_schema = OFF")
+        # half a million nuclei by random ids: the default of 2 MB would read pages over and over
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except BaseException:
+        connection.close()
+        raise
     return connection

@@ -32,20 +32,10 @@ from napari_noisyseg.store.records import (
     State,
 )
 
-# what belongs to removed images does not count
-_STATES = """
-SELECT n.origin, n.state, count(*) FROM nucleus n
-WHERE n.image IN (SELECT id FROM image WHERE :image IS NULL OR id = :image)
-GROUP BY n.origin, n.state
-"""
-_OTHERS = """
-SELECT
-    (SELECT count(*) FROM field f WHERE f.image IN shown),
-    (SELECT count(*) FROM (SELECT image, run, max(seq) FROM adoption GROUP BY image) a
-        JOIN candidate c ON c.image = a.image AND c.run = a.run WHERE a.image IN shown),
-    (SELECT count(*) FROM outline o WHERE o.image IN shown AND o.frozen = 1)
-"""
-_SHOWN = "WITH shown AS (SELECT id FROM image WHERE :image IS NULL OR id = :image)"
+_STATES = "SELECT image, origin, state, count(*) FROM nucleus GROUP BY image, origin, state"
+_FIELDS = "SELECT image, count(*) FROM field GROUP BY image"
+_FOUND = "SELECT image, found, max(seq) FROM adoption GROUP BY image"
+_OUTLINES = "SELECT image, count(*) FROM outline WHERE frozen = 1 GROUP BY image"
 
 
 class Nuclei:
@@ -93,6 +83,12 @@ class Nuclei:
         finds that were rejected or left unsure.
         """
         return points.of(self._context, image, box, every)
+
+    def marks(
+        self, image: str, box: Box | None = None
+    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """Serials (n,) and points (n, 2) of `of`, as arrays: for many nuclei much faster."""
+        return points.marks(self._context, image, box)
 
     def get(self, id: str) -> Nucleus:
         """One nucleus; `NoisySegError` when there is none of this id."""
@@ -261,19 +257,23 @@ class Nuclei:
 
     def counts(self, image: str | None = None) -> Counts:
         """How far the work is, in one image or in all."""
-        row = self._context.images.row(image).id if image is not None else None
-        database, only = self._context.database, {"image": row}
-        points_, states = 0, dict.fromkeys(STATES, 0)
-        for origin, state, count in database.rows(_STATES, only):
-            points_ += count if origin != points.FOUND_BY_RUN else 0
-            states[state] += count
-        others = database.row(_SHOWN + _OTHERS, only) or (0, 0, 0)
+        images = self._context.images
+        rows = [images.row(image)] if image is not None else images.rows()
+        # what belongs to removed images does not count
+        shown = {row.id for row in rows}
+        database = self._context.database
+        nuclei = [r for r in database.rows(_STATES) if r[0] in shown]
+        by_state = {s: sum(r[3] for r in nuclei if r[2] == s) for s in STATES}
+        fields_, found_, outlines_ = (
+            sum(r[1] for r in database.rows(sql) if r[0] in shown)
+            for sql in (_FIELDS, _FOUND, _OUTLINES)
+        )
         return Counts(
-            points=points_,
-            fields=others[0],
-            candidates=others[1],
-            accepted=states["accepted"],
-            rejected=states["rejected"],
-            unsure=states["unsure"],
-            outlines=others[2],
+            points=sum(r[3] for r in nuclei if r[1] != points.FOUND_BY_RUN),
+            fields=fields_,
+            candidates=found_,
+            accepted=by_state["accepted"],
+            rejected=by_state["rejected"],
+            unsure=by_state["unsure"],
+            outlines=outlines_,
         )

@@ -112,15 +112,29 @@ def set_class(context: Context, ids: Sequence[str], name: str | None) -> None:
 
 def of(context: Context, image: str, box: Box | None, every: bool) -> list[Nucleus]:
     """See `Nuclei.of`."""
-    row = context.images.row(image)
-    sql, parameters = f"{_SELECT} WHERE n.image = ?", [float(row.id)]
+    where, parameters = _where(context, image, box, every)
+    return [as_nucleus(r) for r in context.database.rows(f"{_SELECT} {where}", parameters)]
+
+
+def marks(
+    context: Context, image: str, box: Box | None
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """See `Nuclei.marks`."""
+    where, parameters = _where(context, image, box, every=False)
+    rows = context.database.rows(f"SELECT n.serial, n.y, n.x FROM nucleus n {where}", parameters)
+    table = np.array(rows, np.float64).reshape(-1, 3)
+    return table[:, 0].astype(np.int32), table[:, 1:]
+
+
+def _where(context: Context, image: str, box: Box | None, every: bool) -> tuple[str, list[float]]:
+    sql, parameters = "WHERE n.image = ?", [float(context.images.row(image).id)]
     if not every:
         sql += f" AND {STANDS}"
     if box is not None:
         # the pixel of a point is floor(c + 0.5)
         sql += " AND n.y >= ? AND n.y < ? AND n.x >= ? AND n.x < ?"
         parameters += [v - 0.5 for v in (box.y0, box.y1, box.x0, box.x1)]
-    return [as_nucleus(r) for r in context.database.rows(f"{sql} ORDER BY n.serial", parameters)]
+    return f"{sql} ORDER BY n.serial", parameters
 
 
 def get(context: Context, id: str) -> Nucleus:

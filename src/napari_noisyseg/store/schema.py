@@ -53,7 +53,8 @@ CREATE TABLE candidate (image INTEGER, run TEXT, id TEXT, serial INTEGER, y REAL
     PRIMARY KEY (image, run, id));
 CREATE INDEX candidate_id ON candidate (id);
 CREATE INDEX candidate_place ON candidate (image, run, y0);
-CREATE TABLE adoption (seq INTEGER PRIMARY KEY AUTOINCREMENT, image INTEGER, run TEXT, time REAL);
+CREATE TABLE adoption (seq INTEGER PRIMARY KEY AUTOINCREMENT, image INTEGER, run TEXT, time REAL,
+    found INTEGER);
 CREATE INDEX adoption_image ON adoption (image, seq);
 CREATE TABLE adopted_run (run TEXT PRIMARY KEY, time REAL);
 CREATE TABLE link (image INTEGER PRIMARY KEY, path TEXT, relative TEXT, size INTEGER, mtime REAL);

@@ -1,0 +1,271 @@
+"""Points, fields, classes, decisions and frozen outlines."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.slides import Box
+from napari_noisyseg.store import Aspect, Outline, Project
+
+from .conftest import candidate, outline
+
+
+def test_a_point_is_what_was_clicked(tissue: Project) -> None:
+    nucleus = tissue.nuclei.add("tissue", 10.4, 20.6, "tumour")
+    assert (nucleus.y, nucleus.x, nucleus.class_name, nucleus.state) == (
+        10.4, 20.6, "tumour", "unreviewed",
+    )  # fmt: skip
+    assert tissue.nuclei.of("tissue") == [nucleus]
+    assert tissue.nuclei.get(nucleus.id) == nucleus
+    assert [c.name for c in tissue.nuclei.classes()] == ["tumour"]
+
+
+def test_serials_are_never_given_twice(tissue: Project) -> None:
+    first = tissue.nuclei.add("tissue", 1, 1)
+    tissue.nuclei.undo()
+    second, third = tissue.nuclei.add_many("tissue", [(2, 2), (3, 3)])
+    assert (first.serial, second.serial, third.serial) == (1, 2, 3)
+
+
+@pytest.mark.parametrize("point", [(-0.6, 5), (5, 511.6), (float("nan"), 5), (5, 1e9)])
+def test_a_point_outside_refuses_all(tissue: Project, point: tuple[float, float]) -> None:
+    with pytest.raises(NoisySegError, match="1 of 2 points lie outside tissue"):
+        tissue.nuclei.add_many("tissue", [(5, 5), point])
+    assert tissue.nuclei.of("tissue") == []
+
+
+def test_points_at_the_very_edge_are_inside(tissue: Project) -> None:
+    tissue.nuclei.add_many("tissue", [(-0.5, -0.5), (511.49, 511.49)])
+    inside = tissue.nuclei.of("tissue", Box(0, 0, 1, 1))
+    assert [(n.y, n.x) for n in inside] == [(-0.5, -0.5)]
+    assert len(tissue.nuclei.of("tissue", Box(511, 511, 512, 512))) == 1
+
+
+def test_ten_thousand_points_are_quick(tissue: Project) -> None:
+    points = np.random.default_rng(0).uniform(0, 511, (10_000, 2))
+    begin = time.process_time()
+    made = tissue.nuclei.add_many("tissue", points, origin="import")
+    assert time.process_time() - begin < 1.0
+    assert tissue.nuclei.of("tissue") == made
+    serials, places = tissue.nuclei.marks("tissue")
+    assert serials.tolist() == [n.serial for n in made]
+    assert np.array_equal(places, points)
+    begin = time.process_time()
+    tissue.nuclei.add("tissue", 5, 5)
+    assert time.process_time() - begin < 0.02
+
+
+def test_move_name_and_remove(tissue: Project) -> None:
+    one, two = tissue.nuclei.add_many("tissue", [(1, 1), (2, 2)])
+    tissue.nuclei.move(one.id, 7.5, 8)
+    tissue.nuclei.set_class([one.id, two.id], "lymphocyte")
+    moved = tissue.nuclei.get(one.id)
+    assert (moved.y, moved.x, moved.class_name) == (7.5, 8, "lymphocyte")
+    tissue.nuclei.remove([one.id])
+    assert [n.id for n in tissue.nuclei.of("tissue")] == [two.id]
+    with pytest.raises(NoisySegError, match="removed meanwhile"):
+        tissue.nuclei.remove([one.id, two.id])
+    with pytest.raises(NoisySegError, match="outside tissue"):
+        tissue.nuclei.move(two.id, 900, 1)
+
+
+def test_a_removed_class_leaves_its_nuclei(tissue: Project) -> None:
+    nucleus = tissue.nuclei.add("tissue", 1, 1, "a")
+    tissue.nuclei.add_class("b", "#FF0000")
+    colors = {c.name: c.color for c in tissue.nuclei.classes()}
+    assert colors["b"] == "#ff0000"
+    assert colors["a"] != colors["b"]
+    tissue.nuclei.remove_class("a")
+    assert tissue.nuclei.get(nucleus.id).class_name is None
+    tissue.nuclei.undo()
+    assert tissue.nuclei.get(nucleus.id).class_name == "a"
+    with pytest.raises(NoisySegError, match="already"):
+        tissue.nuclei.add_class("b")
+    with pytest.raises(NoisySegError, match="#rrggbb"):
+        tissue.nuclei.set_color("b", "red")
+
+
+def test_known_is_the_union_of_complete_fields(tissue: Project) -> None:
+    field = tissue.nuclei.add_field("tissue", Box(10, 20, 30, 50))
+    tissue.nuclei.add_field("tissue", Box(100, 100, 200, 200), complete=False)
+    edge = tissue.nuclei.add_field("tissue", Box(500, 500, 600, 600))
+    assert edge.box == Box(500, 500, 512, 512)
+    known = tissue.nuclei.known("tissue")
+    assert known.shape == (512, 512)
+    assert known.sum() == 20 * 30 + 12 * 12
+    part = tissue.nuclei.known("tissue", Box(0, 0, 15, 25))
+    assert part.sum() == 5 * 5
+    assert np.array_equal(part, known[:15, :25])
+    tissue.nuclei.change_field(field.id, Box(0, 0, 4, 4))
+    assert tissue.nuclei.known("tissue").sum() == 16 + 144
+    tissue.nuclei.remove_field(edge.id)
+    assert len(tissue.nuclei.fields("tissue")) == 2
+    with pytest.raises(NoisySegError, match="outside"):
+        tissue.nuclei.add_field("tissue", Box(600, 600, 700, 700))
+
+
+def test_a_point_keeps_its_id_through_runs(tissue: Project) -> None:
+    point = tissue.nuclei.add("tissue", 15, 15)
+    first = tissue.nuclei.adopt("tissue", "r1", [candidate(10, 10, id=point.id)])
+    second = tissue.nuclei.adopt("tissue", "r2", [candidate(300, 300, id=point.id)])
+    assert [(c.id, c.serial) for c in (*first, *second)] == [(point.id, point.serial)] * 2
+    assert [c.run for c in tissue.nuclei.candidates("tissue")] == ["r2"]
+    assert tissue.nuclei.candidates("tissue", "r1")[0].outline == outline(10, 10)
+
+
+def test_a_find_keeps_the_id_of_the_best_overlap(tissue: Project) -> None:
+    left, right = tissue.nuclei.adopt("tissue", "r1", [candidate(50, 50), candidate(50, 58)])
+    # 2 px to the right: IoU 2/3 with `left`; 1 px from `right`: 9/11
+    a, b, far = tissue.nuclei.adopt(
+        "tissue", "r2", [candidate(50, 52), candidate(50, 59), candidate(50, 200)]
+    )
+    assert (a.id, b.id) == (left.id, right.id)
+    assert far.id not in (left.id, right.id)
+    assert far.serial > max(left.serial, right.serial)
+    # the nucleus that r2 called `far` is remembered although r3 does not find it
+    tissue.nuclei.adopt("tissue", "r3", [candidate(50, 52)])
+    assert tissue.nuclei.adopt("tissue", "r4", [candidate(50, 201)])[0].id == far.id
+
+
+def test_an_overlap_below_a_half_is_another_nucleus(tissue: Project) -> None:
+    (old,) = tissue.nuclei.adopt("tissue", "r1", [candidate(50, 50)])
+    # shifted by 4 of 10: 60 / 140 < 0.5
+    (new,) = tissue.nuclei.adopt("tissue", "r2", [candidate(50, 54)])
+    assert new.id != old.id
+
+
+def test_adopting_twice_changes_nothing(tissue: Project) -> None:
+    finds = [candidate(50, 50), candidate(80, 80)]
+    first = tissue.nuclei.adopt("tissue", "r1", finds)
+    assert tissue.nuclei.adopt("tissue", "r1", finds) == first
+    assert len(tissue.nuclei.candidates("tissue")) == 2
+
+
+def test_an_accepted_outline_is_frozen(tissue: Project) -> None:
+    (find,) = tissue.nuclei.adopt("tissue", "r1", [candidate(50, 50)])
+    tissue.nuclei.decide([find.id], "accepted", reviewer="NN")
+    for run, finds in (("r2", [candidate(51, 51, 11)]), ("r3", [])):
+        tissue.nuclei.adopt("tissue", run, finds)
+        (now,) = tissue.nuclei.candidates("tissue")
+        assert (now.id, now.state, now.frozen) == (find.id, "accepted", True)
+        assert now.outline == find.outline
+        assert now.area_um2 == pytest.approx(100 / 16)
+    # accepting again, of another run, does not change it either
+    tissue.nuclei.decide([find.id], "accepted", run="r2")
+    assert tissue.nuclei.outline(find.id) == find.outline
+
+
+def test_what_a_person_drew_is_frozen(tissue: Project) -> None:
+    point = tissue.nuclei.add("tissue", 55, 55)
+    drawn = Outline(Box(50, 50, 53, 54), np.eye(3, 4, dtype=bool))
+    tissue.nuclei.set_outline(point.id, drawn.box, drawn.mask, "edit")
+    tissue.nuclei.adopt("tissue", "r1", [candidate(50, 50, id=point.id)])
+    assert tissue.nuclei.candidates("tissue")[0].outline == drawn
+    for state in ("accepted", "unreviewed", "rejected"):
+        tissue.nuclei.decide([point.id], state)
+        assert tissue.nuclei.outline(point.id) == drawn
+    assert tissue.nuclei.get(point.id).frozen
+
+
+def test_accepting_a_corrected_outline(tissue: Project) -> None:
+    (find,) = tissue.nuclei.adopt("tissue", "r1", [candidate(50, 50)])
+    tissue.nuclei.decide([find.id], "accepted", outlines={find.id: outline(40, 40, 20)})
+    assert tissue.nuclei.outline(find.id) == outline(40, 40, 20)
+    tissue.nuclei.undo()
+    assert tissue.nuclei.outline(find.id) is None
+    assert tissue.nuclei.candidates("tissue")[0].state == "unreviewed"
+
+
+def test_nothing_without_an_outline_is_accepted(tissue: Project) -> None:
+    point = tissue.nuclei.add("tissue", 55, 55)
+    before = tissue.nuclei.version()
+    with pytest.raises(NoisySegError, match="1 of 1 nuclei have no outline"):
+        tissue.nuclei.decide([point.id], "accepted")
+    assert tissue.nuclei.get(point.id).state == "unreviewed"
+    assert tissue.nuclei.version() == before
+
+
+def test_a_rejected_find_is_kept_as_hard_negative_but_marks_nothing(tissue: Project) -> None:
+    finds = tissue.nuclei.adopt("tissue", "r1", [candidate(50, 50), candidate(90, 90)])
+    tissue.nuclei.decide([finds[0].id], "rejected")
+    tissue.nuclei.decide([finds[1].id], "unsure")
+    assert tissue.nuclei.of("tissue") == []
+    assert len(tissue.nuclei.of("tissue", every=True)) == 2
+    tissue.nuclei.adopt("tissue", "r2", [])
+    ((nucleus, shape),) = tissue.nuclei.outlines("tissue", ["rejected"])
+    assert (nucleus.id, shape) == (finds[0].id, finds[0].outline)
+    assert not nucleus.frozen
+    assert tissue.nuclei.outlines("tissue", box=Box(0, 0, 500, 500)) == []
+    assert tissue.nuclei.outlines("tissue", ["rejected"], Box(0, 0, 50, 50)) == []
+
+
+def test_an_accepted_find_is_a_mark_like_any_other(tissue: Project) -> None:
+    (find,) = tissue.nuclei.adopt("tissue", "r1", [candidate(50, 50)])
+    tissue.nuclei.decide([find.id], "accepted")
+    (nucleus,) = tissue.nuclei.of("tissue")
+    assert (nucleus.id, nucleus.serial, nucleus.y, nucleus.x) == (find.id, find.serial, 55, 55)
+    tissue.nuclei.decide([find.id], "unreviewed")
+    assert tissue.nuclei.of("tissue") == []
+    assert tissue.nuclei.outline(find.id) is None
+
+
+def test_candidates_in_a_box(tissue: Project) -> None:
+    finds = tissue.nuclei.adopt("tissue", "r1", [candidate(50, 50), candidate(90, 90)])
+    inside = tissue.nuclei.candidates("tissue", box=Box(95, 95, 96, 96))
+    assert [c.id for c in inside] == [finds[1].id]
+
+
+def test_counts(tissue: Project, tnbc: tuple[np.ndarray, np.ndarray]) -> None:
+    tissue.add_array(tnbc[0], "other", 0.5)
+    points = tissue.nuclei.add_many("tissue", [(5, 5), (9, 9)])
+    tissue.nuclei.add("other", 5, 5)
+    tissue.nuclei.add_field("tissue", Box(0, 0, 50, 50))
+    tissue.nuclei.adopt("tissue", "r1", [candidate(50, 50), candidate(90, 90)])
+    finds = tissue.nuclei.adopt(
+        "tissue", "r2", [candidate(50, 50), candidate(9, 9, id=points[1].id)]
+    )
+    tissue.nuclei.decide([finds[0].id], "rejected")
+    tissue.nuclei.decide([points[1].id], "accepted")
+    counts = tissue.nuclei.counts("tissue")
+    assert (counts.points, counts.fields, counts.candidates) == (2, 1, 2)
+    assert (counts.accepted, counts.rejected, counts.unsure) == (1, 1, 0)
+    assert (counts.reviewed, counts.outlines) == (2, 1)
+    assert tissue.nuclei.counts().points == 3
+    tissue.remove_image("other")
+    assert tissue.nuclei.counts() == counts
+
+
+def test_the_version_tells_what_changed(tissue: Project) -> None:
+    marks = Aspect.POINTS | Aspect.FIELDS
+    start = tissue.nuclei.version("tissue", marks)
+    tissue.nuclei.add("tissue", 1, 1)
+    after = tissue.nuclei.version("tissue", marks)
+    assert after > start
+    tissue.nuclei.add_class("a")
+    assert tissue.nuclei.version("tissue", marks) == after
+    tissue.nuclei.undo()
+    tissue.nuclei.undo()
+    assert tissue.nuclei.version("tissue", marks) > after
+    steps = tissue.nuclei.journal(after)
+    assert [(s.direction, s.words) for s in steps] == [
+        (1, "add the class a"), (-1, "add the class a"), (-1, "add a point"),
+    ]  # fmt: skip
+    assert steps[-1].image == "tissue"
+    assert steps[-1].aspects == Aspect.POINTS
+
+
+def test_a_strange_outline_is_refused(tissue: Project) -> None:
+    point = tissue.nuclei.add("tissue", 55, 55)
+    for box, mask in (
+        (Box(0, 0, 3, 3), np.ones((3, 4), bool)),
+        (Box(510, 510, 513, 513), np.ones((3, 3), bool)),
+        (Box(0, 0, 3, 3), np.zeros((3, 3), bool)),
+    ):
+        with pytest.raises(NoisySegError, match="does not fit"):
+            tissue.nuclei.set_outline(point.id, box, mask, "edit")
+    with pytest.raises(NoisySegError, match="does not fit"):
+        tissue.nuclei.adopt("tissue", "r1", [candidate(508, 508)])

@@ -1,0 +1,195 @@
+"""Run folders: states, a tail that stands half-written lines, a child that is killed."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.events import Failed, Finished, Started, Stepped, Validated, to_json
+from napari_noisyseg.store import Run, Runs
+from napari_noisyseg.store.lock import started
+
+Child = Callable[..., subprocess.Popen[str]]
+
+STEP = Stepped(0, 1, 10, {"total": 0.5})
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Runs(tmp_path).new()
+
+
+def claim(run: Run, process: subprocess.Popen[str]) -> None:
+    run.claim(process.pid, started(process.pid) or 0)
+
+
+def test_ids_sort_by_time_and_are_found_by_their_beginning(tmp_path: Path) -> None:
+    runs = Runs(tmp_path)
+    assert runs.list() == []
+    made = [runs.new() for _ in range(3)]
+    (tmp_path / "runs" / "not a run").mkdir()
+    assert sorted(r.id for r in made) == [r.id for r in runs.list()]
+    assert runs.get(made[0].id).dir == made[0].dir
+    with pytest.raises(NoisySegError, match="several runs begin with"):
+        runs.get(made[0].id[:4])
+    for wrong in ("", "../..", "nonsense"):
+        with pytest.raises(NoisySegError, match="there is no run"):
+            runs.get(wrong)
+    assert abs(made[0].created - time.time()) < 5
+
+
+def test_the_life_of_a_run(run: Run, child: Child) -> None:
+    assert run.state() == "waiting"
+    run.write_spec({"method": "scnet", "seed": 1})
+    assert run.spec() == {"method": "scnet", "seed": 1}
+    with child("input()") as process:
+        claim(run, process)
+        assert run.state() == "running"
+        run.say(Started("scnet", 10, 5, "cpu"))
+        run.say(STEP)
+        assert run.state() == "running"
+        assert run.figures() == {"total": 0.5}
+        run.say(Finished(False, 1.0, {"dice": 0.8}))
+        assert run.state() == "finished"
+        process.communicate("\n")
+    assert (run.state(), run.word(), run.figures()) == ("finished", "finished", {"dice": 0.8})
+
+
+@pytest.mark.parametrize(
+    ("last", "state", "word"),
+    [
+        (Finished(True, 1.0), "stopped", "can be resumed"),
+        (
+            Failed("out of memory", "a smaller batch"),
+            "failed",
+            r"out of memory \(a smaller batch\)",
+        ),
+        (STEP, "lost", "ended without a word"),
+    ],
+)
+def test_how_a_run_ended(run: Run, last: object, state: str, word: str) -> None:
+    run.claim(2**22 + 5, 1.0)
+    run.say(Started("scnet", 10, 5, "cpu"))
+    run.say(last)  # type: ignore[arg-type]
+    assert run.state() == state
+    assert re.search(word, run.word())
+
+
+def test_a_killed_child_is_lost_even_before_it_is_reaped(run: Run, child: Child) -> None:
+    process = child("print('up', flush=True); input()")
+    assert process.stdout is not None
+    process.stdout.readline()
+    claim(run, process)
+    run.say(STEP)
+    assert run.state() == "running"
+    process.kill()
+    # a zombie as long as nobody waits for it, as under a napari that started it
+    deadline = time.monotonic() + 10
+    while run.state() == "running" and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert run.state() == "lost"
+    process.communicate()
+    assert run.state() == "lost"
+    assert "resume" in run.word()
+
+
+def test_a_reused_process_number_is_not_the_run(run: Run) -> None:
+    run.claim(os.getpid(), psutil.Process().create_time() - 3600)
+    assert run.state() == "lost"
+
+
+def test_on_another_machine_the_heartbeat_counts(run: Run) -> None:
+    run.claim(1, 1.0)
+    file = run.dir / "worker.json"
+    file.write_text(file.read_text().replace('"host": "', '"host": "other-'))
+    assert run.state() == "running"
+    os.utime(run.dir / "heartbeat", (0, time.time() - 600))
+    assert run.state() == "lost"
+    run.beat()
+    assert run.alive()
+
+
+def test_a_run_that_is_taken_up_again_is_running(run: Run) -> None:
+    run.say(Finished(True, 1.0))
+    os.utime(run.dir / "events.jsonl", (0, time.time() - 10))
+    run.claim(os.getpid(), started(os.getpid()) or 0)
+    assert run.state() == "running"
+
+
+def test_the_tail_waits_for_whole_lines(run: Run) -> None:
+    tail = run.tail()
+    assert tail.poll() == []
+    line = to_json(STEP, 1.0).encode() + b"\n"
+    with (run.dir / "events.jsonl").open("ab", buffering=0) as file:
+        file.write(line + line[:20])
+        assert tail.poll() == [STEP]
+        assert tail.poll() == []
+        file.write(line[20:])
+        assert tail.poll() == [STEP]
+        # a letter of two bytes torn in the middle
+        letter = to_json(Failed("größe"), 1.0).replace("\\u00f6", "ö").encode() + b"\n"
+        cut = letter.index("ö".encode()) + 1
+        file.write(letter[:cut])
+        assert tail.poll() == []
+        file.write(letter[cut:])
+        assert tail.poll() == [Failed("größe")]
+
+
+def test_torn_lines_and_unknown_kinds_are_skipped(run: Run) -> None:
+    run.say(STEP)
+    with (run.dir / "events.jsonl").open("ab") as file:
+        file.write(b'{"event": "FromTheFuture", "time": 1}\n\xff\xfe\nnull\n{"event": "Step')
+    # what a resumed worker says is on a line of its own
+    run.say(Validated(1, {"total": 0.1}, True))
+    assert run.events() == [STEP, Validated(1, {"total": 0.1}, True)]
+
+
+def test_the_tail_starts_over_when_the_file_does(run: Run) -> None:
+    tail = run.tail()
+    run.say(STEP)
+    run.say(STEP)
+    assert len(tail.poll()) == 2
+    (run.dir / "events.jsonl").unlink()
+    run.say(Started("scnet", 1, 1, "cpu"))
+    assert tail.poll() == [Started("scnet", 1, 1, "cpu")]
+
+
+def test_the_state_of_a_long_run_is_read_from_its_end(run: Run) -> None:
+    line = to_json(STEP, 1.0) + "\n"
+    (run.dir / "events.jsonl").write_text(line * 50_000)
+    run.say(Finished(False, 1.0))
+    run.claim(2**22 + 5, 1.0)
+    begin = time.process_time()
+    assert run.state() == "finished"
+    assert time.process_time() - begin < 0.1
+
+
+def test_asking_to_stop(run: Run) -> None:
+    assert not run.stop_requested
+    run.request_stop()
+    assert run.stop_requested
+    (run.dir / "STOP").unlink()
+    run.dir.rename(run.dir.with_name("gone"))
+    with pytest.raises(NoisySegError, match="cannot ask"):
+        run.request_stop()
+
+
+def test_damaged_files_are_told_or_do_no_harm(run: Run) -> None:
+    for text in ("", "{", "[]"):
+        (run.dir / "spec.json").write_text(text)
+        (run.dir / "worker.json").write_text(text)
+        with pytest.raises(NoisySegError, match=r"spec\.json"):
+            run.spec()
+        assert run.worker() is None
+        assert run.state() == "waiting"
+    (run.dir / "worker.json").write_text(f'{{"pid": "x", "host": "{socket.gethostname()}"}}')
+    assert run.state() == "lost"
