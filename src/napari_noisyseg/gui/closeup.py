@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from napari.layers import Shapes
 from numpy.typing import NDArray
-from skimage.measure import find_contours
+from skimage.measure import approximate_polygon, find_contours
 
 from napari_noisyseg.gui import layers
 from napari_noisyseg.slides import Box
@@ -16,12 +16,16 @@ from napari_noisyseg.store.records import ImageRecord, Outline
 
 NAME = "nucleus under review"
 TAG = "noisyseg_review"
-NEW, OLD = "#35d0ff", "#ffffff"
-EDGE_UM = 0.12
-"""width of the outlines: at the usual view of 40 µm about two screen pixels"""
+NEW, OLD = "#ffffff", "#ff9f1c"
+EDGE_UM = {NEW: 0.18, OLD: 0.12}
+"""width of the outlines: at the usual view of 40 µm two to four screen pixels"""
+SMOOTH = 0.4
+"""level-0 pixels by which a drawn outline may leave the mask's: it is not a staircase then"""
 MASKS = frozenset({"refined", "corrected", "rough", "voronoi", "cluster", "local", "superpixel",
                    "changes", "probability", "uncertainty", "weights"})  # fmt: skip
 """kinds of layers that cover the tissue and go while the hide key is held"""
+COARSE = frozenset({"voronoi", "cluster", "local", "superpixel"})
+"""kinds that a run replaces: away while its results are looked at"""
 
 
 def centre(viewer: Any, record: ImageRecord, point: tuple[float, float], view_um: float) -> None:
@@ -51,7 +55,8 @@ def outline_paths(outline: Outline) -> list[NDArray[np.float64]]:
     """Contours of a mask, each (n, 2) of (y, x) in level-0 pixels, on the pixels' edges."""
     padded = np.pad(outline.mask.astype(np.uint8), 1)
     corner = np.array([outline.box.y0 - 1, outline.box.x0 - 1], dtype=float)
-    return [path + corner for path in find_contours(padded, 0.5) if len(path) > 3]
+    paths = [approximate_polygon(path, SMOOTH) for path in find_contours(padded, 0.5)]
+    return [path + corner for path in paths if len(path) > 3]
 
 
 class Closeup:
@@ -71,18 +76,19 @@ class Closeup:
         paths += [(path, NEW) for path in (outline_paths(new) if new is not None else ())]
         layer = self.layer or self._make(record)
         self._place(layer, record)
-        selected = self._viewer.layers.selection.active
-        layer.data = []
-        if paths:
-            layer.add_polygons(
-                [path for path, _ in paths],
-                edge_color=[colour for _, colour in paths],
-                face_color="transparent",
-                edge_width=EDGE_UM / record.mpp,
-            )
-        layer.selected_data = set()
-        layer.visible = True
-        self._viewer.layers.selection.active = selected
+        # the viewer need not hear: it would work out the extent of all layers anew, twice
+        with layer.events.data.blocker():
+            layer.data = []
+            if paths:
+                # closed paths: the face of a polygon takes a tenth of a second to triangulate
+                layer.add_paths(
+                    [path for path, _ in paths],
+                    edge_color=[colour for _, colour in paths],
+                    edge_width=[EDGE_UM[colour] / record.mpp for _, colour in paths],
+                )
+            layer.selected_data = set()
+        if not layer.visible:
+            layer.visible = True
 
     def remove(self) -> None:
         """Take our layer from the viewer."""
@@ -91,7 +97,8 @@ class Closeup:
 
     def _make(self, record: ImageRecord) -> Any:
         selected = self._viewer.layers.selection.active
-        layer = Shapes(ndim=2, name=NAME, metadata={TAG: True}, opacity=0.95)
+        where = layers.geometry(self._viewer, record)
+        layer = Shapes(ndim=2, name=NAME, metadata={TAG: True}, opacity=0.95, **where)
         layer.editable = False
         self._viewer.layers.append(layer)
         self._viewer.layers.selection.active = selected
@@ -102,23 +109,21 @@ class Closeup:
         for name in ("scale", "translate"):
             if not np.allclose(getattr(layer, name), where[name]):
                 setattr(layer, name, where[name])
-        layer.units = where["units"]
 
 
 class Hiding:
-    """Masks away while a key is held: remembers what was visible and brings back just that."""
+    """Layers of some kinds away for a while: remembers what was visible, brings back just that."""
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, viewer: Any, kinds: frozenset[str] = MASKS) -> None:
         self._viewer = viewer
+        self._kinds = kinds
         self._hidden: list[Any] = []
 
     def hide(self) -> None:
-        """Hide everything that covers the tissue; a second call changes nothing."""
-        if self._hidden:
-            return
-        self._hidden = [layer for layer in self._covering() if layer.visible]
-        for layer in self._hidden:
+        """Hide what is there; called again, also what has come since."""
+        for layer in [layer for layer in self._covering() if layer.visible]:
             layer.visible = False
+            self._hidden.append(layer)
 
     def back(self) -> None:
         """Show again what was hidden, as far as it is still there."""
@@ -129,7 +134,8 @@ class Hiding:
 
     def _covering(self) -> Iterable[Any]:
         for layer in self._viewer.layers:
-            if layers.tag(layer).get("kind") in MASKS or layer.metadata.get(TAG):
+            ours = self._kinds is MASKS and layer.metadata.get(TAG)
+            if ours or layers.tag(layer).get("kind") in self._kinds:
                 yield layer
 
 

@@ -11,7 +11,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
 from napari_noisyseg.gui import layers
-from napari_noisyseg.gui.closeup import NEW, TAG
+from napari_noisyseg.gui.closeup import TAG
 from napari_noisyseg.review.before import cut
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.records import ImageRecord, Outline
@@ -20,6 +20,7 @@ NAME = "outline under the brush"
 MARGIN_UM = 10.0
 """room for painting on every side of the nucleus"""
 BRUSH_UM = 2.0
+INK = "#35d0ff"
 
 
 class Editing:
@@ -47,7 +48,7 @@ class Editing:
         top, left = outline.box.y0 - box.y0, outline.box.x0 - box.x0
         data[top : top + outline.box.height, left : left + outline.box.width] = outline.mask
         self._before = data.astype(bool)
-        colours = DirectLabelColormap(color_dict={0: "#00000000", 1: NEW, None: NEW})
+        colours = DirectLabelColormap(color_dict={0: "#00000000", 1: INK, None: INK})
         layer = Labels(
             data, name=NAME, colormap=colours, opacity=0.35, metadata={TAG: True},
             **layers.geometry(self._viewer, record, (box.y0, box.x0)),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QProgressBar, QSlider, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QSlider, QVBoxLayout, QWidget
 
-from napari_noisyseg.gui.theme import palette
+from napari_noisyseg.gui.bar import Bar
 from napari_noisyseg.gui.widgets import button, label, line
 from napari_noisyseg.review.agreement import share_above, suggested_confidence
 from napari_noisyseg.review.queue import ReviewItem, ReviewProgress, ReviewQueue
@@ -21,14 +21,13 @@ class ReviewCard(QWidget):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self.progress = label()
-        self.bar = QProgressBar(textVisible=False)
-        self.bar.setFixedHeight(4)
+        self.bar = Bar(4)
         self.title = label(role="title")
         self.state = label(role="quiet")
         self.reason = label(wrap=True)
         self.reason.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
         # room for two lines always, so that the buttons below never move
-        self.reason.setFixedHeight(2 * self.reason.fontMetrics().lineSpacing() + 4)
+        self.reason.setFixedHeight(3 * self.reason.fontMetrics().lineSpacing())
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(4)
@@ -43,9 +42,7 @@ class ReviewCard(QWidget):  # type: ignore[misc]
     ) -> None:
         """Show a nucleus, or that there is none."""
         self.progress.setText(progress.words())
-        self.bar.setMaximum(max(1, progress.total))
-        self.bar.setValue(progress.reviewed)
-        self._style()
+        self.bar.set_fraction(progress.reviewed / max(1, progress.total))
         if item is None:
             done = progress.total and progress.reviewed >= progress.total
             self.title.setText("All reviewed" if done else "")
@@ -63,13 +60,6 @@ class ReviewCard(QWidget):  # type: ignore[misc]
             else item.reason[:1].upper() + item.reason[1:]
         )
         self.reason.setToolTip(item.reason)
-
-    def _style(self) -> None:
-        p = palette()
-        self.bar.setStyleSheet(
-            f"QProgressBar {{ background: {p.line}; border: none; border-radius: 2px; }}"
-            f"QProgressBar::chunk {{ background: {p.accent}; border-radius: 2px; }}"
-        )
 
 
 class AcceptAbove(QWidget):  # type: ignore[misc]

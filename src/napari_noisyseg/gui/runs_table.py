@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
+from qtpy.QtCore import Qt
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Failed, Finished
@@ -91,6 +92,7 @@ class RunsTable(Table):
     def __init__(self) -> None:
         super().__init__()
         self.rows: list[RunRow] = []
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFixedHeight(5 * self.verticalHeader().defaultSectionSize() + 6)
 
     def show_rows(self, rows: Sequence[RunRow]) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QLabel, QProgressBar, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_noisyseg.events import Failed
+from napari_noisyseg.gui.bar import Bar
 from napari_noisyseg.gui.plot import LossPlot
 from napari_noisyseg.gui.progress import RunProgress
 from napari_noisyseg.gui.theme import Palette
-
-STEPS = 1000
-"""of the progress bar, so that it moves smoothly"""
 
 
 class RunView(QWidget):  # type: ignore[misc]
@@ -20,8 +18,7 @@ class RunView(QWidget):  # type: ignore[misc]
     def __init__(self, palette: Palette) -> None:
         super().__init__()
         self.plot = LossPlot(palette)
-        self.bar = QProgressBar(textVisible=False, maximum=STEPS)
-        self.bar.setFixedHeight(6)
+        self.bar = Bar()
         self.line = QLabel()
         self.note = QLabel(wordWrap=True)
         self.note.setProperty("role", "quiet")
@@ -36,17 +33,14 @@ class RunView(QWidget):  # type: ignore[misc]
     def restyle(self, palette: Palette) -> None:
         """Take on the theme's colours."""
         self.plot.restyle(palette)
-        self.bar.setStyleSheet(
-            f"QProgressBar {{ background: {palette.line}; border: none; border-radius: 3px; }}"
-            f"QProgressBar::chunk {{ background: {palette.accent}; border-radius: 3px; }}"
-        )
+        self.bar.update()
         self._warn = palette.warn
         self._color_line()
 
     def show_progress(self, progress: RunProgress) -> None:
         """Show a run; called a few times a second while it trains."""
         self.plot.show_progress(progress)
-        self.bar.setValue(round(STEPS * progress.fraction))
+        self.bar.set_fraction(progress.fraction)
         self._failed = isinstance(progress.end, Failed)
         self.line.setText(("✗ " if self._failed else "") + progress.words())
         self.line.setWordWrap(self._failed)
@@ -66,8 +60,8 @@ def note_words(progress: RunProgress) -> str:
     if isinstance(progress.end, Failed):
         return progress.end.hint
     parts = list(progress.warnings[-2:])
-    if progress.relabelled is not None:
+    if progress.relabelled is not None and progress.relabelled.share >= 0.001:
         share = 100 * progress.relabelled.share
-        parts.append(f"the method changed {share:.1f} % of its {progress.relabelled.plane} label")
+        parts.append(f"the method changed {share:.1f} % of its own training labels")
     parts.append(progress.note)
     return " · ".join(part for part in parts if part)

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QCheckBox, QWidget
 from napari_noisyseg.gui import layers
 from napari_noisyseg.gui.jobs import Jobs
 from napari_noisyseg.gui.session import Session
-from napari_noisyseg.gui.widgets import label, line
+from napari_noisyseg.gui.widgets import line
 
 KINDS = {"refined": "outlines", "probability": "probability", "uncertainty": "uncertainty"}
 
@@ -24,9 +24,10 @@ class MapToggles(QWidget):  # type: ignore[misc]
         super().__init__()
         self._session, self._jobs = session, jobs
         self.boxes = {kind: QCheckBox(words) for kind, words in KINDS.items()}
-        self.setLayout(line(label("Show", "quiet"), *self.boxes.values(), 1, spacing=8))
+        self.setLayout(line(*self.boxes.values(), 1, spacing=8))
         for kind, box in self.boxes.items():
-            box.clicked.connect(partial(self._clicked, kind))
+            box.setToolTip(f"Show or hide the {KINDS[kind]}")
+            box.clicked.connect(lambda wanted, kind=kind: self._clicked(kind, wanted))
         # layers come, go, and are hidden by hand; asking a few times a second costs nothing
         self._timer = QTimer(self, interval=400)
         self._timer.timeout.connect(self.refresh)

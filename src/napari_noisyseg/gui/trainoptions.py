@@ -7,7 +7,15 @@ import sys
 from dataclasses import dataclass
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QSpinBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFormLayout,
+    QLabel,
+    QSizePolicy,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_noisyseg import registry
 from napari_noisyseg.gui.forms import ConfigForm
@@ -77,6 +85,8 @@ class TrainOptions(QWidget):  # type: ignore[misc]
         self.device = QComboBox()
         for name, words in DEVICES.items():
             self.device.addItem(words, name)
+        for box in (self.method, self.length, self.device):
+            box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.form: ConfigForm | None = None
         self._chosen_by_hand = False
         self._build()
@@ -89,7 +99,7 @@ class TrainOptions(QWidget):  # type: ignore[misc]
         box.setSpacing(6)
         rows = QFormLayout()
         rows.setVerticalSpacing(4)
-        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         rows.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
         rows.addRow("Method", self.method)
         rows.addRow("", self.why)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.measure import label
 
+from napari_noisyseg.coarse import CoarseLabels
 from napari_noisyseg.review.queue import ReviewItem
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
@@ -15,27 +16,50 @@ MARGIN_UM = 5.0
 """how far round the new outline the old one is looked for"""
 
 
-def old_outline(project: Project, item: ReviewItem) -> Outline | None:
-    """The painted mask that the nucleus overlaps most, else the piece of its `local` label."""
+LARGEST = 4_000_000
+"""pixels of an image up to which the clicks' outlines are made"""
+
+
+def clicked_outlines(project: Project, image: str) -> NDArray[np.int32] | None:
+    """What each click alone gives, int32 (H, W) of serials: `local` outlines in the whole image.
+
+    None where there are no points or the image is too large to do so; takes a second.
+    """
+    record = project.image(image)
+    points = {n.serial: (n.y, n.x) for n in project.nuclei.of(image)}
+    if not points or record.height * record.width > LARGEST:
+        return None
+    slide = project.pixels(image)
+    try:
+        rgb = slide.read(Box(0, 0, record.height, record.width))
+    finally:
+        slide.close()
+    known = np.ones(rgb.shape[:2], bool)
+    return CoarseLabels(rgb, points, known, record.mpp, kinds=("local",)).instances
+
+
+def old_outline(
+    project: Project, item: ReviewItem, clicked: NDArray[np.int32] | None = None
+) -> Outline | None:
+    """The painted mask that the nucleus overlaps most, else what its click alone gave.
+
+    `clicked` is `clicked_outlines` of the nucleus's image; without it (a large image) the stored
+    `local` label is asked.
+    """
     record = project.image(item.image)
     new = item.candidate.outline
     grown = new.box.grow(round(MARGIN_UM / record.mpp)).clip((record.height, record.width))
     inside = np.zeros((grown.height, grown.width), bool)
     at = (new.box.y0 - grown.y0, new.box.x0 - grown.x0)
     inside[at[0] : at[0] + new.box.height, at[1] : at[1] + new.box.width] = new.mask
-    for pieces in _pieces(project, item.image, grown):
-        found = most_overlapped(pieces, inside)
-        if found is not None:
-            return cut(found, grown)
-    return None
-
-
-def _pieces(project: Project, image: str, box: Box) -> list[NDArray[np.int32]]:
-    found = [project.nuclei.painted(image, box=box)]
-    local = project.labels.read(image, "local", box)
-    if local is not None:
-        found.append(label(local == 1, connectivity=1).astype(np.int32))
-    return found
+    found = most_overlapped(project.nuclei.painted(item.image, box=grown), inside)
+    if found is None and clicked is not None:
+        found = clicked[grown.slices] == item.candidate.serial
+    elif found is None:
+        local = project.labels.read(item.image, "local", grown)
+        if local is not None:
+            found = most_overlapped(label(local == 1, connectivity=1), inside)
+    return cut(found, grown) if found is not None else None
 
 
 def most_overlapped(

@@ -10,7 +10,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QSizePolicy
 
 from napari_noisyseg.gui import layers
-from napari_noisyseg.gui.closeup import Closeup, Hiding, centre
+from napari_noisyseg.gui.closeup import COARSE, Closeup, Hiding, centre
 from napari_noisyseg.gui.docks import StepDock, Summary
 from napari_noisyseg.gui.editing import Editing
 from napari_noisyseg.gui.jobs import Jobs
@@ -21,7 +21,7 @@ from napari_noisyseg.gui.reviewcard import AcceptAbove, ReviewCard
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.toggles import MapToggles
 from napari_noisyseg.gui.widgets import More, button, column, line
-from napari_noisyseg.review.before import old_outline
+from napari_noisyseg.review.before import clicked_outlines, old_outline
 from napari_noisyseg.review.queue import ReviewItem, ReviewProgress, ReviewQueue
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Outline, State
@@ -42,11 +42,13 @@ class ReviewDock(StepDock):
         self.jobs = Jobs(self)
         self.closeup = Closeup(session.viewer)
         self.hiding = Hiding(session.viewer)
+        self.clearing = Hiding(session.viewer, COARSE | {"points", "fields", "suggested"})
         self.editing = Editing(session.viewer, self._redrawn)
         self.queue: ReviewQueue | None = None
         self._row: int | None = None
         self._open = self._own = False
         self._stale = True
+        self._clicked: dict[str, Any] = {}
         self._build()
         self._bind_keys()
         self._connect()
@@ -140,6 +142,7 @@ class ReviewDock(StepDock):
         """The step was opened: show where the review stands."""
         super().enter()
         self._open = True
+        self.clearing.hide()
         if self._stale:
             self._load()
         else:
@@ -151,6 +154,7 @@ class ReviewDock(StepDock):
         self.editing.end()
         self.hiding.back()
         self.closeup.remove()
+        self.clearing.back()
         super().leave()
 
     # --- the queue -----------------------------------------------------------------------------
@@ -158,6 +162,7 @@ class ReviewDock(StepDock):
     def _forget(self) -> None:
         """Another project, or other images."""
         self.queue, self._row = None, None
+        self._clicked.clear()
         self._outdate()
         self._show()
 
@@ -172,6 +177,19 @@ class ReviewDock(StepDock):
         self._stale = False
         if project is not None:
             self.jobs.do(partial(ReviewQueue, project), partial(self._loaded, project), self._no)
+
+    def _want_clicked(self, project: Project, image: str) -> None:
+        """Ask once for what the clicks alone gave, to be drawn as the old outlines."""
+        if image not in self._clicked:
+            self._clicked[image] = None
+            work = partial(clicked_outlines, project, image)
+            self.jobs.do(work, partial(self._clicked_found, project, image), self._no)
+
+    def _clicked_found(self, project: Project, image: str, found: Any) -> None:
+        if project is self.session.project and found is not None:
+            self._clicked[image] = found
+            if self._open and self.item is not None and self.item.image == image:
+                self._draw()
 
     def _no(self, error: BaseException) -> None:
         with self.session.guard():
@@ -317,7 +335,15 @@ class ReviewDock(StepDock):
                 self.session.show_image(item.image)
             record, viewer = project.image(item.image), self.session.viewer
             centre(viewer, record, (item.candidate.y, item.candidate.x), VIEW_UM)
-            self.closeup.show(record, self.queue.outline(item), old_outline(project, item))
+            self._want_clicked(project, item.image)
+            self._draw()
+
+    def _draw(self) -> None:
+        item, project = self.item, self.session.project
+        if item is not None and project is not None and self.queue is not None:
+            record = project.image(item.image)
+            old = old_outline(project, item, self._clicked.get(item.image))
+            self.closeup.show(record, self.queue.outline(item), old)
 
     def _repaint(self, nucleus: str) -> None:
         row = self.queue.row(nucleus) if self.queue is not None else None

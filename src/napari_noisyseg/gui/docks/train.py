@@ -15,6 +15,7 @@ from napari_noisyseg import registry
 from napari_noisyseg.events import Event, Failed, Finished, Previewed
 from napari_noisyseg.gui import layers
 from napari_noisyseg.gui.adoption import Adoption
+from napari_noisyseg.gui.closeup import COARSE, Hiding
 from napari_noisyseg.gui.docks import StepDock, Summary
 from napari_noisyseg.gui.follow import Follower
 from napari_noisyseg.gui.jobs import Jobs
@@ -50,8 +51,9 @@ class TrainDock(StepDock):
         self.follower = Follower(self)
         self.jobs = Jobs(self)
         self.adoption = Adoption(session, self.jobs)
+        self.clearing = Hiding(session.viewer, COARSE)
         self._shown: str | None = None
-        self._starting = False
+        self._starting = self._open = False
         self._over: dict[str, RunProgress] = {}
         self._build()
         self._connect()
@@ -84,14 +86,12 @@ class TrainDock(StepDock):
         self.runs = QWidget()
         heading = QLabel("Runs of this project")
         heading.setProperty("role", "title")
-        self.stop_button = QPushButton("Stop")
         self.resume_button = QPushButton("Resume")
         self.predict_button = QPushButton("Predict other images")
-        self.stop_button.setToolTip("Stop at the next step; nothing is lost, Resume goes on")
         self.resume_button.setToolTip("Go on from the run's last checkpoint")
         self.predict_button.setToolTip("Use the selected run on the project's other images")
         buttons = QHBoxLayout()
-        for button in (self.stop_button, self.resume_button, self.predict_button):
+        for button in (self.resume_button, self.predict_button):
             button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
             buttons.addWidget(button)
         box = QVBoxLayout(self.runs)
@@ -114,7 +114,6 @@ class TrainDock(StepDock):
         self.follower.listed.connect(self._listed)
         self.question.answered.connect(self.train)
         self.button.clicked.connect(self._press)
-        self.stop_button.clicked.connect(self.stop)
         self.resume_button.clicked.connect(self.resume)
         self.predict_button.clicked.connect(self.predict)
         self.table.chosen.connect(lambda row: self.show_run(self.table.rows[row].id))
@@ -128,6 +127,19 @@ class TrainDock(StepDock):
         self._settle.stop()
         self.follower.stop()
         self.jobs.close()
+
+    def enter(self) -> None:
+        """The step was opened: what runs found is seen on bare tissue."""
+        super().enter()
+        self._open = True
+        if self._shown is not None:
+            self.clearing.hide()
+
+    def leave(self) -> None:
+        """The step was closed."""
+        self._open = False
+        self.clearing.back()
+        super().leave()
 
     # --- what a person does --------------------------------------------------------------------
 
@@ -225,6 +237,8 @@ class TrainDock(StepDock):
             return
         maps = read_preview(project.runs.get(run_id).dir, event)
         if maps:
+            if self._open:
+                self.clearing.hide()
             show_preview(viewer, project.image(event.image), event, maps)
 
     def _progress(self, run_id: str | None) -> RunProgress | None:
@@ -322,7 +336,6 @@ class TrainDock(StepDock):
         self.button.setEnabled(not self._starting and (running or can_train()))
         progress = self._progress(self._selected_id())
         state = state_of(progress) if progress is not None else ""
-        self.stop_button.setEnabled(state == "running")
         self.resume_button.setEnabled(state in RESUMABLE and can_train() and not running)
         self.predict_button.setEnabled(state in ("finished", "stopped") and can_train())
         self.changed.emit()
