@@ -117,6 +117,11 @@ class StoredRegion:
     box: Box
 
     @property
+    def image(self) -> str:
+        """Name of the image that it is a part of."""
+        return str(self.entry["image"])
+
+    @property
     def mpp(self) -> float:
         """µm per level-0 pixel."""
         return float(self.entry["mpp"])

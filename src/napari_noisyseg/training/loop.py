@@ -5,6 +5,7 @@ Stopping is ceasing to iterate: `close()` on the generator writes a checkpoint o
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Generator, Iterator
@@ -165,6 +166,10 @@ def _step(run: Training, schedule: Schedule) -> Iterator[Event]:
             yield _smaller_batch(run, error)
             continue
         break
+    if not all(math.isfinite(value) for value in run.losses.values()):
+        raise JobError(
+            f"the loss is not a number any more (step {at.step}): lower the learning rate (lr)"
+        )
     run.seconds["data"] += made - began
     run.seconds["step"] += time.perf_counter() - made
     epoch = at.epoch

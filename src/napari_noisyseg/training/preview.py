@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,13 @@ class Preview:
         self._points = scale_points(points[inside], (rgb.shape[0], rgb.shape[1]), shape)
         self._serials = region.serials[inside]
         self._count = 0
+
+    def of(self, region: Region) -> Preview:
+        """The same for another region; counting and measured times go on."""
+        other = replace(self, region=region)
+        other.predict_seconds, other.refine_seconds = self.predict_seconds, self.refine_seconds
+        other.taken, other._count = self.taken, self._count
+        return other
 
     def take(self, method: Method, epoch: int) -> Previewed:
         """Predict, outline and write one picture; the event that tells of it."""

@@ -9,18 +9,20 @@ from pathlib import Path
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.store.runs import Run
+from napari_noisyseg.store.runs import Run, write_atomically
 from napari_noisyseg.worker import process
 from napari_noisyseg.worker.check import check, recommend
 from napari_noisyseg.worker.snapshot import FOLDER, write_snapshot
 from napari_noisyseg.worker.spec import RunSpec, read_spec, write_spec
 
-__all__ = ["check", "is_alive", "recommend", "start", "stop"]
+__all__ = ["check", "is_alive", "look", "recommend", "start", "stop"]
 
 SETTINGS = "settings.json"
 """The settings in full, as the child resolved them."""
 INIT = "init.safetensors"
 MODEL = "model.safetensors"
+LOOK = "look.txt"
+"""Names the image that previews should show."""
 
 
 def start(project: Project, spec: RunSpec) -> Run:
@@ -29,6 +31,8 @@ def start(project: Project, spec: RunSpec) -> Run:
     Needs no lock on the project. Raises NoisySegError, with nothing left behind, when the run
     cannot work. A run that resumes another has a folder of its own and that run's snapshot.
     """
+    if spec.time_budget and not spec.deadline:
+        spec = spec.model_copy(update={"deadline": time.time() + spec.time_budget})
     resumed = project.runs.get(spec.resume) if spec.resume else None
     spec = _continued(resumed, spec) if resumed else spec
     check(project, spec)
@@ -93,6 +97,11 @@ def _copy_weights(project: Project, init: str, folder: Path) -> None:
 def stop(run: Run) -> None:
     """Ask the run to stop at its next step; it writes results and a checkpoint that resumes."""
     run.request_stop()
+
+
+def look(run: Run, image: str) -> None:
+    """Ask the run to show its next previews on this image, where it trains on it."""
+    write_atomically(run.dir / LOOK, image)
 
 
 def is_alive(run: Run) -> bool:

@@ -26,7 +26,7 @@ from napari_noisyseg.training.preview import Preview
 from napari_noisyseg.worker.results import model_of, write_results
 from napari_noisyseg.worker.spec import RunSpec, read_spec
 
-STOP, SETTINGS, INIT = "STOP", "settings.json", "init.safetensors"
+SETTINGS, INIT, LOOK = "settings.json", "init.safetensors", "look.txt"
 AFTERWARDS = 1.5
 """Seconds that ending the process and taking the results into the project need at least."""
 WRITING = 0.5
@@ -69,10 +69,25 @@ def execute(folder: Path, stopping: Stopping) -> Iterator[Event]:
     for event in stream:
         yield event
         run.deadline = _deadline(job)
+        run.preview = job.preview = _asked_for(job)
         if stopping():
             stopped = True
             stream.close()
     yield from _finish(job, run, stopped)
+
+
+def _asked_for(job: Job) -> Preview:
+    """The preview of the image that somebody looks at, else the one so far."""
+    try:
+        image = (job.folder / LOOK).read_text("utf-8").strip()
+    except OSError:
+        return job.preview
+    if image == job.preview.region.image:
+        return job.preview
+    for region in job.regions:
+        if region.image == image:
+            return job.preview.of(region.load())
+    return job.preview
 
 
 def _open(folder: Path, began: float) -> Job:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import subprocess
 import sys
@@ -70,3 +71,11 @@ def reap(run: Run) -> None:
     child = _children.get(run.dir)
     if child is not None and child.poll() is not None:
         del _children[run.dir]
+
+
+@atexit.register
+def _let_go() -> None:
+    """Leave the children to themselves without a warning: outliving us is what they are for."""
+    for child in _children.values():
+        if child.poll() is None:
+            child.returncode = 0

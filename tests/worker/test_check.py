@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tiny_runs import spec
+
+from napari_noisyseg import registry
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.method import Needs
+from napari_noisyseg.slides import Box
+from napari_noisyseg.store.project import Project
+from napari_noisyseg.worker import client
+from napari_noisyseg.worker.check import check_needs, check_settings, recommend
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Project:
+    with Project.create(tmp_path / "p.noisyseg") as made:
+        made.add_array(np.full((64, 64, 3), 200, np.uint8), "a", 0.25)
+        yield made
+
+
+def test_points_without_a_complete_field_are_refused_with_a_way_out(bare: Project) -> None:
+    with pytest.raises(NoisySegError, match="there are none: click"):
+        client.check(bare, spec())
+    bare.nuclei.add("a", 10, 10)
+    with pytest.raises(NoisySegError, match=r"no field is declared complete.*--field.*Annotate"):
+        client.check(bare, spec())
+    bare.nuclei.add_field("a", Box(0, 0, 30, 30), complete=False)
+    with pytest.raises(NoisySegError, match="no field is declared complete"):
+        client.check(bare, spec())
+    bare.nuclei.add_field("a", Box(32, 32, 64, 64))
+    with pytest.raises(NoisySegError, match="no point lies in a complete field"):
+        client.check(bare, spec())
+    bare.nuclei.add("a", 40, 40)
+    client.check(bare, spec())
+
+
+def test_a_refused_run_leaves_nothing_behind(bare: Project) -> None:
+    with pytest.raises(NoisySegError):
+        client.start(bare, spec())
+    with pytest.raises(NoisySegError):
+        client.start(bare, spec(resume="20261121T000000Z-none"))
+    assert bare.runs.list() == []
+
+
+def test_masks_are_asked_for_where_a_method_needs_them(bare: Project) -> None:
+    for needs, words in [
+        (Needs(rough=True), "rough masks"),
+        (Needs(clean=True), "accepted nuclei"),
+        (Needs(masks=True), "masks"),
+    ]:
+        with pytest.raises(NoisySegError, match=words):
+            check_needs(bare, "m", needs)
+    box = Box(0, 0, 8, 8)
+    bare.nuclei.paint("a", box, np.zeros((8, 8), np.int32), np.ones((8, 8), np.int32))
+    check_needs(bare, "m", Needs(rough=True))
+    check_needs(bare, "m", Needs(masks=True))
+    with pytest.raises(NoisySegError, match="no image"):
+        check_needs(bare, "m", Needs(), [])
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"widht": 4}, "'widht': not one of"),
+        ({"width": "many"}, "width: must be an integer"),
+        ({"width": True}, "width: must be an integer"),
+        ({"width": 4.5}, "width: must be an integer"),
+        ({"epsilon": -1}, "epsilon: must be at least 0"),
+        ({"lr": 0}, "lr: must be above 0"),
+        ({"split_overlap": 1.5}, "split_overlap: must be at most 1"),
+        ({"coarse": "voronoi"}, "coarse: must be one of cluster, local, both"),
+        ({"use_vor": 1}, "use_vor: must be a boolean"),
+        ({"preset": "large"}, "preset: must be one of"),
+    ],
+)
+def test_impossible_settings_are_named(config: dict[str, Any], words: str) -> None:
+    with pytest.raises(NoisySegError, match=words):
+        check_settings(registry.describe("scnet").schema, config)
+
+
+def test_every_preset_passes_its_own_check() -> None:
+    for name in registry.names():
+        description = registry.describe(name)
+        for values in description.presets.values():
+            check_settings(description.schema, values)
+
+
+def test_an_unknown_method_is_refused(bare: Project) -> None:
+    with pytest.raises(NoisySegError, match="no method 'scent'"):
+        client.check(bare, spec(method="scent"))
+
+
+def test_points_are_answered_with_scnet_and_masks_with_plain_training(bare: Project) -> None:
+    assert recommend(bare)[0] == "scnet"
+    box = Box(0, 0, 8, 8)
+    bare.nuclei.paint("a", box, np.zeros((8, 8), np.int32), np.ones((8, 8), np.int32))
+    method, why = recommend(bare)
+    assert method in registry.names()
+    assert "masks" in why
+    bare.nuclei.add("a", 40, 40)
+    assert recommend(bare)[0] == "scnet"

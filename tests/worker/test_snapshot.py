@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tiny_runs import SIDE
+
+from napari_noisyseg.data.regions import Region, open_regions
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.slides import Box
+from napari_noisyseg.store.project import Project
+from napari_noisyseg.worker import snapshot
+from napari_noisyseg.worker.snapshot import merged, write_snapshot
+
+Tissue = tuple[NDArray[np.uint8], NDArray[np.int32]]
+
+
+def frozen(project: Project, folder: Path) -> list[Region]:
+    write_snapshot(project, folder, None)
+    return [stored.load() for stored in open_regions(folder / "snapshot")]
+
+
+def test_a_small_image_is_frozen_as_a_whole(
+    project: Project, tmp_path: Path, tnbc: Tissue, points: NDArray[np.float64]
+) -> None:
+    (region,) = frozen(project, tmp_path / "run")
+    assert region.image == region.name == "tissue"
+    assert region.box == Box(0, 0, SIDE, SIDE)
+    assert region.mpp == 0.25
+    assert np.array_equal(region.rgb, tnbc[0][:SIDE, :SIDE])
+    assert region.known.all()
+    assert np.allclose(region.points, points)
+    assert region.serials.tolist() == list(range(1, len(points) + 1))
+    assert not region.clean_known.any()
+
+
+def test_what_people_do_later_changes_nothing_in_it(project: Project, tmp_path: Path) -> None:
+    write_snapshot(project, tmp_path, None)
+    before = {p.name: p.read_bytes() for p in (tmp_path / "snapshot").iterdir()}
+    project.nuclei.remove([n.id for n in project.nuclei.of("tissue")])
+    project.nuclei.remove_field(project.nuclei.fields("tissue")[0].id)
+    assert {p.name: p.read_bytes() for p in (tmp_path / "snapshot").iterdir()} == before
+
+
+def test_decisions_become_clean_labels_and_hard_negatives(project: Project, tmp_path: Path) -> None:
+    good, bad, *_ = project.nuclei.of("tissue")
+    mask = np.ones((6, 5), bool)
+    project.nuclei.set_outline(good.id, Box(10, 20, 16, 25), mask, "drawn")
+    project.nuclei.decide([good.id], "accepted")
+    project.nuclei.set_outline(bad.id, Box(100, 20, 106, 25), mask, "drawn")
+    project.nuclei.decide([bad.id], "rejected")
+    (region,) = frozen(project, tmp_path)
+    assert bad.serial not in region.serials
+    assert good.serial in region.serials
+    assert (region.clean[10:16, 20:25] == good.serial).all()
+    assert (region.clean > 0).sum() == 30
+    assert region.rejected[100:106, 20:25].all()
+    assert region.rejected.sum() == 30
+    # a margin of 0.75 µm around what was accepted, and what was rejected; no more
+    assert region.clean_known[7:19, 22].all()
+    assert not region.clean_known[6, 22]
+    assert region.clean_known[region.rejected].all()
+    assert region.clean_known.sum() < 200
+
+
+def test_a_field_that_is_reviewed_through_is_trusted_as_a_whole(
+    project: Project, tmp_path: Path
+) -> None:
+    project.nuclei.remove([n.id for n in project.nuclei.of("tissue")[1:]])
+    (nucleus,) = project.nuclei.of("tissue")
+    project.nuclei.set_outline(nucleus.id, Box(0, 0, 4, 4), np.ones((4, 4), bool), "drawn")
+    project.nuclei.decide([nucleus.id], "accepted")
+    (region,) = frozen(project, tmp_path)
+    assert region.clean_known.all()
+
+
+def test_rough_masks_are_background_only_close_by_outside_fields(
+    project: Project, tmp_path: Path
+) -> None:
+    project.nuclei.remove_field(project.nuclei.fields("tissue")[0].id)
+    box = Box(40, 40, 50, 50)
+    project.nuclei.paint(
+        "tissue", box, np.zeros((10, 10), np.int32), np.full((10, 10), 3, np.int32)
+    )
+    (region,) = frozen(project, tmp_path)
+    assert (region.rough > 0).sum() == 100
+    assert region.rough_known[30, 45]
+    assert not region.rough_known[29, 45]
+    assert not region.known.any()
+
+
+def test_of_a_large_image_only_the_surroundings_of_fields_are_kept(
+    project: Project, tmp_path: Path, tnbc: Tissue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot, "WHOLE", 1000)
+    monkeypatch.setattr(snapshot, "SURROUNDINGS", 2.0)
+    project.nuclei.remove_field(project.nuclei.fields("tissue")[0].id)
+    for box in (Box(0, 0, 30, 40), Box(35, 0, 60, 40), Box(120, 100, 150, 150)):
+        project.nuclei.add_field("tissue", box)
+    first, second = frozen(project, tmp_path)
+    assert first.box == Box(0, 0, 68, 48)
+    assert second.box == Box(112, 92, 158, 158)
+    assert np.array_equal(second.rgb, tnbc[0][112:158, 92:158])
+    assert second.known.sum() == 30 * 50
+    assert second.known[8:38, 8:58].all()
+    everything = {n.serial: (n.y, n.x) for n in project.nuclei.of("tissue")}
+    for region in (first, second):
+        for serial, (y, x) in zip(region.serials, region.points, strict=True):
+            assert (y + region.box.y0, x + region.box.x0) == pytest.approx(everything[serial])
+
+
+def test_boxes_that_meet_are_joined_until_none_do() -> None:
+    boxes = [Box(0, 0, 10, 10), Box(20, 0, 30, 10), Box(8, 0, 22, 5), Box(50, 50, 60, 60)]
+    assert merged(boxes) == [Box(0, 0, 30, 10), Box(50, 50, 60, 60)]
+    assert merged([]) == []
+
+
+def test_nothing_annotated_is_refused(project: Project, tmp_path: Path) -> None:
+    project.nuclei.remove([n.id for n in project.nuclei.of("tissue")])
+    project.nuclei.remove_field(project.nuclei.fields("tissue")[0].id)
+    with pytest.raises(NoisySegError, match="no annotated image"):
+        write_snapshot(project, tmp_path, None)
+
+
+def test_a_damaged_snapshot_is_said_to_be_one(project: Project, tmp_path: Path) -> None:
+    write_snapshot(project, tmp_path, None)
+    (tmp_path / "snapshot" / "0.npz").write_bytes(b"PK")
+    (stored,) = open_regions(tmp_path / "snapshot")
+    with pytest.raises(NoisySegError, match=r"0\.npz"):
+        stored.load()
+    with pytest.raises(NoisySegError, match="not a run's snapshot"):
+        open_regions(tmp_path)
