@@ -82,7 +82,7 @@ WRONG = {
     "field not numbers": (("--images", "{f}/field.png", "--field", "1,2,x"), "four numbers"),
     "field outside": (("--images", "{f}/field.png", "--field", "900,900,5,5"), "outside"),
     "mask of another size": (("--images", "{f}/field.png", "--masks", "{f}/small.tif"), "256"),
-    "mpp of zero": (("--images", "{f}/field.png", "--mpp", "0"), "mpp"),
+    "mpp of zero": (("--images", "{f}/field.png", "--mpp", "0"), "µm per pixel"),
 }
 
 
