@@ -48,7 +48,16 @@ def test_a_crisp_nucleus_is_surer_than_a_faint_or_a_disputed_one() -> None:
     assert 0.4 < found[3].score < 0.5
     assert found[1].reason == "nothing stands out"
     assert found[2].reason == "the network hardly sees a nucleus here"
-    assert found[3].reason == "the predictions disagree along the outline"
+    assert found[3].reason == "the two networks disagree along the outline"
+
+
+def test_what_all_nuclei_share_is_no_reason() -> None:
+    probability = np.where(LABELS > 0, 0.4, 0.2)
+    probability[LABELS == 2] = 0.25
+    found = by_label(judge(evidence(probability), LABELS))
+    assert found[1].reason == "nothing stands out"
+    assert found[2].reason in ("the edge is faint", "the network hardly sees a nucleus here")
+    assert found[2].score < found[1].score < 0.25
 
 
 def test_centre_and_area_are_those_of_the_outline() -> None:

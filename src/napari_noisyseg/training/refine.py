@@ -34,13 +34,17 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the nuclei of one image are read from, all (H, W) at one resolution `mpp`."""
+    """What the nuclei of one image are read from, all (H, W) at one resolution `mpp`.
+
+    doubt: what a high uncertainty means, in words.
+    """
 
     probability: Map
     uncertainty: Map
     density: Map
     rgb: NDArray[np.uint8]
     mpp: float
+    doubt: str = "the two networks disagree along the outline"
 
 
 def outlines(evidence: Evidence, points: NDArray[np.float64], serials: NDArray[np.int64]) -> Labels:
@@ -80,7 +84,7 @@ def judge(evidence: Evidence, labels: Labels) -> list[Found]:
     area = figures["area"] * evidence.mpp**2
     contrast = np.clip(figures["inside"] - figures["ring"], 0, 1)
     score = contrast * (1 - np.clip(figures["doubt"], 0, 1))
-    reasons = _reasons(figures, area, contrast)
+    reasons = _reasons(figures, area, contrast, evidence.doubt)
     return [
         Found(int(v), float(y), float(x), float(s), reason, float(a))
         for v, y, x, s, reason, a in zip(
@@ -142,15 +146,17 @@ def _reasons(
     figures: dict[str, NDArray[np.float64]],
     area: NDArray[np.float64],
     contrast: NDArray[np.float64],
+    disagreement: str,
 ) -> list[str]:
     """The strongest objection to each nucleus, in words."""
     ratio = area / max(float(np.median(area)), 1e-9)
+    inside, doubt = figures["inside"], figures["doubt"]
     doubts = {
         "unusually small for this image": SMALL / np.maximum(ratio, 1e-9),
         "unusually large for this image": ratio / LARGE,
-        "the network hardly sees a nucleus here": 0.45 / np.maximum(figures["inside"], 1e-9),
-        "the predictions disagree along the outline": figures["doubt"] / 0.25,
-        "the edge is faint": 0.3 / np.maximum(contrast, 1e-9),
+        "the network hardly sees a nucleus here": _below(inside, 0.5, 0.7),
+        disagreement: doubt / max(0.15, 2 * float(np.median(doubt))),
+        "the edge is faint": _below(contrast, 0.3, 0.5),
         "hard to part from its neighbours": figures["crowded"] / 0.45,
         "cut off by the image's edge": figures["cut"] / 0.25,
     }
@@ -161,3 +167,13 @@ def _reasons(
         words[w] if s >= 1 else "nothing stands out"
         for w, s in zip(worst, strength.max(axis=0), strict=True)
     ]
+
+
+def _below(values: NDArray[np.float64], limit: float, share: float) -> NDArray[np.float64]:
+    """How far values fall below `limit`, or below a share of the median where that is less.
+
+    A network that was trained for a minute sees all nuclei faintly: what counts is the odd one.
+    """
+    bound = min(limit, share * float(np.median(values)))
+    weakness: NDArray[np.float64] = bound / np.maximum(values, 1e-9)
+    return weakness

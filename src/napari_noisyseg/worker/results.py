@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,8 @@ def refine(model: Model, region: Region, everywhere: bool) -> Refined:
     uncertainty = 1 - np.abs(2 * probability - 1) if doubt is None else doubt
     density = density_of(region.rgb, model.config)
     evidence = Evidence(probability, uncertainty, density, region.rgb, region.mpp)
+    if doubt is None:
+        evidence = replace(evidence, doubt="the outline is uncertain")
     labels = np.zeros(region.shape, np.int32)
     if len(region.points):
         labels = outlines(evidence, region.points, region.serials)
