@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -232,3 +233,21 @@ def test_a_large_tiled_image_is_read_in_place(tmp_path: Path) -> None:
         pixels = slide.read(Box(60, 250, 70, 260))
     assert (pixels[:4, :6] == 7).all()
     assert (pixels[4:] == 255).all()
+
+
+@pytest.mark.parametrize("name", ["pyramid_DERIVED.tif", "pyramid_DERIVED.ome.tif"])
+def test_several_threads_may_read(data_dir: Path, name: str) -> None:
+    with open_image(data_dir / "slides" / f"CMU-1-Small-Region_{name}") as slide:
+        boxes = [Box(y, x, y + 300, x + 300) for y in range(0, 2600, 400) for x in (0, 900, 1800)]
+        alone = [slide.read(box) for box in boxes]
+        with ThreadPoolExecutor(4) as threads:
+            together = list(threads.map(slide.read, boxes))
+    assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
+
+
+def test_a_slide_that_was_closed_says_so(data_dir: Path) -> None:
+    slide = open_image(data_dir / "slides" / "CMU-1-Small-Region_pyramid_DERIVED.tif")
+    slide.close()
+    slide.close()
+    with pytest.raises(NoisySegError, match=r"cannot be read at x 0, y 0 \(it was closed\)"):
+        slide.read(Box(0, 0, 10, 10))

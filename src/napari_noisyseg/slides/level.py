@@ -71,6 +71,14 @@ class Level:
                 "damaged, moved or on a drive that is gone; check it, or link it anew"
             ) from error
 
+    def close(self) -> None:
+        """Refuse to read from now on; some readers would open their file again unasked."""
+        self._read = _closed
+
+
+def _closed(box: Box) -> Pixels:
+    raise ValueError("it was closed")
+
 
 def _expand(key: Index | tuple[Index, ...]) -> tuple[Any, Any, Any]:
     keys = key if isinstance(key, tuple) else (key,)

@@ -89,6 +89,8 @@ class Slide:
     def close(self) -> None:
         """Let go of the file; may be called twice."""
         if self._close is not None:
+            for level in self.levels:
+                level.close()
             self._close()
             self._close = None
 
