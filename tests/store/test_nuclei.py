@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -217,6 +218,19 @@ def test_candidates_in_a_box(tissue: Project) -> None:
     finds = tissue.nuclei.adopt("tissue", "r1", [candidate(50, 50), candidate(90, 90)])
     inside = tissue.nuclei.candidates("tissue", box=Box(95, 95, 96, 96))
     assert [c.id for c in inside] == [finds[1].id]
+
+
+def test_numbers_of_numpy_are_numbers(tissue: Project) -> None:
+    box = Box(*np.array([50, 50, 60, 60]))
+    point = tissue.nuclei.add("tissue", np.float32(55), np.int64(55))
+    tissue.nuclei.set_outline(point.id, box, np.ones((10, 10), bool), "edit")
+    tissue.nuclei.paint("tissue", box, np.zeros((10, 10), np.int32), np.ones((10, 10), np.int32))
+    assert tissue.nuclei.painted("tissue", box=box).sum() == 100
+    find = replace(candidate(50, 50, id=point.id), y=np.float32(55), score=np.float32(0.5))
+    tissue.nuclei.adopt("tissue", "r1", [find])
+    (found,) = tissue.nuclei.candidates("tissue", box=box)
+    assert (found.y, found.score, found.outline.box) == (55.0, 0.5, (50, 50, 60, 60))
+    assert tissue.nuclei.of("tissue", box) == [tissue.nuclei.get(point.id)]
 
 
 def test_counts(tissue: Project, tnbc: tuple[np.ndarray, np.ndarray]) -> None:

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from numpy.typing import NDArray
 from PIL import Image
+from yaozarrs import validate_zarr_store
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
@@ -138,6 +140,21 @@ def test_a_slide_is_linked_and_found_when_moved(
             assert found.path == target
             assert np.array_equal(found.read(Box(0, 0, 512, 512)), tnbc[0])
         assert project.image("s").link == target
+
+
+def test_labels_of_a_linked_slide_have_its_levels(
+    project: Project, tmp_path: Path, tnbc: Tissue
+) -> None:
+    project.add_image(slide(tmp_path / "s.tif", tnbc[0]))
+    project.labels.write("s", "refined", tnbc[1])
+    assert [n.shape for n in project.labels.levels("s", "refined")] == [(512, 512), (256, 256)]
+    folder = project.path / "images" / "s" / "labels"
+    for place in (folder, folder / "refined"):
+        validate_zarr_store(str(place))
+    # only what a reader can open is listed
+    assert "ome" not in zarr.open_group(project.path, mode="r").attrs
+    project.add_array(tnbc[0], "copied")
+    validate_zarr_store(str(project.path))
 
 
 def test_a_missing_slide_is_told_and_loses_nothing(

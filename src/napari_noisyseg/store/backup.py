@@ -26,10 +26,10 @@ def check(connection: sqlite3.Connection, path: Path) -> None:
         raise NoisySegError(explain(damage, path))
 
 
-def rotate(connection: sqlite3.Connection, folder: Path, version: int) -> None:
+def rotate(connection: sqlite3.Connection, folder: Path) -> None:
     """Keep a copy of what is there now and the copy before it; nothing when nothing changed."""
     first, second = (folder / FOLDER / name for name in GENERATIONS)
-    if first.is_file() and _version(first) == version:
+    if first.is_file() and _same(connection, first):
         return
     check(connection, folder / NAME)
     draft = first.with_suffix(".new")
@@ -85,13 +85,15 @@ def restore(folder: Path, generation: int = 1) -> Path:
     return aside
 
 
-def _version(path: Path) -> int | None:
+def _same(connection: sqlite3.Connection, copy: Path) -> bool:
+    """Whether a copy ends with the same step of the same history."""
+    last = "SELECT version, time FROM journal ORDER BY version DESC LIMIT 1"
     try:
-        with contextlib.closing(sqlite3.connect(path)) as copy:
-            found = copy.execute("SELECT max(version) FROM journal").fetchone()[0]
+        with contextlib.closing(sqlite3.connect(copy)) as other:
+            return bool(connection.execute(last).fetchone() == other.execute(last).fetchone())
     except sqlite3.Error:
-        return None
-    return int(found or 0)
+        # a damaged one of the two: the check that follows tells which
+        return False
 
 
 def _sync(path: Path) -> None:

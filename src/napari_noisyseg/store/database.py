@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
 import psutil
 
 from napari_noisyseg.errors import NoisySegError
@@ -24,6 +25,13 @@ NETWORK_FILE_SYSTEMS = (
     "nfs", "cifs", "smb", "afs", "9p", "virtiofs", "ceph", "lustre", "gpfs", "beegfs", "gluster",
     "davfs", "webdav", "vboxsf", "prl_fs", "vmhgfs", "fuse.",
 )  # fmt: skip
+
+# boxes and points come out of numpy: to SQLite its numbers are numbers like any
+_NUMBERS: tuple[type[np.generic], ...] = (
+    np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64, np.float32,
+)  # fmt: skip
+for _kind in _NUMBERS:
+    sqlite3.register_adapter(_kind, lambda number: number.item())
 
 Row = tuple[Any, ...]
 Parameters = Sequence[Any] | Mapping[str, Any]

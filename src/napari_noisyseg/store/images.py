@@ -108,6 +108,8 @@ class Images:
                 attributes = {"ome": _image_metadata(name, geometry)}
                 pyramid.create(draft, geometry, np.dtype(np.uint8), attributes)
                 pyramid.write_image(draft, geometry, rgb)
+                # the database will say that it is there: then it must be, whatever happens
+                pyramid.sync_tree(draft)
 
     def prepare_link(self, key: str, name: str) -> None:
         """The folder for the labels of a linked slide."""
@@ -155,10 +157,10 @@ def _row(values: tuple[Any, ...]) -> ImageRow:
     # a project may come from a stranger: its folders lie inside it
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", key):
         raise NoisySegError(f"the project is damaged: image {name!r} has the folder {key!r}")
-    return ImageRow(
-        id, name, key, height, width, mpp, bool(assumed), bool(linked), sha,
-        tuple(json.loads(factors)),
-    )  # fmt: skip
+    levels = tuple(int(step) for step in json.loads(factors))
+    if not levels or levels[0] != 1 or min(height, width, *levels) < 1:
+        raise NoisySegError(f"the project is damaged: image {name!r} has no sensible size")
+    return ImageRow(id, name, key, height, width, mpp, bool(assumed), bool(linked), sha, levels)
 
 
 def _reader(array: Any) -> Any:

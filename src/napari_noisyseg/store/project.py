@@ -7,7 +7,6 @@ import hashlib
 import json
 import math
 import shutil
-import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box, Slide, content_hash, open_image, to_rgb
-from napari_noisyseg.store import backup, pyramid, schema
+from napari_noisyseg.store import backup, opening, pyramid, schema
 from napari_noisyseg.store.context import Context
 from napari_noisyseg.store.database import NAME, Database
 from napari_noisyseg.store.history import History
@@ -75,7 +74,7 @@ class Project:
             path.parent.mkdir(parents=True, exist_ok=True)
             with pyramid.replacing(path) as draft:
                 zarr.create_group(draft, zarr_format=3, attributes={"noisyseg": {"project": 1}})
-                _build(draft / NAME, {"mpp_assumed": mpp_assumed})
+                opening.build(draft / NAME, {"mpp_assumed": mpp_assumed})
         return cls.open(path)
 
     @classmethod
@@ -87,9 +86,9 @@ class Project:
         takes it away from one that cannot be asked, on a machine that is gone).
         """
         path = path.absolute()
-        version = _version(path)
+        version = opening.version(path)
         if not write:
-            _refuse_older(path, version)
+            opening.refuse_older(path, version)
             return cls(path, Database(path, write=False), None)
         lock = Lock(path)
         word = lock.take(force=break_lock)
@@ -272,7 +271,7 @@ class Project:
             with self._database.told():
                 schema.migrate(connection, version)
             self.notices.append(f"the project was brought up to date; as it was it is in {kept}")
-        backup.rotate(connection, self.path, self.nuclei.version())
+        backup.rotate(connection, self.path)
         with pyramid.told(f"cannot tidy {self.path}"):
             pyramid.recover(self.path / FOLDER)
             for row in self._images.rows():
@@ -291,9 +290,8 @@ class Project:
                     f"the project has an image {name!r} already: choose another name"
                 )
             return name
-        twin = next((r.name for r in rows if r.sha == sha), None)
-        if twin is not None:
-            raise NoisySegError(f"{fallback} is in the project already, as {twin}")
+        if any(r.sha == sha and r.name == fallback for r in rows):
+            raise NoisySegError(f"the image {fallback} is in the project already")
         return self._images.free_name(fallback)
 
     def _add_copy(
@@ -359,41 +357,6 @@ class Project:
     def _fact(self, name: str, default: Any) -> Any:
         found = self._database.value("SELECT value FROM fact WHERE name = ?", (name,))
         return default if found is None else json.loads(found)
-
-
-def _build(path: Path, facts: dict[str, Any]) -> None:
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        schema.build(connection)
-        for name, value in facts.items():
-            connection.execute("INSERT INTO fact VALUES (?, ?)", (name, json.dumps(value)))
-
-
-def _version(path: Path) -> int:
-    """The project's version, without touching anything; refuses what is none, or a later one."""
-    file = path / NAME
-    if not file.is_file():
-        raise NoisySegError(f"{path} is no NoisySeg project: there is no {NAME} in it")
-    with pyramid.told(f"cannot read {file}"):
-        version = schema.version_on_disk(file)
-    if version is None:
-        raise NoisySegError(
-            f"{file} is damaged, or is none of this program: move it aside together with its -wal "
-            f"and -shm, and copy {path / backup.FOLDER / backup.GENERATIONS[0]} in its place"
-        )
-    if version > schema.SCHEMA:
-        raise NoisySegError(
-            f"{path} was written by a later version of NoisySeg (format {version}, this one knows "
-            f"{schema.SCHEMA}): update napari-noisyseg; nothing was touched"
-        )
-    return version
-
-
-def _refuse_older(path: Path, version: int) -> None:
-    if version < schema.SCHEMA:
-        raise NoisySegError(
-            f"{path} is of an earlier version (format {version}): open it once for writing, which "
-            "brings it up to date and keeps a copy"
-        )
 
 
 def _checked_mpp(mpp: float) -> float:

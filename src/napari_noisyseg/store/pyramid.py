@@ -131,6 +131,13 @@ def sync_box(folder: Path, geometry: Geometry, box: Box) -> None:
                 _sync(folder / str(level) / "c" / str(i) / str(j))
 
 
+def sync_tree(folder: Path) -> None:
+    """Wait until all files of a folder have reached the disk."""
+    for file in folder.rglob("*"):
+        if file.is_file():
+            _sync(file)
+
+
 def _sync(file: Path) -> None:
     for path in (file, file.parent) if os.name == "posix" else (file,):
         with contextlib.suppress(FileNotFoundError):
