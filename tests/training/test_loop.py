@@ -114,6 +114,16 @@ def test_the_best_weights_are_in_place_at_the_end() -> None:
     assert loop._validation_losses(run, loop.Schedule(1, 1))["total"] == pytest.approx(best)
 
 
+def test_an_epoch_cut_short_is_judged_as_well() -> None:
+    run = training(count=12, epochs=6)
+    stream = train(run)
+    for event in stream:
+        if isinstance(event, Stepped) and event.step == run.at.step_in_epoch == 3:
+            stream.close()
+    assert run.at.best is not None
+    assert run.best
+
+
 def test_out_of_memory_makes_the_batch_smaller_with_a_word() -> None:
     run = training(epochs=2)
     run.method.fail_above = 2

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,7 +42,8 @@ from napari_noisyseg.training.tree import copied
 class Training:
     """What one run works on; `folder` is where checkpoints go (None: none are written).
 
-    seconds: time spent, by `data` (making batches), `step` (the method), `rest` (all else).
+    seconds: time spent on `data` (making batches) and `step` (the method); how long the `last
+    validation` and the `last revision` took.
     """
 
     method: Method
@@ -110,9 +111,9 @@ def train(run: Training) -> Generator[Event, None, None]:
         yield from _preview(run, previews)
         schedule.start(time.time())
         while True:
-            schedule.deadline = run.deadline
             if at.step_in_epoch >= per_epoch:
                 yield from _end_epoch(run, schedule)
+            schedule.deadline = _deadline(run)
             if schedule.done(at, time.time()):
                 break
             yield from _revise(run, schedule)
@@ -121,9 +122,24 @@ def train(run: Training) -> Generator[Event, None, None]:
             yield from _checkpoint(run, saves)
     except GeneratorExit:
         run.save()
-        run.use_best()
+        deque(_last_judgement(run, schedule), maxlen=0)
         raise
     yield from _checkpoint(run, Every(0))
+    yield from _last_judgement(run, schedule)
+
+
+def _deadline(run: Training) -> float | None:
+    """When the last step must be done: before what may come after it."""
+    if run.deadline is None:
+        return None
+    revision = run.seconds["last revision"] if run.at.revised < run.at.epoch else 0.0
+    return run.deadline - run.seconds["last validation"] - revision
+
+
+def _last_judgement(run: Training, schedule: Schedule) -> Iterator[Event]:
+    """Judge an epoch that was not finished, then put the best weights in place."""
+    if run.at.step_in_epoch:
+        yield from _validate(run, schedule)
     run.use_best()
 
 
@@ -132,6 +148,7 @@ def _revise(run: Training, schedule: Schedule) -> Iterator[Event]:
     at = run.at
     if at.revised >= at.epoch:
         return
+    began = time.perf_counter()
     with precision(run.device):
         revisions = list(run.method.revise(schedule.progress(at), run.data.images))
     changed: defaultdict[str, list[float]] = defaultdict(list)
@@ -139,6 +156,8 @@ def _revise(run: Training, schedule: Schedule) -> Iterator[Event]:
         changed[revision.plane].append(_changed(run, revision))
         run.data.revise(revision.image, revision.plane, revision.values)
     at.revised = at.epoch
+    if revisions:
+        run.seconds["last revision"] = time.perf_counter() - began
     for plane, shares in changed.items():
         yield Relabelled(at.epoch, plane, float(np.mean(shares)))
 
@@ -196,17 +215,22 @@ def _smaller_batch(run: Training, error: BaseException) -> Warned:
 
 
 def _end_epoch(run: Training, schedule: Schedule) -> Iterator[Event]:
-    """Judge the epoch on the held-out tiles and keep the best weights."""
-    at = run.at
+    """Judge the epoch and go on to the next."""
+    yield from _validate(run, schedule)
+    run.at.epoch, run.at.step_in_epoch = run.at.epoch + 1, 0
+
+
+def _validate(run: Training, schedule: Schedule) -> Iterator[Event]:
+    """Judge the weights on the held-out tiles, where there are any, and keep the best."""
+    at, began = run.at, time.perf_counter()
     losses = _validation_losses(run, schedule)
-    epoch = at.epoch
-    at.epoch, at.step_in_epoch = at.epoch + 1, 0
+    run.seconds["last validation"] = time.perf_counter() - began
     if losses is None:
         return
     best = at.best is None or losses["total"] < at.best
     if best:
         at.best, run.best = losses["total"], copied(run.method.weights())
-    yield Validated(epoch, losses, best)
+    yield Validated(at.epoch, losses, best)
 
 
 def _validation_losses(run: Training, schedule: Schedule) -> Losses | None:
