@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 # before napari is imported: no test touches the settings of whoever runs it
-os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp(prefix="noisyseg-napari-")) / "settings.yaml")
+os.environ["NAPARI_CONFIG"] = str(
+    Path(tempfile.mkdtemp(prefix="noisyseg-napari-")) / "settings.yaml"
+)
 os.environ["NAPARI_STRICT_QT"] = "raise"
 
 import numpy as np
 import pytest
 from napari.components import ViewerModel
-from napari_noisyseg.gui.session import Session, session_of
 from numpy.typing import NDArray
+
+from napari_noisyseg.gui.session import Session, session_of
 
 HERE = Path(__file__).parent
 THIRD_PARTY = (

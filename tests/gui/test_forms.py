@@ -14,6 +14,7 @@ from napari_noisyseg import registry
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui.forms import ConfigForm
 from napari_noisyseg.gui.schema import form_fields
+from napari_noisyseg.gui.widgets import More
 from napari_noisyseg.method import MethodConfig
 
 pytestmark = pytest.mark.gui
@@ -150,10 +151,10 @@ def test_what_matters_comes_first_and_hidden_is_left_out():
 def test_the_rest_opens_under_more(qtbot):
     shown = form(qtbot)
     shown.show()
-    more = shown.findChild(type(next(w for w in shown.children() if hasattr(w, "setArrowType"))))
+    more = shown.findChild(More)
     assert not shown.editor("weight_decay").isVisible()
     assert shown.editor("coarse").isVisible()
-    more.click()
+    more.toggle.click()
     assert shown.editor("weight_decay").isVisible()
 
 

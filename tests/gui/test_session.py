@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.components import ViewerModel
+
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui import layers
 from napari_noisyseg.gui.session import Session, session_of

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from napari_noisyseg.coarse import CoarseLabels
 from napari_noisyseg.gui import layers
 from napari_noisyseg.gui.session import Session

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QDialog, QGridLayout, QLabel, QWidget
+from typing import Any
 
-from napari_noisyseg.gui.keys import ALWAYS, Binding, Keys
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from napari_noisyseg.gui.keys import ALWAYS, Keys
+
+HIGHEST = 16
+Section = tuple[str, list[tuple[str, str]]]
 
 TITLES = {
     "annotate": "Annotate",
@@ -32,31 +37,52 @@ class CheatSheet(QDialog):  # type: ignore[misc]
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("NoisySeg keys")
-        grid = QGridLayout(self)
-        grid.setContentsMargins(20, 14, 20, 18)
-        grid.setHorizontalSpacing(18)
-        scopes = sorted(keys.scopes(), key=lambda scope: scope != keys.scope)
-        for scope in [*scopes, ALWAYS]:
-            rows = [*MOUSE.get(scope, []), *_rows(keys, scope)]
-            self._section(grid, TITLES.get(scope, scope), rows)
+        box = QHBoxLayout(self)
+        box.setContentsMargins(22, 14, 22, 18)
+        box.setSpacing(36)
+        scopes = [*sorted(keys.scopes(), key=lambda scope: scope != keys.scope), ALWAYS]
+        sections = [(TITLES.get(s, s), [*MOUSE.get(s, []), *_rows(keys, s)]) for s in scopes]
+        for part in _columns(sections):
+            box.addLayout(_column(part))
 
-    def _section(self, grid: QGridLayout, title: str, rows: list[tuple[str, str]]) -> None:
-        head = QLabel(f"<b>{title}</b>")
-        head.setContentsMargins(0, 8, 0, 2)
-        grid.addWidget(head, grid.rowCount(), 0, 1, 2)
-        for key, words in rows:
-            at = grid.rowCount()
-            grid.addWidget(QLabel(key), at, 0, Qt.AlignmentFlag.AlignRight)
-            grid.addWidget(QLabel(words), at, 1)
-
-    def keyPressEvent(self, event: object) -> None:
+    def keyPressEvent(self, event: Any) -> None:
         """Qt: F1 closes what F1 opened."""
-        if getattr(event, "key", lambda: None)() == Qt.Key.Key_F1:
+        if event.key() == Qt.Key.Key_F1:
             self.close()
         else:
             super().keyPressEvent(event)
 
 
+def _column(sections: list[Section]) -> QVBoxLayout:
+    box = QVBoxLayout()
+    for title, rows in sections:
+        box.addWidget(QLabel(f"<b>{title}</b>"))
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(16)
+        grid.setContentsMargins(0, 0, 0, 14)
+        for at, (key, words) in enumerate(rows):
+            grid.addWidget(QLabel(key), at, 0, Qt.AlignmentFlag.AlignRight)
+            grid.addWidget(QLabel(words), at, 1)
+        grid.setColumnMinimumWidth(0, 90)
+        grid.setColumnStretch(1, 1)
+        box.addLayout(grid)
+    box.addStretch(1)
+    return box
+
+
+def _columns(sections: list[Section]) -> list[list[Section]]:
+    """Sections side by side, none of the columns much higher than a screen allows."""
+    columns: list[list[Section]] = [[]]
+    for section in sections:
+        if columns[-1] and sum(len(rows) + 2 for _, rows in [*columns[-1], section]) > HIGHEST:
+            columns.append([])
+        columns[-1].append(section)
+    return columns
+
+
 def _rows(keys: Keys, scope: str) -> list[tuple[str, str]]:
-    own: list[Binding] = keys.own(scope)
-    return [(b.key, b.words + (" (while held)" if b.release else "")) for b in own]
+    """Keys and words; keys that do the same share a line."""
+    shared: dict[str, list[str]] = {}
+    for binding in keys.own(scope):
+        shared.setdefault(binding.words, []).append(binding.key)
+    return [(", ".join(names), words) for words, names in shared.items()]

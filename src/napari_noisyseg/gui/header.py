@@ -5,9 +5,16 @@ from __future__ import annotations
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QFontMetrics
 from qtpy.QtWidgets import (
-    QComboBox, QDoubleSpinBox, QMenu, QSizePolicy, QToolButton, QVBoxLayout, QWidget,
+    QComboBox,
+    QLineEdit,
+    QMenu,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
 )  # fmt: skip
 
+from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui import files, layers
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.widgets import MARGIN, label, line
@@ -24,7 +31,7 @@ class Header(QWidget):  # type: ignore[misc]
         self.session = session
         self.name = label(role="title")
         self.saved = label(role="quiet")
-        self.menu_button = QToolButton(text="⋯", toolTip="Project, import, export")
+        self.menu_button = QToolButton(text="⋯", toolTip="Project, images, import, export")
         self.menu_button.setProperty("role", "menu")
         self.menu_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.menu_button.setMenu(self._menu())
@@ -36,18 +43,16 @@ class Header(QWidget):  # type: ignore[misc]
         box.setContentsMargins(MARGIN, 4, MARGIN, 6)
         box.setSpacing(4)
         box.addLayout(line(self.name, 1, self.saved, self.menu_button))
-        box.addLayout(line(self.images, self.assumed, self.mpp))
+        box.addLayout(line(self.images, self.assumed, self.mpp, label("µm/px", "quiet")))
         self.images.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.images.setMinimumContentsLength(8)
         self.refresh()
 
-    def _mpp_box(self) -> QDoubleSpinBox:
-        box = QDoubleSpinBox(minimum=0.01, maximum=100.0, decimals=4, singleStep=0.01, value=0.25)
-        box.setSuffix(" µm/px")
-        box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
-        box.setKeyboardTracking(False)
-        box.setFixedWidth(96)
-        box.setToolTip("Resolution of the image. Change it when the file does not know it")
+    def _mpp_box(self) -> QLineEdit:
+        box = QLineEdit()
+        box.setFixedWidth(56)
+        box.setAlignment(Qt.AlignmentFlag.AlignRight)
+        box.setToolTip("Resolution in µm per pixel. Change it when the file does not know it")
         box.editingFinished.connect(self._set_mpp)
         return box
 
@@ -89,7 +94,11 @@ class Header(QWidget):  # type: ignore[misc]
         return f"saved {at:%H:%M}" if at is not None else "saved"
 
     def _show_images(self) -> None:
-        names = [record.name for record in self.session.project.images()] if self.session.project else []
+        names = (
+            [record.name for record in self.session.project.images()]
+            if self.session.project
+            else []
+        )
         layer = self.session.image_layer()
         active = self.session.image
         if active is None and layer is not None:
@@ -104,14 +113,20 @@ class Header(QWidget):  # type: ignore[misc]
 
     def _show_mpp(self) -> None:
         record, layer = self.session.record(), self.session.image_layer()
-        mpp = record.mpp if record is not None else layers.layer_mpp(layer) if layer is not None else None
+        mpp = (
+            record.mpp
+            if record is not None
+            else layers.layer_mpp(layer)
+            if layer is not None
+            else None
+        )
         stated = mpp or self.session.stated_mpp
         unsure = record.mpp_assumed if record is not None else layer is not None and stated is None
-        self.assumed.setText("assumed:" if unsure else "")
+        self.assumed.setText("assumed" if unsure else "")
         self.assumed.setToolTip("The file does not say its resolution; set it if you know it")
         self.mpp.setEnabled(layer is not None)
         if not self.mpp.hasFocus():
-            self.mpp.setValue(stated or ASSUMED_MPP)
+            self.mpp.setText(f"{stated or ASSUMED_MPP:.4g}")
 
     # --- acts ----------------------------------------------------------------------------------
 
@@ -122,5 +137,16 @@ class Header(QWidget):  # type: ignore[misc]
                 self.session.show_image(name)
 
     def _set_mpp(self) -> None:
+        if not self.mpp.isModified():
+            return
+        self.mpp.setModified(False)
         with self.session.guard():
-            self.session.set_mpp(self.mpp.value())
+            self.session.set_mpp(_number(self.mpp.text()))
+        self.refresh()
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text.replace(",", "."))
+    except ValueError:
+        raise NoisySegError(f"“{text}” is no number of µm per pixel: write it as 0.25") from None

@@ -76,7 +76,9 @@ def key_name(event: Any) -> str:
     text = event.text()
     if len(text) == 1 and text.isprintable() and not text.isalnum() and not text.isspace():
         return str(text)
-    return str(QKeySequence(event.keyCombination()).toString(QKeySequence.SequenceFormat.PortableText))
+    return str(
+        QKeySequence(event.keyCombination()).toString(QKeySequence.SequenceFormat.PortableText)
+    )
 
 
 def canvases(viewer: Any) -> list[QWidget]:

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from napari.layers import Image, Labels, Layer, Points, Shapes
+from napari.layers import Image, Labels
 from numpy.typing import NDArray
 
 from napari_noisyseg import slides
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui import looks
+from napari_noisyseg.gui.lazy import layer_data
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import ImageRecord
@@ -81,7 +82,9 @@ def shown(viewer: Any) -> list[str]:
 
 def is_image(layer: Any) -> bool:
     """Whether a layer can be an image to annotate: an Image layer, two-dimensional, not a map."""
-    return isinstance(layer, Image) and layer.ndim == 2 and tag(layer).get("kind", "image") == "image"
+    return (
+        isinstance(layer, Image) and layer.ndim == 2 and tag(layer).get("kind", "image") == "image"
+    )
 
 
 def images(viewer: Any) -> list[Any]:
@@ -200,7 +203,9 @@ def place(viewer: Any, layer: Any, record: ImageRecord) -> None:
     camera.center, camera.zoom = tuple(center * ratio), zoom / ratio
 
 
-def geometry(viewer: Any, record: ImageRecord, origin: tuple[float, float] = (0, 0)) -> dict[str, Any]:
+def geometry(
+    viewer: Any, record: ImageRecord, origin: tuple[float, float] = (0, 0)
+) -> dict[str, Any]:
     """scale, translate, units of a layer of that image whose pixel (0, 0) lies at `origin`."""
     layer = find(viewer, record.name, "image")
     scale = np.array(layer.scale if layer is not None else (record.mpp, record.mpp))
@@ -221,7 +226,9 @@ def insert(viewer: Any, layer: Any, record: ImageRecord, kind: str, **more: Any)
     """Mark a new layer and put it at its place in the group of its image; selection is kept."""
     mark(layer, record.name, kind, **more)
     rank, at = KINDS.index(kind), len(viewer.layers)
-    group = [(i, other) for i, other in enumerate(viewer.layers) if image_name(other) == record.name]
+    group = [
+        (i, other) for i, other in enumerate(viewer.layers) if image_name(other) == record.name
+    ]
     below = [i for i, other in group if KINDS.index(tag(other)["kind"]) <= rank]
     if group:
         at = (below[-1] + 1) if below else group[0][0]
@@ -239,13 +246,9 @@ def show_image(viewer: Any, project: Project, record: ImageRecord) -> Any:
     """Show an image of the project and its group; hide the groups of the other images."""
     layer = find(viewer, record.name, "image")
     if layer is None:
-        slide = project.pixels(record.name)
-        data = list(slide.levels) if slide.is_pyramid else slide.levels[0]
-        layer = Image(
-            data, rgb=True, multiscale=slide.is_pyramid, name=record.name,
-            scale=(record.mpp, record.mpp), units=("um", "um"),
-        )  # fmt: skip
-        layer.metadata = {KEY: {"image": record.name, "kind": "image"}}
+        data, keywords, _ = layer_data(project.pixels(record.name), record.name)
+        layer = Image(data, **keywords)
+        mark(layer, record.name, "image")
         viewer.layers.append(layer)
         viewer.reset_view()
     for other in viewer.layers:
@@ -291,7 +294,7 @@ def show_map(
     viewer: Any, record: ImageRecord, kind: str, data: NDArray[Any], box: Box | None = None,
     step: float = 1.0,
 ) -> Any:  # fmt: skip
-    """Show a map in 0..1 (probability, uncertainty, weights) whose pixels are `step` level-0 pixels."""
+    """Show a map in 0..1 (probability, say); each of its pixels is `step` level-0 pixels wide."""
     origin = (box.y0, box.x0) if box is not None else (0, 0)
     layer = find(viewer, record.name, kind)
     if isinstance(layer, Image):
@@ -334,5 +337,3 @@ def remove(viewer: Any, image: str, kind: str) -> None:
     layer = find(viewer, image, kind)
     if layer is not None:
         viewer.layers.remove(layer)
-
-

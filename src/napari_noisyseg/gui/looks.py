@@ -28,8 +28,7 @@ STATES = frozenset({"voronoi", "cluster", "local"})
 def labels(kind: str) -> dict[str, Any]:
     """Keywords of `napari.layers.Labels` for a kind of label image."""
     if kind in STATES:
-        colours = {0: BACKGROUND, 1: NUCLEUS, 2: CLEAR, None: CLEAR}
-        return {"colormap": DirectLabelColormap(color_dict=colours), "opacity": 0.45}
+        return {"opacity": 0.6 if kind == "voronoi" else 0.9, **states(kind, contour=True)}
     if kind == "changes":
         colours = {0: CLEAR, 1: "#35d0ff", 2: "#d55e00", None: CLEAR}
         return {"colormap": DirectLabelColormap(color_dict=colours), "opacity": 0.6}
@@ -39,6 +38,17 @@ def labels(kind: str) -> dict[str, Any]:
         "opacity": 0.9 if kind != "rough" else 0.5,
         "contour": 0 if kind == "rough" else 1,
     }
+
+
+def states(kind: str, contour: bool) -> dict[str, Any]:
+    """Colours of nucleus, background and unknown; `contour` leaves the tissue inside visible.
+
+    The Voronoi label is lines and spots by nature, so it is drawn as it is either way.
+    """
+    outlined = contour and kind != "voronoi"
+    ground = CLEAR if outlined else BACKGROUND
+    colours = {0: ground, 1: NUCLEUS, 2: CLEAR, None: CLEAR}
+    return {"colormap": DirectLabelColormap(color_dict=colours), "contour": int(outlined)}
 
 
 def heat(kind: str) -> dict[str, Any]:

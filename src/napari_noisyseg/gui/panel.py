@@ -1,4 +1,4 @@
-"""The NoisySeg panel: four steps, each a line of truth; the open one's controls; the keys that work."""
+"""The panel: four steps, a line of truth each; the open one's controls; the keys that work."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from napari_noisyseg.gui.header import Header
 from napari_noisyseg.gui.jobs import Jobs
 from napari_noisyseg.gui.keyfilter import KeyFilter
 from napari_noisyseg.gui.keys import ALWAYS, Binding
-from napari_noisyseg.gui.rows import StepRow
 from napari_noisyseg.gui.readers import prefer_us_for_slides
+from napari_noisyseg.gui.rows import StepRow
 from napari_noisyseg.gui.session import Session, at_once, session_of
 from napari_noisyseg.gui.settings import setting
 from napari_noisyseg.gui.theme import palette, stylesheet
@@ -103,6 +103,7 @@ class Panel(QWidget):  # type: ignore[misc]
         self._timer.timeout.connect(self._refresh_now)
         get_settings().appearance.events.theme.connect(self._restyle)
         self._restyle()
+        self.session.viewer.canvas.overlays["scale_bar"].visible = True
 
     def _bind_keys(self) -> None:
         self.session.keys.bind(

@@ -6,14 +6,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from napari import current_viewer
 from napari.settings import get_settings
 
+from napari_noisyseg.gui.lazy import LayerData, layer_data
 from napari_noisyseg.gui.session import SUFFIX, session_of
-from napari_noisyseg.slides import Slide, open_image
+from napari_noisyseg.slides import open_image
 
-LayerData = tuple[Any, dict[str, Any], str]
+__all__ = ["get_reader", "layer_data", "prefer_us_for_slides", "read_project", "read_slide"]
+
 PLUGIN = "napari-noisyseg"
 SLIDES = ("svs", "ndpi", "mrxs", "scn", "bif", "svslide", "vms", "vmu", "ome.tif", "ome.tiff")
 
@@ -28,16 +29,6 @@ def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | 
 def read_slide(path: str) -> list[LayerData]:
     """An image as napari layer data: lazy, in µm where the file knows its resolution."""
     return [layer_data(open_image(Path(path)))]
-
-
-def layer_data(slide: Slide, name: str | None = None) -> LayerData:
-    """A slide as napari layer data."""
-    keywords: dict[str, Any] = {"name": name or slide.name, "rgb": True}
-    if slide.mpp is not None:
-        keywords |= {"scale": (slide.mpp, slide.mpp), "units": ("um", "um")}
-    if len(slide.levels) > 1:
-        return list(slide.levels), {**keywords, "multiscale": True}, "image"
-    return np.asarray(slide.levels[0]), keywords, "image"
 
 
 def read_project(path: str) -> list[LayerData]:

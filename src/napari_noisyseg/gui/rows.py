@@ -105,7 +105,11 @@ def _paint_mark(painter: QPainter, state: Summary, p: Palette, area: QRectF) -> 
     if state.mark == "done":
         painter.setPen(QPen(QColor(p.good), 2, c=Qt.PenCapStyle.RoundCap))
         painter.drawPolyline(
-            [QPointF(right - 12, middle), QPointF(right - 8, middle + 4), QPointF(right, middle - 5)]
+            [
+                QPointF(right - 12, middle),
+                QPointF(right - 8, middle + 4),
+                QPointF(right, middle - 5),
+            ]
         )
     elif state.mark == "busy":
         _paint_progress(painter, state.fraction, p, QRectF(right - 28, middle - 3, 28, 6))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
 
 from napari_noisyseg import samples
 from napari_noisyseg.exchange import csv_points
-from napari_noisyseg.gui.readers import layer_data
+from napari_noisyseg.gui.lazy import LayerData, layer_data
 from napari_noisyseg.slides import open_image, read_labels
-
-LayerData = tuple[Any, dict[str, Any], str]
 
 
 def field() -> list[LayerData]:
@@ -17,10 +15,9 @@ def field() -> list[LayerData]:
     mpp = samples.FIELD_MPP
     place = {"scale": (mpp, mpp), "units": ("um", "um")}
     pixels, keywords, kind = layer_data(open_image(samples.FIELD), "TNBC field")
-    points = [(shape.y, shape.x) for shape in csv_points.read(samples.FIELD_POINTS)]
-    noted = {"noisyseg": {"path": str(samples.FIELD)}}
+    points = csv_points.read(samples.FIELD_POINTS).points
     return [
-        (pixels, {**keywords, **place, "metadata": noted}, kind),
+        (pixels, {**keywords, **place, "metadata": _from(samples.FIELD)}, kind),
         (
             read_labels(samples.FIELD_NUCLEI),
             {**place, "name": "TNBC nuclei (drawn by experts)", "visible": False},
@@ -33,4 +30,9 @@ def field() -> list[LayerData]:
 def slide() -> list[LayerData]:
     """A small region of an Aperio slide."""
     pixels, keywords, kind = layer_data(open_image(samples.SLIDE))
-    return [(pixels, {**keywords, "metadata": {"noisyseg": {"path": str(samples.SLIDE)}}}, kind)]
+    return [(pixels, {**keywords, "metadata": _from(samples.SLIDE)}, kind)]
+
+
+def _from(path: Path) -> dict[str, dict[str, str]]:
+    """Metadata that tells the session which file an image came from."""
+    return {"noisyseg": {"path": str(path)}}

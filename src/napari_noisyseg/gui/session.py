@@ -1,4 +1,4 @@
-"""One viewer's work: the open project, the active image, and a word to everyone when either changes.
+"""One viewer's work: the open project, the active image, and word to all when either changes.
 
 Every human action goes to the project first and is shown only then. Errors become a notice.
 Nothing here needs Qt: a plain `napari.components.ViewerModel` will do.
@@ -94,10 +94,15 @@ class Session:
             self.project_changed.emit()
 
     def shut(self) -> None:
-        """The viewer is going: release the lock and let go of the viewer's signals."""
-        self.close()
+        """The viewer is going: release the lock and tell nobody; safe to call twice."""
+        for signal in (
+            self.project_changed, self.image_changed, self.annotation_changed, self.labels_changed,
+            self.runs_changed, self.review_changed, self.noticed, self.keys.changed,
+        ):  # fmt: skip
+            signal.disconnect()
         self.viewer.layers.selection.events.active.disconnect(self._on_selection)
         self.viewer.layers.events.inserted.disconnect(self._on_inserted)
+        self.close()
 
     def _take(self, project: Project) -> None:
         if self.project is not None:
@@ -173,7 +178,7 @@ class Session:
             return None
         boxes = regions(self.project, record.name)
         near = [box for box in boxes if self._focus and box.contains(*self._focus)]
-        return (near or boxes or [None])[0]
+        return next(iter(near or boxes), None)
 
     def focus(self, y: float, x: float) -> None:
         """Work goes on at (y, x): on a large image the field there becomes the region."""
@@ -203,6 +208,23 @@ class Session:
                 layers.place(self.viewer, layer, self.project.image(record.name))
             self._touch()
             self.project_changed.emit()
+
+    def remove_image(self) -> None:
+        """Take the active image out of the project; its layers go, undo brings it back."""
+        record = self.record()
+        if record is None or self.project is None:
+            raise NoisySegError("this image is in no project yet: there is nothing to remove")
+        self.project.remove_image(record.name)
+        self._touch()
+        self._active = None
+        for layer in layers.of_image(self.viewer, record.name):
+            self.viewer.layers.remove(layer)
+        left = self.project.images()
+        if left:
+            self.show_image(left[0].name)
+        else:
+            self.image_changed.emit()
+        self.project_changed.emit()
 
     def show_image(self, name: str) -> None:
         """Make `name` the active image: show it and its layers, hide those of the others."""

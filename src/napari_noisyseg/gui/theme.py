@@ -15,6 +15,7 @@ class Palette:
     dark: bool
     text: str
     quiet: str
+    faint: str
     line: str
     raised: str
     base: str
@@ -38,8 +39,9 @@ def palette() -> Palette:
         dark=dark,
         text=theme.text.as_hex(format="long"),
         quiet="#a9b1bb" if dark else "#5b6470",
-        line="#3a414b" if dark else "#c9ced4",
-        raised="#2f343d" if dark else "#ffffff",
+        faint="#6d7680" if dark else "#98a0a9",
+        line="#3f4752" if dark else "#c9ced4",
+        raised="#2d323b" if dark else "#ffffff",
         base=theme.background.as_hex(format="long"),
         accent="#4aa8ff" if dark else "#0067c0",
         on_accent="#0b1a29" if dark else "#ffffff",
@@ -50,14 +52,37 @@ def palette() -> Palette:
 
 def stylesheet(p: Palette) -> str:
     """The panel's own rules on top of napari's."""
+    panel = "#noisysegPanel"
     return f"""
-    #noisysegPanel QLabel {{ background: transparent; }}
-    #noisysegPanel QLabel[role="quiet"] {{ color: {p.quiet}; }}
-    #noisysegPanel QLabel[role="title"] {{ font-weight: 600; }}
-    #noisysegPanel QLabel[role="warn"] {{ color: {p.warn}; }}
-    #noisysegPanel QPushButton[role="primary"] {{
-        background: {p.accent}; color: {p.on_accent}; font-weight: 600;
-        border-radius: 4px; padding: 6px 12px; }}
-    #noisysegPanel QPushButton[role="primary"]:disabled {{ background: {p.line}; color: {p.quiet}; }}
-    #noisysegPanel QFrame[role="rule"] {{ background: {p.line}; max-height: 1px; border: none; }}
+    {panel} QLabel {{ background: transparent; }}
+    {panel} QLabel[role="quiet"] {{ color: {p.quiet}; }}
+    {panel} QLabel[role="title"] {{ font-weight: 600; }}
+    {panel} QLabel[role="warn"] {{ color: {p.warn}; }}
+    {panel} QFrame[role="rule"] {{ background: {p.line}; max-height: 1px; border: none; }}
+    {panel} QPushButton {{ background: {p.raised}; border: 1px solid {p.line}; border-radius: 4px;
+        padding: 4px 10px; }}
+    {panel} QPushButton:hover {{ border-color: {p.quiet}; }}
+    {panel} QPushButton:pressed {{ background: {p.line}; }}
+    {panel} QPushButton:disabled {{ color: {p.faint}; background: transparent; }}
+    {panel} QPushButton[role="primary"] {{ background: {p.accent}; color: {p.on_accent};
+        border: none; font-weight: 600; padding: 7px 12px; }}
+    {panel} QPushButton[role="primary"]:disabled {{ background: {p.line}; color: {p.quiet}; }}
+    {panel} QToolButton[role="tool"] {{ background: {p.raised}; border: 1px solid {p.line};
+        border-radius: 4px; padding: 6px 2px; }}
+    {panel} QToolButton[role="tool"]:hover {{ border-color: {p.quiet}; }}
+    {panel} QToolButton[role="tool"]:checked {{ background: {p.accent}; color: {p.on_accent};
+        border-color: {p.accent}; font-weight: 600; }}
+    {panel} QToolButton[role="menu"] {{ background: transparent; border: none; font-weight: 700;
+        font-size: 13pt; padding: 0 6px; color: {p.text}; }}
+    {panel} QToolButton[role="menu"]:hover {{ background: {p.line}; border-radius: 4px; }}
+    {panel} QToolButton[role="menu"]::menu-indicator {{ image: none; width: 0; }}
+    {panel} QToolButton[role="more"] {{ background: transparent; border: none; color: {p.quiet};
+        padding: 2px 0; }}
+    {panel} QToolButton[role="more"]:hover {{ color: {p.text}; }}
+    {panel} QLineEdit {{ background: {p.raised}; border: 1px solid {p.line}; padding: 2px 5px; }}
+    {panel} QComboBox {{ background: {p.raised}; border: 1px solid {p.line}; }}
+    {panel} QListWidget {{ background: {p.raised}; border: 1px solid {p.line};
+        border-radius: 4px; padding: 2px; }}
+    {panel} QListWidget::item {{ padding: 2px 4px; border-radius: 3px; }}
+    {panel} QListWidget::item:selected {{ background: {p.line}; color: {p.text}; }}
     """

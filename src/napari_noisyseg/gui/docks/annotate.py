@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 from napari.layers import Labels, Points
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QButtonGroup, QComboBox, QInputDialog, QListWidget, QListWidgetItem, QSlider
+from qtpy.QtWidgets import (
+    QButtonGroup,
+    QComboBox,
+    QInputDialog,
+    QListWidget,
+    QListWidgetItem,
+    QSlider,
+)
 
 from napari_noisyseg.gui import layers
 from napari_noisyseg.gui.docks import StepDock, Summary
@@ -54,6 +62,10 @@ class AnnotateDock(StepDock):
         self.brush.setToolTip("Brush size in pixels")
         self.brush.valueChanged.connect(self._set_brush)
         self.brush_row = label("Brush", "quiet")
+        for part in (self.brush_row, self.brush):
+            policy = part.sizePolicy()
+            policy.setRetainSizeWhenHidden(True)  # nothing jumps when a tool is changed
+            part.setSizePolicy(policy)
         box.addLayout(line(self.brush_row, self.brush))
         box.addLayout(self._field_head())
         self.fields = QListWidget()
@@ -79,7 +91,7 @@ class AnnotateDock(StepDock):
             ("erase", "Eraser", "Erase rough masks (E)"),
             ("look", "Look", "Just pan and zoom (V)"),
         ):
-            made = tool(words, tip, lambda name=name: self.use(name))
+            made = tool(words, tip, partial(self.use, name))
             self.tools.addButton(made)
             self.tool_buttons[name] = made
             row.addWidget(made)
@@ -90,7 +102,9 @@ class AnnotateDock(StepDock):
             "Whole image", "The whole image is one field: you mark every nucleus in it",
             self.kit.fields.add_whole,
         )  # fmt: skip
-        self.remove_field = button("Remove", "Remove the chosen field; its points stay", self._drop_field)
+        self.remove_field = button(
+            "Remove", "Remove the chosen field; its points stay", self._drop_field
+        )
         return line(label("Fields", "title"), 1, self.whole, self.remove_field)
 
     def _more(self) -> More:
@@ -145,7 +159,7 @@ class AnnotateDock(StepDock):
         self.tool_buttons[name].setChecked(True)
         self.hint.setText(self._hint(name))
         for part in (self.brush, self.brush_row):
-            part.setEnabled(name in ("paint", "erase"))
+            part.setVisible(name in ("paint", "erase"))
 
     def _hint(self, name: str) -> str:
         if name == "points" and self.session.project is not None and not self.kit.fields.fields:

@@ -7,21 +7,28 @@ from typing import Any, ClassVar
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QSlider
 
-from napari_noisyseg.coarse.project import derive_image
-from napari_noisyseg.gui import layers, looks
+from napari_noisyseg.gui import layers
 from napari_noisyseg.gui.docks import StepDock, Summary
 from napari_noisyseg.gui.keys import Binding
 from napari_noisyseg.gui.legend import Legend
 from napari_noisyseg.gui.session import Session
+from napari_noisyseg.gui.tools.deriving import Deriver
 from napari_noisyseg.gui.tools.kit import Kit, kit_of
 from napari_noisyseg.gui.tools.live import KINDS
-from napari_noisyseg.store.records import Aspect
-from napari_noisyseg.gui.widgets import More, button, column, label, line
+from napari_noisyseg.gui.widgets import button, column, label, line
 
 WORDS = {
     "voronoi": ("Voronoi", "Cell borders are background, the marked spot is nucleus"),
     "cluster": ("Cluster", "Pixels grouped by colour and distance to the points"),
     "local": ("Local", "An outline grown around each point"),
+}
+WHY = {
+    "come with the first points": "Click nuclei in step 1; each click shows its labels at once.",
+    "need a field": "Labels are made inside fields: draw one in step 1.",
+    "newer than the saved ones": "What you see follows every click. Update what the project keeps:",
+    "cluster fit is old": "A fifth of the points is newer than the fit of the cluster label.",
+    "up to date": "The project keeps the labels that you see.",
+    "working …": "Making labels …",
 }
 
 
@@ -34,6 +41,7 @@ class CoarseDock(StepDock):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.kit: Kit = kit_of(session)
+        self.deriver = Deriver(session)
         self._build()
         session.keys.bind(
             self.step,
@@ -51,25 +59,26 @@ class CoarseDock(StepDock):
 
     def _build(self) -> None:
         box = column(self)
-        self.state = label(wrap=True)
+        self.state = label(role="quiet", wrap=True)
+        self.state.setMinimumHeight(32)
         box.addWidget(self.state)
         self.shown: dict[str, QCheckBox] = {}
         self.opacity: dict[str, QSlider] = {}
         box.addLayout(self._kinds())
         self.look = QComboBox(toolTip="How nuclei are drawn")
         self.look.addItems(["Filled", "Contour"])
-        self.look.activated.connect(lambda index: self._set_look(index == 1))
+        self.look.setCurrentIndex(int(self.kit.live.contour))
+        self.look.activated.connect(lambda index: self.kit.live.draw(contour=index == 1))
         box.addLayout(line(label("Draw"), self.look, 1))
         box.addWidget(Legend())
-        self.refit = button("Refit", "Fit the cluster label to the points of now", self.kit.live.refit)
-        self.refit_words = label("The cluster fit is older than a fifth of the points.", "warn", wrap=True)
-        box.addLayout(line(self.refit_words, self.refit))
+        self.refit = button(
+            "Refit", "Fit the cluster label to the points of now", self.kit.live.refit
+        )
         self.derive = button(
-            "Save labels", "Write the coarse labels of all images to the project", self.derive_all,
-            role="primary",
+            "Update labels", "Write the coarse labels of every image to the project",
+            self.derive_all, role="primary",
         )  # fmt: skip
-        box.addWidget(self.derive)
-        box.addWidget(More(self._always()))
+        box.addLayout(line(self.derive, self.refit))
         box.addStretch(1)
 
     def _kinds(self) -> QGridLayout:
@@ -89,15 +98,11 @@ class CoarseDock(StepDock):
         grid.setColumnStretch(1, 1)
         return grid
 
-    def _always(self) -> Any:
-        again = button("Refit now", "Fit the cluster label anew", self.kit.live.refit)
-        return line(label("Cluster fit", "quiet"), 1, again)
-
     # --- what it shows -------------------------------------------------------------------------
 
     def summary(self) -> Summary:
         """Whether the labels are those of the points of now."""
-        if self.kit.live.busy or self._deriving:
+        if self.kit.live.busy or self.deriver.left:
             return Summary("working …", "busy")
         if not self.kit.points.nuclei:
             return Summary("come with the first points")
@@ -105,46 +110,39 @@ class CoarseDock(StepDock):
             return Summary("need a field", "warn")
         if self.kit.live.stale:
             return Summary("cluster fit is old", "stale")
-        return Summary("up to date", "done") if self._saved() else Summary("live, not saved", "stale")
-
-    _deriving = False
-
-    def _saved(self) -> bool:
-        """Whether the project holds labels of the active image's annotation of now."""
-        project, image = self.session.project, self.session.image
-        if project is None or image is None:
-            return False
-        kinds = [kind for kind in self.kit.live.kinds if kind in project.labels.kinds(image)]
-        if not kinds:
-            return False
-        last = project.nuclei.version(image, Aspect.POINTS | Aspect.FIELDS)
-        sources = (project.labels.source(image, kind) for kind in kinds)
-        return all(source.get("annotation_version", -1) >= last for source in sources)
+        image = self.session.image
+        if image is not None and self.deriver.up_to_date(image):
+            return Summary("up to date", "done")
+        return Summary("newer than the saved ones", "stale")
 
     def refresh(self, event: Any = None) -> None:
         """Bring the controls up to date."""
         state = self.summary()
-        self.state.setText(f"Labels: {state.text}")
+        self.state.setText(WHY.get(state.text, ""))
         for kind, check in self.shown.items():
             check.setChecked(self.kit.live.is_shown(kind))
+            self._show_opacity(kind)
         has_points = bool(self.kit.points.nuclei and self.kit.fields.fields)
-        self.derive.setEnabled(has_points and self.session.writable and not self._deriving)
-        for part in (self.refit, self.refit_words):
-            part.setVisible(self.kit.live.stale)
+        self.derive.setEnabled(has_points and self.session.writable and not self.deriver.left)
+        self.refit.setEnabled(self.kit.live.labels is not None and not self.kit.live.busy)
         self.changed.emit()
+
+    def _show_opacity(self, kind: str) -> None:
+        image, slider = self.session.image, self.opacity[kind]
+        layer = layers.find(self.session.viewer, image, kind) if image else None
+        slider.setEnabled(layer is not None)
+        if layer is not None and not slider.isSliderDown():
+            slider.blockSignals(True)
+            slider.setValue(round(layer.opacity * 100))
+            slider.blockSignals(False)
 
     # --- acts ----------------------------------------------------------------------------------
 
     def derive_all(self) -> None:
         """Write the labels of every image with points to the project."""
-        project = self.session.project
-        if project is None:
-            return
         with self.session.guard():
-            for record in project.images():
-                derive_image(project, record.name, self.kit.live.kinds)
-                for kind in self.kit.live.kinds:
-                    self.session.labels_changed.emit(record.name, kind)
+            self.deriver.run()
+        self.refresh()
 
     def _want(self, kind: str, shown: bool) -> None:
         with self.session.guard():
@@ -164,10 +162,6 @@ class CoarseDock(StepDock):
         layer = layers.find(self.session.viewer, image, kind) if image else None
         if layer is not None:
             layer.opacity = value / 100
-
-    def _set_look(self, contour: bool) -> None:
-        for layer in self._layers():
-            looks.draw(layer, contour)
 
     def _hide(self) -> None:
         self._hidden = [layer for layer in self._layers() if layer.visible]

@@ -95,7 +95,7 @@ class Kit:
     def _take_points(self, layer: Any) -> None:
         with self.session.acting():
             record = self.session.require_image()
-            image = self.session.image_layer()
+            image: Any = self.session.image_layer()
             places = np.array([image.world_to_data(layer.data_to_world(p)) for p in layer.data])
             places = places.reshape(-1, 2)
             size = (record.height - 0.5, record.width - 0.5)
@@ -109,10 +109,12 @@ class Kit:
 
     def _check_same_place(self, layer: Any) -> None:
         self.session.require_image()
-        image = self.session.image_layer()
+        image: Any = self.session.image_layer()
         if layer.multiscale or layer.ndim != 2:
             raise NoisySegError(f"“{layer.name}” is no plain two-dimensional label image")
-        same = np.allclose(layer.scale, image.scale) and np.allclose(layer.translate, image.translate)
+        same = np.allclose(layer.scale, image.scale) and np.allclose(
+            layer.translate, image.translate
+        )
         if not same:
             raise NoisySegError(
                 f"“{layer.name}” lies elsewhere than the image: give it the image's scale first"
@@ -142,5 +144,3 @@ def kit_of(session: Session) -> Kit:
     if kit is None:
         kit = session.__dict__["kit"] = Kit(session)
     return kit
-
-

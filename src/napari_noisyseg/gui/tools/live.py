@@ -5,24 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from napari_noisyseg.coarse import CoarseLabels
-from napari_noisyseg.gui import layers
+from napari_noisyseg.gui import layers, looks
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.tools.points import PointsTool
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.records import ImageRecord
 
 KINDS = ("voronoi", "cluster", "local")
+ENOUGH = 100
+"""points from which on a person is asked before the cluster label is fitted anew"""
 Points = dict[int, tuple[float, float]]
 
 
 class LiveLabels:
-    """The coarse labels of the region at hand (a small image as a whole, a field of a large one)."""
+    """Coarse labels of the region at hand: a small image as a whole, a field of a large one."""
 
     def __init__(self, session: Session, points: PointsTool) -> None:
         self.session, self.points = session, points
         self.labels: CoarseLabels | None = None
         self.box: Box | None = None
         self.kinds: tuple[str, ...] = ("voronoi", "cluster")
+        self.contour = True
         self._of: tuple[str, Box] | None = None
         self._building: tuple[str, Box] | None = None
         self._held: Points = {}
@@ -38,6 +41,11 @@ class LiveLabels:
     def busy(self) -> bool:
         """Whether labels are being made just now."""
         return self._building is not None
+
+    def _refit_early(self) -> None:
+        """While there are few points each fifth of them counts: fit anew unasked."""
+        if self.stale and not self.busy and len(self._held) < ENOUGH:
+            self.refresh(anew=True)
 
     @property
     def stale(self) -> bool:
@@ -63,7 +71,9 @@ class LiveLabels:
         self._building, self._held = key, dict(held)
 
         def work() -> CoarseLabels:
-            labels = CoarseLabels(slide.read(box), held, known, record.mpp, fit=fit, kinds=KINDS)
+            with slide:
+                rgb = slide.read(box)
+            labels = CoarseLabels(rgb, held, known, record.mpp, fit=fit, kinds=KINDS)
             for kind in kinds:
                 getattr(labels, kind)
             return labels
@@ -72,7 +82,7 @@ class LiveLabels:
 
     def _built(self, key: tuple[str, Box], labels: CoarseLabels) -> None:
         if self._building != key:
-            return
+            return None
         self._building = None
         record, project = self.session.record(), self.session.project
         if project is None or record is None or key != (record.name, self.session.region()):
@@ -88,7 +98,8 @@ class LiveLabels:
 
     def _catch_up(self) -> None:
         """Apply what was clicked while the labels were made."""
-        assert self.labels is not None and self.box is not None
+        assert self.labels is not None
+        assert self.box is not None
         now = self._points_in(self.box)
         for serial in self._held.keys() - now.keys():
             self.labels.remove(serial)
@@ -117,6 +128,8 @@ class LiveLabels:
                 # a copy, as the layer may be painted on and these arrays are read-only
                 array = getattr(self.labels, kind).copy()
                 layers.show_labels(self.session.viewer, record, kind, array, self.box)
+        if not self.contour:
+            self.draw(contour=False)
 
     def want(self, kind: str, shown: bool) -> None:
         """Show or hide one kind; it is computed when first wanted."""
@@ -128,6 +141,16 @@ class LiveLabels:
             layer.visible = shown
         elif shown and record is not None:
             self.show(record, wanted=(kind,))
+
+    def draw(self, contour: bool) -> None:
+        """Draw nuclei as thin contours, or filled."""
+        self.contour = contour
+        image = self.session.image
+        for kind in KINDS:
+            layer = layers.find(self.session.viewer, image, kind) if image else None
+            if layer is not None:
+                for name, value in looks.states(kind, contour).items():
+                    setattr(layer, name, value)
 
     def is_shown(self, kind: str) -> bool:
         """Whether a kind is to be seen on the canvas."""
@@ -147,7 +170,11 @@ class LiveLabels:
         """Bring the labels to what was clicked, once the click itself is shown."""
         waiting, self._waiting = self._waiting, []
         record = self.session.record()
-        if self.labels is None or record is None or self._of != (record.name, self.session.region()):
+        if (
+            self.labels is None
+            or record is None
+            or self._of != (record.name, self.session.region())
+        ):
             with self.session.guard():
                 self.refresh()
             return
@@ -159,9 +186,11 @@ class LiveLabels:
         boxes = [box for box in changed if not box.empty]
         if boxes:
             self._redraw(record, _hull(boxes))
+        self._refit_early()
 
     def _apply(self, serial: int, before: Points, after: Points) -> Box:
-        assert self.labels is not None and self.box is not None
+        assert self.labels is not None
+        assert self.box is not None
         origin = (self.box.y0, self.box.x0)
         if serial not in after:
             found = serial in self._held

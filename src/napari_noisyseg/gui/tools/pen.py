@@ -73,11 +73,16 @@ class Pen:
     def _radius(self) -> float:
         layer = self.session.image_layer()
         scale = float(layer.scale[-1]) if layer is not None else 1.0
-        return REACH / (self.session.viewer.scene.camera.zoom * scale)
+        return REACH / (float(self.session.viewer.scene.camera.zoom) * scale)
 
     def _drag(self, viewer: Any, event: Any) -> Iterator[None]:
         place = self._place(event)
-        if place is None or not self._free() or event.modifiers or event.button not in (LEFT, RIGHT):
+        if (
+            place is None
+            or not self._free()
+            or event.modifiers
+            or event.button not in (LEFT, RIGHT)
+        ):
             return
         start, button = np.array(event.pos), event.button
         hit = self.points.hit(*place, self._radius())
@@ -115,5 +120,3 @@ class Pen:
             return
         if self.points.hit(*place, self._radius()) is None:
             self.points.add(*place)
-
-

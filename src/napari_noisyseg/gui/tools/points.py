@@ -15,11 +15,12 @@ from psygnal import Signal
 
 from napari_noisyseg.gui import layers, looks
 from napari_noisyseg.gui.session import Session
+from napari_noisyseg.gui.settings import setting
 from napari_noisyseg.store.records import Aspect, ImageRecord, Nucleus
 
 SHOWN = Aspect.POINTS | Aspect.CLASSES | Aspect.DECISIONS | Aspect.IMAGES
 """what changes the points that are shown"""
-SIZE_UM = 3.0
+SIZE_UM = 2.4
 """diameter of a point on the canvas"""
 
 
@@ -191,13 +192,13 @@ class PointsTool:
             name=layers.name_of(record, "points"),
             features=_features([], []),
             feature_defaults={"serial": 0, "class": ""},
-            size=SIZE_UM / record.mpp,
+            size=setting("annotate", "point_size_um", SIZE_UM) / record.mpp,
             face_color=looks.POINT["points"],
             border_color=looks.POINT_EDGE,
             border_width=0.16,
             **layers.geometry(viewer, record),
         )
-        layer.canvas_size_limits = (5, 14)
+        layer.canvas_size_limits = (5, 12)
         layer.events.data.connect(self._on_data)
         layers.insert(viewer, layer, record, "points")
         return layer
@@ -251,7 +252,7 @@ class PointsTool:
     # --- what napari's own tools did -----------------------------------------------------------
 
     def _on_data(self, event: Any) -> None:
-        """napari's own add, move and delete: write them through, or take them back."""
+        """Napari's own add, move and delete: write them through, or take them back."""
         if self._quiet or event.action in (
             ActionType.ADDING,
             ActionType.CHANGING,

@@ -1,0 +1,42 @@
+"""A slide as napari shows it: a lazy pyramid in µm, its file open as long as the layer lives."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noisyseg.slides import Box, Level, Slide
+
+LayerData = tuple[Any, dict[str, Any], str]
+
+
+class _Keeper:
+    """Closes a slide's file when the last of its levels is gone, and with them the layer."""
+
+    def __init__(self, slide: Slide) -> None:
+        self.slide = slide
+
+    def read(self, level: int, box: Box) -> NDArray[np.uint8]:
+        return self.slide.levels[level].box(box)
+
+    def __del__(self) -> None:
+        self.slide.close()
+
+
+def layer_data(slide: Slide, name: str | None = None) -> LayerData:
+    """A slide as napari layer data; the slide is closed here or when the data are gone."""
+    keywords: dict[str, Any] = {"name": name or slide.name, "rgb": True}
+    if slide.mpp is not None:
+        keywords |= {"scale": (slide.mpp, slide.mpp), "units": ("um", "um")}
+    if len(slide.levels) > 1:
+        keeper = _Keeper(slide)
+        levels = [
+            Level(*level.shape[:2], partial(keeper.read, number), slide.name)
+            for number, level in enumerate(slide.levels)
+        ]
+        return levels, {**keywords, "multiscale": True}, "image"
+    with slide:
+        return np.asarray(slide.levels[0]), keywords, "image"

@@ -1,0 +1,257 @@
+"""The panel in a real window, used with a real mouse and real keys."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.settings import get_settings
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import QPoint, Qt
+
+from napari_noisyseg.gui import layers
+from napari_noisyseg.gui.keyfilter import canvases
+from napari_noisyseg.gui.panel import Panel
+
+LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
+
+
+class Hand:
+    """A mouse and a keyboard at the canvas; places are (y, x) of the image's pixels."""
+
+    def __init__(self, panel: Panel, qtbot: QtBot) -> None:
+        self.panel, self.qtbot = panel, qtbot
+        (self.canvas,) = canvases(panel.session.viewer)
+
+    def at(self, place: tuple[float, float]) -> QPoint:
+        image: Any = self.panel.session.image_layer()
+        camera = self.panel.session.viewer.scene.camera
+        world = np.asarray(image.data_to_world(place))
+        offset = (world - np.asarray(camera.center)[-2:]) * camera.zoom
+        return QPoint(
+            round(self.canvas.width() / 2 + offset[1]), round(self.canvas.height() / 2 + offset[0])
+        )
+
+    def click(self, place: tuple[float, float], button: Qt.MouseButton = LEFT) -> None:
+        self.qtbot.mouseMove(self.canvas, self.at(place))
+        self.qtbot.mousePress(self.canvas, button, pos=self.at(place))
+        self.qtbot.mouseRelease(self.canvas, button, pos=self.at(place))
+        self.qtbot.wait(20)
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        first, last = self.at(start), self.at(end)
+        self.qtbot.mousePress(self.canvas, LEFT, pos=first)
+        for share in (0.3, 0.7, 1.0):
+            step = QPoint(
+                round(first.x() + share * (last.x() - first.x())),
+                round(first.y() + share * (last.y() - first.y())),
+            )
+            self.qtbot.mouseMove(self.canvas, step)
+            self.qtbot.wait(10)
+        self.qtbot.mouseRelease(self.canvas, LEFT, pos=last)
+        self.qtbot.wait(20)
+
+    def key(self, key: Qt.Key, modifier: Any = Qt.KeyboardModifier.NoModifier) -> None:
+        self.qtbot.keyClick(self.canvas, key, modifier)
+
+
+@pytest.fixture
+def hand(panel: Panel, qtbot: QtBot) -> Hand:
+    qtbot.wait(100)
+    return Hand(panel, qtbot)
+
+
+def places(panel: Panel) -> list[tuple[int, int]]:
+    project, image = panel.session.project, panel.session.image
+    assert project is not None
+    assert image is not None
+    return sorted((round(n.y), round(n.x)) for n in project.nuclei.of(image))
+
+
+def near(found: list[tuple[int, int]], wanted: list[tuple[int, int]]) -> bool:
+    """Whether places agree as well as screen pixels allow."""
+    return len(found) == len(wanted) and bool(np.abs(np.subtract(found, wanted)).max() <= 1)
+
+
+def test_click_drag_right_click_and_keys(hand: Hand, panel: Panel, qtbot: QtBot) -> None:
+    hand.click((100, 120))
+    hand.click((200, 220))
+    assert near(places(panel), [(100, 120), (200, 220)])
+    hand.drag((100, 120), (130, 160))
+    assert near(places(panel), [(130, 160), (200, 220)])
+    hand.click((200, 220), RIGHT)
+    assert near(places(panel), [(130, 160)])
+    hand.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert near(places(panel), [(130, 160), (200, 220)])
+    hand.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert near(places(panel), [(100, 120), (200, 220)])
+    hand.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
+    assert near(places(panel), [(130, 160), (200, 220)])
+    qtbot.waitUntil(lambda: "2 nuclei" in panel.rows["annotate"].state.text, timeout=3000)
+
+
+def test_plain_keys_are_ours_even_on_a_labels_layer(hand: Hand, panel: Panel) -> None:
+    """napari's Labels layer takes 1, 2, 3, E, P and Ctrl+Z for itself."""
+    annotate = panel.docks["annotate"]
+    hand.click((100, 120))
+    hand.key(Qt.Key.Key_B)
+    rough: Any = layers.find(panel.session.viewer, "tissue", "rough")
+    assert rough.mode == "paint"
+    hand.drag((300, 300), (300, 320))
+    assert rough.data[300, 310] == 1
+    hand.key(Qt.Key.Key_E)
+    assert rough.mode == "erase"
+    hand.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert not rough.data.any()
+    hand.key(Qt.Key.Key_P)
+    assert rough.mode == "pan_zoom"
+    assert annotate.kit.tool == "points"  # type: ignore[attr-defined]
+
+
+def test_field_is_drawn_and_labels_come(hand: Hand, panel: Panel, qtbot: QtBot) -> None:
+    hand.key(Qt.Key.Key_F)
+    hand.drag((50, 50), (250, 300))
+    project = panel.session.project
+    assert project is not None
+    (field,) = project.nuclei.fields("tissue")
+    assert np.abs(np.subtract(field.box, (50, 50, 250, 300))).max() <= 2
+    hand.key(Qt.Key.Key_P)
+    hand.click((100, 120))
+    hand.click((120, 220))
+
+    def shown() -> bool:
+        layer = layers.find(panel.session.viewer, "tissue", "voronoi")
+        return layer is not None and bool((layer.data[60:240, 60:290] == 0).any())
+
+    qtbot.waitUntil(shown, timeout=20_000)
+    panel.open_step("coarse")
+    coarse: Any = panel.docks["coarse"]
+    qtbot.waitUntil(lambda: coarse.derive.isEnabled(), timeout=20_000)
+    qtbot.mouseClick(coarse.derive, LEFT)
+    qtbot.waitUntil(lambda: panel.rows["coarse"].state.text == "up to date", timeout=20_000)
+    kept = project.labels.read("tissue", "voronoi")
+    assert kept is not None
+    shown_now: Any = layers.find(panel.session.viewer, "tissue", "voronoi")
+    np.testing.assert_array_equal(kept, shown_now.data)
+
+
+def test_hiding_renaming_deleting_layers_breaks_nothing(hand: Hand, panel: Panel) -> None:
+    hand.click((100, 120))
+    viewer = panel.session.viewer
+    viewer.layers.remove(layers.find(viewer, "tissue", "points"))
+    for layer in viewer.layers:
+        layer.name, layer.visible = "mine", False
+    hand.click((200, 220))
+    assert near(places(panel), [(100, 120), (200, 220)])
+    viewer.layers.clear()
+    for step in panel.docks:
+        panel.open_step(step)
+    panel.refresh()
+
+
+def test_the_tools_rest_while_another_step_is_open(hand: Hand, panel: Panel) -> None:
+    hand.click((100, 120))
+    panel.open_step("train")
+    hand.click((200, 220))
+    panel.open_step("annotate")
+    hand.click((300, 320))
+    assert near(places(panel), [(100, 120), (300, 320)])
+
+
+def test_footer_names_the_keys_that_work(panel: Panel, qtbot: QtBot) -> None:
+    panel.open_step("review")
+    assert "accept" in panel.footer.text()
+    panel.open_step("annotate")
+    assert "accept" not in panel.footer.text()
+    assert "undo" in panel.footer.text()
+
+
+def test_cheat_sheet_opens_with_f1(hand: Hand, panel: Panel, qtbot: QtBot) -> None:
+    hand.key(Qt.Key.Key_F1)
+    sheet = panel._sheet
+    assert sheet.isVisible()
+    qtbot.keyClick(sheet, Qt.Key.Key_F1)
+    assert not sheet.isVisible()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_it_follows_napari_s_theme_and_fits_a_small_screen(
+    panel: Panel, qtbot: QtBot, theme: str
+) -> None:
+    get_settings().appearance.theme = theme
+    qtbot.wait(50)
+    for step in panel.docks:
+        panel.open_step(step)
+        assert panel.minimumSizeHint().width() <= 360, step
+    dark = panel.rows["annotate"].palette_.dark
+    assert dark == (theme == "dark")
+
+
+def test_resolution_can_be_set_before_the_first_click(panel: Panel, qtbot: QtBot) -> None:
+    header: Any = panel.header
+    assert header.assumed.text() == "assumed"
+    header.mpp.selectAll()
+    qtbot.keyClicks(header.mpp, "0,5")
+    qtbot.keyClick(header.mpp, Qt.Key.Key_Return)
+    panel.docks["annotate"].kit.points.add(20.0, 30.0)  # type: ignore[attr-defined]
+    record = panel.session.record()
+    assert record is not None
+    assert record.mpp == pytest.approx(0.5)
+    panel._refresh_now()
+    assert header.assumed.text() == ""
+
+
+@pytest.mark.parametrize("name", ["Annotate", "Coarse labels", "Train", "Review"])
+def test_each_dock_works_alone(make_napari_viewer: Callable[..., Any], name: str) -> None:
+    viewer = make_napari_viewer()
+    _, panel = viewer.window.add_plugin_dock_widget("napari-noisyseg", name)
+    (dock,) = panel.docks.values()
+    assert dock.summary().text
+    assert not panel.rows[dock.step].isVisibleTo(panel)
+
+
+def test_panel_and_a_dock_alone_share_the_session(make_napari_viewer: Callable[..., Any]) -> None:
+    viewer = make_napari_viewer()
+    _, panel = viewer.window.add_plugin_dock_widget("napari-noisyseg", "NoisySeg")
+    _, alone = viewer.window.add_plugin_dock_widget("napari-noisyseg", "Annotate")
+    assert panel.session is alone.session
+
+
+SCRIPT = """
+    import sys
+    {before}
+    import napari
+    from napari_noisyseg import samples
+    viewer = napari.Viewer(show=True, show_welcome_screen=False)
+    viewer.open(str(samples.FIELD), plugin="napari")
+    _, panel = viewer.window.add_plugin_dock_widget("napari-noisyseg", "NoisySeg")
+    kit = panel.docks["annotate"].kit
+    kit.fields.add_whole()
+    for place in ((20, 30), (60, 90), (200, 220)):
+        assert kit.points.add(*map(float, place)) is not None
+    for step in panel.docks:
+        panel.open_step(step)
+    assert panel.session.project is not None
+    assert len(panel.session.project.nuclei.of(panel.session.image)) == 3
+    assert not [name for name in sys.modules if name.split(".")[0] == "torch"]
+    viewer.close()
+    print("fine")
+"""
+
+
+@pytest.mark.gui
+@pytest.mark.parametrize("before", ["", "sys.modules['torch'] = None"], ids=["there", "blocked"])
+def test_annotating_needs_no_torch(before: str, own_home: Path) -> None:
+    script = textwrap.dedent(SCRIPT).format(before=before)
+    if before:
+        script = script.replace('== "torch"]', '== "torch" and sys.modules[name]]')
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stdout.strip().endswith("fine"), done.stderr[-2000:]

@@ -1,0 +1,286 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from time import time
+
+import numpy as np
+import psutil
+import pytest
+from skimage.measure import regionprops
+
+from napari_noisyseg.events import Failed, Finished, Previewed, Started, Stepped
+from napari_noisyseg.gui import layers
+from napari_noisyseg.gui.docks import train as train_module
+from napari_noisyseg.gui.docks.train import TrainDock, run_spec
+from napari_noisyseg.gui.trainoptions import Choice, TrainOptions, needs_words
+from napari_noisyseg.method import Needs
+from napari_noisyseg.slides import Box
+from napari_noisyseg.store.runs import Run
+from napari_noisyseg.worker import process
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def session(bare, tnbc):
+    """Real tissue with its points, no field yet; no child process is started."""
+    record = bare.require_image()
+    points = np.array([one.centroid for one in regionprops(tnbc[1])])
+    bare.require_project().nuclei.add_many(record.name, points)
+    return bare
+
+
+@pytest.fixture
+def dock(qtbot, session, monkeypatch):
+    def launch(run: Run, threads: int | None = None) -> None:
+        run.claim(os.getpid(), psutil.Process().create_time())
+
+    monkeypatch.setattr(process, "launch", launch)
+    made = TrainDock(session)
+    qtbot.addWidget(made)
+    made.resize(360, 900)
+    made.show()
+    yield made
+    made.closing()
+
+
+def field(session) -> None:
+    record = session.require_image()
+    session.project.nuclei.add_field(record.name, Box(0, 0, record.height, record.width))
+
+
+@pytest.fixture
+def started(qtbot, session, dock) -> Run:
+    """A run that this process claims to work on."""
+    field(session)
+    dock.button.click()
+    qtbot.waitUntil(lambda: bool(dock.follower.living), timeout=15_000)
+    return session.project.runs.get(dock.follower.living[0])
+
+
+def write_results(run: Run, image: str, labels, box: Box) -> None:
+    """What the worker leaves behind, for every object of a label image."""
+    folder = run.dir / "results"
+    folder.mkdir()
+    maps = {"probability": (labels > 0).astype(np.float16)}
+    np.savez(folder / "0.npz", labels=labels, **maps, uncertainty=maps["probability"] * 0)
+    rows = [
+        {"label": one.label, "serial": 0, "y": one.centroid[0], "x": one.centroid[1],
+         "score": 0.5, "reason": "the edge is faint", "area_um2": one.area * 0.0625}
+        for one in regionprops(labels)
+    ]  # fmt: skip
+    region = {"image": image, "box": box, "file": "0.npz", "mpp": 0.25, "candidates": rows}
+    (folder / "index.json").write_text(json.dumps({"regions": [region]}))
+
+
+def test_without_a_field_it_asks_and_the_answer_makes_the_field(qtbot, session, dock):
+    dock.button.click()
+    assert dock.question.isVisible()
+    assert not session.project.runs.list()
+    count = len(session.project.nuclei.of(session.image))
+    assert dock.question.whole.text() == f"Yes, in the whole image ({count} nuclei)"
+    dock.question.whole.click()
+    assert not dock.question.isVisible()
+    (made,) = session.project.nuclei.fields(session.image)
+    assert made.complete
+    assert made.box == Box(0, 0, 512, 512)
+    qtbot.waitUntil(lambda: bool(dock.follower.living), timeout=15_000)
+    session.undo()
+    assert session.project.nuclei.fields(session.image) == []
+
+
+def test_the_visible_part_is_what_the_canvas_shows(session, dock):
+    record = session.require_image()
+    where = layers.geometry(session.viewer, record)
+    camera = session.viewer.scene.camera
+    middle = np.array(where["translate"]) + np.array(where["scale"]) * (100, 200)
+    camera.center = (0.0, *middle)
+    camera.zoom = 800 / (100 * where["scale"][0])
+    dock.button.click()
+    dock.question.visible.click()
+    (made,) = session.project.nuclei.fields(record.name)
+    assert np.allclose(made.box, (50, 150, 150, 250), atol=2)
+
+
+def test_not_yet_starts_nothing(session, dock):
+    dock.button.click()
+    dock.question.no.click()
+    assert not dock.question.isVisible()
+    assert not session.project.runs.list()
+
+
+def test_the_method_is_chosen_and_the_reason_said(qtbot, session, dock):
+    qtbot.waitUntil(lambda: "oints" in dock.options.why.text(), timeout=15_000)
+    assert dock.options.choice().method == "scnet"
+    choice = dock.options.choice()
+    assert (choice.seconds, choice.epochs, choice.device) == (120.0, None, "auto")
+    assert choice.config == {}
+
+
+def test_a_run_shows_and_can_be_stopped(qtbot, session, dock, started):
+    assert dock.button.text() == "Stop training"
+    started.say(Started("SC-Net", 4, 2, "cpu", "small preset, on CPU"))
+    started.say(Stepped(1, 3, 4, {"total": 2.0}, 21.0))
+    dock.follower.poll()
+    assert dock.view.line.text() == "epoch 2/4 · 0:21 left"
+    assert dock.summary().mark == "busy"
+    assert dock.summary().text == "epoch 2/4 · 0:21 left"
+    assert [row.state for row in dock.table.rows] == ["running"]
+    dock.button.click()
+    assert started.stop_requested
+    started.say(Finished(True, 3.0))
+    dock.follower.poll()
+    assert dock.button.text() == "Train"
+    assert dock.resume_button.isEnabled()
+    assert [row.state for row in dock.table.rows] == ["stopped"]
+
+
+def test_previews_sharpen_on_the_canvas_in_place(session, dock, started):
+    record = session.require_image()
+    (started.dir / "previews").mkdir()
+    probability = np.linspace(0, 1, 64 * 64, dtype=np.float16).reshape(64, 64)
+    refined = np.arange(64 * 64, dtype=np.int32).reshape(64, 64)
+    np.savez(started.dir / "previews" / "1.npz", probability=probability, refined=refined)
+    event = Previewed(record.name, "previews/1.npz", 0, origin=(100.5, 40.5), scale=2.0)
+    started.say(event)
+    dock.follower.poll()
+    base = layers.find(session.viewer, record.name, "image")
+    for kind in ("probability", "refined"):
+        layer = layers.find(session.viewer, record.name, kind)
+        assert np.allclose(layer.scale, 2 * base.scale)
+        level0 = (np.array(layer.data_to_world((0, 0))) - base.translate) / base.scale
+        assert np.allclose(level0, (100.5, 40.5))
+    # a hidden layer stays hidden, a picture that is gone changes nothing
+    layers.find(session.viewer, record.name, "refined").visible = False
+    started.say(event)
+    started.say(Previewed(record.name, "previews/gone.npz", 1))
+    dock.follower.poll()
+    assert not layers.find(session.viewer, record.name, "refined").visible
+
+
+def test_a_finished_run_comes_into_the_project_and_onto_the_canvas(
+    qtbot, session, dock, started, tnbc
+):
+    record = session.require_image()
+    told = []
+    session.review_changed.connect(lambda: told.append("review"))
+    session.labels_changed.connect(lambda image, kind: told.append(kind))
+    write_results(started, record.name, tnbc[1], Box(0, 0, 512, 512))
+    started.say(Finished(False, 30.0, {"nuclei": 5}))
+    dock.follower.poll()
+    qtbot.waitUntil(lambda: "refined" in told, timeout=15_000)
+    assert "review" in told
+    found = session.project.nuclei.candidates(record.name)
+    assert len(found) == len(np.unique(tnbc[1])) - 1
+    layer = layers.find(session.viewer, record.name, "refined")
+    assert ((np.asarray(layer.data) > 0) == (tnbc[1] > 0)).all()
+    assert dock.summary() == ("finished in 0:30", "done", None)
+
+
+def test_what_goes_wrong_is_said_in_words(session, dock, started):
+    started.say(Failed("not enough memory on cpu", "set a smaller crop"))
+    dock.follower.poll()
+    assert session.said[-1] == "not enough memory on cpu. set a smaller crop"
+    assert dock.view.line.text() == "✗ not enough memory on cpu"
+    assert dock.summary().mark == "warn"
+
+
+def test_a_refusal_leaves_nothing_behind(qtbot, bare, dock):
+    project = bare.require_project()
+    project.nuclei.remove([n.id for n in project.nuclei.of(bare.image)])
+    dock.button.click()
+    qtbot.waitUntil(lambda: bool(bare.said), timeout=15_000)
+    assert "points" in bare.said[-1]
+    assert project.runs.list() == []
+    assert dock.button.text() == "Train"
+    assert dock.button.isEnabled()
+
+
+def test_a_wrong_setting_is_named(session, dock):
+    field(session)
+    dock.options.form.editor("working_mpp").setText("fast")
+    dock.button.click()
+    assert "Working mpp" in session.said[-1]
+    assert session.project.runs.list() == []
+
+
+def test_runs_of_before_are_listed_and_resumed(qtbot, session, dock, started, monkeypatch):
+    started.say(Finished(True, 3.0))
+    dock.follower.poll()
+    dock.closing()
+    again = TrainDock(session)
+    qtbot.addWidget(again)
+    monkeypatch.setattr(Run, "alive", lambda self: False)
+    again.follower.follow(session.project)
+    qtbot.waitUntil(lambda: [row.state for row in again.table.rows] == ["stopped"], timeout=15_000)
+    wanted = []
+    monkeypatch.setattr(train_module.client, "start", lambda project, spec: wanted.append(spec))
+    monkeypatch.setattr(again, "_started", lambda run: None)
+    assert again.resume_button.isEnabled()
+    again.resume_button.click()
+    qtbot.waitUntil(lambda: bool(wanted), timeout=15_000)
+    assert wanted[0].resume == started.id
+    assert wanted[0].method == "scnet"
+    again.closing()
+
+
+def test_run_spec_counts_the_time_from_now():
+    spec = run_spec(Choice("scnet", {"crop": 64}, None, 60.0, "cpu"))
+    assert spec.time_budget == 60
+    assert spec.deadline == pytest.approx(time() + 60, abs=2)
+    assert spec.config == {"crop": 64}
+    epochs = run_spec(Choice("scnet", {}, 7, None, "auto"))
+    assert (epochs.epochs, epochs.time_budget, epochs.deadline) == (7, None, None)
+
+
+def test_a_method_chosen_by_hand_is_kept(qtbot):
+    options = TrainOptions()
+    qtbot.addWidget(options)
+    options.recommend("scnet", "Points.")
+    assert options.why.text() == "Points."
+    at = options.method.findData("supervised")
+    options.method.setCurrentIndex(at)
+    options.method.activated.emit(at)
+    options.recommend("scnet", "Points.")
+    assert options.choice().method == "supervised"
+    assert options.why.text().startswith("Needs")
+    options.length.setCurrentIndex(options.length.count() - 1)
+    options.epochs.setValue(12)
+    assert (options.choice().epochs, options.choice().seconds) == (12, None)
+
+
+def test_needs_in_words():
+    assert needs_words(Needs(points=True)).startswith("Needs points in a field")
+    assert needs_words(Needs(rough=True, clean=True)) == "Needs rough masks and accepted nuclei."
+    assert needs_words(Needs()) == "Needs no annotation."
+
+
+def test_without_torch_it_says_what_to_install(qtbot, session, monkeypatch):
+    monkeypatch.setattr(train_module, "can_train", lambda: False)
+    dock = TrainDock(session)
+    qtbot.addWidget(dock)
+    dock.show()
+    assert dock.notice.isVisible()
+    assert "pip install" in dock.notice.text()
+    assert not dock.button.isEnabled()
+    assert dock.summary().mark == "warn"
+    dock.closing()
+
+
+def test_the_docks_never_import_torch():
+    code = (
+        "import sys; from napari_noisyseg.gui.docks import train, review; "
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=120)
+
+
+def test_closing_lets_the_run_go_on(session, dock, started):
+    dock.closing()
+    assert not started.stop_requested
+    started.say(Stepped(0, 1, 4, {"total": 2.0}))
+    dock.follower.poll()
+    assert dock.follower.living == []
