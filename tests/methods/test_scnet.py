@@ -233,7 +233,7 @@ def test_only_hematoxylin_is_seen(scnet: Build) -> None:
 
 
 def test_learning_rate_follows_the_schedule(scnet: Build, batch: Batch) -> None:
-    method = scnet(lr_schedule="steps")
+    method = scnet(lr_schedule="steps", lr=1e-3)
     for fraction, expected in ((0.0, 1e-3), (0.31, 1e-4), (0.95, 1e-6)):
         method.step(batch, replace(MIDDLE, fraction=fraction))
         assert method.optimizer.param_groups[0]["lr"] == pytest.approx(expected)

@@ -79,8 +79,8 @@ class SCNetConfig(MethodConfig):
     """residual blocks at each scale: 3-4-6-3 is the paper's ResNet-34"""
     stem: Stem = "stride4"
     """how the first layers shrink the image; stride4 is ResNet's own"""
-    color_width: Annotated[int, Field(ge=2, le=256)] = 64
-    """channels of the colorization network at its first scale"""
+    color_width: Annotated[int, Field(ge=2, le=256)] = 32
+    """channels of the colorization network at its first scale (not in the paper)"""
     color_depth: Annotated[int, Field(ge=1, le=5)] = 4
     """number of times the colorization network halves the image"""
     lr: Annotated[float, Field(gt=0, le=1)] = 1e-3
@@ -102,7 +102,7 @@ class SCNetConfig(MethodConfig):
             "epochs": 30, "stains": "fixed", "coarse": "local",
             "width": 32, "encoder": "1-1-1-1", "stem": "stride2", "color_width": 4,
             "color_depth": 1, "ema_alpha": 0.5, "gamma": 3,
-            "lr_schedule": "cosine", "average_weights": 0.98,
+            "lr": 3e-3, "lr_schedule": "cosine", "average_weights": 0.98,
         }  # fmt: skip
         return {"paper": {}, "small": small}
 
