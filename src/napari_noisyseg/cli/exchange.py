@@ -10,7 +10,7 @@ import typer
 from ..errors import NoisySegError
 from ..exchange.exporting import FORMATS
 from ..exchange.exporting import export as export_project
-from ..exchange.importing import import_clean, import_points, import_rough
+from ..exchange.importing import Imported, import_clean, import_points, import_rough
 from ..metrics import evaluate as evaluate_pair
 from ..slides import read_labels
 from ..store import Project
@@ -54,8 +54,8 @@ def import_(
     with open_project(project, write=True) as opened:
         pairs = [(file, _image_of(opened, file, image)) for file in files]
         for file, name in pairs:
-            count = _import_one(opened, file, name, kind or _usual(file, format_))
-            say(f"{name}: {count} from {file.name}")
+            found = _import_one(opened, file, name, kind or _usual(file, format_))
+            say(f"{name}: {found.count} from {file.name}. {found.note}".strip())
 
 
 def _image_of(project: Project, file: Path, name: str | None) -> str:
@@ -75,9 +75,10 @@ def _usual(file: Path, format_: str | None) -> str:
     return "points" if is_points else "rough"
 
 
-def _import_one(project: Project, file: Path, name: str, kind: str) -> int:
+def _import_one(project: Project, file: Path, name: str, kind: str) -> Imported:
     reader: Any = {"points": import_points, "rough": import_rough, "clean": import_clean}[kind]
-    return int(reader(project, name, file))
+    found: Imported = reader(project, name, file)
+    return found
 
 
 def evaluate(

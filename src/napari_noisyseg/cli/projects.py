@@ -11,7 +11,7 @@ import typer
 
 from ..coarse.project import KINDS, derive_image
 from ..errors import NoisySegError
-from ..exchange.importing import import_clean, import_points, import_rough
+from ..exchange.importing import Imported, import_clean, import_points, import_rough
 from ..slides import IMAGE_SUFFIXES, Box
 from ..store import SUFFIX, Project
 from .output import Json, Progress, print_json, print_table, say
@@ -84,13 +84,18 @@ def _fill(
             )
         project.nuclei.add_field(record.name, inside)
     if given["points"]:
-        import_points(project, record.name, given["points"])
+        _told(file, import_points(project, record.name, given["points"]))
         if not boxes:
             _declare_whole(project, record.name)
     if given["masks"]:
-        import_rough(project, record.name, given["masks"])
+        _told(file, import_rough(project, record.name, given["masks"]))
     if given["clean"]:
-        import_clean(project, record.name, given["clean"])
+        _told(file, import_clean(project, record.name, given["clean"]))
+
+
+def _told(file: Path, found: Imported) -> None:
+    if found.note:
+        say(f"{file.name}: {found.note}")
 
 
 def _declare_whole(project: Project, name: str) -> None:

@@ -290,8 +290,10 @@ class Project:
                     f"the project has an image {name!r} already: choose another name"
                 )
             return name
-        if any(r.sha == sha and r.name == fallback for r in rows):
-            raise NoisySegError(f"the image {fallback} is in the project already")
+        same = [r.name for r in rows if r.sha == sha]
+        twins = [name for name in same if name == fallback or name.startswith(f"{fallback} ")]
+        if twins:
+            raise NoisySegError(f"{fallback} is in the project already, as {twins[0]}")
         return self._images.free_name(fallback)
 
     def _add_copy(
