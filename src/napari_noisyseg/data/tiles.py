@@ -19,6 +19,8 @@ MIN_IMAGES_TO_HOLD_OUT = 4
 """With fewer tiles or images each one is worth more in training than as a judge of it."""
 HELD_OUT = 0.1
 """Share of the tiles that are held out for validation."""
+MOST_HELD_OUT = 200
+"""Tiles that judge well enough, however many there are."""
 MAX_SHARE_OF_ONE = 0.6
 """Above this share of all tiles an image is cut in two, so that the halves stay even."""
 MIN_BLOCK = 32
@@ -175,7 +177,7 @@ def hold_out(tiles: Tiles, seed: int) -> Split:
 
 def _chosen(tiles: Tiles, seed: int) -> NDArray[np.int64]:
     """Neighbouring tiles as far as possible, so that few training tiles touch them."""
-    wanted = max(1, round(HELD_OUT * len(tiles)))
+    wanted = min(MOST_HELD_OUT, max(1, round(HELD_OUT * len(tiles))))
     rng = np.random.default_rng([seed, 2])
     images, of_tile = np.unique(tiles.rows[:, 0], return_inverse=True)
     of_image = rng.permutation(len(images))[of_tile]

@@ -42,8 +42,8 @@ from napari_noisyseg.training.tree import copied
 class Training:
     """What one run works on; `folder` is where checkpoints go (None: none are written).
 
-    seconds: time spent on `data` (making batches) and `step` (the method); how long the `last
-    validation` and the `last revision` took.
+    seconds: time spent on `data` (making batches) and `step` (the method); how long the
+    `last validation`, `last revision` and `last saving` took.
     """
 
     method: Method
@@ -133,7 +133,7 @@ def _deadline(run: Training) -> float | None:
     if run.deadline is None:
         return None
     revision = run.seconds["last revision"] if run.at.revised < run.at.epoch else 0.0
-    return run.deadline - run.seconds["last validation"] - revision
+    return run.deadline - revision - run.seconds["last validation"] - run.seconds["last saving"]
 
 
 def _last_judgement(run: Training, schedule: Schedule) -> Iterator[Event]:
@@ -260,6 +260,8 @@ def _checkpoint(run: Training, every: Every) -> Iterator[Checkpointed]:
     if not every.due(began):
         return
     path = run.save()
-    every.done(began, time.time())
+    ended = time.time()
+    run.seconds["last saving"] = ended - began
+    every.done(began, ended)
     if path is not None and run.folder is not None:
         yield Checkpointed(run.at.epoch, run.at.step, path.relative_to(run.folder).as_posix())
