@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+
 from napari_noisyseg.events import Checkpointed, Failed, Finished, Started, Stepped, Validated
 from napari_noisyseg.gui.follow import Follower
 from napari_noisyseg.gui.plot import LossPlot, running_mean

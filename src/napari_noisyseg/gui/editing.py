@@ -59,8 +59,10 @@ class Editing:
         layer.selected_label = 1
         layer.brush_size = max(1, round(BRUSH_UM / record.mpp))
         layer.mode = "paint"
-        layer.mouse_drag_callbacks.append(self._stroke)
-        layer.events.set_data.connect(self._changed)
+        # before napari's own, so that the first dab already belongs to the stroke
+        layer.mouse_drag_callbacks.insert(0, self._stroke)
+        for event in (layer.events.set_data, layer.events.labels_update):
+            event.connect(self._changed)
         self._layer = layer
 
     def erase(self) -> None:
@@ -73,7 +75,8 @@ class Editing:
         layer, self._layer = self._layer, None
         if layer is None:
             return
-        layer.events.set_data.disconnect(self._changed)
+        for event in (layer.events.set_data, layer.events.labels_update):
+            event.disconnect(self._changed)
         if layer in self._viewer.layers:
             self._viewer.layers.remove(layer)
         if self._selected in self._viewer.layers:

@@ -49,6 +49,7 @@ class ReviewDock(StepDock):
         self._open = self._own = False
         self._stale = True
         self._clicked: dict[str, Any] = {}
+        self._content: Any = None
         self._build()
         self._bind_keys()
         self._connect()
@@ -160,7 +161,12 @@ class ReviewDock(StepDock):
     # --- the queue -----------------------------------------------------------------------------
 
     def _forget(self) -> None:
-        """Another project, or other images."""
+        """Another project, or other images; an undo alone, which says so too, changes neither."""
+        project = self.session.project
+        content = (project, [record.name for record in project.images()] if project else [])
+        if content == self._content:
+            return
+        self._content = content
         self.queue, self._row = None, None
         self._clicked.clear()
         self._outdate()
@@ -216,6 +222,9 @@ class ReviewDock(StepDock):
                 self._repaint(nucleus)
             if len(changed) == 1:
                 self._row = self.queue.row(changed[0])
+            if self.editing.active:
+                self.editing.end()
+                self.edit()
         self._show()
 
     @property

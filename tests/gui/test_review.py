@@ -1,0 +1,322 @@
+from __future__ import annotations
+
+from time import thread_time
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from qtpy.QtCore import Qt
+from skimage.measure import regionprops
+
+from napari_noisyseg.gui import closeup, layers
+from napari_noisyseg.gui.closeup import TAG, Hiding, centre, outline_paths, visible_box
+from napari_noisyseg.gui.docks.review import VIEW_UM, ReviewDock
+from napari_noisyseg.gui.measurements import WIDTHS
+from napari_noisyseg.slides import Box
+from napari_noisyseg.store.records import Candidate, Outline
+
+pytestmark = pytest.mark.gui
+
+
+def candidates(labels) -> list[Candidate]:
+    objects = regionprops(labels)
+    scores = np.linspace(0.02, 0.98, len(objects))
+    return [
+        Candidate("", 0, *one.centroid, Outline(Box(*one.bbox), one.image), float(score),
+                  "the edge is faint", "run-1", 0.0)
+        for one, score in zip(objects, scores, strict=True)
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def session(bare, tnbc):
+    """Real tissue, its nuclei adopted from a run and shown as `refined`."""
+    record = bare.require_image()
+    project = bare.require_project()
+    named = project.nuclei.adopt(record.name, "run-1", candidates(tnbc[1]))
+    refined = np.zeros((512, 512), np.int32)
+    for one in named:
+        refined[one.outline.box.slices][one.outline.mask] = one.serial
+    project.labels.write(record.name, "refined", refined, {})
+    project.labels.write(record.name, "probability", (refined > 0).astype(np.float16), {})
+    layers.show_labels(bare.viewer, record, "refined", refined)
+    return bare
+
+
+@pytest.fixture
+def dock(qtbot, session):
+    made = ReviewDock(session)
+    qtbot.addWidget(made)
+    made.resize(360, 900)
+    made.show()
+    made.enter()
+    qtbot.waitUntil(lambda: made.item is not None, timeout=15_000)
+    yield made
+    made.closing()
+
+
+def press(dock, key: str) -> None:
+    dock.session.keys.find(key).press()
+
+
+def drawn(dock) -> list[np.ndarray]:
+    layer = next(one for one in dock.session.viewer.layers if one.metadata.get(TAG))
+    return list(layer.data)
+
+
+def test_it_begins_with_the_most_doubtful_centred_at_a_constant_zoom(dock):
+    viewer, item = dock.session.viewer, dock.item
+    assert item.candidate.score == pytest.approx(0.02)
+    assert dock.card.reason.text() == "The edge is faint"
+    record = dock.session.record()
+    where = layers.geometry(viewer, record)
+    at = np.array(where["translate"]) + np.array(where["scale"]) * (
+        item.candidate.y,
+        item.candidate.x,
+    )
+    assert np.allclose(viewer.scene.camera.center[-2:], at)
+    zoom = viewer.scene.camera.zoom
+    assert 800 / zoom == pytest.approx(VIEW_UM)
+    press(dock, "Right")
+    assert viewer.scene.camera.zoom == zoom
+    assert not np.allclose(viewer.scene.camera.center[-2:], at)
+
+
+def test_keys_decide_go_on_and_are_undone(dock):
+    project = dock.session.project
+    first = dock.item.id
+    press(dock, "A")
+    second = dock.item.id
+    press(dock, "R")
+    third = dock.item.id
+    press(dock, "U")
+    assert len({first, second, third, dock.item.id}) == 4
+    states = [project.nuclei.get(i).state for i in (first, second, third)]
+    assert states == ["accepted", "rejected", "unsure"]
+    assert dock.card.progress.text() == f"3 of {len(dock.queue)} reviewed · 33 % accepted"
+    assert dock.summary().text == f"3 of {len(dock.queue)} · 33 % accepted"
+    press(dock, "Z")
+    assert dock.item.id == third
+    assert dock.item.state == "unreviewed"
+    press(dock, "Z")
+    assert dock.item.id == second
+    press(dock, "Left")
+    assert dock.item.id == first
+    assert "accepted" in dock.card.state.text()
+
+
+def test_buttons_do_what_keys_do(qtbot, dock):
+    for button, state in ((dock.accept_button, "accepted"), (dock.reject_button, "rejected"),
+                          (dock.unsure_button, "unsure")):  # fmt: skip
+        nucleus = dock.item.id
+        qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+        assert dock.session.project.nuclei.get(nucleus).state == state
+
+
+def test_a_rejected_nucleus_goes_from_the_canvas_and_comes_back(dock):
+    item = dock.item
+    layer = layers.find(dock.session.viewer, item.image, "refined")
+    before = np.array(layer.data)
+    press(dock, "R")
+    assert item.candidate.serial not in layer.data
+    press(dock, "Z")
+    assert (np.asarray(layer.data) == before).all()
+
+
+def test_the_review_goes_on_where_it_stood_after_a_restart(qtbot, dock):
+    press(dock, "A")
+    press(dock, "R")
+    expected = dock.item.id
+    session, path = dock.session, dock.session.project.path
+    dock.closing()
+    session.close()
+    session.open(path)
+    again = ReviewDock(session)
+    qtbot.addWidget(again)
+    again.enter()
+    qtbot.waitUntil(lambda: again.item is not None, timeout=15_000)
+    assert again.item.id == expected
+    assert again.card.progress.text().startswith("2 of")
+    again.closing()
+
+
+def test_new_and_old_outline_are_drawn(dock):
+    item = dock.item
+    box = item.candidate.outline.box
+    dock.session.project.nuclei.paint(
+        item.image, box, np.zeros((box.height, box.width), np.int32),
+        np.ones((box.height, box.width), np.int32),
+    )  # fmt: skip
+    dock.move(1)
+    dock.move(-1)
+    old, new = drawn(dock)[0], drawn(dock)[-1]
+    assert np.allclose(old.min(axis=0), np.array(box[:2]) - 0.5, atol=0.5)
+    assert np.allclose(new.max(axis=0), np.array(box[2:]) - 0.5, atol=0.5)
+    dock.leave()
+    assert not [one for one in dock.session.viewer.layers if one.metadata.get(TAG)]
+
+
+def test_h_hides_the_masks_while_it_is_held(dock):
+    viewer, image = dock.session.viewer, dock.item.image
+    refined = layers.find(viewer, image, "refined")
+    binding = dock.session.keys.find("H")
+    binding.press()
+    binding.press()
+    assert not refined.visible
+    assert layers.find(viewer, image, "image").visible
+    binding.release()
+    assert refined.visible
+
+
+def test_accept_all_above_counts_first_and_is_one_undo(dock):
+    scores = [item.candidate.score for item in dock.queue.items]
+    dock.above.slider.setValue(70)
+    count = sum(score >= 0.7 for score in scores)
+    assert dock.above.accept.text() == f"Accept {count}"
+    dock.above.accept.click()
+    assert dock.queue.progress().accepted == count
+    assert dock.above.accept.text() == "Accept 0"
+    assert not dock.above.accept.isEnabled()
+    assert f"{count} of {count} right" in dock.above.agreement.text()
+    press(dock, "Z")
+    assert dock.queue.progress().accepted == 0
+
+
+def test_an_outline_is_redrawn_stroke_by_stroke(dock):
+    item, viewer = dock.item, dock.session.viewer
+    press(dock, "E")
+    assert dock.edit_button.text() == "Done"
+    layer = viewer.layers.selection.active
+    assert layer.mode == "paint"
+    assert np.asarray(layer.data).sum() == item.candidate.outline.mask.sum()
+    press(dock, "X")
+    assert layer.mode == "erase"
+    layer.data_setitem(np.nonzero(np.ones(layer.data.shape)), 0)
+    layer.data_setitem((np.array([3, 3, 4]), np.array([3, 4, 3])), 1)
+    kept = dock.session.project.nuclei.outline(item.id)
+    assert kept.mask.sum() == 3
+    press(dock, "E")
+    assert layer not in viewer.layers
+    assert dock.item.id == item.id
+    press(dock, "A")
+    assert dock.session.project.nuclei.outline(item.id) == kept
+    refined = layers.find(viewer, item.image, "refined")
+    assert (np.asarray(refined.data) == item.candidate.serial).sum() == 3
+
+
+def test_maps_are_read_when_they_are_wanted(qtbot, dock):
+    viewer, image = dock.session.viewer, dock.item.image
+    dock.maps.refresh()
+    box = dock.maps.boxes["probability"]
+    assert box.isEnabled()
+    assert not dock.maps.boxes["uncertainty"].isEnabled()
+    box.click()
+    qtbot.waitUntil(lambda: layers.find(viewer, image, "probability") is not None, timeout=15_000)
+    layer = layers.find(viewer, image, "probability")
+    assert layer.visible
+    layer.visible = False
+    dock.maps.refresh()
+    assert not box.isChecked()
+
+
+def test_every_nucleus_is_in_the_table_and_a_click_centres_it(qtbot, dock):
+    dock.table.toggle.click()
+    table = dock.measurements.table
+    qtbot.waitUntil(lambda: "measuring" not in dock.measurements.status.text(), timeout=15_000)
+    assert table.columns.rowCount() == len(dock.queue)
+    assert table.columns.columnCount() == len(WIDTHS)
+    table.sortByColumn(1, Qt.SortOrder.DescendingOrder)
+    areas = [float(table.columns.data(table.columns.index(r, 1))) for r in range(20)]
+    assert areas == sorted(areas, reverse=True)
+    largest = max(dock.queue.items, key=lambda i: i.candidate.outline.mask.sum())
+    table.selectRow(0)
+    assert dock.item.candidate.outline.mask.sum() == largest.candidate.outline.mask.sum()
+    press(dock, "A")
+    row = table.columns.shown_at(dock.measurements._rows[largest.id])
+    assert table.columns.data(table.columns.index(row, 6)) == "✓ accepted"
+
+
+def test_a_closed_project_leaves_an_empty_review(dock):
+    dock.session.close()
+    assert dock.item is None
+    assert not dock.accept_button.isEnabled()
+    assert dock.card.progress.text() == "nothing to review yet"
+    assert dock.summary().text == "nothing to review yet"
+    press(dock, "A")
+
+
+def test_what_cannot_be_written_is_said_and_not_shown(dock, monkeypatch):
+    item = dock.item
+
+    def refuse(*args, **kwargs):
+        from napari_noisyseg.errors import NoisySegError
+
+        raise NoisySegError("the disk is full")
+
+    monkeypatch.setattr(dock.session.project.nuclei, "decide", refuse)
+    press(dock, "A")
+    assert dock.session.said[-1] == "the disk is full"
+    assert dock.item.id == item.id
+    assert dock.item.state == "unreviewed"
+
+
+def test_no_handler_takes_long_on_thousands_of_nuclei(qtbot, bare):
+    side, n = 1000, 3600
+    record = bare.require_image()
+    project = bare.require_project()
+    project.add_array(np.full((side, side, 3), 220, np.uint8), "many", record.mpp)
+    corners = np.stack([np.arange(n) // 60 * 16, np.arange(n) % 60 * 16], 1).tolist()
+    mask = np.ones((9, 9), bool)
+    many = [
+        Candidate("", 0, y + 4, x + 4, Outline(Box(y, x, y + 9, x + 9), mask), k / n, "", "r", 5.0)
+        for k, (y, x) in enumerate(corners)
+    ]
+    project.nuclei.adopt("many", "r", many)
+    bare.show_image("many")
+    dock = ReviewDock(bare)
+    qtbot.addWidget(dock)
+    dock.show()
+    dock.enter()
+    qtbot.waitUntil(lambda: dock.item is not None, timeout=30_000)
+    dock.table.toggle.click()
+    qtbot.waitUntil(lambda: "measuring" not in dock.measurements.status.text(), timeout=30_000)
+    press(dock, "A")
+    took = []
+    for key in "ARUAZAA":
+        start = thread_time()
+        press(dock, key)
+        took.append(thread_time() - start)
+    dock.closing()
+    assert np.median(took) < 0.05, took
+
+
+def test_outline_paths_run_along_the_edges_of_pixels():
+    outline = Outline(Box(10, 20, 14, 25), np.ones((4, 5), bool))
+    (path,) = outline_paths(outline)
+    assert path.min(axis=0) == pytest.approx([9.5, 19.5])
+    assert path.max(axis=0) == pytest.approx([13.5, 24.5])
+
+
+def test_visible_box_and_centre_agree(bare):
+    record = bare.require_image()
+    centre(bare.viewer, record, (256, 256), 0.5 * 512 * record.mpp)
+    assert np.allclose(visible_box(bare.viewer, record), (128, 128, 384, 384), atol=2)
+    centre(bare.viewer, record, (0, 0), 10 * 512 * record.mpp)
+    assert visible_box(bare.viewer, record) == Box(0, 0, 512, 512)
+
+
+def test_hiding_brings_back_only_what_it_hid_and_what_is_still_there():
+    viewer = ViewerModel()
+    names = ("refined", "rough", "local")
+    for name in names:
+        layer = viewer.add_labels(np.zeros((4, 4), int), name=name)
+        layers.mark(layer, "a", name)
+    viewer.layers["rough"].visible = False
+    hiding = Hiding(viewer)
+    hiding.hide()
+    assert not any(layer.visible for layer in viewer.layers)
+    viewer.layers.remove("local")
+    hiding.back()
+    assert viewer.layers["refined"].visible
+    assert not viewer.layers["rough"].visible
+    assert closeup.canvas_size(viewer) == (800, 800)
