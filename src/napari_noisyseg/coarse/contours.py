@@ -11,11 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
 from napari_noisyseg.coarse.cells import Cells, Pixel, around
-from napari_noisyseg.coarse.evidence import otsu_rows
+from napari_noisyseg.coarse.evidence import Floats, otsu_rows
 from napari_noisyseg.coarse.morphology import Mask
 from napari_noisyseg.slides import Box
 
@@ -53,8 +54,8 @@ Ints = NDArray[np.intp]
 class _Pattern:
     """Places around a point in px, and their distances from it in px of 0.25 µm."""
 
-    rows: F64
-    columns: F64
+    rows: Floats
+    columns: Floats
     distance: F32
 
 
@@ -76,9 +77,11 @@ class Contours:
         ]
         return np.concatenate(parts) if parts else np.zeros((0, RAYS))
 
-    def mask(self, radii: F64, pixel: Pixel, shape: tuple[int, int]) -> tuple[Box, Mask]:
-        """The inside of one outline: a box around the point and bool (h, w)."""
-        box = around(pixel, self.reach, shape)
+    def mask(
+        self, radii: F64, pixel: Pixel, shape: tuple[int, int], margin: int
+    ) -> tuple[Box, Mask]:
+        """The inside of one outline, bool (h, w), and the box around it and its margin in px."""
+        box = around(pixel, min(int(radii.max()) + 1 + margin, self.reach), shape)
         y, x = pixel[0] - self.reach, pixel[1] - self.reach
         part = (slice(box.y0 - y, box.y1 - y), slice(box.x0 - x, box.x1 - x))
         first, share = self._rays_at[part], self._share[part]
@@ -109,7 +112,7 @@ def _disk(scale: float) -> _Pattern:
     return _pattern(LOOK * np.sqrt(k / LOOKS), k * np.pi * (3 - np.sqrt(5)), scale)
 
 
-def _pattern(distance: F64, angle: F64, scale: float) -> _Pattern:
+def _pattern(distance: Floats, angle: Floats, scale: float) -> _Pattern:
     rows, columns = distance * scale * np.sin(angle), distance * scale * np.cos(angle)
     return _Pattern(rows, columns, distance.astype(np.float32))
 
@@ -161,28 +164,34 @@ def _cost(values: F32, inside: Mask, threshold: F32, distance: F32) -> F32:
 def cheapest_round(cost: F32) -> Ints:
     """Place on each ray of the cheapest way round, (n, rays, places) to (n, rays).
 
-    The way is laid twice round; its middle lap is closed but for rare ties.
+    The way is laid once round and a quarter more at either end; its middle is closed but for
+    rare ties.
     """
     n, rays, places = cost.shape
+    lead = rays // 4
+    laid = rays + 2 * lead
     moves = np.arange(-TURN, TURN + 1)
     toll = (BEND * moves * moves).astype(np.float32)[:, None, None]
-    came = np.empty((2 * rays, n, places), dtype=np.int8)
+    came = np.empty((laid, n, places), dtype=np.int8)
     padded = np.full((n, places + 2 * TURN), np.inf, dtype=np.float32)
-    total = cost[:, 0]
-    for t in range(1, 2 * rays):
+    steps = np.moveaxis(sliding_window_view(padded, places, axis=1), 1, 0)
+    ways = np.empty((len(moves), n, places), dtype=np.float32)
+    total = cost[:, -lead % rays]
+    for t in range(1, laid):
         padded[:, TURN:-TURN] = total
-        ways = np.stack([padded[:, TURN + m : TURN + m + places] for m in moves]) + toll
-        best = ways.argmin(axis=0)
-        came[t] = best - TURN
-        total = np.take_along_axis(ways, best[None], axis=0)[0] + cost[:, t % rays]
+        np.add(steps, toll, out=ways)
+        came[t] = ways.argmin(axis=0)
+        total = ways.min(axis=0) + cost[:, (t - lead) % rays]
     return _walk_back(came, total.argmin(axis=1), rays)
 
 
 def _walk_back(came: NDArray[np.int8], place: Ints, rays: int) -> Ints:
+    """The places of the middle lap of the way that ends at `place`."""
     path = np.empty((len(place), rays), dtype=np.intp)
     everyone = np.arange(len(place))
-    for t in range(2 * rays - 1, rays // 2 - 1, -1):
-        if t < rays // 2 + rays:
-            path[:, t % rays] = place
-        place = place + came[t, everyone, place]
+    lead = (len(came) - rays) // 2
+    for t in range(len(came) - 1, lead - 1, -1):
+        if t < lead + rays:
+            path[:, t - lead] = place
+        place = place + came[t, everyone, place] - TURN
     return path

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noisyseg.coarse.cells import Cells, Pixel, union
-from napari_noisyseg.coarse.cluster import ClusterPlane, fit_clusters
+from napari_noisyseg.coarse.cluster import ClusterPlane, fit_clusters, smoothed
 from napari_noisyseg.coarse.local import LocalPlane
 from napari_noisyseg.coarse.voronoi import VoronoiPlane
 from napari_noisyseg.errors import NoisySegError
@@ -55,6 +55,8 @@ class CoarseLabels:
         inside = {s: p for s, p in self._places.items() if self._holds(p)}
         self._cells = Cells(self.shape, inside)
         self._fit = dict(fit) if fit else None
+        self._outlines: LocalPlane | None = None
+        self._colours: NDArray[np.uint8] | None = None
         self._planes: dict[Kind, VoronoiPlane | ClusterPlane | LocalPlane] = {}
         self._raw: dict[Kind, NDArray[np.uint8]] = {}
         self._shown: dict[Kind, NDArray[np.uint8]] = {}
@@ -83,9 +85,7 @@ class CoarseLabels:
     def instances(self) -> NDArray[np.int32]:
         """Serial of the nucleus outlined at each point, int32 (H, W), inside `known` or not."""
         self._label("local")
-        plane = self._planes["local"]
-        assert isinstance(plane, LocalPlane)
-        return _read_only(plane.instances)
+        return _read_only(self._outliner().instances)
 
     @property
     def fit(self) -> dict[str, Any]:
@@ -94,8 +94,15 @@ class CoarseLabels:
         Empty while there is no point, or when the cluster label was left out of `kinds`.
         """
         if not self._fit and "cluster" in self.kinds:
-            self._fit = fit_clusters(self.rgb, self._cells, self._known, self.scale)
+            self._fit = self._fitted()
         return dict(self._fit or {})
+
+    def _fitted(self) -> dict[str, Any]:
+        radius = self._outliner().typical_radius(self._cells, self._known)
+        if not radius:
+            return {}
+        fit = fit_clusters(self._smoothed(), self._cells, self._known, radius)
+        return {**fit, "count": len(self._cells.points)}
 
     @property
     def stale(self) -> bool:
@@ -173,8 +180,19 @@ class CoarseLabels:
         if kind == "voronoi":
             return VoronoiPlane(self.scale)
         if kind == "cluster":
-            return ClusterPlane(self.rgb, self.scale, self.fit)
-        return LocalPlane(self.rgb, self.scale)
+            return ClusterPlane(self._smoothed(), self.scale, self.fit)
+        return self._outliner()
+
+    def _outliner(self) -> LocalPlane:
+        """The outlines' evidence, made once for the label and for the fit."""
+        if self._outlines is None:
+            self._outlines = LocalPlane(self.rgb, self.scale)
+        return self._outlines
+
+    def _smoothed(self) -> NDArray[np.uint8]:
+        if self._colours is None:
+            self._colours = smoothed(self.rgb, self.scale)
+        return self._colours
 
     def _mask(self, kind: Kind, box: Box) -> None:
         """What is shown: the label inside `known`, unknown elsewhere."""

@@ -15,6 +15,8 @@ from napari_noisyseg.coarse.morphology import Mask, disk, filled, holding
 from napari_noisyseg.method import BACKGROUND, NUCLEUS, UNKNOWN
 from napari_noisyseg.slides import Box
 
+SAMPLE = 200
+"""Points that tell how large a nucleus is."""
 BAND = 1.0
 """Half the width of the ignored band along an outline, px of 0.25 µm."""
 
@@ -27,6 +29,13 @@ class LocalPlane:
         self.contours = Contours(scale)
         self.evidence, self.threshold = evidence(rgb, scale)
         self.instances = np.zeros(rgb.shape[:2], dtype=np.int32)
+
+    def typical_radius(self, cells: Cells, known: Mask) -> float:
+        """Median radius in px of the nuclei at a sample of the points in `known`; 0 without any."""
+        serials = [s for s in _owning(cells, cells.points) if known[cells.points[s]]]
+        serials = serials[:: max(1, len(serials) // SAMPLE)]
+        radii = self.contours.radii(self.evidence, self.threshold, cells, serials)
+        return round(float(np.median(np.sqrt((radii**2).mean(axis=1)))), 3) if serials else 0.0
 
     def full(self, cells: Cells) -> NDArray[np.uint8]:
         """The target of a whole image; fills `instances` too."""
@@ -48,7 +57,7 @@ class LocalPlane:
 
     def _outline(self, plane: NDArray[np.uint8], cells: Cells, serials: Iterable[int]) -> list[Box]:
         """Write nuclei into both planes; the boxes looked at. A point without a cell has none."""
-        owning = [s for s in serials if s in cells.points and cells.owner[cells.points[s]] == s]
+        owning = _owning(cells, serials)
         radii = self.contours.radii(self.evidence, self.threshold, cells, owning)
         return [self._write(plane, cells, s, r) for s, r in zip(owning, radii, strict=True)]
 
@@ -56,14 +65,15 @@ class LocalPlane:
         self, plane: NDArray[np.uint8], cells: Cells, serial: int, radii: NDArray[np.float64]
     ) -> Box:
         pixel = cells.points[serial]
-        box, inside = self.contours.mask(radii, pixel, cells.shape)
-        _, cell = cells.crop(serial, self.contours.reach)
-        at = pixel[0] - box.y0, pixel[1] - box.x0
-        inside[at] = True
-        nucleus = filled(holding(inside & cell, *at)) & cell
-        self.instances[box.slices][cell] = np.where(nucleus, serial, 0)[cell]
+        whole, cell = cells.crop(serial, self.contours.reach)
+        self.instances[whole.slices][cell] = 0
+        plane[whole.slices][cell] = BACKGROUND
+        box, inside = self.contours.mask(radii, pixel, cells.shape, len(self.band) // 2)
+        cell = cells.owner[box.slices] == serial
+        nucleus = filled(holding(inside & cell, pixel[0] - box.y0, pixel[1] - box.x0)) & cell
+        self.instances[box.slices][nucleus] = serial
         plane[box.slices][cell] = self._target(nucleus)[cell]
-        return box
+        return whole
 
     def _target(self, nucleus: Mask) -> NDArray[np.uint8]:
         """Core nucleus, a thin band along the outline unknown, the rest background."""
@@ -71,6 +81,11 @@ class LocalPlane:
         target[ndi.binary_dilation(nucleus, self.band)] = UNKNOWN
         target[ndi.binary_erosion(nucleus, self.band)] = NUCLEUS
         return target
+
+
+def _owning(cells: Cells, serials: Iterable[int]) -> list[int]:
+    """Those of the points that have a cell: not gone, nor under one of a lower serial."""
+    return [s for s in serials if s in cells.points and cells.owner[cells.points[s]] == s]
 
 
 def _empty(cells: Cells) -> int:
