@@ -62,6 +62,11 @@ class CoarseLabels:
         self._shown: dict[Kind, NDArray[np.uint8]] = {}
 
     @property
+    def places(self) -> dict[int, Pixel]:
+        """Pixel of every point, those outside the image included."""
+        return dict(self._places)
+
+    @property
     def cells(self) -> NDArray[np.int32]:
         """Serial of the nearest point, int32 (H, W); ties to the lower serial; 0 without points."""
         return _read_only(self._cells.owner)
