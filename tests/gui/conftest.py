@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -12,7 +13,6 @@ from typing import Any
 os.environ["NAPARI_CONFIG"] = str(
     Path(tempfile.mkdtemp(prefix="noisyseg-napari-")) / "settings.yaml"
 )
-os.environ["NAPARI_STRICT_QT"] = "raise"
 
 import numpy as np
 import pytest
@@ -38,6 +38,42 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.gui)
             for rule in THIRD_PARTY:
                 item.add_marker(pytest.mark.filterwarnings(rule))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """Widgets and sessions that outlive their test fail the run.
+
+    napari's own strict check looks before cycles are collected, and so finds what is no leak.
+    """
+    yield
+    called = getattr(item, "rep_call", None)
+    if HERE not in Path(item.fspath).parents or called is None or called.failed:
+        return
+    item.funcargs.clear()  # type: ignore[attr-defined]
+    gc.collect()
+    left = [w for w in _top_level() if not _of_vispy(w)]
+    words = [f"{w!r} {w.windowTitle()!r}" for w in left]
+    for widget in left:
+        widget.deleteLater()
+    assert words == []
+
+
+def _top_level() -> list[Any]:
+    from qtpy.QtCore import QCoreApplication, QEvent
+    from qtpy.QtWidgets import QApplication
+
+    if QApplication.instance() is None:
+        return []
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    QApplication.processEvents()
+    return list(QApplication.topLevelWidgets())
+
+
+def _of_vispy(widget: Any) -> bool:
+    return (
+        type(widget).__name__ == "CanvasBackendDesktop" or widget.objectName() == "handled_widget"
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -170,3 +170,90 @@ def test_two_images_swap_their_layers(bare: Session, tnbc: Any) -> None:
     bare.show_image("second")
     assert layers.find(bare.viewer, "second", "points").visible
     assert [(n.y, n.x) for n in kit.points.nuclei.values()] == [(5.0, 6.0)]
+
+
+def test_a_project_that_somebody_holds_is_read(
+    bare: Session, png: Path, opened: Callable[[Path], Session]
+) -> None:
+    kit_of(bare).points.add(20.0, 30.0)
+    other = opened(png)
+    said: list[str] = []
+    other.noticed.connect(said.append)
+    other.resume()
+    assert other.project is not None
+    assert not other.writable
+    assert "reading" in said[0]
+    assert kit_of(other).points.add(40.0, 50.0) is None
+    assert bare.project is not None
+    assert len(bare.project.nuclei.of("tissue")) == 1
+    other.shut()
+
+
+def test_removed_image_comes_back_with_undo(bare: Session) -> None:
+    kit_of(bare).points.add(20.0, 30.0)
+    bare.remove_image()
+    assert bare.project is not None
+    assert bare.project.images() == []
+    assert layers.shown(bare.viewer) == []
+    bare.undo()
+    bare.show_image("tissue")
+    assert len(kit_of(bare).points.nuclei) == 1
+
+
+class TestLargeSlide:
+    """Labels and painting are of one field at a time; the rest of the slide stays untouched."""
+
+    @pytest.fixture
+    def slide(self, own_home: Path) -> Iterator[Session]:
+        from napari_noisyseg.gui.samples import slide
+
+        viewer = ViewerModel()
+        ((pixels, keywords, _),) = slide()
+        viewer.add_image(pixels, **keywords)
+        session = session_of(viewer)
+        yield session
+        session.shut()
+
+    def test_painting_needs_a_field(self, slide: Session) -> None:
+        said: list[str] = []
+        slide.noticed.connect(said.append)
+        with slide.guard():
+            kit_of(slide).use("paint")
+        assert "field first" in said[0]
+
+    def test_the_field_at_work_is_painted_and_labelled(self, slide: Session) -> None:
+        kit = kit_of(slide)
+        kit.fields.add(Box(200, 300, 500, 700))
+        kit.fields.add(Box(1500, 900, 1800, 1200))
+        kit.points.add(300.0, 400.0)
+        name = slide.image
+        assert name is not None
+        live = layers.find(slide.viewer, name, "voronoi")
+        assert live is not None
+        margin = 200 - live.translate[0] / live.scale[0]
+        assert margin == pytest.approx(32, abs=1)
+        kit.points.add(1600.0, 1000.0)
+        live = layers.find(slide.viewer, name, "voronoi")
+        assert live is not None
+        assert live.translate[0] / live.scale[0] == pytest.approx(1500 - margin)
+        assert live.data[int(100 + margin), int(100 + margin)] == 1
+        kit.use("paint")
+        layer = kit.rough.layer()
+        assert layer is not None
+        assert layer.data.shape == live.data.shape
+        with layer.block_history():
+            layer.paint((60, 70), 1)
+        assert slide.project is not None
+        painted = slide.project.nuclei.painted(name, "rough")
+        assert painted[int(1500 - margin) + 60, int(900 - margin) + 70] == 1
+
+    def test_a_field_is_brought_into_view(self, slide: Session) -> None:
+        kit = kit_of(slide)
+        kit.fields.add(Box(200, 300, 500, 700))
+        field = kit.fields.add(Box(1500, 900, 1800, 1200))
+        assert field is not None
+        kit.show_field(field.id)
+        image = slide.image_layer()
+        assert image is not None
+        y, x = image.world_to_data(slide.viewer.scene.camera.center[-2:])
+        assert (y, x) == pytest.approx((1649.5, 1049.5))

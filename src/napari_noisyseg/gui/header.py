@@ -45,7 +45,7 @@ class Header(QWidget):  # type: ignore[misc]
         box.addLayout(line(self.name, 1, self.saved, self.menu_button))
         box.addLayout(line(self.images, self.assumed, self.mpp, label("µm/px", "quiet")))
         self.images.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.images.setMinimumContentsLength(8)
+        self.images.setMinimumWidth(60)
         self.refresh()
 
     def _mpp_box(self) -> QLineEdit:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
 from importlib import import_module
 from typing import Any
 
@@ -12,13 +12,11 @@ from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QStackedWidget, QVBoxLay
 
 from napari_noisyseg.gui.docks import StepDock
 from napari_noisyseg.gui.header import Header
-from napari_noisyseg.gui.jobs import Jobs
 from napari_noisyseg.gui.keyfilter import KeyFilter
 from napari_noisyseg.gui.keys import ALWAYS, Binding
-from napari_noisyseg.gui.readers import prefer_us_for_slides
 from napari_noisyseg.gui.rows import StepRow
-from napari_noisyseg.gui.session import Session, at_once, session_of
-from napari_noisyseg.gui.settings import setting
+from napari_noisyseg.gui.session import session_of
+from napari_noisyseg.gui.settling import settle
 from napari_noisyseg.gui.theme import palette, stylesheet
 
 STEPS = {
@@ -45,15 +43,19 @@ class Panel(QWidget):  # type: ignore[misc]
         self.setObjectName("noisysegPanel")
         self.session = session_of(napari_viewer)
         settle(self.session)
+        self.session.ending.connect(self.shut)
         self.docks: dict[str, StepDock] = {s: dock_class(s)(self.session) for s in steps}
         self.rows: dict[str, StepRow] = {}
         self.header = Header(self.session)
         self.footer = QLabel(wordWrap=True)
         self._open: str | None = None
+        self._entered = self._shut = False
         self._build()
         self._bind_keys()
         self._connect()
         self.open_step(steps[0])
+        self.session.resumes = True
+        self.session.resume()
 
     def sizeHint(self) -> QSize:
         """Qt: readable at a 13-inch screen's width."""
@@ -120,13 +122,12 @@ class Panel(QWidget):  # type: ignore[misc]
         """Open the controls of a step: "annotate", "coarse", "train" or "review"."""
         if step == self._open:
             return
-        if self._open is not None:
-            self.docks[self._open].leave()
+        self._leave()
         self._open = step
         self.stack.setCurrentIndex(list(self.docks).index(step))
         for name, row in self.rows.items():
             row.set_open(name == step)
-        self.docks[step].enter()
+        self._enter()
         self.refresh()
 
     @property
@@ -161,39 +162,36 @@ class Panel(QWidget):  # type: ignore[misc]
             row.palette_ = colours
             row.update()
 
-    def closeEvent(self, event: Any) -> None:
-        """Qt: the window is going; let timers, tools and signals go."""
-        self.shut()
-        super().closeEvent(event)
+    def showEvent(self, event: Any) -> None:
+        """Qt: in sight again; the open step's tools work again."""
+        super().showEvent(event)
+        self._enter()
+
+    def hideEvent(self, event: Any) -> None:
+        """Qt: out of sight (closed, or behind another tab); the canvas is napari's again."""
+        self._leave()
+        super().hideEvent(event)
+
+    def _enter(self) -> None:
+        if self._open is not None and not self._entered:
+            self._entered = True
+            self.docks[self._open].enter()
+
+    def _leave(self) -> None:
+        if self._open is not None and self._entered:
+            self._entered = False
+            self.docks[self._open].leave()
 
     def shut(self) -> None:
-        """Put down every tool and let go of the session's signals; safe to call twice."""
-        if self._open is not None:
-            self.docks[self._open].leave()
-            self._open = None
-        for dock in self.docks.values():
-            dock.closing()
-
-
-def settle(session: Session) -> None:
-    """Give a session its thread, and its end with its window; once."""
-    window = getattr(getattr(session.viewer, "window", None), "_qt_window", None)
-    if window is None or session.submit is not at_once:
-        return
-    jobs = Jobs()
-
-    def submit(work: Callable[[], Any], done: Callable[[Any], object]) -> None:
-        jobs.do(work, done, session.failed)
-
-    def end() -> None:
-        jobs.close()
-        session.shut()
-
-    session.submit = submit
-    session.later = lambda act: QTimer.singleShot(0, act)
-    window.destroyed.connect(end)
-    if setting("slides", "open_with_noisyseg", True):
-        prefer_us_for_slides()
+        """The window is going: put down every tool, stop every thread; safe to call twice."""
+        if self._shut:
+            return
+        self._shut = True
+        # a panel that was taken from its window earlier may be gone on Qt's side already
+        with contextlib.suppress(RuntimeError):
+            self._leave()
+            for dock in self.docks.values():
+                dock.closing()
 
 
 def _rule() -> QFrame:

@@ -55,6 +55,8 @@ class Session:
     """a run was started, stopped, finished or adopted"""
     review_changed = Signal()
     """decisions, or the candidates to decide on, changed"""
+    ending = Signal()
+    """the window is about to go: stop threads and timers"""
     noticed = Signal(str)
     """something was said to the person"""
 
@@ -66,6 +68,7 @@ class Session:
         self.later: Callable[[Callable[[], object]], object] = lambda act: act()
         self.saved_at: datetime | None = None
         self.stated_mpp: float | None = None
+        self.resumes = False
         self._active: str | None = None
         self._focus: tuple[float, float] | None = None
         self.viewer.layers.selection.events.active.connect(self._on_selection)
@@ -74,9 +77,18 @@ class Session:
     # --- project -------------------------------------------------------------------------------
 
     def open(self, path: Path, break_lock: bool = False) -> None:
-        """Open the project at `path` in place of the present one and show its first image."""
-        project = Project.open(path, break_lock=break_lock)
+        """Open the project at `path` in place of the present one and show its first image.
+
+        One that somebody else holds is opened for reading, with a notice that says who.
+        """
+        try:
+            project = Project.open(path, break_lock=break_lock)
+        except NoisySegError as held:
+            project = Project.open(path, write=False)
+            self.notice(f"{held}. Opened for reading: nothing can be changed")
         self._take(project)
+        for word in project.notices:
+            self.say(word)
         self.project_changed.emit()
         if project.images() and self.image is None:
             self.show_image(project.images()[0].name)
@@ -85,6 +97,14 @@ class Session:
         """Make a new project at `path` and let it take the place of the present one."""
         self._take(Project.create(path))
         self.project_changed.emit()
+
+    def resume(self) -> None:
+        """Go on with the project that lies beside the image, when there is one."""
+        if self.project is None and self.image_layer() is not None:
+            path = self.proposed_path()
+            if path.exists():
+                with self.guard():
+                    self.open(path)
 
     def close(self) -> None:
         """Let the project go (it is saved already); the layers stay as they are."""
@@ -97,7 +117,7 @@ class Session:
         """The viewer is going: release the lock and tell nobody; safe to call twice."""
         for signal in (
             self.project_changed, self.image_changed, self.annotation_changed, self.labels_changed,
-            self.runs_changed, self.review_changed, self.noticed, self.keys.changed,
+            self.runs_changed, self.review_changed, self.noticed, self.ending, self.keys.changed,
         ):  # fmt: skip
             signal.disconnect()
         self.viewer.layers.selection.events.active.disconnect(self._on_selection)
@@ -258,6 +278,8 @@ class Session:
         if layers.is_image(event.value):
             with self.guard():
                 self._recognise(event.value)
+            if self.resumes:
+                self.resume()
             self.image_changed.emit()
 
     def _names(self) -> set[str]:

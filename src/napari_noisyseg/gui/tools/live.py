@@ -94,6 +94,7 @@ class LiveLabels:
                 project.labels.set_fit(record.name, labels.fit)
         self.show(record)
         self.session.labels_changed.emit(record.name, "live")
+        self._refit_early()
         return None
 
     def _catch_up(self) -> None:

@@ -1,0 +1,50 @@
+"""What ties a session to its window: a thread for slow work, and an end when the window goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from qtpy.QtCore import QEvent, QObject, QTimer
+
+from napari_noisyseg.gui.jobs import Jobs
+from napari_noisyseg.gui.readers import prefer_us_for_slides
+from napari_noisyseg.gui.session import Session, at_once
+from napari_noisyseg.gui.settings import setting
+
+
+class _Ending(QObject):  # type: ignore[misc]
+    """Sees a window off: its children are still whole when Qt is about to delete it."""
+
+    def __init__(self, window: QObject, end: Callable[[], None]) -> None:
+        super().__init__(window)
+        self._end = end
+        window.installEventFilter(self)
+
+    def eventFilter(self, watched: Any, event: Any) -> bool:
+        """Qt: look on, take nothing."""
+        if event.type() == QEvent.Type.DeferredDelete and watched is self.parent():
+            self._end()
+        return False
+
+
+def settle(session: Session) -> None:
+    """Give a session its thread, and its end with its window; once."""
+    window = getattr(getattr(session.viewer, "window", None), "_qt_window", None)
+    if window is None or session.submit is not at_once:
+        return
+    jobs = Jobs()
+
+    def submit(work: Callable[[], Any], done: Callable[[Any], object]) -> None:
+        jobs.do(work, done, session.failed)
+
+    def end() -> None:
+        session.ending.emit()
+        jobs.close()
+        session.shut()
+
+    session.submit = submit
+    session.later = lambda act: QTimer.singleShot(0, act)
+    _Ending(window, end)
+    if setting("slides", "open_with_noisyseg", True):
+        prefer_us_for_slides()
