@@ -11,6 +11,7 @@ import psutil
 import pytest
 from skimage.measure import regionprops
 
+from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Failed, Finished, Previewed, Started, Stepped
 from napari_noisyseg.gui import layers
 from napari_noisyseg.gui.docks import train as train_module
@@ -248,8 +249,12 @@ def test_a_method_chosen_by_hand_is_kept(qtbot):
     assert options.choice().method == "supervised"
     assert options.why.text().startswith("Needs")
     options.length.setCurrentIndex(options.length.count() - 1)
-    options.epochs.setValue(12)
+    options.epochs.setText("12")
     assert (options.choice().epochs, options.choice().seconds) == (12, None)
+    for wrong in ("0", "many", "1.5", ""):
+        options.epochs.setText(wrong)
+        with pytest.raises(NoisySegError, match="epochs"):
+            options.choice()
 
 
 def test_needs_in_words():

@@ -41,6 +41,17 @@ def centre(viewer: Any, record: ImageRecord, point: tuple[float, float], view_um
             camera.zoom = zoom
 
 
+def to_select(viewer: Any, record: ImageRecord) -> Any:
+    """The layer to select after one of ours came or went: the selected one, if of this image.
+
+    Selecting a layer makes its image the active one, so it must not be another image's.
+    """
+    selected = viewer.layers.selection.active
+    if selected is not None and layers.image_name(selected) == record.name:
+        return selected
+    return layers.find(viewer, record.name, "image")
+
+
 def canvas_size(viewer: Any) -> tuple[int, int]:
     """Height and width of the canvas in screen pixels; a guess where there is no window."""
     window = getattr(viewer, "window", None)
@@ -96,7 +107,7 @@ class Closeup:
             self._viewer.layers.remove(layer)
 
     def _make(self, record: ImageRecord) -> Any:
-        selected = self._viewer.layers.selection.active
+        selected = to_select(self._viewer, record)
         where = layers.geometry(self._viewer, record)
         layer = Shapes(ndim=2, name=NAME, metadata={TAG: True}, opacity=0.95, **where)
         layer.editable = False

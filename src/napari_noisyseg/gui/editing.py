@@ -11,7 +11,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
 from napari_noisyseg.gui import layers
-from napari_noisyseg.gui.closeup import TAG
+from napari_noisyseg.gui.closeup import TAG, to_select
 from napari_noisyseg.review.before import cut
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.records import ImageRecord, Outline
@@ -53,7 +53,7 @@ class Editing:
             data, name=NAME, colormap=colours, opacity=0.35, metadata={TAG: True},
             **layers.geometry(self._viewer, record, (box.y0, box.x0)),
         )  # fmt: skip
-        self._selected = self._viewer.layers.selection.active
+        self._selected = to_select(self._viewer, record)
         self._viewer.layers.append(layer)
         self._viewer.layers.selection.active = layer
         layer.selected_label = 1

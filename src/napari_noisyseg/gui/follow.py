@@ -91,7 +91,7 @@ class Follower(QObject):  # type: ignore[misc]
         for run in self._project.runs.list():
             if run.id not in self._seen and not _unborn(run):
                 self._seen.add(run.id)
-                if client.is_alive(run):
+                if run.alive():
                     self._watches[run.id] = Watch(run, run.tail())
         for run_id, watch in list(self._watches.items()):
             if not client.is_alive(watch.run):

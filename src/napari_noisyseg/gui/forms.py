@@ -9,7 +9,6 @@ from typing import Any, Protocol
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
 from qtpy.QtGui import QFocusEvent
 from qtpy.QtWidgets import (
-    QAbstractSpinBox,
     QCheckBox,
     QComboBox,
     QFormLayout,
@@ -18,13 +17,10 @@ from qtpy.QtWidgets import (
     QSizePolicy,
     QWidget,
 )
-from superqt import QLargeIntSpinBox
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui.schema import FormField, Value, form_fields
 from napari_noisyseg.gui.widgets import More
-
-_WIDEST = 2**62
 
 
 class Editor(Protocol):
@@ -59,26 +55,22 @@ class BoolEdit(QCheckBox):  # type: ignore[misc]
         self.setChecked(bool(value))
 
 
-class IntEdit(QLargeIntSpinBox):  # type: ignore[misc]
-    """A whole number of any size, within its bounds."""
+class IntEdit(QLineEdit):  # type: ignore[misc]
+    """A whole number of any size; napari's style leaves a spin box without buttons blank."""
 
     changed = Signal()
 
     def __init__(self, field: FormField) -> None:
         super().__init__()
-        low = -_WIDEST if field.low is None else int(field.low) + field.low_open
-        high = _WIDEST if field.high is None else int(field.high) - field.high_open
-        self.setRange(low, high)
-        self.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
-        self.textChanged.connect(lambda *_: self.changed.emit())
+        self.textChanged.connect(lambda _: self.changed.emit())
 
     def get(self) -> int:
         """The number shown."""
-        return int(self.value())
+        return int(self.text().strip())
 
     def set(self, value: Value) -> None:
         """Show this number."""
-        self.setValue(int(value))
+        self.setText(str(int(value)))
 
 
 class FloatEdit(QLineEdit):  # type: ignore[misc]
@@ -252,7 +244,8 @@ class ConfigForm(QWidget):  # type: ignore[misc]
             value: Value = self._editors[name].get()
         except ValueError:
             text = self._editors[name].text()
-            raise NoisySegError(f"{field.label}: {text!r} is not a number") from None
+            kind = "whole number" if field.kind == "int" else "number"
+            raise NoisySegError(f"{field.label}: {text!r} is not a {kind}") from None
         if problem := field.problem(value):
             raise NoisySegError(problem)
         return value
@@ -286,7 +279,7 @@ class ConfigForm(QWidget):  # type: ignore[misc]
             except NoisySegError as error:
                 problem = str(error)
             editor.setToolTip(problem or self._fields[name].help)
-            if isinstance(editor, FloatEdit):
+            if isinstance(editor, FloatEdit | IntEdit):
                 editor.setStyleSheet("border: 1px solid #d1495b;" if problem else "")
 
 

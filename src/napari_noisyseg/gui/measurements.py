@@ -68,6 +68,7 @@ class MeasurementsView(QWidget):  # type: ignore[misc]
         self._rows: dict[str, int] = {}
         self._queue: ReviewQueue | None = None
         self._opened = False
+        self._current = ""
         self._measured_for: tuple[int, str | None] | None = None
         self.status = label(role="quiet")
         self.table = Table()
@@ -108,6 +109,7 @@ class MeasurementsView(QWidget):  # type: ignore[misc]
 
     def follow(self, item: ReviewItem) -> None:
         """Mark the row of the nucleus under review."""
+        self._current = item.id
         if self._opened:
             self.table.select(self._rows.get(item.id))
 
@@ -122,4 +124,5 @@ class MeasurementsView(QWidget):  # type: ignore[misc]
         self._items = items
         self._rows = {item.id: row for row, item in enumerate(items)}
         self.table.show_columns(measurement_columns(items, measured), WIDTHS)
+        self.table.select(self._rows.get(self._current))
         self.status.setText(f"{len(items)} nuclei of {self._session.image or 'no image'}")

@@ -69,6 +69,7 @@ class RunProgress:
     checkpoint: Checkpointed | None = None
     warnings: list[str] = field(default_factory=list)
     end: Finished | Failed | None = None
+    unit: str = "epoch"
     _steps_per_epoch: int = 1
     _steps_in_epoch: int = 0
 
@@ -100,6 +101,7 @@ class RunProgress:
     def _start(self, event: Started) -> None:
         self.method, self.device, self.note = event.method, event.device, event.note
         self.epochs, self._steps_per_epoch = event.epochs, max(1, event.steps_per_epoch)
+        self.unit = "epoch" if event.steps_per_epoch else "image"
         self.end = None
 
     def _step(self, event: Stepped) -> None:
@@ -133,10 +135,10 @@ class RunProgress:
             case Failed(message=message):
                 return message
             case Finished(stopped=True):
-                return f"stopped at epoch {self.epoch + 1}/{self.epochs} · resumes from there"
+                return f"stopped at {self.unit} {self.epoch + 1}/{self.epochs} · resumes from there"
             case Finished(seconds=seconds):
                 return f"finished in {clock(seconds)}"
         if not self.epochs:
             return "starting …"
-        line = f"epoch {min(self.epoch + 1, self.epochs)}/{self.epochs}"
+        line = f"{self.unit} {min(self.epoch + 1, self.epochs)}/{self.epochs}"
         return line if self.seconds_left is None else f"{line} · {clock(self.seconds_left)} left"

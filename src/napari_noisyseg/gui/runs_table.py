@@ -51,7 +51,8 @@ def state_of(progress: RunProgress) -> str:
 def run_row(run: Run, progress: RunProgress) -> RunRow:
     """What the table says of a run."""
     try:
-        method = str(run.spec().get("method", "?"))
+        spec = run.spec()
+        method = ("↪ " if spec.get("predicts") else "") + str(spec.get("method", "?"))
     except NoisySegError:
         method = "?"
     return RunRow(run.id, method, state_of(progress), result_of(progress))

@@ -39,6 +39,7 @@ class RunView(QWidget):  # type: ignore[misc]
 
     def show_progress(self, progress: RunProgress) -> None:
         """Show a run; called a few times a second while it trains."""
+        self.plot.setVisible(progress.unit == "epoch")
         self.plot.show_progress(progress)
         self.bar.set_fraction(progress.fraction)
         self._failed = isinstance(progress.end, Failed)

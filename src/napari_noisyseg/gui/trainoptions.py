@@ -11,13 +11,14 @@ from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
     QLabel,
+    QLineEdit,
     QSizePolicy,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_noisyseg import registry
+from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui.forms import ConfigForm
 from napari_noisyseg.gui.schema import Value
 from napari_noisyseg.gui.widgets import More
@@ -81,7 +82,8 @@ class TrainOptions(QWidget):  # type: ignore[misc]
             self.length.addItem(f"{minutes} minute{'s' if minutes > 1 else ''}", minutes * 60.0)
         self.length.addItem("a number of epochs", None)
         self.length.setCurrentIndex(MINUTES.index(DEFAULT_MINUTES))
-        self.epochs = QSpinBox(minimum=1, maximum=100_000, value=100, suffix=" epochs")
+        self.epochs = QLineEdit("100")
+        self.epochs.setToolTip("How many times training goes through all tiles")
         self.device = QComboBox()
         for name, words in DEVICES.items():
             self.device.addItem(words, name)
@@ -135,10 +137,16 @@ class TrainOptions(QWidget):  # type: ignore[misc]
         return Choice(
             method=self.method.currentData(),
             config=self.form.changes() if self.form is not None else {},
-            epochs=None if seconds else self.epochs.value(),
+            epochs=None if seconds else self._epochs(),
             seconds=seconds,
             device=self.device.currentData(),
         )
+
+    def _epochs(self) -> int:
+        text = self.epochs.text().strip()
+        if not text.isdecimal() or not 1 <= int(text) <= 100_000:
+            raise NoisySegError(f"epochs: {text!r} is no whole number from 1 to 100000")
+        return int(text)
 
     def _pick(self) -> None:
         self._chosen_by_hand = True

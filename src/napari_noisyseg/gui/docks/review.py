@@ -20,7 +20,7 @@ from napari_noisyseg.gui.repaint import repaint
 from napari_noisyseg.gui.reviewcard import AcceptAbove, ReviewCard
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.toggles import MapToggles
-from napari_noisyseg.gui.widgets import More, button, column, line
+from napari_noisyseg.gui.widgets import More, button, column, label, line
 from napari_noisyseg.review.before import clicked_outlines, old_outline
 from napari_noisyseg.review.queue import ReviewItem, ReviewProgress, ReviewQueue
 from napari_noisyseg.store.project import Project
@@ -67,6 +67,7 @@ class ReviewDock(StepDock):
         box.addLayout(line(*self._decisions(), spacing=4))
         box.addLayout(line(*self._moves(), spacing=4))
         box.addWidget(self.maps)
+        box.addWidget(label("Thick white: the outline now. Thin orange: before.", "quiet"))
         box.addWidget(self.above)
         self.table = More(self.measurements, title="Measurements of every nucleus")
         box.addWidget(self.table)
@@ -365,12 +366,15 @@ class ReviewDock(StepDock):
             repaint(layer, item, self.queue.outline(item), (record.height, record.width))
 
     def summary(self) -> Summary:
-        """How far the review is; from the project, so that it holds before the queue is read."""
+        """How far the review is; from the project's counts until the queue is read."""
         project = self.session.project
         if project is None:
             return Summary("nothing to review yet")
-        c = project.nuclei.counts()
-        progress = ReviewProgress(c.candidates, c.accepted, c.rejected, c.unsure)
+        if self.queue is not None and not self._stale:
+            progress = self.queue.progress()
+        else:
+            c = project.nuclei.counts()
+            progress = ReviewProgress(c.candidates, c.accepted, c.rejected, c.unsure)
         text = progress.words()
         if progress.reviewed:
             text = text.replace(" reviewed", "")

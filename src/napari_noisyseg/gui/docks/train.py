@@ -27,8 +27,11 @@ from napari_noisyseg.gui.runview import RunView
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.theme import palette
 from napari_noisyseg.gui.trainoptions import Choice, TrainOptions
+from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.runs import Run
 from napari_noisyseg.worker import client
+from napari_noisyseg.worker.adopt import read_results
+from napari_noisyseg.worker.predicting import start_prediction
 from napari_noisyseg.worker.spec import RunSpec
 
 NO_TORCH = (
@@ -106,6 +109,7 @@ class TrainDock(StepDock):
         session = self.session
         session.project_changed.connect(self._take_project, max_args=0)
         session.annotation_changed.connect(self._annotated, max_args=0)
+        session.image_changed.connect(self._image_changed, max_args=0)
         get_settings().appearance.events.theme.connect(self._restyle)
         self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
         self._settle.timeout.connect(self._recommend)
@@ -123,6 +127,7 @@ class TrainDock(StepDock):
         session = self.session
         session.project_changed.disconnect(self._take_project)
         session.annotation_changed.disconnect(self._annotated)
+        session.image_changed.disconnect(self._image_changed)
         get_settings().appearance.events.theme.disconnect(self._restyle)
         self._settle.stop()
         self.follower.stop()
@@ -179,7 +184,14 @@ class TrainDock(StepDock):
 
     def predict(self) -> None:
         """Predict the project's other images with the selected run, in the background."""
-        raise NotImplementedError
+        run, project = self.selected(), self.session.project
+        if run is None or project is None:
+            return
+        self._starting = True
+        self._refresh()
+        device = self.options.choice().device
+        work = partial(_start_prediction, project, run, device)
+        self.jobs.do(work, self._started, self._refused)
 
     def selected(self) -> Run | None:
         """The run that is marked in the table, else the one that is shown."""
@@ -223,7 +235,7 @@ class TrainDock(StepDock):
                 case Failed(message=message, hint=hint):
                     self.session.notice(f"{message}. {hint}".strip())
                 case Finished(stopped=False):
-                    self.session.say("training has finished")
+                    self.session.say("finished: the nuclei are ready for review")
         if run_id == self._shown or self._shown is None:
             self._shown = run_id
             for event in previews.values():
@@ -308,9 +320,21 @@ class TrainDock(StepDock):
             self.adoption.adopt()
         self._listed()
         self._show_progress()
+        self._image_changed()
         self._recommend()
 
     _project: Any = None
+
+    def _image_changed(self) -> None:
+        """Another image came to the front: its results with it, and previews of what goes on."""
+        project, image = self.session.project, self.session.image
+        if project is None or image is None:
+            return
+        if layers.find(self.session.viewer, image, "refined") is None:
+            self.adoption.show(image)
+        with self.session.guard():
+            for run_id in self.follower.living:
+                client.look(project.runs.get(run_id), image)
 
     def _annotated(self) -> None:
         self._settle.start()
@@ -375,6 +399,12 @@ def run_spec(choice: Choice, resume: Run | None = None) -> RunSpec:
         seed=before.get("seed", 0),
         resume=resume.id if resume is not None else None,
     )
+
+
+def _start_prediction(project: Project, run: Run, device: str) -> Run:
+    seen = {result.image for result in read_results(run.dir)}
+    others = [record.name for record in project.images() if record.name not in seen]
+    return start_prediction(project, run, others, device)
 
 
 def _read_all(runs: list[Run]) -> dict[str, RunProgress]:
