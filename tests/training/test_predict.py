@@ -92,7 +92,7 @@ def test_blocks_of_a_slide_make_up_the_whole(tnbc: Tissue) -> None:
 
 def scnet_model(folder: Path) -> Path:
     kind: Any = registry.load("scnet")
-    settings = kind.Config.from_preset("small", width=4, color_width=2)
+    settings = kind.Config.from_preset("small", width=16, color_width=2)
     file = ModelFile("scnet", settings.model_dump(), 0.5, provenance={"run": "r1"})
     write_model(folder / "model.safetensors", file, kind(settings, "cpu", 1).weights())
     return folder
@@ -130,7 +130,7 @@ def test_a_model_of_an_unknown_method_or_other_shape_is_refused(tmp_path: Path) 
     write_model(path, ModelFile("os.system", file.config, 0.5), weights)
     with pytest.raises(NoisySegError, match=r"os\.system"):
         load_model(path)
-    write_model(path, ModelFile("scnet", {**file.config, "width": 8}, 0.5), weights)
+    write_model(path, ModelFile("scnet", {**file.config, "width": 32}, 0.5), weights)
     with pytest.raises(NoisySegError, match="do not fit"):
         load_model(path)
     write_model(path, ModelFile("scnet", {**file.config, "widht": 8}, 0.5), weights)
@@ -141,7 +141,7 @@ def test_a_model_of_an_unknown_method_or_other_shape_is_refused(tmp_path: Path) 
 def test_the_header_is_plain_json(tmp_path: Path) -> None:
     raw = (scnet_model(tmp_path) / "model.safetensors").read_bytes()
     header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])["__metadata__"]
-    assert json.loads(header["config"])["width"] == 4
+    assert json.loads(header["config"])["width"] == 16
     assert json.loads(header["classes"]) == ["background", "nucleus"]
     assert float(header["mpp"]) == 0.5
 

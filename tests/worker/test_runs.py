@@ -70,7 +70,7 @@ def test_a_run_trains_and_its_results_come_into_the_project(project: Project) ->
     _check_preview(run.dir, events)
     model = load_model(run.dir, "cpu")
     assert model.file.provenance["run"] == run.id
-    assert model.config.width == 4
+    assert model.config.width == 16
 
 
 def _check_preview(folder: object, events: list[Event]) -> None:
@@ -106,7 +106,7 @@ def test_a_killed_run_is_lost_and_its_checkpoint_resumes(project: Project) -> No
     again = client.start(project, spec(epochs=1, resume=run.id))
     assert again.id != run.id
     events = wait(again, finished)
-    assert json.loads((again.dir / "spec.json").read_text("utf-8"))["config"]["width"] == 4
+    assert json.loads((again.dir / "spec.json").read_text("utf-8"))["config"]["width"] == 16
     assert isinstance(events[-1], Finished)
     assert events[-1].figures["steps"] >= kept
     assert adopt_finished(project) == [again.id]

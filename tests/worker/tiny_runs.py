@@ -16,7 +16,7 @@ from napari_noisyseg.worker.spec import RunSpec
 
 SIDE = 160
 TINY: dict[str, Any] = {
-    "preset": "small", "width": 4, "color_width": 2, "tile": 64, "tile_overlap": 0, "crop": 48,
+    "preset": "small", "width": 16, "color_width": 2, "tile": 64, "tile_overlap": 0, "crop": 48,
     "batch_size": 2, "gamma": 1,
 }  # fmt: skip
 """Settings with which an epoch takes a fraction of a second."""

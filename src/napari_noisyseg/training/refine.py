@@ -36,7 +36,7 @@ class Found:
 class Evidence:
     """What the nuclei of one image are read from, all (H, W) at one resolution `mpp`.
 
-    doubt: what a high uncertainty means, in words.
+    uncertainty: how far two networks are apart, in 0..1; 0 where there is one.
     """
 
     probability: Map
@@ -44,7 +44,6 @@ class Evidence:
     density: Map
     rgb: NDArray[np.uint8]
     mpp: float
-    doubt: str = "the two networks disagree along the outline"
 
 
 def outlines(evidence: Evidence, points: NDArray[np.float64], serials: NDArray[np.int64]) -> Labels:
@@ -84,7 +83,7 @@ def judge(evidence: Evidence, labels: Labels) -> list[Found]:
     area = figures["area"] * evidence.mpp**2
     contrast = np.clip(figures["inside"] - figures["ring"], 0, 1)
     score = contrast * (1 - np.clip(figures["doubt"], 0, 1))
-    reasons = _reasons(figures, area, contrast, evidence.doubt)
+    reasons = _reasons(figures, area, contrast)
     return [
         Found(int(v), float(y), float(x), float(s), reason, float(a))
         for v, y, x, s, reason, a in zip(
@@ -146,7 +145,6 @@ def _reasons(
     figures: dict[str, NDArray[np.float64]],
     area: NDArray[np.float64],
     contrast: NDArray[np.float64],
-    disagreement: str,
 ) -> list[str]:
     """The strongest objection to each nucleus, in words."""
     ratio = area / max(float(np.median(area)), 1e-9)
@@ -155,7 +153,8 @@ def _reasons(
         "unusually small for this image": SMALL / np.maximum(ratio, 1e-9),
         "unusually large for this image": ratio / LARGE,
         "the network hardly sees a nucleus here": _below(inside, 0.5, 0.7),
-        disagreement: doubt / max(0.15, 2 * float(np.median(doubt))),
+        "the two networks disagree along the outline": doubt
+        / max(0.15, 2 * float(np.median(doubt))),
         "the edge is faint": _below(contrast, 0.3, 0.5),
         "hard to part from its neighbours": figures["crowded"] / 0.45,
         "cut off by the image's edge": figures["cut"] / 0.25,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,18 +42,17 @@ def refine(model: Model, region: Region, everywhere: bool) -> Refined:
     """Predict one region and outline its nuclei, each with confidence and reason."""
     maps = model.predict(region.rgb, region.mpp)
     probability = maps["probability"]
-    doubt = maps.get("uncertainty")
-    uncertainty = 1 - np.abs(2 * probability - 1) if doubt is None else doubt
+    shown = {"uncertainty": 1 - np.abs(2 * probability - 1), **maps}
+    # one network is unsure along every outline; what two disagree on says something of this one
+    two = type(model.method).needs.halves
+    doubt = shown["uncertainty"] if two else np.zeros_like(probability)
     density = density_of(region.rgb, model.config)
-    evidence = Evidence(probability, uncertainty, density, region.rgb, region.mpp)
-    if doubt is None:
-        evidence = replace(evidence, doubt="the outline is uncertain")
+    evidence = Evidence(probability, doubt, density, region.rgb, region.mpp)
     labels = np.zeros(region.shape, np.int32)
     if len(region.points):
         labels = outlines(evidence, region.points, region.serials)
     if everywhere or not len(region.points):
         labels = further(evidence, labels, region.known)
-    shown = {**maps, "uncertainty": uncertainty}
     return Refined(region, labels, shown, judge(evidence, labels))
 
 
