@@ -1,5 +1,5 @@
 """Cheap annotation to coarse labels."""
 
-from napari_noisyseg.coarse.labels import KINDS, CoarseLabels, Kind
+from napari_noisyseg.coarse.labels import KINDS, CoarseLabels, Kind, outlines
 
-__all__ = ["KINDS", "CoarseLabels", "Kind"]
+__all__ = ["KINDS", "CoarseLabels", "Kind", "outlines"]

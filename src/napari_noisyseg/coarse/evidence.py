@@ -33,8 +33,13 @@ RED = np.array([1.0, 0, 0, 0, 0, 0])
 def evidence(rgb: NDArray[np.uint8], scale: float) -> tuple[F32, float]:
     """Mean 0 and deviation 1, float32 (H, W), darker nuclei higher; and Otsu's threshold of it."""
     weights = _weights(rgb, scale)
-    scored = ndi.gaussian_filter(_weighted(rgb, weights), SMOOTH * scale)
-    scored = _standard(scored).astype(np.float32)
+    return standardised(ndi.gaussian_filter(_weighted(rgb, weights), SMOOTH * scale))
+
+
+def standardised(values: Floats) -> tuple[F32, float]:
+    """Any evidence (H, W) at mean 0 and deviation 1, float32, and Otsu's threshold of it."""
+    spread = max(float(values.std()), 1e-6)
+    scored = ((values - values.mean()) * (1 / spread)).astype(np.float32)
     return scored, otsu(scored.ravel()[:: max(1, scored.size // 60_000)])
 
 
@@ -112,9 +117,3 @@ def _discriminant(channels: F64, start: F64) -> F64 | None:
     within += max(RIDGE * np.trace(within) / 6, 1e-9) * np.eye(6)
     direction: F64 = np.linalg.solve(within, inside.mean(axis=0) - outside.mean(axis=0))
     return direction
-
-
-def _standard(values: F32) -> F32:
-    spread = np.float32(max(float(values.std()), 1e-6))
-    standard: F32 = (values - values.mean()) / spread
-    return standard

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_noisyseg.coarse.cells import Cells, Pixel, union
 from napari_noisyseg.coarse.cluster import ClusterPlane, fit_clusters, smoothed
+from napari_noisyseg.coarse.evidence import evidence, standardised
 from napari_noisyseg.coarse.local import LocalPlane
 from napari_noisyseg.coarse.voronoi import VoronoiPlane
 from napari_noisyseg.errors import NoisySegError
@@ -191,7 +192,7 @@ class CoarseLabels:
     def _outliner(self) -> LocalPlane:
         """The outlines' evidence, made once for the label and for the fit."""
         if self._outlines is None:
-            self._outlines = LocalPlane(self.rgb, self.scale)
+            self._outlines = LocalPlane(*evidence(self.rgb, self.scale), self.scale)
         return self._outlines
 
     def _smoothed(self) -> NDArray[np.uint8]:
@@ -208,6 +209,23 @@ class CoarseLabels:
     def _holds(self, pixel: Pixel) -> bool:
         height, width = self.shape
         return 0 <= pixel[0] < height and 0 <= pixel[1] < width
+
+
+def outlines(
+    evidence: NDArray[np.floating], points: Mapping[int, tuple[float, float]], mpp: float
+) -> NDArray[np.int32]:
+    """The outlines of `CoarseLabels.instances` on any evidence, such as a network's log-odds.
+
+    evidence: float (H, W), higher in nuclei, of any scale and offset, already smooth; points and
+    mpp as in `CoarseLabels`. Every point inside the image gets one connected nucleus without
+    holes, unless it stands on the pixel of a lower serial; int32 (H, W) of serials, 0 elsewhere.
+    """
+    height, width = evidence.shape
+    places = {serial: _pixel(serial, *place) for serial, place in points.items()}
+    inside = {s: (y, x) for s, (y, x) in places.items() if 0 <= y < height and 0 <= x < width}
+    plane = LocalPlane(*standardised(evidence), PAPER_MPP / mpp)
+    plane.full(Cells((height, width), inside))
+    return plane.instances
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:

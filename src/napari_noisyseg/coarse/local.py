@@ -10,7 +10,6 @@ from scipy import ndimage as ndi
 
 from napari_noisyseg.coarse.cells import Cells, union
 from napari_noisyseg.coarse.contours import Contours
-from napari_noisyseg.coarse.evidence import evidence
 from napari_noisyseg.coarse.morphology import Mask, disk, filled, holding
 from napari_noisyseg.method import BACKGROUND, NUCLEUS, UNKNOWN
 from napari_noisyseg.slides import Box
@@ -22,13 +21,17 @@ BAND = 1.0
 
 
 class LocalPlane:
-    """Instances int32 (H, W), and as a training target uint8 (H, W)."""
+    """Instances int32 (H, W), and as a training target uint8 (H, W).
 
-    def __init__(self, rgb: NDArray[np.uint8], scale: float) -> None:
+    evidence: float32 (H, W) of mean 0 and deviation 1, higher in nuclei; threshold: of the whole
+    image; scale: px per px of 0.25 µm.
+    """
+
+    def __init__(self, evidence: NDArray[np.float32], threshold: float, scale: float) -> None:
         self.band = disk(max(BAND * scale, 1.0))
         self.contours = Contours(scale)
-        self.evidence, self.threshold = evidence(rgb, scale)
-        self.instances = np.zeros(rgb.shape[:2], dtype=np.int32)
+        self.evidence, self.threshold = evidence, threshold
+        self.instances = np.zeros(evidence.shape, dtype=np.int32)
 
     def typical_radius(self, cells: Cells, known: Mask) -> float:
         """Median radius in px of the nuclei at a sample of the points in `known`; 0 without any."""
