@@ -181,6 +181,46 @@ def test_a_finished_run_comes_into_the_project_and_onto_the_canvas(
     assert dock.summary() == ("finished in 0:30", "done", None)
 
 
+def test_other_images_are_predicted_with_the_selected_run(
+    qtbot, session, dock, started, tnbc, monkeypatch
+):
+    record = session.require_image()
+    session.project.add_array(tnbc[0][:100, :90], "other", 0.25)
+    write_results(started, record.name, tnbc[1], Box(0, 0, 512, 512))
+    started.say(Finished(False, 30.0, {"nuclei": 5}))
+    dock.follower.poll()
+    asked = []
+
+    def start(project, run, images, device):
+        asked.append((run.id, images, device))
+        raise NoisySegError("enough for this test")
+
+    monkeypatch.setattr(train_module, "start_prediction", start)
+    dock.predict_button.click()
+    qtbot.waitUntil(lambda: "enough for this test" in session.said, timeout=15_000)
+    assert asked == [(started.id, ["other"], "auto")]
+    assert dock.button.isEnabled()
+
+
+def test_results_come_with_their_image_also_as_levels(qtbot, session, dock, monkeypatch):
+    project = session.project
+    project.add_array(np.full((3000, 2200, 3), 220, np.uint8), "large", 0.25)
+    refined = np.zeros((3000, 2200), np.int32)
+    refined[100:200, 100:200] = 7
+    project.labels.write("large", "refined", refined, {})
+    session.show_image("large")
+    viewer = session.viewer
+    qtbot.waitUntil(lambda: layers.find(viewer, "large", "refined") is not None, timeout=15_000)
+    assert not layers.find(viewer, "large", "refined").multiscale
+    layers.remove(viewer, "large", "refined")
+    monkeypatch.setattr("napari_noisyseg.gui.adoption.LARGEST", 1000)
+    dock.adoption.show("large")
+    qtbot.waitUntil(lambda: layers.find(viewer, "large", "refined") is not None, timeout=15_000)
+    layer = layers.find(viewer, "large", "refined")
+    assert layer.multiscale
+    assert np.asarray(layer.data[0][150, 150]) == 7
+
+
 def test_what_goes_wrong_is_said_in_words(session, dock, started):
     started.say(Failed("not enough memory on cpu", "set a smaller crop"))
     dock.follower.poll()

@@ -66,13 +66,15 @@ def _adopt(project: Project) -> list[str]:
 
 
 def _read(project: Project, image: str) -> dict[str, Any]:
-    stored = project.labels.kinds(image)
-    record = project.image(image)
-    if record.height * record.width > LARGEST:
-        return {}
+    stored, record = project.labels.kinds(image), project.image(image)
+    lazily = record.height * record.width > LARGEST
     found = {}
-    for kind in KINDS:
-        data = project.labels.read(image, kind) if kind in stored else None
-        if data is not None:
-            found[kind] = data if kind == "refined" else np.asarray(data, dtype=np.float32)
+    for kind in (kind for kind in KINDS if kind in stored):
+        levels = project.labels.levels(image, kind) if lazily else []
+        found[kind] = _whole(project, image, kind) if len(levels) < 2 else levels
     return found
+
+
+def _whole(project: Project, image: str, kind: str) -> Any:
+    data = project.labels.read(image, kind)
+    return data if kind == "refined" else np.asarray(data, dtype=np.float32)
