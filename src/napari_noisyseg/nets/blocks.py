@@ -37,8 +37,12 @@ class ResidualBlock(nn.Module):
         self.norm = nn.BatchNorm2d(outputs)
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or inputs != outputs:
+            # Every stride-th pixel, then 1x1: the same as a strided 1x1 convolution, whose backward
+            # corrupts memory on channels-last tensors of few channels (torch 2.13, CPU).
             self.shortcut = nn.Sequential(
-                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
+                nn.AvgPool2d(1, stride),
+                nn.Conv2d(inputs, outputs, 1, bias=False),
+                nn.BatchNorm2d(outputs),
             )
 
     def forward(self, x: Tensor) -> Tensor:
