@@ -81,6 +81,16 @@ def test_how_it_ended(end, words, fraction):
     assert progress.seconds_left is None
 
 
+def test_a_library_s_long_message_is_cut_to_what_a_line_holds():
+    progress = running()
+    progress.take(Failed("weights do not fit (Error\n\tMissing key(s)\n\tmore"))
+    assert progress.words() == "weights do not fit (Error"
+    progress.take(Failed("x" * 1000))
+    assert len(progress.words()) == 200
+    progress.take(Failed(""))
+    assert progress.words() == ""
+
+
 def test_a_long_run_keeps_few_points_and_the_whole_range():
     progress = RunProgress()
     progress.take(Started("scnet", 1000, 10, "cpu"))

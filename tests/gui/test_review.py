@@ -50,7 +50,7 @@ def dock(qtbot, session):
     made.resize(360, 900)
     made.show()
     made.enter()
-    qtbot.waitUntil(lambda: made.item is not None, timeout=15_000)
+    qtbot.waitUntil(lambda: made.item is not None, timeout=60_000)
     yield made
     made.closing()
 
@@ -134,7 +134,7 @@ def test_the_review_goes_on_where_it_stood_after_a_restart(qtbot, dock):
     again = ReviewDock(session)
     qtbot.addWidget(again)
     again.enter()
-    qtbot.waitUntil(lambda: again.item is not None, timeout=15_000)
+    qtbot.waitUntil(lambda: again.item is not None, timeout=60_000)
     assert again.item.id == expected
     assert again.card.progress.text().startswith("2 of")
     again.closing()
@@ -211,7 +211,7 @@ def test_maps_are_read_when_they_are_wanted(qtbot, dock):
     assert box.isEnabled()
     assert not dock.maps.boxes["uncertainty"].isEnabled()
     box.click()
-    qtbot.waitUntil(lambda: layers.find(viewer, image, "probability") is not None, timeout=15_000)
+    qtbot.waitUntil(lambda: layers.find(viewer, image, "probability") is not None, timeout=60_000)
     layer = layers.find(viewer, image, "probability")
     assert layer.visible
     layer.visible = False
@@ -222,7 +222,7 @@ def test_maps_are_read_when_they_are_wanted(qtbot, dock):
 def test_every_nucleus_is_in_the_table_and_a_click_centres_it(qtbot, dock):
     dock.table.toggle.click()
     table = dock.measurements.table
-    qtbot.waitUntil(lambda: "measuring" not in dock.measurements.status.text(), timeout=15_000)
+    qtbot.waitUntil(lambda: "measuring" not in dock.measurements.status.text(), timeout=60_000)
     assert table.columns.rowCount() == len(dock.queue)
     assert table.columns.columnCount() == len(WIDTHS)
     table.sortByColumn(1, Qt.SortOrder.DescendingOrder)
@@ -277,9 +277,9 @@ def test_no_handler_takes_long_on_thousands_of_nuclei(qtbot, bare):
     qtbot.addWidget(dock)
     dock.show()
     dock.enter()
-    qtbot.waitUntil(lambda: dock.item is not None, timeout=30_000)
+    qtbot.waitUntil(lambda: dock.item is not None, timeout=60_000)
     dock.table.toggle.click()
-    qtbot.waitUntil(lambda: "measuring" not in dock.measurements.status.text(), timeout=30_000)
+    qtbot.waitUntil(lambda: "measuring" not in dock.measurements.status.text(), timeout=60_000)
     press(dock, "A")
     took = []
     for key in "ARUAZAA":

@@ -13,9 +13,10 @@ from skimage.measure import regionprops
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Failed, Finished, Previewed, Started, Stepped
-from napari_noisyseg.gui import layers
+from napari_noisyseg.gui import layers, runspec
 from napari_noisyseg.gui.docks import train as train_module
-from napari_noisyseg.gui.docks.train import TrainDock, run_spec
+from napari_noisyseg.gui.docks.train import TrainDock
+from napari_noisyseg.gui.runspec import run_spec
 from napari_noisyseg.gui.trainoptions import Choice, TrainOptions, needs_words
 from napari_noisyseg.method import Needs
 from napari_noisyseg.slides import Box
@@ -58,7 +59,7 @@ def started(qtbot, session, dock) -> Run:
     """A run that this process claims to work on."""
     field(session)
     dock.button.click()
-    qtbot.waitUntil(lambda: bool(dock.follower.living), timeout=15_000)
+    qtbot.waitUntil(lambda: bool(dock.follower.living), timeout=60_000)
     return session.project.runs.get(dock.follower.living[0])
 
 
@@ -88,7 +89,7 @@ def test_without_a_field_it_asks_and_the_answer_makes_the_field(qtbot, session, 
     (made,) = session.project.nuclei.fields(session.image)
     assert made.complete
     assert made.box == Box(0, 0, 512, 512)
-    qtbot.waitUntil(lambda: bool(dock.follower.living), timeout=15_000)
+    qtbot.waitUntil(lambda: bool(dock.follower.living), timeout=60_000)
     session.undo()
     assert session.project.nuclei.fields(session.image) == []
 
@@ -114,7 +115,7 @@ def test_not_yet_starts_nothing(session, dock):
 
 
 def test_the_method_is_chosen_and_the_reason_said(qtbot, session, dock):
-    qtbot.waitUntil(lambda: "oints" in dock.options.why.text(), timeout=15_000)
+    qtbot.waitUntil(lambda: "oints" in dock.options.why.text(), timeout=60_000)
     assert dock.options.choice().method == "scnet"
     choice = dock.options.choice()
     assert (choice.seconds, choice.epochs, choice.device) == (120.0, None, "auto")
@@ -172,7 +173,7 @@ def test_a_finished_run_comes_into_the_project_and_onto_the_canvas(
     write_results(started, record.name, tnbc[1], Box(0, 0, 512, 512))
     started.say(Finished(False, 30.0, {"nuclei": 5}))
     dock.follower.poll()
-    qtbot.waitUntil(lambda: "refined" in told, timeout=15_000)
+    qtbot.waitUntil(lambda: "refined" in told, timeout=60_000)
     assert "review" in told
     found = session.project.nuclei.candidates(record.name)
     assert len(found) == len(np.unique(tnbc[1])) - 1
@@ -195,9 +196,9 @@ def test_other_images_are_predicted_with_the_selected_run(
         asked.append((run.id, images, device))
         raise NoisySegError("enough for this test")
 
-    monkeypatch.setattr(train_module, "start_prediction", start)
+    monkeypatch.setattr(runspec, "start_prediction", start)
     dock.predict_button.click()
-    qtbot.waitUntil(lambda: "enough for this test" in session.said, timeout=15_000)
+    qtbot.waitUntil(lambda: "enough for this test" in session.said, timeout=60_000)
     assert asked == [(started.id, ["other"], "auto")]
     assert dock.button.isEnabled()
 
@@ -210,12 +211,12 @@ def test_results_come_with_their_image_also_as_levels(qtbot, session, dock, monk
     project.labels.write("large", "refined", refined, {})
     session.show_image("large")
     viewer = session.viewer
-    qtbot.waitUntil(lambda: layers.find(viewer, "large", "refined") is not None, timeout=15_000)
+    qtbot.waitUntil(lambda: layers.find(viewer, "large", "refined") is not None, timeout=60_000)
     assert not layers.find(viewer, "large", "refined").multiscale
     layers.remove(viewer, "large", "refined")
     monkeypatch.setattr("napari_noisyseg.gui.adoption.LARGEST", 1000)
     dock.adoption.show("large")
-    qtbot.waitUntil(lambda: layers.find(viewer, "large", "refined") is not None, timeout=15_000)
+    qtbot.waitUntil(lambda: layers.find(viewer, "large", "refined") is not None, timeout=60_000)
     layer = layers.find(viewer, "large", "refined")
     assert layer.multiscale
     assert np.asarray(layer.data[0][150, 150]) == 7
@@ -233,7 +234,7 @@ def test_a_refusal_leaves_nothing_behind(qtbot, bare, dock):
     project = bare.require_project()
     project.nuclei.remove([n.id for n in project.nuclei.of(bare.image)])
     dock.button.click()
-    qtbot.waitUntil(lambda: bool(bare.said), timeout=15_000)
+    qtbot.waitUntil(lambda: bool(bare.said), timeout=60_000)
     assert "points" in bare.said[-1]
     assert project.runs.list() == []
     assert dock.button.text() == "Train"
@@ -256,13 +257,13 @@ def test_runs_of_before_are_listed_and_resumed(qtbot, session, dock, started, mo
     qtbot.addWidget(again)
     monkeypatch.setattr(Run, "alive", lambda self: False)
     again.follower.follow(session.project)
-    qtbot.waitUntil(lambda: [row.state for row in again.table.rows] == ["stopped"], timeout=15_000)
+    qtbot.waitUntil(lambda: [row.state for row in again.table.rows] == ["stopped"], timeout=60_000)
     wanted = []
     monkeypatch.setattr(train_module.client, "start", lambda project, spec: wanted.append(spec))
     monkeypatch.setattr(again, "_started", lambda run: None)
     assert again.resume_button.isEnabled()
     again.resume_button.click()
-    qtbot.waitUntil(lambda: bool(wanted), timeout=15_000)
+    qtbot.waitUntil(lambda: bool(wanted), timeout=60_000)
     assert wanted[0].resume == started.id
     assert wanted[0].method == "scnet"
     again.closing()

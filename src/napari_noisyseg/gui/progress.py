@@ -29,6 +29,12 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def first_line(text: str, most: int = 200) -> str:
+    """What fits into a notice of a library's long message."""
+    line = next(iter(text.strip().splitlines()), "")
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
 @dataclass(slots=True)
 class Curve:
     """One line of the plot: x in epochs, y the loss."""
@@ -133,7 +139,7 @@ class RunProgress:
         """One line: `epoch 12/30 · 0:21 left`, or how it ended."""
         match self.end:
             case Failed(message=message):
-                return message
+                return first_line(message)
             case Finished(stopped=True):
                 return f"stopped at {self.unit} {self.epoch + 1}/{self.epochs} · resumes from there"
             case Finished(seconds=seconds):

@@ -45,6 +45,7 @@ class RunView(QWidget):  # type: ignore[misc]
         self._failed = isinstance(progress.end, Failed)
         self.line.setText(("✗ " if self._failed else "") + progress.words())
         self.line.setWordWrap(self._failed)
+        self.line.setToolTip(progress.end.message if isinstance(progress.end, Failed) else "")
         self._color_line()
         words = note_words(progress)
         self.note.setText(words)

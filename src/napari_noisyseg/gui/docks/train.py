@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from importlib.util import find_spec
 from typing import Any, ClassVar
@@ -20,19 +19,16 @@ from napari_noisyseg.gui.docks import StepDock, Summary
 from napari_noisyseg.gui.follow import Follower
 from napari_noisyseg.gui.jobs import Jobs
 from napari_noisyseg.gui.previews import read_preview, show_preview
-from napari_noisyseg.gui.progress import RunProgress
+from napari_noisyseg.gui.progress import RunProgress, first_line
 from napari_noisyseg.gui.question import FieldQuestion
 from napari_noisyseg.gui.runs_table import RunsTable, read_ended, run_row, state_of
+from napari_noisyseg.gui.runspec import predict_others, run_spec
 from napari_noisyseg.gui.runview import RunView
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.theme import palette
 from napari_noisyseg.gui.trainoptions import Choice, TrainOptions
-from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.runs import Run
 from napari_noisyseg.worker import client
-from napari_noisyseg.worker.adopt import read_results
-from napari_noisyseg.worker.predicting import start_prediction
-from napari_noisyseg.worker.spec import RunSpec
 
 NO_TORCH = (
     "Training needs PyTorch, which is not installed here. Everything else works without it. "
@@ -190,7 +186,7 @@ class TrainDock(StepDock):
         self._starting = True
         self._refresh()
         device = self.options.choice().device
-        work = partial(_start_prediction, project, run, device)
+        work = partial(predict_others, project, run, device)
         self.jobs.do(work, self._started, self._refused)
 
     def selected(self) -> Run | None:
@@ -233,7 +229,7 @@ class TrainDock(StepDock):
                 case Previewed(image=image):
                     previews[image] = event
                 case Failed(message=message, hint=hint):
-                    self.session.notice(f"{message}. {hint}".strip())
+                    self.session.notice(f"{first_line(message)}. {hint}".strip())
                 case Finished(stopped=False):
                     self.session.say("finished: the nuclei are ready for review")
         if run_id == self._shown or self._shown is None:
@@ -384,27 +380,6 @@ class TrainDock(StepDock):
 def can_train() -> bool:
     """Whether PyTorch is installed; looked up without importing it."""
     return find_spec("torch") is not None
-
-
-def run_spec(choice: Choice, resume: Run | None = None) -> RunSpec:
-    """The run that a person asked for; a resumed one keeps its method and settings."""
-    before: dict[str, Any] = resume.spec() if resume is not None else {}
-    return RunSpec(
-        method=before.get("method", choice.method),
-        config={} if resume is not None else choice.config,
-        epochs=choice.epochs,
-        time_budget=choice.seconds,
-        deadline=None if choice.seconds is None else time.time() + choice.seconds,
-        device=choice.device,
-        seed=before.get("seed", 0),
-        resume=resume.id if resume is not None else None,
-    )
-
-
-def _start_prediction(project: Project, run: Run, device: str) -> Run:
-    seen = {result.image for result in read_results(run.dir)}
-    others = [record.name for record in project.images() if record.name not in seen]
-    return start_prediction(project, run, others, device)
 
 
 def _read_all(runs: list[Run]) -> dict[str, RunProgress]:
