@@ -246,11 +246,11 @@ SCRIPT = """
 
 
 BLOCK = """
-    class Blocked:
-        def find_spec(self, name, path=None, target=None):
-            if name.split(".")[0] == "torch":
-                raise ModuleNotFoundError("torch is blocked")
-    sys.meta_path.insert(0, Blocked())
+    from importlib.machinery import PathFinder
+    found = PathFinder.find_spec
+    def without_torch(name, path=None, target=None):
+        return None if name.split(".")[0] == "torch" else found(name, path, target)
+    PathFinder.find_spec = without_torch
 """
 
 

@@ -14,18 +14,32 @@ from napari_noisyseg.gui.settings import setting
 
 
 class _Ending(QObject):  # type: ignore[misc]
-    """Sees a window off: its children are still whole when Qt is about to delete it."""
+    """Sees a window off. A close that a person takes back (napari asks) ends nothing.
+
+    Qt hides a window once its closing is accepted, while its children are still whole.
+    """
 
     def __init__(self, window: QObject, end: Callable[[], None]) -> None:
         super().__init__(window)
-        self._end = end
+        self._window, self._end = window, end
+        self._closing = False
         window.installEventFilter(self)
 
     def eventFilter(self, watched: Any, event: Any) -> bool:
         """Qt: look on, take nothing."""
-        if event.type() == QEvent.Type.DeferredDelete and watched is self.parent():
-            self._end()
+        if watched is self._window:
+            if event.type() == QEvent.Type.Close:
+                self._closing = self._window.isVisible()
+                if not self._closing:
+                    self._finish()
+            elif event.type() == QEvent.Type.Hide and self._closing and not event.spontaneous():
+                self._finish()
         return False
+
+    def _finish(self) -> None:
+        # events still come while Qt takes the window apart, and find half of us gone
+        self._window.removeEventFilter(self)
+        self._end()
 
 
 def settle(session: Session) -> None:
