@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt
 from skimage.measure import regionprops
 
 from napari_noisyseg.gui import closeup, layers
+from napari_noisyseg.gui.adoption import reviewed
 from napari_noisyseg.gui.closeup import TAG, Hiding, centre, outline_paths, visible_box
 from napari_noisyseg.gui.docks.review import VIEW_UM, ReviewDock
 from napari_noisyseg.gui.measurements import WIDTHS
@@ -121,6 +122,20 @@ def test_a_rejected_nucleus_goes_from_the_canvas_and_comes_back(dock):
     assert item.candidate.serial not in layer.data
     press(dock, "Z")
     assert (np.asarray(layer.data) == before).all()
+
+
+def test_what_was_decided_is_seen_again_when_the_layer_is_made_anew(dock):
+    project, first = dock.session.project, dock.item
+    press(dock, "R")
+    second = dock.item
+    dock.queue.redraw(second.id, Outline(Box(3, 3, 6, 6), np.ones((3, 3), bool)))
+    stored = project.labels.read(first.image, "refined")
+    assert first.candidate.serial in stored
+    shown = reviewed(project, first.image, stored)
+    assert first.candidate.serial not in shown
+    where = np.argwhere(shown == second.candidate.serial)
+    assert where.min() == 3
+    assert where.max() == 5
 
 
 def test_the_review_goes_on_where_it_stood_after_a_restart(qtbot, dock):

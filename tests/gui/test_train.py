@@ -149,6 +149,9 @@ def test_previews_sharpen_on_the_canvas_in_place(session, dock, started):
     event = Previewed(record.name, "previews/1.npz", 0, origin=(100.5, 40.5), scale=2.0)
     started.say(event)
     dock.follower.poll()
+    # people at work elsewhere are left alone; the step shows the newest picture when it is opened
+    assert layers.find(session.viewer, record.name, "refined") is None
+    dock.enter()
     base = layers.find(session.viewer, record.name, "image")
     for kind in ("probability", "refined"):
         layer = layers.find(session.viewer, record.name, kind)
@@ -161,6 +164,23 @@ def test_previews_sharpen_on_the_canvas_in_place(session, dock, started):
     started.say(Previewed(record.name, "previews/gone.npz", 1))
     dock.follower.poll()
     assert not layers.find(session.viewer, record.name, "refined").visible
+
+
+def test_leaving_brings_back_the_stored_nuclei(qtbot, session, dock, started):
+    record = session.require_image()
+    stored = np.zeros((512, 512), np.int32)
+    stored[10:20, 10:20] = 5
+    session.project.labels.write(record.name, "refined", stored, {})
+    (started.dir / "previews").mkdir()
+    np.savez(started.dir / "previews" / "1.npz", refined=np.ones((64, 64), np.int32))
+    dock.enter()
+    started.say(Previewed(record.name, "previews/1.npz", 0, scale=8.0))
+    dock.follower.poll()
+    layer = layers.find(session.viewer, record.name, "refined")
+    assert layer.data.shape == (64, 64)
+    dock.leave()
+    qtbot.waitUntil(lambda: layer.data.shape == (512, 512), timeout=60_000)
+    assert np.allclose(layer.scale, layers.find(session.viewer, record.name, "image").scale)
 
 
 def test_a_finished_run_comes_into_the_project_and_onto_the_canvas(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_noisyseg.gui import layers
 from napari_noisyseg.gui.jobs import Jobs
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.store.project import Project
+from napari_noisyseg.store.records import STATES
 from napari_noisyseg.worker.adopt import adopt_finished
 
 KINDS = ("probability", "uncertainty", "refined")
@@ -48,7 +51,7 @@ class Adoption:
         """Show an image's adopted maps and nuclei; read in the background."""
         project = self._session.project
         if project is not None:
-            work = partial(_read, project, image)
+            work = partial(read_results, project, image)
             self._jobs.do(work, partial(self._shown, project, image), self.failed)
 
     def _shown(self, project: Project, image: str, found: dict[str, Any]) -> None:
@@ -65,11 +68,12 @@ def _adopt(project: Project) -> list[str]:
     return list(adopt_finished(project))
 
 
-def _read(project: Project, image: str) -> dict[str, Any]:
+def read_results(project: Project, image: str, kinds: Sequence[str] = KINDS) -> dict[str, Any]:
+    """An image's adopted results by kind, as layers take them: arrays, or levels where large."""
     stored, record = project.labels.kinds(image), project.image(image)
     lazily = record.height * record.width > LARGEST
     found = {}
-    for kind in (kind for kind in KINDS if kind in stored):
+    for kind in (kind for kind in kinds if kind in stored):
         levels = project.labels.levels(image, kind) if lazily else []
         found[kind] = _whole(project, image, kind) if len(levels) < 2 else levels
     return found
@@ -77,4 +81,19 @@ def _read(project: Project, image: str) -> dict[str, Any]:
 
 def _whole(project: Project, image: str, kind: str) -> Any:
     data = project.labels.read(image, kind)
-    return data if kind == "refined" else np.asarray(data, dtype=np.float32)
+    if kind == "refined" and data is not None:
+        return reviewed(project, image, data)
+    return np.asarray(data, dtype=np.float32)
+
+
+def reviewed(project: Project, image: str, labels: NDArray[np.int32]) -> NDArray[np.int32]:
+    """A run's nuclei, int32 (H, W), as a person has left them since: without the rejected ones,
+    and with the outlines that were accepted or drawn.
+    """
+    settled = project.nuclei.outlines(image, STATES)
+    gone = [n.serial for n, _ in settled if n.frozen or n.state == "rejected"]
+    left = np.where(np.isin(labels, gone), 0, labels).astype(np.int32)
+    for nucleus, outline in settled:
+        if nucleus.frozen and nucleus.state != "rejected":
+            left[outline.box.slices][outline.mask] = nucleus.serial
+    return left

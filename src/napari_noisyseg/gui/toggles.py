@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import numpy as np
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QWidget
 
 from napari_noisyseg.gui import layers
+from napari_noisyseg.gui.adoption import read_results
 from napari_noisyseg.gui.jobs import Jobs
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.widgets import line
@@ -69,19 +69,16 @@ class MapToggles(QWidget):  # type: ignore[misc]
         if layer is not None:
             layer.visible = wanted
         elif wanted:
-            work = partial(project.labels.read, image, kind)
+            work = partial(read_results, project, image, (kind,))
             self._jobs.do(work, partial(self._show, image, kind), self._failed)
 
     def _show(self, image: str, kind: str, data: Any) -> None:
         project = self._session.project
-        if project is None or data is None:
+        if project is None or kind not in data:
             return
         record, viewer = project.image(image), self._session.viewer
-        if kind == "refined":
-            layer = layers.show_labels(viewer, record, kind, data)
-        else:
-            layer = layers.show_map(viewer, record, kind, np.asarray(data, dtype=np.float32))
-        layer.visible = True
+        make = layers.show_labels if kind == "refined" else layers.show_map
+        make(viewer, record, kind, data[kind]).visible = True
 
     def _failed(self, error: BaseException) -> None:
         with self._session.guard():

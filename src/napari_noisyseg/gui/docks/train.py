@@ -54,6 +54,7 @@ class TrainDock(StepDock):
         self._shown: str | None = None
         self._starting = self._open = False
         self._over: dict[str, RunProgress] = {}
+        self._previewed: set[str] = set()
         self._build()
         self._connect()
         self._take_project()
@@ -135,11 +136,16 @@ class TrainDock(StepDock):
         self._open = True
         if self._shown is not None:
             self.clearing.hide()
+            progress = self.follower.progress(self._shown)
+            self._show_previews(self._shown, progress.previews if progress is not None else {})
 
     def leave(self) -> None:
         """The step was closed."""
         self._open = False
         self.clearing.back()
+        for image in self._previewed:
+            self.adoption.show(image)
+        self._previewed.clear()
         super().leave()
 
     # --- what a person does --------------------------------------------------------------------
@@ -223,7 +229,7 @@ class TrainDock(StepDock):
     # --- what the runs say ---------------------------------------------------------------------
 
     def _told(self, run_id: str, events: list[Event]) -> None:
-        previews = {}
+        previews: dict[str, Previewed] = {}
         for event in events:
             match event:
                 case Previewed(image=image):
@@ -234,10 +240,15 @@ class TrainDock(StepDock):
                     self.session.say("finished: the nuclei are ready for review")
         if run_id == self._shown or self._shown is None:
             self._shown = run_id
-            for event in previews.values():
-                self._show_preview(run_id, event)
+            # elsewhere people work on what is stored: a preview must not change it under them
+            if self._open:
+                self._show_previews(run_id, previews)
             self._show_progress()
         self.changed.emit()
+
+    def _show_previews(self, run_id: str, previews: dict[str, Previewed]) -> None:
+        for event in previews.values():
+            self._show_preview(run_id, event)
 
     def _show_preview(self, run_id: str, event: Previewed) -> None:
         project, viewer = self.session.project, self.session.viewer
@@ -245,8 +256,8 @@ class TrainDock(StepDock):
             return
         maps = read_preview(project.runs.get(run_id).dir, event)
         if maps:
-            if self._open:
-                self.clearing.hide()
+            self.clearing.hide()
+            self._previewed.add(event.image)
             show_preview(viewer, project.image(event.image), event, maps)
 
     def _progress(self, run_id: str | None) -> RunProgress | None:
