@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy import ndimage as ndi
 
 from napari_noisyseg.coarse.cells import Cells, Pixel, around
 from napari_noisyseg.coarse.evidence import Floats, otsu_rows
@@ -52,10 +51,12 @@ Ints = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class _Pattern:
-    """Places around a point in px, and their distances from it in px of 0.25 µm."""
+    """Places around a pixel: the pixel before each and how far on, px; distances, px of 0.25 µm."""
 
-    rows: Floats
-    columns: Floats
+    rows: Ints
+    columns: Ints
+    down: F32
+    right: F32
     distance: F32
 
 
@@ -114,7 +115,14 @@ def _disk(scale: float) -> _Pattern:
 
 def _pattern(distance: Floats, angle: Floats, scale: float) -> _Pattern:
     rows, columns = distance * scale * np.sin(angle), distance * scale * np.cos(angle)
-    return _Pattern(rows, columns, distance.astype(np.float32))
+    above, left = np.floor(rows), np.floor(columns)
+    return _Pattern(
+        above.astype(np.intp),
+        left.astype(np.intp),
+        (rows - above).astype(np.float32),
+        (columns - left).astype(np.float32),
+        distance.astype(np.float32),
+    )
 
 
 def _polar_square(reach: int) -> tuple[Ints, F64, F64]:
@@ -135,13 +143,28 @@ def _look(
     """Evidence less the fall with distance, (n, ...), and whether the place is in the own cell."""
     height, width = owner.shape
     lift = (slice(None),) + (None,) * pattern.rows.ndim
-    places = pixels[:, 0][lift] + pattern.rows, pixels[:, 1][lift] + pattern.columns
-    rows, columns = (np.floor(p + 0.5).astype(np.intp) for p in places)
-    within = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-    flat = np.where(within, rows * width + columns, 0)
+    above, left = pixels[:, 0][lift] + pattern.rows, pixels[:, 1][lift] + pattern.columns
+    row, column = above + (pattern.down >= 0.5), left + (pattern.right >= 0.5)
+    within = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+    flat = np.where(within, row * width + column, 0)
     owned = within & (owner.ravel()[flat] == names[lift])
-    values = ndi.map_coordinates(evidence, places, order=1, mode="nearest")
-    return values - pattern.distance / np.float32(FALL), owned
+    values = _between(evidence, above, left, pattern)
+    values -= pattern.distance / np.float32(FALL)
+    return values, owned
+
+
+def _between(evidence: F32, above: Ints, left: Ints, pattern: _Pattern) -> F32:
+    """Evidence between four pixels, bilinear; beyond the image that of its border."""
+    height, width = evidence.shape
+    rows = [np.clip(above + k, 0, height - 1) * width for k in (0, 1)]
+    columns = [np.clip(left + k, 0, width - 1) for k in (0, 1)]
+    flat = evidence.ravel()
+    upper, lower = (
+        flat[r + columns[0]] * (1 - pattern.right) + flat[r + columns[1]] * pattern.right
+        for r in rows
+    )
+    values: F32 = upper * (1 - pattern.down) + lower * pattern.down
+    return values
 
 
 def _own_threshold(values: F32, owned: Mask) -> F64:

@@ -1,8 +1,9 @@
 """How much a pixel looks like nucleus, from its colour alone; depends on the image, not on points.
 
-Red light is what hematoxylin takes and eosin leaves, so its optical density is the start. Half of
-the evidence is Fisher's linear discriminant of the six channels (optical densities and grey
-levels) between what Otsu's threshold of that density puts apart: it learns the image's own stains.
+Hematoxylin takes red light, eosin leaves it; blood and brown fibres take red and blue. So red
+density less some of the blue is the start. Half of the evidence is Fisher's linear discriminant of
+the six channels (optical densities and grey levels) between what Otsu's threshold of the start
+puts apart: it learns the image's own stains.
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ LOOK = 250_000
 """Pixels, on a coarser grid, that the discriminant looks at."""
 GAP = 0.3
 """Share of the way from the threshold to a class's mean that is left out as undecided."""
-RIDGE = 0.01
+RIDGE = 0.003
 """Share of the mean variance added to each, so that grey images have a discriminant too."""
 FEW = 50
 """A class of fewer pixels tells nothing."""
-RED = np.array([1.0, 0, 0, 0, 0, 0])
+START = np.array([1.0, 0, -0.4, 0, 0, 0])
+"""Weights of the channels to start from."""
 
 
 def evidence(rgb: NDArray[np.uint8], scale: float) -> tuple[F32, float]:
@@ -92,14 +94,14 @@ def _weighted(rgb: NDArray[np.uint8], weights: F64) -> F32:
 
 
 def _weights(rgb: NDArray[np.uint8], scale: float) -> F64:
-    """Weights of the six channels: red density and the discriminant, each of deviation 1."""
+    """Weights of the six channels: the start and the discriminant, each of deviation 1."""
     channels = _channels(rgb, scale)
-    red = channels[:, 0]
-    discriminant = _discriminant(channels, red)
+    start = channels @ START
+    discriminant = _discriminant(channels, start)
     if discriminant is None:
-        return RED
+        return START
     spread = max(float((channels @ discriminant).std()), 1e-6)
-    return np.round(RED / max(float(red.std()), 1e-6) + discriminant / spread, 4)
+    return np.round(START / max(float(start.std()), 1e-6) + discriminant / spread, 4)
 
 
 def _discriminant(channels: F64, start: F64) -> F64 | None:
