@@ -291,8 +291,9 @@ class TestLive:
             layer = layers.find(kit.session.viewer, "tissue", kind)
             assert layer is not None, kind
             np.testing.assert_array_equal(layer.data, getattr(self.expected(kit, tnbc), kind))
-            view = layer._slice.image.view
-            np.testing.assert_array_equal(view, layer.colormap._data_to_texture(layer.data))
+            drawn = np.array(layer._slice.image.view)
+            layer.refresh()
+            np.testing.assert_array_equal(drawn, layer._slice.image.view)
 
     def test_outside_fields_all_is_unknown(self, kit: Kit) -> None:
         kit.fields.add(Box(0, 0, 100, 100))

@@ -55,10 +55,12 @@ class CheatSheet(QDialog):  # type: ignore[misc]
 
 def _column(sections: list[Section]) -> QVBoxLayout:
     box = QVBoxLayout()
+    box.setSpacing(8)
     for title, rows in sections:
         box.addWidget(QLabel(f"<b>{title}</b>"))
         grid = QGridLayout()
         grid.setHorizontalSpacing(16)
+        grid.setVerticalSpacing(5)  # else it is that between the columns
         grid.setContentsMargins(0, 0, 0, 14)
         for at, (key, words) in enumerate(rows):
             grid.addWidget(QLabel(key), at, 0, Qt.AlignmentFlag.AlignRight)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from functools import partial
 from typing import Any
 
@@ -18,12 +19,11 @@ class _Keeper:
 
     def __init__(self, slide: Slide) -> None:
         self.slide = slide
+        # unlike __del__ this comes before the file's own end when all go in one cycle
+        weakref.finalize(self, slide.close)
 
     def read(self, level: int, box: Box) -> NDArray[np.uint8]:
         return self.slide.levels[level].box(box)
-
-    def __del__(self) -> None:
-        self.slide.close()
 
 
 def layer_data(slide: Slide, name: str | None = None) -> LayerData:

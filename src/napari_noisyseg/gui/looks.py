@@ -21,7 +21,7 @@ OUTLINE = {
 }
 POINT = {"points": "#ffe14d", "suggested": "#ffffff"}
 POINT_EDGE = "#10131a"
-FIELD = "#ffffff"
+FIELD = "#1e88e5"
 STATES = frozenset({"voronoi", "cluster", "local"})
 
 

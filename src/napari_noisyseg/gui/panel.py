@@ -8,7 +8,15 @@ from typing import Any
 
 from napari.settings import get_settings
 from qtpy.QtCore import QSize, Qt, QTimer
-from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QFrame,
+    QLabel,
+    QScrollArea,
+    QSizePolicy,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_noisyseg.gui.docks import StepDock
 from napari_noisyseg.gui.header import Header
@@ -65,6 +73,7 @@ class Panel(QWidget):  # type: ignore[misc]
 
     def _build(self) -> None:
         self.setMinimumWidth(300)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 4, 0, 0)
         box.setSpacing(0)

@@ -18,6 +18,8 @@ from napari_noisyseg.gui.session import Session
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.records import Aspect, Field, ImageRecord
 
+EDGE = 2.0
+"""screen pixels"""
 SMALLEST = 16
 """pixels; a rectangle smaller than this is a slip of the hand"""
 
@@ -33,6 +35,7 @@ class FieldsTool:
         self._quiet = False
         session.image_changed.connect(self.refresh)
         session.annotation_changed.connect(self._on_annotation)
+        session.viewer.scene.camera.events.zoom.connect(self._on_zoom)
         self.refresh()
 
     # --- acts ----------------------------------------------------------------------------------
@@ -109,6 +112,7 @@ class FieldsTool:
             if layer.nshapes:
                 layer.data = []
             if corners:
+                layer.current_edge_width = self._edge(record)
                 layer.add(corners, shape_type="rectangle")
             layer.features = pd.DataFrame({"field": [field.id for field in self.fields]})
         return layer
@@ -123,11 +127,25 @@ class FieldsTool:
             feature_defaults={"field": ""},
             face_color="#00000000",
             edge_color=looks.FIELD,
-            edge_width=max(1.0, max(record.height, record.width) / 500),
+            edge_width=self._edge(record),
             **layers.geometry(viewer, record),
         )
         layer.events.data.connect(self._on_data)
         return layers.insert(viewer, layer, record, "fields")
+
+    def _edge(self, record: ImageRecord) -> float:
+        """Width of a field's edge in pixels: EDGE screen pixels at the zoom of now."""
+        return EDGE / (float(self.session.viewer.scene.camera.zoom) * record.mpp)
+
+    def _on_zoom(self) -> None:
+        """Keep the edges thin on the screen; a quarter more or less is not redrawn."""
+        record, layer = self.session.record(), self.layer()
+        if record is None or layer is None or not self.fields:
+            return
+        wanted, now = self._edge(record), float(layer.edge_width[0])
+        if not 0.8 < wanted / now < 1.25:
+            with self._quietly():
+                layer.edge_width = wanted
 
     @contextmanager
     def _quietly(self) -> Iterator[None]:
