@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy import ndimage as ndi
 from scipy.cluster.vq import ClusterError, kmeans2
 
-from napari_noisyseg.coarse.cells import FAR, Cells, union
+from napari_noisyseg.coarse.cells import FAR, Cells, Pixel, around, union
 from napari_noisyseg.coarse.morphology import Mask, disk, filled, opened, without_small
 from napari_noisyseg.method import BACKGROUND, NUCLEUS, UNKNOWN
 from napari_noisyseg.slides import Box
@@ -147,11 +147,23 @@ class ClusterPlane:
         return plane
 
     def update(
-        self, plane: NDArray[np.uint8], cells: Cells, changed: Box, owners: Iterable[int]
+        self,
+        plane: NDArray[np.uint8],
+        cells: Cells,
+        changed: Box,
+        owners: Iterable[int],
+        pixel: Pixel,
     ) -> Box:
-        """Bring the plane up to date after `changed` got other owners; the box rewritten."""
+        """Bring the plane up to date after `changed` got other owners; the box rewritten.
+
+        pixel: where a point came or went. Distances beyond `FAR_AWAY` radii are all alike, so
+        that far from it nothing changes but when the first point comes or the last one goes.
+        """
         if not self.fit or changed.empty:
             return Box(0, 0, 0, 0)
+        if len(cells.points) > 1:
+            near = around(pixel, math.ceil(FAR_AWAY * self.radius) + 1, cells.shape)
+            changed = changed.intersect(near)
         self._assign(cells, changed)
         self.nuclei[changed.slices] &= cells.squared[changed.slices] <= self.reach**2
         cleaned = [self._clean(cells, serial) for serial in owners if serial in cells.points]

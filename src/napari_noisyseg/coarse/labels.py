@@ -166,6 +166,8 @@ class CoarseLabels:
             raw = self._raw[kind]
             if isinstance(plane, VoronoiPlane):
                 box = plane.update(raw, self._cells, changed, [pixel])
+            elif isinstance(plane, ClusterPlane):
+                box = plane.update(raw, self._cells, changed, owners, pixel)
             else:
                 box = plane.update(raw, self._cells, changed, owners)
             self._mask(kind, box)
