@@ -13,6 +13,7 @@ from napari_noisyseg.coarse import CoarseLabels
 from napari_noisyseg.gui import layers
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.tools.kit import Kit, kit_of
+from napari_noisyseg.gui.tools.live import shown_of
 from napari_noisyseg.slides import Box
 
 
@@ -287,10 +288,10 @@ class TestLive:
         kit.points.move(serials[3], 300.0, 300.0)
         kit.points.remove(serials[:2])
         kit.session.undo()
-        for kind in ("voronoi", "cluster"):
+        for kind in ("voronoi", "local"):
             layer = layers.find(kit.session.viewer, "tissue", kind)
             assert layer is not None, kind
-            np.testing.assert_array_equal(layer.data, getattr(self.expected(kit, tnbc), kind))
+            np.testing.assert_array_equal(layer.data, shown_of(self.expected(kit, tnbc), kind))
             drawn = np.array(layer._slice.image.view)
             layer.refresh()
             np.testing.assert_array_equal(drawn, layer._slice.image.view)
@@ -306,12 +307,20 @@ class TestLive:
     def test_a_kind_taken_from_the_viewer_stays_away_until_wanted(self, kit: Kit) -> None:
         kit.fields.add_whole()
         kit.points.add(50.0, 50.0)
-        kit.session.viewer.layers.remove(layers.find(kit.session.viewer, "tissue", "cluster"))
+        kit.session.viewer.layers.remove(layers.find(kit.session.viewer, "tissue", "local"))
         kit.points.add(90.0, 50.0)
         kit.live.refit()
-        assert layers.find(kit.session.viewer, "tissue", "cluster") is None
-        kit.live.want("cluster", True)
-        assert layers.find(kit.session.viewer, "tissue", "cluster") is not None
+        assert layers.find(kit.session.viewer, "tissue", "local") is None
+        kit.live.want("local", True)
+        assert layers.find(kit.session.viewer, "tissue", "local") is not None
+
+    def test_an_outline_comes_with_the_first_click_without_a_field(
+        self, kit: Kit, places: list[tuple[float, float]]
+    ) -> None:
+        kit.points.add(*places[0])
+        layer = layers.find(kit.session.viewer, "tissue", "local")
+        assert layer is not None
+        assert layer.data[tuple(np.round(places[0]).astype(int))] == 1
 
 
 class TestOthersLayers:

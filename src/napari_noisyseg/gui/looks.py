@@ -14,6 +14,7 @@ NUCLEUS = "#ffe14d"
 BACKGROUND = "#14213d"
 CLEAR = "#00000000"
 OUTLINE = {
+    "local": NUCLEUS,
     "refined": "#35d0ff",
     "corrected": "#b7ff5a",
     "rough": "#ff9f1c",
@@ -22,7 +23,7 @@ OUTLINE = {
 POINT = {"points": "#ffe14d", "suggested": "#ffffff"}
 POINT_EDGE = "#10131a"
 FIELD = "#1e88e5"
-STATES = frozenset({"voronoi", "cluster", "local"})
+STATES = frozenset({"voronoi", "cluster"})
 
 
 def labels(kind: str) -> dict[str, Any]:
@@ -32,12 +33,19 @@ def labels(kind: str) -> dict[str, Any]:
     if kind == "changes":
         colours = {0: CLEAR, 1: "#35d0ff", 2: "#d55e00", None: CLEAR}
         return {"colormap": DirectLabelColormap(color_dict=colours), "opacity": 0.6}
+    opacity = 0.5 if kind == "rough" else 0.9
+    return {"opacity": opacity, **_objects(kind, contour=kind != "rough")}
+
+
+def drawn(kind: str, contour: bool) -> dict[str, Any]:
+    """Colours and contour of a coarse label, as thin contours or filled."""
+    return states(kind, contour) if kind in STATES else _objects(kind, contour)
+
+
+def _objects(kind: str, contour: bool) -> dict[str, Any]:
+    """One colour for every nucleus, each with a contour of its own."""
     colours = {0: CLEAR, None: OUTLINE.get(kind, "#ffffff")}
-    return {
-        "colormap": DirectLabelColormap(color_dict=colours),
-        "opacity": 0.9 if kind != "rough" else 0.5,
-        "contour": 0 if kind == "rough" else 1,
-    }
+    return {"colormap": DirectLabelColormap(color_dict=colours), "contour": int(contour)}
 
 
 def states(kind: str, contour: bool) -> dict[str, Any]:

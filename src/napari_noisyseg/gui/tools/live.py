@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from numpy.typing import NDArray
+
 from napari_noisyseg.coarse import CoarseLabels
 from napari_noisyseg.gui import layers, looks
 from napari_noisyseg.gui.session import Session
@@ -24,7 +26,7 @@ class LiveLabels:
         self.session, self.points = session, points
         self.labels: CoarseLabels | None = None
         self.box: Box | None = None
-        self.kinds: tuple[str, ...] = ("voronoi", "cluster")
+        self.kinds: tuple[str, ...] = ("voronoi", "local")
         self.contour = True
         self._of: tuple[str, Box] | None = None
         self._building: tuple[str, Box] | None = None
@@ -64,7 +66,7 @@ class LiveLabels:
         if self._building == key or (self._of == key and not anew):
             return
         held, known = self._points_in(box), project.nuclei.known(record.name, box)
-        if not held or not known.any():
+        if not held:
             return
         fit = None if anew else project.labels.fit(record.name)
         slide, kinds = project.pixels(record.name), self.kinds
@@ -75,7 +77,7 @@ class LiveLabels:
                 rgb = slide.read(box)
             labels = CoarseLabels(rgb, held, known, record.mpp, fit=fit, kinds=KINDS)
             for kind in kinds:
-                getattr(labels, kind)
+                shown_of(labels, kind)
             return labels
 
         self.session.submit(work, lambda labels: self._built(key, labels))
@@ -127,7 +129,7 @@ class LiveLabels:
                 self._dismissed.discard((record.name, kind))
             if (record.name, kind) not in self._dismissed:
                 # a copy, as the layer may be painted on and these arrays are read-only
-                array = getattr(self.labels, kind).copy()
+                array = shown_of(self.labels, kind).copy()
                 layers.show_labels(self.session.viewer, record, kind, array, self.box)
         if not self.contour:
             self.draw(contour=False)
@@ -150,7 +152,7 @@ class LiveLabels:
         for kind in KINDS:
             layer = layers.find(self.session.viewer, image, kind) if image else None
             if layer is not None:
-                for name, value in looks.states(kind, contour).items():
+                for name, value in looks.drawn(kind, contour).items():
                     setattr(layer, name, value)
 
     def is_shown(self, kind: str) -> bool:
@@ -209,7 +211,7 @@ class LiveLabels:
             layer = layers.find(self.session.viewer, record.name, kind)
             if layer is None or self.labels is None:
                 continue
-            array = getattr(self.labels, kind)
+            array = shown_of(self.labels, kind)
             if layer.data.shape != array.shape:
                 layer.data = array.copy()
                 continue
@@ -249,6 +251,12 @@ class LiveLabels:
             for serial, n in self.points.nuclei.items()
             if box.contains(n.y, n.x)
         }
+
+
+def shown_of(labels: CoarseLabels, kind: str) -> NDArray[Any]:
+    """What the canvas shows of a kind: of `local` each outline by itself, in a field or not."""
+    found: NDArray[Any] = labels.instances if kind == "local" else getattr(labels, kind)
+    return found
 
 
 def _hull(boxes: list[Box]) -> Box:
