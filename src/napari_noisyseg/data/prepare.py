@@ -27,9 +27,13 @@ COARSE: tuple[CoarseKind, ...] = ("voronoi", "cluster", "local")
 
 
 def stain_matrix(rgb: NDArray[np.uint8], config: Any) -> stains.StainMatrix:
-    """The stain matrix that a method's settings ask for (`stains`: fixed or estimated)."""
+    """The stain matrix that a method's settings ask for.
+
+    `stains`: fixed or estimated; `level_stains`: bring pale and dark slides to one level.
+    """
     kind = getattr(config, "stains", "fixed")
-    return stains.estimate(rgb) if kind == "estimated" else stains.FIXED
+    matrix = stains.estimate(rgb) if kind == "estimated" else stains.FIXED
+    return stains.levelled(rgb, matrix) if getattr(config, "level_stains", False) else matrix
 
 
 def planes_of_pixels(

@@ -49,6 +49,10 @@ class SCNetConfig(MethodConfig):
     cell, or what both agree on or only one of them says (the last two are ours)"""
     stains: Literal["fixed", "estimated"] = "estimated"
     """stain matrix W of Eq. 1: one for all images (published), or factorised from each image"""
+    level_stains: bool = False
+    """bring the hematoxylin of pale and dark slides to one level (ours)"""
+    stain_jitter: Annotated[float, Field(ge=0, le=0.9)] = 0.0
+    """largest random change of a tile's stain density in training, as a share (ours)"""
     use_vor: bool = True
     """Voronoi loss, Eq. 3"""
     use_clu: bool = True

@@ -36,6 +36,10 @@ class SupervisedConfig(MethodConfig):
     """clean masks, rough masks as they are, or clean wherever they say something and rough else"""
     stains: Literal["fixed", "estimated"] = "estimated"
     """stain matrix of the hematoxylin component: one for all images, or each image's own"""
+    level_stains: bool = False
+    """bring the hematoxylin of pale and dark slides to one level (ours)"""
+    stain_jitter: Annotated[float, Field(ge=0, le=0.9)] = 0.0
+    """largest random change of a tile's stain density in training, as a share (ours)"""
     input: Literal["hematoxylin", "rgb"] = "hematoxylin"
     """what the network sees: the hematoxylin component alone, or the colours"""
     net: Literal["resunet", "unet"] = "resunet"

@@ -6,7 +6,8 @@ from napari_noisyseg.stains.deconvolution import (
     densities,
     estimate,
     hematoxylin,
+    levelled,
     tissue,
 )
 
-__all__ = ["FIXED", "StainMatrix", "densities", "estimate", "hematoxylin", "tissue"]
+__all__ = ["FIXED", "StainMatrix", "densities", "estimate", "hematoxylin", "levelled", "tissue"]

@@ -6,8 +6,9 @@ matrix factorisation); SC-Net, Lin et al., Eqs 1–2 (the hematoxylin component)
 
 from __future__ import annotations
 
+import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -23,6 +24,12 @@ BLACK = 10
 """A pixel with every channel below this is scanner padding or a pen, not tissue."""
 SAMPLE = 2_000
 """Tissue pixels that the estimate looks at."""
+LOOK = 250_000
+"""Pixels that the stain's level is measured on."""
+LEVEL = 1.5
+"""Density of hematoxylin, at the 99th percentile of tissue, that images are brought to."""
+STRENGTHS = (0.5, 4.0)
+"""Least and largest factor that levels an image: blank ones are not blown up to noise."""
 MIN_SAMPLE = 500
 """Fewer tissue pixels than this do not tell two stains apart."""
 SPARSITY = 0.1
@@ -40,12 +47,14 @@ class StainMatrix:
     """W, float64 (3, 2): optical density of R, G, B per unit of hematoxylin and of eosin.
 
     Columns have length one, hematoxylin first. x0, float64 (3,): light without tissue, in grey
-    levels. source: where the matrix is from.
+    levels. source: where the matrix is from. strength: factor of the hematoxylin that networks
+    see, which levels pale and dark stains.
     """
 
     W: F64
     x0: F64
     source: Literal["fixed", "estimated"]
+    strength: float = 1.0
 
 
 def _unit(columns: F64) -> F64:
@@ -106,9 +115,27 @@ def densities(rgb: RGB, matrix: StainMatrix = FIXED) -> F32:
 
 
 def hematoxylin(rgb: RGB, matrix: StainMatrix = FIXED) -> F32:
-    """x_h / x0 = exp(−D[0]) of SC-Net's Eq. 2, float32 (H, W) in 0..1; 1 is no hematoxylin."""
-    component: F32 = np.exp(-densities(rgb, matrix)[0])
+    """x_h / x0 = exp(−D[0]) of SC-Net's Eq. 2, float32 (H, W) in 0..1; 1 is no hematoxylin.
+
+    D is multiplied by the matrix's `strength` (1 but for `levelled` ones).
+    """
+    component: F32 = np.exp(-densities(rgb, matrix)[0] * np.float32(matrix.strength))
     return component
+
+
+def levelled(rgb: RGB, matrix: StainMatrix) -> StainMatrix:
+    """The matrix with the strength that brings the image's hematoxylin to a common level.
+
+    The 99th percentile of its density in tissue becomes `LEVEL`, as Macenko et al. (ISBI 2009)
+    and Vahadane et al. level stains between slides. Without tissue nothing changes.
+    """
+    step = max(1, math.isqrt(rgb.shape[0] * rgb.shape[1] // LOOK))
+    small = rgb[::step, ::step]
+    found = densities(small, matrix)[0][tissue(small)]
+    if found.size < MIN_SAMPLE:
+        return matrix
+    strong = float(np.percentile(found, 99))
+    return replace(matrix, strength=float(np.clip(LEVEL / max(strong, 1e-3), *STRENGTHS)))
 
 
 def estimate(rgb: RGB, seed: int = 0) -> StainMatrix:
