@@ -15,7 +15,7 @@ Floats = NDArray[np.floating[Any]]
 
 
 def from_probability(
-    probability: Floats, mpp: float, min_area_um2: float = 3.0, threshold: float = 0.5
+    probability: Floats, mpp: float, min_area_um2: float = 3.0, threshold: float = 0.45
 ) -> NDArray[np.int32]:
     """Split the foreground into nuclei by a watershed of its distance transform.
 
