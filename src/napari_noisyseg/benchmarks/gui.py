@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from ..errors import JobError, NoisySegError
+from ..errors import JobError
+from .display import on_display
 from .report import Report
 from .tissue import fields, inner_points
 from .trainings import project_of_points
@@ -41,11 +40,7 @@ def run(data: Path, full: bool) -> Report:
 def _probe(project: Path, seconds: float) -> dict[str, dict[str, float]]:
     """The probe in a process of its own, on a virtual display where there is none."""
     words = [str(project), f"{IDLE_SECONDS:g}", f"{seconds:g}"]
-    command = [sys.executable, "-m", "napari_noisyseg.gui.probe", *words]
-    if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
-        if shutil.which("xvfb-run") is None:
-            raise NoisySegError("gui: no display, and no virtual one: apt-get install xvfb xauth")
-        command = ["xvfb-run", "-a", "-s", "-screen 0 1600x1000x24 +extension GLX", *command]
+    command = on_display([sys.executable, "-m", "napari_noisyseg.gui.probe", *words])
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise JobError(f"gui: the window did not come to its end: {done.stderr.strip()[-300:]}")

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ..errors import JobError
+from .display import on_display
 from .ledger import Row
 from .report import Report
 
@@ -23,7 +25,6 @@ print(json.dumps({"seconds": seconds, "heavy": heavy}))
 _PANEL = """
 import json, sys
 import napari
-from napari_noisyseg.gui.panel import Panel
 viewer = napari.Viewer(show=False)
 viewer.window.add_plugin_dock_widget("napari-noisyseg", "NoisySeg")
 print(json.dumps({"torch": "torch" in sys.modules}))
@@ -44,6 +45,9 @@ def run(data: Path, full: bool) -> Report:
 
 
 def _child(code: str) -> Row:
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    command = on_display([sys.executable, "-c", code])
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise JobError(f"imports: {done.stderr.strip()[-300:]}")
     row: Row = json.loads(done.stdout.strip().splitlines()[-1])
     return row

@@ -43,10 +43,10 @@ def benchmark(
 
 
 def _data(given: Path | None) -> Path:
-    folder = given or Path(os.environ.get("NOISYSEG_DATA", ""))
+    folder = given or Path(os.environ.get("NOISYSEG_DATA") or "nowhere")
     if not (folder / "monuseg" / "images").is_dir():
         raise NoisySegError(
-            f"no data in '{folder}': give --data DIR or set NOISYSEG_DATA to a folder with "
+            f"no data in {folder}: give --data DIR or set NOISYSEG_DATA to a folder with "
             "monuseg/images/NAME.png and monuseg/labels/NAME.tif (the MoNuSeg 2018 training set, "
             "from its grand-challenge page; docs/benchmarks.md tells the layout)"
         )

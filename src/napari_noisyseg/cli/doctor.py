@@ -15,8 +15,8 @@ from pathlib import Path
 
 import typer
 
+from ..benchmarks.display import has_display
 from .output import Json, print_json
-from .show import has_display
 
 
 @dataclass(frozen=True, slots=True)

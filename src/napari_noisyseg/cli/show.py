@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Annotated
 import typer
 
 from .. import samples
+from ..benchmarks.display import has_display, on_display
 from ..errors import JobError, NoisySegError
 from ..store import SUFFIX
 from ..store.database import NAME as DATABASE
@@ -63,12 +62,6 @@ def demo(
     _walk_on_virtual_display(folder, seconds)
 
 
-def has_display() -> bool:
-    """Whether a window can be shown: always on Windows and macOS, else by the environment."""
-    linux = sys.platform.startswith("linux")
-    return not linux or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-
-
 def _need_window() -> None:
     if not has_display():
         raise NoisySegError("no display here: run it as 'xvfb-run -a noisyseg open …', or over X11")
@@ -83,10 +76,7 @@ def _need_window() -> None:
 
 
 def _walk_on_virtual_display(folder: Path, seconds: float) -> None:
-    if shutil.which("xvfb-run") is None:
-        raise NoisySegError("no display, and no virtual one: apt-get install xvfb xauth")
     say(f"no display: walking the path on a virtual one, into {folder}")
-    screen = ["xvfb-run", "-a", "-s", "-screen 0 1600x1000x24 +extension GLX"]
     walk = [sys.executable, "-m", "napari_noisyseg.gui.walk", str(folder), f"{seconds:g}"]
-    if subprocess.run([*screen, *walk], check=False).returncode:
+    if subprocess.run(on_display(walk), check=False).returncode:
         raise JobError("the demo did not come to its end; 'noisyseg doctor' says what is missing")

@@ -103,7 +103,8 @@ class SCNetConfig(MethodConfig):
         """`small` trains on two CPU cores in minutes."""
         small: dict[str, bool | int | float | str] = {
             "working_mpp": 0.5, "tile": 160, "tile_overlap": 80, "crop": 128, "batch_size": 8,
-            "epochs": 30, "stains": "fixed", "level_stains": True, "stain_jitter": 0.25, "coarse": "local",
+            "epochs": 30, "stains": "fixed", "level_stains": True, "stain_jitter": 0.25,
+            "coarse": "local",
             "width": 32, "encoder": "1-1-1-1", "stem": "stride2", "color_width": 4,
             "color_depth": 1, "ema_alpha": 0.5, "gamma": 3,
             "lr": 3e-3, "lr_schedule": "cosine", "average_weights": 0.98,

@@ -64,7 +64,8 @@ class SupervisedConfig(MethodConfig):
         """`small` trains on two CPU cores in minutes."""
         small: dict[str, bool | int | float | str] = {
             "working_mpp": 0.5, "tile": 160, "tile_overlap": 80, "crop": 128, "epochs": 30,
-            "stains": "fixed", "level_stains": True, "stain_jitter": 0.25, "width": 32, "encoder": "1-1-1-1", "stem": "stride2",
+            "stains": "fixed", "level_stains": True, "stain_jitter": 0.25,
+            "width": 32, "encoder": "1-1-1-1", "stem": "stride2",
             "lr": 3e-3, "lr_schedule": "cosine", "average_weights": 0.98,
         }  # fmt: skip
         return {"paper": {}, "small": small}
