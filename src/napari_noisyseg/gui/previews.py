@@ -23,22 +23,31 @@ def read_preview(folder: Path, event: Previewed) -> dict[str, NDArray[Any]]:
     """
     try:
         with np.load(folder / event.path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
+            return {
+                name: stored[name].astype(np.float32 if name in MAPS else np.int32)
+                for name in stored.files
+            }
     except (OSError, ValueError, KeyError, BadZipFile):
         return {}
 
 
-def show_preview(
-    viewer: Any, record: ImageRecord, event: Previewed, maps: dict[str, NDArray[Any]]
+def show_map(
+    viewer: Any, record: ImageRecord, event: Previewed, name: str, values: NDArray[Any]
 ) -> None:
-    """Show the maps as `NAME · probability`, `NAME · refined`, ...; hidden layers stay hidden."""
-    for name in MAPS:
-        if name in maps:
-            layer = layers.show_map(viewer, record, name, maps[name].astype(np.float32))
-            _place(viewer, layer, record, event)
-    if "refined" in maps:
-        labels = maps["refined"].astype(np.int32)
-        _place(viewer, layers.show_labels(viewer, record, "refined", labels), record, event)
+    """Show one map as `NAME · probability`, `NAME · refined`, ...
+
+    A layer that a person has hidden stays hidden and is left as it is.
+    """
+    found = layers.find(viewer, record.name, name)
+    if found is not None and not found.visible:
+        return
+    if name in MAPS:
+        layer = layers.show_map(viewer, record, name, values)
+    elif name == "refined":
+        layer = layers.show_labels(viewer, record, name, values)
+    else:
+        return
+    _place(viewer, layer, record, event)
 
 
 def _place(viewer: Any, layer: Any, record: ImageRecord, event: Previewed) -> None:

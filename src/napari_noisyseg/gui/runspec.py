@@ -24,6 +24,8 @@ def run_spec(choice: Choice, resume: Run | None = None) -> RunSpec:
         deadline=None if choice.seconds is None else time.time() + choice.seconds,
         device=choice.device,
         seed=before.get("seed", 0),
+        yielding=True,
+        preview_seconds=5.0,
         resume=resume.id if resume is not None else None,
     )
 

@@ -34,8 +34,8 @@ def main(arguments: list[str]) -> int:
     _redirect(folder / LOG)
     for name, value in PASSIVE.items():
         os.environ.setdefault(name, value)
-    be_nice()
     run = Run(folder)
+    be_nice(bool(run.spec().get("yielding")))
     run.claim(os.getpid(), psutil.Process().create_time())
     threading.Thread(target=_beat, args=(run,), daemon=True).start()
     return _work(run, _Stop(run))

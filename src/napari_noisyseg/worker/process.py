@@ -57,9 +57,14 @@ def _detached() -> dict[str, Any]:
     return {"start_new_session": True}
 
 
-def be_nice() -> None:
-    """Let everything else on the machine go first."""
+def be_nice(yielding: bool = False) -> None:
+    """Let everything else on the machine go first; `yielding`: at once, whoever wants to run.
+
+    A window beside us needs the second: niced alone, a wakening window still waits a tick or two.
+    """
     process = psutil.Process()
+    if yielding and sys.platform == "linux":
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     if sys.platform == "win32":
         process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
     elif process.nice() < 10:

@@ -46,6 +46,8 @@ class RunSpec(BaseModel):
     """CPU threads; None: as many as physical cores"""
     everywhere: bool = False
     """also outline nuclei that no point marks, outside fields"""
+    yielding: bool = False
+    """give way at once to whoever wants to run: set by the window that the run works beside"""
     preview_seconds: Annotated[float, Field(ge=0)] = 4.0
     """time between two previews"""
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 30.0

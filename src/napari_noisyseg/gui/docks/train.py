@@ -18,7 +18,7 @@ from napari_noisyseg.gui.closeup import COARSE, Hiding
 from napari_noisyseg.gui.docks import StepDock, Summary
 from napari_noisyseg.gui.follow import Follower
 from napari_noisyseg.gui.jobs import Jobs
-from napari_noisyseg.gui.previews import read_preview, show_preview
+from napari_noisyseg.gui.previews import read_preview, show_map
 from napari_noisyseg.gui.progress import RunProgress, first_line
 from napari_noisyseg.gui.question import FieldQuestion
 from napari_noisyseg.gui.runs_table import RunsTable, read_ended, run_row, state_of
@@ -27,6 +27,7 @@ from napari_noisyseg.gui.runview import RunView
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.theme import palette
 from napari_noisyseg.gui.trainoptions import Choice, TrainOptions
+from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.runs import Run
 from napari_noisyseg.worker import client
 
@@ -36,6 +37,10 @@ NO_TORCH = (
 )
 SETTLE_MS = 600
 """quiet after the last click before the recommendation is thought over"""
+BREATH_MS = 3500
+"""between two drawings of the curve"""
+PREVIEW_MS = 150
+"""between two layers of a preview"""
 RESUMABLE = ("stopped", "failed", "lost")
 
 
@@ -110,6 +115,8 @@ class TrainDock(StepDock):
         get_settings().appearance.events.theme.connect(self._restyle)
         self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
         self._settle.timeout.connect(self._recommend)
+        self._breath = QTimer(self, singleShot=True, interval=BREATH_MS)
+        self._breath.timeout.connect(self._keep_up)
         self.follower.told.connect(self._told)
         self.follower.ended.connect(self._ended)
         self.follower.listed.connect(self._listed)
@@ -127,6 +134,7 @@ class TrainDock(StepDock):
         session.image_changed.disconnect(self._image_changed)
         get_settings().appearance.events.theme.disconnect(self._restyle)
         self._settle.stop()
+        self._breath.stop()
         self.follower.stop()
         self.jobs.close()
 
@@ -243,7 +251,14 @@ class TrainDock(StepDock):
             # elsewhere people work on what is stored: a preview must not change it under them
             if self._open:
                 self._show_previews(run_id, previews)
-            self._show_progress()
+        if any(isinstance(event, Finished | Failed) for event in events):
+            self._keep_up()
+        elif not self._breath.isActive():
+            self._breath.start()
+
+    def _keep_up(self) -> None:
+        """Draw the curve and say how far it is: seldom, as a drawing takes a dozen milliseconds."""
+        self._show_progress()
         self.changed.emit()
 
     def _show_previews(self, run_id: str, previews: dict[str, Previewed]) -> None:
@@ -254,11 +269,22 @@ class TrainDock(StepDock):
         project, viewer = self.session.project, self.session.viewer
         if project is None or event.image not in layers.shown(viewer):
             return
-        maps = read_preview(project.runs.get(run_id).dir, event)
-        if maps:
-            self.clearing.hide()
-            self._previewed.add(event.image)
-            show_preview(viewer, project.image(event.image), event, maps)
+        read = partial(read_preview, project.runs.get(run_id).dir, event)
+        self.jobs.do(read, partial(self._preview_read, project, event), self.adoption.failed)
+
+    def _preview_read(self, project: Project, event: Previewed, maps: dict[str, Any]) -> None:
+        """Show a preview, a layer at a time, so that no turn of the window takes long."""
+        if project is not self.session.project or not self._open or not maps:
+            return
+        self.clearing.hide()
+        self._previewed.add(event.image)
+        for turn, (name, values) in enumerate(maps.items()):
+            show = partial(self._show_map, project, event, name, values)
+            QTimer.singleShot(PREVIEW_MS * turn, self, show)
+
+    def _show_map(self, project: Project, event: Previewed, name: str, values: Any) -> None:
+        if project is self.session.project and self._open:
+            show_map(self.session.viewer, project.image(event.image), event, name, values)
 
     def _progress(self, run_id: str | None) -> RunProgress | None:
         """A run as it stands, as far as it was read."""
