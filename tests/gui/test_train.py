@@ -127,7 +127,7 @@ def test_a_run_shows_and_can_be_stopped(qtbot, session, dock, started):
     started.say(Started("SC-Net", 4, 2, "cpu", "small preset, on CPU"))
     started.say(Stepped(1, 3, 4, {"total": 2.0}, 21.0))
     dock.follower.poll()
-    assert dock.view.line.text() == "epoch 2/4 · 0:21 left"
+    qtbot.waitUntil(lambda: dock.view.line.text() == "epoch 2/4 · 0:21 left", timeout=10_000)
     assert dock.summary().mark == "busy"
     assert dock.summary().text == "epoch 2/4 · 0:21 left"
     assert [row.state for row in dock.table.rows] == ["running"]
@@ -140,7 +140,13 @@ def test_a_run_shows_and_can_be_stopped(qtbot, session, dock, started):
     assert [row.state for row in dock.table.rows] == ["stopped"]
 
 
-def test_previews_sharpen_on_the_canvas_in_place(session, dock, started):
+def appear(qtbot, session, kind):
+    """Previews are read out of the way and shown a layer at a time."""
+    name = session.require_image().name
+    qtbot.waitUntil(lambda: layers.find(session.viewer, name, kind) is not None, timeout=10_000)
+
+
+def test_previews_sharpen_on_the_canvas_in_place(qtbot, session, dock, started):
     record = session.require_image()
     (started.dir / "previews").mkdir()
     probability = np.linspace(0, 1, 64 * 64, dtype=np.float16).reshape(64, 64)
@@ -154,6 +160,7 @@ def test_previews_sharpen_on_the_canvas_in_place(session, dock, started):
     dock.enter()
     base = layers.find(session.viewer, record.name, "image")
     for kind in ("probability", "refined"):
+        appear(qtbot, session, kind)
         layer = layers.find(session.viewer, record.name, kind)
         assert np.allclose(layer.scale, 2 * base.scale)
         level0 = (np.array(layer.data_to_world((0, 0))) - base.translate) / base.scale
@@ -176,6 +183,7 @@ def test_leaving_brings_back_the_stored_nuclei(qtbot, session, dock, started):
     dock.enter()
     started.say(Previewed(record.name, "previews/1.npz", 0, scale=8.0))
     dock.follower.poll()
+    appear(qtbot, session, "refined")
     layer = layers.find(session.viewer, record.name, "refined")
     assert layer.data.shape == (64, 64)
     dock.leave()

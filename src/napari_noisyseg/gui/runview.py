@@ -62,8 +62,10 @@ def note_words(progress: RunProgress) -> str:
     if isinstance(progress.end, Failed):
         return progress.end.hint
     parts = list(progress.warnings[-2:])
-    if progress.relabelled is not None and progress.relabelled.share >= 0.001:
-        share = 100 * progress.relabelled.share
+    changed = progress.relabelled
+    # a co-trained network's pseudo labels change all the time: that is no news for a person
+    if changed is not None and changed.share >= 0.001 and not changed.plane.startswith("pseudo"):
+        share = 100 * changed.share
         parts.append(f"the method changed {share:.1f} % of its own training labels")
     parts.append(progress.note)
     return " · ".join(part for part in parts if part)
