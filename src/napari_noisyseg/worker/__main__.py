@@ -76,8 +76,10 @@ def _work(run: Run, stopping: _Stop) -> int:
     try:
         # torch and all that come only now: a broken installation becomes an event
         from napari_noisyseg.worker.execute import execute
+        from napari_noisyseg.worker.predicting import PREDICTS, predict
 
-        for event in execute(run.dir, stopping):
+        work = predict if run.spec().get(PREDICTS) else execute
+        for event in work(run.dir, stopping):
             run.say(event)
     except NoisySegError as error:
         traceback.print_exc()

@@ -1,37 +1,30 @@
 """Further images of a project, predicted with a run's model: a run of its own, without training.
 
-`python -m napari_noisyseg.worker.predicting RUN_DIR` is the child. Its events are those of a
-training with no steps per epoch: an "epoch" is an image.
+The same child does it (`PREDICTS` in the spec says so). Its events are those of a training with no
+steps per epoch: an "epoch" is an image.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
-import tempfile
-import threading
 import time
-import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-import psutil
-
 from napari_noisyseg.data.regions import Region, open_regions, save_regions
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.events import Event, Failed, Finished, Started, Stepped
+from napari_noisyseg.events import Event, Finished, Started, Stepped
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import ImageRecord
 from napari_noisyseg.store.runs import Run
-from napari_noisyseg.worker import __main__ as child
 from napari_noisyseg.worker import process, snapshot
 from napari_noisyseg.worker.client import INIT, MODEL
 from napari_noisyseg.worker.spec import RunSpec, write_spec
 
+PREDICTS = "predicts"
+"""note in the spec of a run that does not train"""
 LARGEST = 50_000_000
 """pixels of an image up to which it is predicted whole; slides are for `noisyseg predict`"""
 
@@ -56,8 +49,8 @@ def start_prediction(
             images=list(images),
             everywhere=True,
         )
-        write_spec(run.dir, spec, created=time.time(), predicts=True)
-        _launch(run)
+        write_spec(run.dir, spec, created=time.time(), **{PREDICTS: True})
+        process.launch(run)
     except BaseException:
         shutil.rmtree(run.dir, ignore_errors=True)
         raise
@@ -83,63 +76,28 @@ def _whole(project: Project, record: ImageRecord) -> Region:
     box = Box(0, 0, record.height, record.width)
     slide = project.pixels(record.name)
     try:
-        return snapshot._region(project, record, record.name, box, slide.read(box))
+        return snapshot.region(project, record, record.name, box, slide.read(box))
     finally:
         slide.close()
 
 
-def _launch(run: Run) -> None:
-    environment = {**os.environ, **process.PASSIVE, "PYTHONUTF8": "1"}
-    with (run.dir / process.LOG).open("ab") as log:
-        started = subprocess.Popen(
-            [sys.executable, "-P", "-m", __name__, str(run.dir)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env=environment,
-            cwd=tempfile.gettempdir(),
-            close_fds=True,
-            **process._detached(),
-        )
-    process._children[run.dir] = started
-    run.claim(started.pid, psutil.Process(started.pid).create_time())
-
-
-def main(arguments: list[str]) -> int:
-    """Predict what the one argument, a run's folder, asks for."""
-    run = Run(Path(arguments[0]).absolute())
-    process.be_nice()
-    run.claim(os.getpid(), psutil.Process().create_time())
-    threading.Thread(target=child._beat, args=(run,), daemon=True).start()
-    try:
-        for event in _predict(run):
-            run.say(event)
-    except NoisySegError as error:
-        run.say(Failed(str(error)))
-        return 1
-    except Exception as error:
-        traceback.print_exc()
-        run.say(child._failure(error, run.dir))
-        return 1
-    return 0
-
-
-def _predict(run: Run) -> Iterator[Event]:
+def predict(folder: Path, stopping: Callable[[], bool]) -> Iterator[Event]:
+    """The child's work: each image in turn, until asked to stop."""
     from napari_noisyseg.training.predict import load_model
     from napari_noisyseg.worker.results import write_results
 
-    began, spec = time.time(), run.spec()
+    run, began = Run(folder), time.time()
+    spec = run.spec()
     regions = open_regions(run.dir / snapshot.FOLDER)
     model = load_model(run.dir / INIT, spec["device"])
     yield Started(spec["method"], len(regions), 0, model.device)
     files, count = [], 0
-    for i, (file, refined) in enumerate(write_results(run.dir, model, regions, everywhere=True)):
+    wanted = (region for region in regions if not stopping())
+    for i, (file, refined) in enumerate(write_results(run.dir, model, wanted, everywhere=True)):
         files.append(file)
         count += len(refined.found)
         left = (time.time() - began) / (i + 1) * (len(regions) - i - 1)
         yield Stepped(i, i, len(regions), {}, left)
-    yield Finished(False, time.time() - began, {"nuclei": float(count)}, tuple(files))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    yield Finished(
+        len(files) < len(regions), time.time() - began, {"nuclei": float(count)}, tuple(files)
+    )

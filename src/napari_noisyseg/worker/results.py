@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ def refine(model: Model, region: Region, everywhere: bool) -> Refined:
 
 
 def write_results(
-    folder: Path, model: Model, regions: Sequence[StoredRegion], everywhere: bool
+    folder: Path, model: Model, regions: Iterable[StoredRegion], everywhere: bool
 ) -> Iterator[tuple[str, Refined]]:
     """Save the model and every region's results; yields each file's name as it is there.
 

@@ -64,7 +64,7 @@ def regions_of(project: Project, record: ImageRecord) -> Iterator[Region]:
     try:
         for i, box in enumerate(boxes):
             name = record.name if len(boxes) == 1 else f"{record.name} {i + 1}"
-            yield _region(project, record, name, box, slide.read(box))
+            yield region(project, record, name, box, slide.read(box))
     finally:
         slide.close()
 
@@ -94,9 +94,10 @@ def merged(boxes: Sequence[Box]) -> list[Box]:
     return sorted(apart)
 
 
-def _region(
+def region(
     project: Project, record: ImageRecord, name: str, box: Box, rgb: NDArray[np.uint8]
 ) -> Region:
+    """A box of an image with everything that people said of it."""
     nuclei = project.nuclei.of(record.name, box)
     points = [n for n in nuclei if n.state != "rejected"]
     known = project.nuclei.known(record.name, box)
