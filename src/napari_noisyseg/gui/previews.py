@@ -2,18 +2,93 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
+from qtpy.QtCore import QTimer
 
 from napari_noisyseg.events import Previewed
 from napari_noisyseg.gui import layers
+from napari_noisyseg.gui.adoption import Adoption
+from napari_noisyseg.gui.closeup import COARSE, Hiding
+from napari_noisyseg.gui.follow import Follower
+from napari_noisyseg.gui.jobs import Jobs
+from napari_noisyseg.gui.session import Session
+from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import ImageRecord
 
+BETWEEN_MS = 150
+"""between two layers of a preview"""
 MAPS = ("probability", "uncertainty", "weights")
+
+
+class LivePreview:
+    """Pictures of a run that goes on, while the Train step is open; coarse overlays make room.
+
+    A picture is read out of the way and shown a layer at a time, so that no turn of the window
+    takes long. Elsewhere people work on what is stored: closing brings that back.
+    """
+
+    def __init__(
+        self, session: Session, jobs: Jobs, adoption: Adoption, follower: Follower
+    ) -> None:
+        self._session, self._jobs, self._adoption = session, jobs, adoption
+        self._follower = follower
+        self._clearing = Hiding(session.viewer, COARSE)
+        self._shown: set[str] = set()
+        self._open = False
+
+    def open(self, clear: bool) -> None:
+        """The step was opened; `clear`: there is a run whose outlines want bare tissue."""
+        self._open = True
+        if clear:
+            self._clearing.hide()
+
+    def close(self) -> None:
+        """The step was closed: what is stored comes back."""
+        self._open = False
+        self._clearing.back()
+        for image in self._shown:
+            self._adoption.show(image)
+        self._shown.clear()
+
+    def show(self, run_id: str, events: Iterable[Previewed]) -> None:
+        """Read these pictures and show them."""
+        project = self._session.project
+        if project is None or not self._open:
+            return
+        visible = layers.shown(self._session.viewer)
+        for event in (event for event in events if event.image in visible):
+            read = partial(read_preview, project.runs.get(run_id).dir, event)
+            done = partial(self._read, project, run_id, event)
+            self._jobs.do(read, done, self._adoption.failed)
+
+    def _read(
+        self, project: Project, run_id: str, event: Previewed, maps: dict[str, NDArray[Any]]
+    ) -> None:
+        if not maps or not self._due(project, run_id):
+            return
+        self._clearing.hide()
+        self._shown.add(event.image)
+        for turn, (name, values) in enumerate(maps.items()):
+            act = partial(self._show, project, run_id, event, name, values)
+            QTimer.singleShot(BETWEEN_MS * turn, act)
+
+    def _show(
+        self, project: Project, run_id: str, event: Previewed, name: str, values: NDArray[Any]
+    ) -> None:
+        if self._due(project, run_id):
+            show_map(self._session.viewer, project.image(event.image), event, name, values)
+
+    def _due(self, project: Project, run_id: str) -> bool:
+        """Not after the run has ended: its results are there then, or on their way."""
+        living = run_id in self._follower.living
+        return self._open and living and project is self._session.project
 
 
 def read_preview(folder: Path, event: Previewed) -> dict[str, NDArray[Any]]:

@@ -14,11 +14,10 @@ from napari_noisyseg import registry
 from napari_noisyseg.events import Event, Failed, Finished, Previewed
 from napari_noisyseg.gui import layers
 from napari_noisyseg.gui.adoption import Adoption
-from napari_noisyseg.gui.closeup import COARSE, Hiding
 from napari_noisyseg.gui.docks import StepDock, Summary
 from napari_noisyseg.gui.follow import Follower
 from napari_noisyseg.gui.jobs import Jobs
-from napari_noisyseg.gui.previews import read_preview, show_map
+from napari_noisyseg.gui.previews import LivePreview
 from napari_noisyseg.gui.progress import RunProgress, first_line
 from napari_noisyseg.gui.question import FieldQuestion
 from napari_noisyseg.gui.runs_table import RunsTable, read_ended, run_row, state_of
@@ -27,7 +26,6 @@ from napari_noisyseg.gui.runview import RunView
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.theme import palette
 from napari_noisyseg.gui.trainoptions import Choice, TrainOptions
-from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.runs import Run
 from napari_noisyseg.worker import client
 
@@ -39,8 +37,6 @@ SETTLE_MS = 600
 """quiet after the last click before the recommendation is thought over"""
 BREATH_MS = 3500
 """between two drawings of the curve"""
-PREVIEW_MS = 150
-"""between two layers of a preview"""
 RESUMABLE = ("stopped", "failed", "lost")
 
 
@@ -55,11 +51,10 @@ class TrainDock(StepDock):
         self.follower = Follower(self)
         self.jobs = Jobs(self)
         self.adoption = Adoption(session, self.jobs)
-        self.clearing = Hiding(session.viewer, COARSE)
         self._shown: str | None = None
-        self._starting = self._open = False
+        self._starting = False
         self._over: dict[str, RunProgress] = {}
-        self._previewed: set[str] = set()
+        self.previews = LivePreview(session, self.jobs, self.adoption, self.follower)
         self._build()
         self._connect()
         self._take_project()
@@ -141,19 +136,14 @@ class TrainDock(StepDock):
     def enter(self) -> None:
         """The step was opened: what runs found is seen on bare tissue."""
         super().enter()
-        self._open = True
-        if self._shown is not None:
-            self.clearing.hide()
-            progress = self.follower.progress(self._shown)
-            self._show_previews(self._shown, progress.previews if progress is not None else {})
+        self.previews.open(clear=self._shown is not None)
+        progress = self.follower.progress(self._shown) if self._shown is not None else None
+        if self._shown is not None and progress is not None:
+            self.previews.show(self._shown, progress.previews.values())
 
     def leave(self) -> None:
         """The step was closed."""
-        self._open = False
-        self.clearing.back()
-        for image in self._previewed:
-            self.adoption.show(image)
-        self._previewed.clear()
+        self.previews.close()
         super().leave()
 
     # --- what a person does --------------------------------------------------------------------
@@ -248,9 +238,7 @@ class TrainDock(StepDock):
                     self.session.say("finished: the nuclei are ready for review")
         if run_id == self._shown or self._shown is None:
             self._shown = run_id
-            # elsewhere people work on what is stored: a preview must not change it under them
-            if self._open:
-                self._show_previews(run_id, previews)
+            self.previews.show(run_id, previews.values())
         if any(isinstance(event, Finished | Failed) for event in events):
             self._keep_up()
         elif not self._breath.isActive():
@@ -260,31 +248,6 @@ class TrainDock(StepDock):
         """Draw the curve and say how far it is: seldom, as a drawing takes a dozen milliseconds."""
         self._show_progress()
         self.changed.emit()
-
-    def _show_previews(self, run_id: str, previews: dict[str, Previewed]) -> None:
-        for event in previews.values():
-            self._show_preview(run_id, event)
-
-    def _show_preview(self, run_id: str, event: Previewed) -> None:
-        project, viewer = self.session.project, self.session.viewer
-        if project is None or event.image not in layers.shown(viewer):
-            return
-        read = partial(read_preview, project.runs.get(run_id).dir, event)
-        self.jobs.do(read, partial(self._preview_read, project, event), self.adoption.failed)
-
-    def _preview_read(self, project: Project, event: Previewed, maps: dict[str, Any]) -> None:
-        """Show a preview, a layer at a time, so that no turn of the window takes long."""
-        if project is not self.session.project or not self._open or not maps:
-            return
-        self.clearing.hide()
-        self._previewed.add(event.image)
-        for turn, (name, values) in enumerate(maps.items()):
-            show = partial(self._show_map, project, event, name, values)
-            QTimer.singleShot(PREVIEW_MS * turn, self, show)
-
-    def _show_map(self, project: Project, event: Previewed, name: str, values: Any) -> None:
-        if project is self.session.project and self._open:
-            show_map(self.session.viewer, project.image(event.image), event, name, values)
 
     def _progress(self, run_id: str | None) -> RunProgress | None:
         """A run as it stands, as far as it was read."""
