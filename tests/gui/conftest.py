@@ -19,6 +19,7 @@ import pytest
 from napari.components import ViewerModel
 from numpy.typing import NDArray
 
+from napari_noisyseg.benchmarks.display import has_display
 from napari_noisyseg.gui.session import Session, session_of
 
 HERE = Path(__file__).parent
@@ -36,6 +37,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if HERE in Path(item.fspath).parents:
             if "make_napari_viewer" in getattr(item, "fixturenames", ()):
                 item.add_marker(pytest.mark.gui)
+                if not has_display():
+                    item.add_marker(pytest.mark.skip("no display, and no Xvfb (make system)"))
             for rule in THIRD_PARTY:
                 item.add_marker(pytest.mark.filterwarnings(rule))
 
