@@ -35,7 +35,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything in this folder that opens a window needs Qt and OpenGL."""
     for item in items:
         if HERE in Path(item.fspath).parents:
-            if "make_napari_viewer" in getattr(item, "fixturenames", ()):
+            window = item.get_closest_marker("gui") is not None
+            if window or "make_napari_viewer" in getattr(item, "fixturenames", ()):
                 item.add_marker(pytest.mark.gui)
                 if not has_display():
                     item.add_marker(pytest.mark.skip("no display, and no Xvfb (make system)"))
