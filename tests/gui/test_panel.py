@@ -255,7 +255,6 @@ BLOCK = """
 
 
 @pytest.mark.gui
-@pytest.mark.gui
 @pytest.mark.parametrize("before", ["", BLOCK], ids=["there", "blocked"])
 def test_annotating_needs_no_torch(before: str, own_home: Path) -> None:
     script = textwrap.dedent(SCRIPT).format(before=textwrap.dedent(before))
