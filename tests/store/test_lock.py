@@ -84,7 +84,7 @@ def test_a_holder_on_another_machine_is_believed_unless_broken(tmp_path: Path) -
 
 
 def test_of_many_that_find_a_dead_lock_one_wins(tmp_path: Path) -> None:
-    for _ in range(20):
+    for _ in range(60):
         holder(tmp_path, pid=2**22 + 5)
         locks = [Lock(tmp_path) for _ in range(8)]
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import socket
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from napari_noisyseg.errors import NoisySegError
 NAME = "lock.json"
 START_TOLERANCE = 2.0
 """Seconds by which a process's start time may read differently (clocks are corrected)."""
+CLAIM_SECONDS = 10.0
+"""After so long a claim on a dead lock is taken to be left by a process that died."""
 _ATTEMPTS = 40
 
 
@@ -83,10 +87,11 @@ class Lock:
                 continue
             if holder is not None and holder.alive and not force:
                 raise NoisySegError(self._refusal(holder))
-            if self._set_aside(content) and self._write():
+            if self._take_over(content):
                 who = holder.words if holder else "an unknown process (its file was damaged)"
                 how = "was broken by request" if force else "is gone, so its lock was taken over"
                 return f"{self.path.parent.name} was held by {who}, which {how}"
+            time.sleep(0.02)  # somebody else is taking it over just now
         raise NoisySegError(f"{self.path} is contended: try again in a moment")
 
     def release(self) -> None:
@@ -110,13 +115,17 @@ class Lock:
         return f"{self.path.parent} is being written by {holder.words}: {advice}"
 
     def _write(self) -> bool:
+        """Become the holder where there is none."""
+        return self._put(_move_new)
+
+    def _put(self, move: Callable[[Path, Path], bool]) -> bool:
+        """Write our lock aside and move it in: a reader never sees half of one."""
         me = Holder(socket.gethostname(), os.getpid(), started(os.getpid()) or 0.0, time.time())
         content = json.dumps({**asdict(me), "token": uuid.uuid4().hex}).encode()
-        # written aside and linked in: a reader never sees half a lock, and one creator wins
         draft = self.path.with_name(f".{NAME}.{uuid.uuid4().hex}")
         try:
             draft.write_bytes(content)
-            won = _move_new(draft, self.path)
+            won = move(draft, self.path)
         except OSError as error:
             raise NoisySegError(
                 f"cannot write in {self.path.parent} ({error.strerror or error}): make the folder "
@@ -142,18 +151,40 @@ class Lock:
         except OSError:
             return True
 
-    def _set_aside(self, expected: bytes) -> bool:
-        """Remove exactly the lock that was seen: of two that find it dead, one succeeds."""
-        aside = self.path.with_name(f".{NAME}.{uuid.uuid4().hex}.dead")
-        try:
-            self.path.rename(aside)
-        except OSError:
+    def _take_over(self, expected: bytes) -> bool:
+        """Replace exactly the lock that was seen: of many that find it dead, one succeeds.
+
+        Only who has the claim on that very content may replace it, so what is read under the
+        claim stays what it is.
+        """
+        claim = self.path.with_name(f".{NAME}.{hashlib.sha256(expected).hexdigest()[:16]}.claim")
+        if not _claimed(claim):
             return False
-        same = aside.read_bytes() == expected
-        if not same:
-            _move_new(aside, self.path)
-        aside.unlink(missing_ok=True)
-        return same
+        try:
+            return self._read() == expected and self._put(_move_over)
+        finally:
+            with contextlib.suppress(OSError):
+                claim.unlink(missing_ok=True)
+
+
+def _claimed(claim: Path) -> bool:
+    """Whether the claim is ours now; one that its maker died over is removed for the next try."""
+    try:
+        claim.open("xb").close()
+    except FileExistsError:
+        with contextlib.suppress(OSError):
+            if time.time() - claim.stat().st_mtime > CLAIM_SECONDS:
+                claim.unlink()
+        return False
+    except OSError:
+        return False
+    return True
+
+
+def _move_over(source: Path, target: Path) -> bool:
+    """Give `source` the name `target`, whatever had it."""
+    source.replace(target)
+    return True
 
 
 def _move_new(source: Path, target: Path) -> bool:
