@@ -44,7 +44,8 @@ def review(
         print_json({**state, "next": rows})
         return
     reviewed = counts.accepted + counts.rejected + counts.unsure
-    print(f"{reviewed} of {counts.candidates} reviewed, {counts.accepted} accepted")
+    total = max(counts.candidates, reviewed)
+    print(f"{reviewed} of {total} reviewed, {counts.accepted} accepted")
     print_table(rows)
 
 

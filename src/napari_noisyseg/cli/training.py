@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -206,10 +207,12 @@ def predict(
     mpp: Annotated[float | None, typer.Option(help="µm per pixel, if the file has none.")] = None,
 ) -> None:
     """Predict nuclei on other images with a trained model."""
+    files = image_files(images)
+    if find_spec("torch") is None:
+        raise NoisySegError("predicting needs torch: pip install 'napari-noisyseg[train]'")
     from ..exchange.labels import write_labels
     from ..training.predict import load_model, predict_nuclei
 
-    files = image_files(images)
     loaded = load_model(model, device)
     output.mkdir(parents=True, exist_ok=True)
     progress = Progress("predict")
