@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 
 from ..errors import JobError, NoisySegError
 from . import benchmark, doctor, exchange, projects, review, show, training
+from .words import spread
 
 app = typer.Typer(
     name="noisyseg",
@@ -37,7 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code. Wrong input is told on one line of stderr."""
     try:
-        code = app(args=None if arguments is None else list(arguments), standalone_mode=False)
+        code = app(
+            args=spread(sys.argv[1:] if arguments is None else arguments), standalone_mode=False
+        )
     except NoisySegError as error:
         return _tell(str(error), 1 if isinstance(error, JobError) else 2)
     except TyperException as error:
