@@ -44,11 +44,7 @@ def labels_of(project: Project, image: str, box: Box, kinds: Iterable[str] = KIN
 
 def points_in(project: Project, image: str, box: Box) -> dict[int, tuple[float, float]]:
     """Points of a region, serial to (y, x) relative to `box`."""
-    return {
-        n.serial: (n.y - box.y0, n.x - box.x0)
-        for n in project.nuclei.of(image, box)
-        if n.y is not None
-    }
+    return {n.serial: (n.y - box.y0, n.x - box.x0) for n in project.nuclei.of(image, box)}
 
 
 def derive_image(project: Project, image: str, kinds: Iterable[str] = KINDS) -> None:
