@@ -5,8 +5,8 @@ Nothing here imports torch at run time, so that menus and forms can read it with
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
@@ -75,6 +75,8 @@ class Needs:
     """masks of either kind, rough or clean"""
     halves: bool = False
     """training tiles split into two disjoint halves (`Batch.half`)"""
+    meta: bool = False
+    """a second batch of tiles that hold clean pixels beside each batch (`Batch.meta`)"""
     labels: tuple[str, ...] = ()
     """label planes that batches must carry, of: voronoi cluster local rough clean"""
 
@@ -98,7 +100,8 @@ class Batch:
     UNKNOWN. known: bool (B, h, w), inside a field declared complete and inside the image.
     tissue: bool (B, h, w), stained pixels inside the image. planes: name to float (B, h, w), what
     the method's own `revise` put there (NaN where nothing is known). half: int (B,), 0 or 1; a tile
-    that both halves share (settings with `split_overlap`) comes twice, once for each.
+    that both halves share (settings with `split_overlap`) comes twice, once for each. meta: tiles
+    around clean nuclei, as many as the setting `meta_batch_size` says, for methods that need them.
     """
 
     image: Tensor
@@ -108,6 +111,20 @@ class Batch:
     tissue: Tensor
     planes: Mapping[str, Tensor]
     half: Tensor
+    meta: Batch | None = None
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        """The batch with `change` applied to every tensor; `meta` stays as it is."""
+        return replace(
+            self,
+            image=change(self.image),
+            hematoxylin=change(self.hematoxylin),
+            labels={name: change(label) for name, label in self.labels.items()},
+            known=change(self.known),
+            tissue=change(self.tissue),
+            planes={name: change(plane) for name, plane in self.planes.items()},
+            half=change(self.half),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +184,7 @@ class Method(Protocol):
     title: ClassVar[str]
     """what a menu shows"""
     shows: ClassVar[tuple[str, ...]]
-    """maps that `predict` gives beside the probability"""
+    """maps that `predict` gives beside the probability, then those that `explain` gives"""
 
     def step(self, batch: Batch, progress: Progress) -> Losses:
         """One whole update, backward and optimiser included; the losses' values by name."""
@@ -183,6 +200,15 @@ class Method(Protocol):
 
     def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
         """Probability of tiles (B, 3, h, w) and (B, 1, h, w); sides need no special divisor."""
+        ...
+
+    def explain(self, batch: Batch) -> Mapping[str, Tensor]:
+        """What the method makes of the labels it was given, name to float (B, h, w); may be {}.
+
+        `corrected`: probability of nucleus of the label as the method believes it; `weights` and
+        `weights_pseudo`: see the method. batch: whole images with the labels that a run started
+        from and the planes of `revise`.
+        """
         ...
 
     def state_dict(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -66,11 +67,21 @@ def batch(tnbc: tuple[NDArray[np.uint8], NDArray[np.int32]]) -> Batch:
     known[:, :12, :12] = False
     labels = tiles(label).masked_fill(~known, UNKNOWN)
     names = ("voronoi", "cluster", "local", "rough", "clean")
-    return Batch(
+    tiles_of_batch = Batch(
         image=tiles(rgb), hematoxylin=tiles(hematoxylin),
         labels={plane: labels.clone() for plane in names}, known=known,
         tissue=tiles(rgb.mean(axis=2) < 0.9), planes={}, half=torch.tensor([0, 1, 0, 1]),
     )  # fmt: skip
+    return with_meta(tiles_of_batch)
+
+
+def with_meta(batch: Batch) -> Batch:
+    """The last two tiles are clean and stand in `meta`; of the others only rough masks are."""
+    meta = batch.mapped(lambda values: values[2:])
+    clean = batch.labels["clean"].clone()
+    rough = batch.labels["rough"].clone()
+    clean[:2], rough[2:] = UNKNOWN, UNKNOWN
+    return replace(batch, labels={**batch.labels, "clean": clean, "rough": rough}, meta=meta)
 
 
 def three_states(nuclei: NDArray[np.int32]) -> NDArray[np.uint8]:

@@ -34,10 +34,16 @@ def learned(method: Method) -> dict[str, Tensor]:
     return {k: v.clone() for k, v in method.weights().items() if not k.endswith(statistics)}
 
 
+def relabelled(batch: Batch, change: Callable[[Tensor], Tensor]) -> Batch:
+    """`change` applied to every label, of the meta tiles too."""
+    labels = {name: change(label) for name, label in batch.labels.items()}
+    meta = batch.meta and relabelled(batch.meta, change)
+    return replace(batch, labels=labels, meta=meta)
+
+
 def nothing_known(batch: Batch) -> Batch:
     return replace(
-        batch,
-        labels={k: torch.full_like(v, UNKNOWN) for k, v in batch.labels.items()},
+        relabelled(batch, lambda label: torch.full_like(label, UNKNOWN)),
         known=torch.zeros_like(batch.known),
         tissue=torch.zeros_like(batch.tissue),
     )
@@ -119,8 +125,8 @@ def test_learns_a_tiny_real_batch(build: Build, batch: Batch) -> None:
     for step in range(60):
         method.step(batch, Progress(0, 1, step, step / 60))
     assert method.validate(batch, START)["total"] < 0.8 * before
-    nucleus = batch.labels["clean"] == 1
-    background = batch.labels["clean"] == 0
+    nucleus = batch.labels["voronoi"] == 1
+    background = batch.labels["voronoi"] == 0
     probability = method.predict(batch.image, batch.hematoxylin).probability
     assert probability[nucleus].mean() > probability[background].mean() + 0.2
 
@@ -197,20 +203,23 @@ def test_predicts_any_size(build: Build, size: tuple[int, int, int]) -> None:
 
 
 def test_shows_what_it_promises(name: str, build: Build, batch: Batch) -> None:
-    maps = build().predict(batch.image, batch.hematoxylin).maps
-    assert set(maps) == set(registry.load(name).shows)
+    method = build()
+    maps = dict(method.predict(batch.image, batch.hematoxylin).maps)
+    method.step(batch, MIDDLE)
+    explained = method.explain(batch)
+    assert not set(maps) & set(explained)
+    assert {*maps, *explained} == set(registry.load(name).shows)
+    for plane in explained.values():
+        assert plane.shape == batch.known.shape
+        assert plane.isfinite().all()
+        assert not plane.requires_grad
 
 
 def test_trains_on_odd_crops(build: Build, batch: Batch) -> None:
-    odd = Batch(
-        image=batch.image[..., :37, :45],
-        hematoxylin=batch.hematoxylin[..., :37, :45],
-        labels={k: v[..., :37, :45] for k, v in batch.labels.items()},
-        known=batch.known[..., :37, :45],
-        tissue=batch.tissue[..., :37, :45],
-        planes={},
-        half=batch.half,
-    )
+    def cut(values: Tensor) -> Tensor:
+        return values[..., :37, :45] if values.dim() > 1 else values
+
+    odd = batch.mapped(cut)
     assert math.isfinite(build().step(odd, MIDDLE)["total"])
 
 
@@ -225,28 +234,20 @@ def test_unknown_pixels_teach_nothing(build: Build, batch: Batch) -> None:
 
 def test_unknown_is_not_background(build: Build, batch: Batch) -> None:
     """Where only nuclei are known, nothing teaches that the rest is background."""
-    nuclei_only = {k: v.masked_fill(v == 0, UNKNOWN) for k, v in batch.labels.items()}
-    background = batch.labels["clean"] == 0
+    nuclei_only = relabelled(batch, lambda label: label.masked_fill(label == 0, UNKNOWN))
+    background = batch.labels["voronoi"] == 0
     found = []
-    for labels in (nuclei_only, batch.labels):
+    for given in (nuclei_only, batch):
         method = build(average_weights=0.0)
         for step in range(40):
-            method.step(replace(batch, labels=labels), Progress(0, 1, step, step / 80))
+            method.step(given, Progress(0, 1, step, step / 80))
         probability = method.predict(batch.image, batch.hematoxylin).probability
         found.append(probability[background].mean().item())
     assert found[0] > found[1] + 0.1
 
 
 def test_one_tile_is_enough(build: Build, batch: Batch) -> None:
-    one = Batch(
-        image=batch.image[:1],
-        hematoxylin=batch.hematoxylin[:1],
-        labels={k: v[:1] for k, v in batch.labels.items()},
-        known=batch.known[:1],
-        tissue=batch.tissue[:1],
-        planes={},
-        half=batch.half[:1],
-    )
+    one = batch.mapped(lambda values: values[:1])
     assert math.isfinite(build().step(one, MIDDLE)["total"])
 
 

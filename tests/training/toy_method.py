@@ -82,6 +82,9 @@ class Toy:
         probability = self._probability(hematoxylin)
         return Prediction(probability, {"uncertainty": probability * (1 - probability)})
 
+    def explain(self, batch: Batch) -> Mapping[str, Tensor]:
+        return {}
+
     def state_dict(self) -> dict[str, Any]:
         return {"net": dict(self.net.state_dict()), "optimizer": self.optimizer.state_dict()}
 

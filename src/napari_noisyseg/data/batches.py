@@ -6,7 +6,7 @@ A batch is one gather and two grid samples (pixels bilinear, labels nearest), wh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -159,12 +159,8 @@ def jitter_stain(batch: Batch, amount: float, generator: torch.Generator) -> Bat
     count = len(batch.image)
     change = 1 + amount * (2 * torch.rand(count, 4, 1, 1, generator=generator) - 1)
     change = change.to(batch.image.device)
-    return Batch(
+    return replace(
+        batch,
         image=batch.image.clamp_min(1e-3) ** change[:, :3],
         hematoxylin=batch.hematoxylin.clamp_min(1e-3) ** change[:, 3:],
-        labels=batch.labels,
-        known=batch.known,
-        tissue=batch.tissue,
-        planes=batch.planes,
-        half=batch.half,
     )

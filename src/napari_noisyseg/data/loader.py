@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,14 @@ from napari_noisyseg.data.batches import (
     jitter_stain,
     random_theta,
 )
-from napari_noisyseg.data.tiles import Split, cut, hold_out, share_between_halves
+from napari_noisyseg.data.tiles import (
+    Split,
+    Tiles,
+    around_clean,
+    cut,
+    hold_out,
+    share_between_halves,
+)
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.method import Batch, MethodConfig, Needs, TrainingImage
 
@@ -45,6 +53,8 @@ class TrainingData:
         self.halves = needs.halves
         self.augmentation = augmentation_of(config)
         self.split = _split(self.images, config, needs, seed)
+        self.clean = _clean(self.images, config) if needs.meta else None
+        self.meta_batch_size = getattr(config, "meta_batch_size", config.batch_size)
         self.pixels = Pixels(self.images, device)
 
     def steps_per_epoch(self, batch_size: int) -> int:
@@ -53,11 +63,19 @@ class TrainingData:
 
     def batch(self, epoch: int, step: int, batch_size: int) -> Batch:
         """The augmented batch of the epoch's step (0-based within the epoch)."""
-        tiles = self.split.training
-        chosen = tiles.take(self._order(epoch, step, batch_size))
+        chosen = self.split.training.take(self._order(epoch, step, batch_size))
         generator = torch.Generator().manual_seed(_mix(self.seed, epoch, step))
-        theta = random_theta(len(chosen), self.crop, tiles.side, self.augmentation, generator)
-        batch = assemble(self.pixels, chosen, theta, self.crop)
+        batch = self._augmented(chosen, generator)
+        if self.clean is None:
+            return batch
+        members = np.arange(len(self.clean))
+        size = min(self.meta_batch_size, batch_size)
+        fresh = self.clean.take(self._turn(members, epoch, step, size))
+        return replace(batch, meta=self._augmented(fresh, generator))
+
+    def _augmented(self, tiles: Tiles, generator: torch.Generator) -> Batch:
+        theta = random_theta(len(tiles), self.crop, tiles.side, self.augmentation, generator)
+        batch = assemble(self.pixels, tiles, theta, self.crop)
         return jitter_stain(batch, self.augmentation.stain, generator)
 
     def _order(self, epoch: int, step: int, batch_size: int) -> NDArray[np.int64]:
@@ -121,6 +139,16 @@ def _split(images: Sequence[TrainingImage], config: MethodConfig, needs: Needs, 
         return split
     training = share_between_halves(split.training, getattr(config, "split_overlap", 0.0), seed)
     return Split(training, split.validation)
+
+
+def _clean(images: Sequence[TrainingImage], config: MethodConfig) -> Tiles:
+    tiles = around_clean(images, config.tile)
+    if not len(tiles):
+        raise NoisySegError(
+            "no clean pixel in any image of the run: accept some nuclei under Review, or import "
+            "trusted masks (--clean)"
+        )
+    return tiles
 
 
 def _mix(*numbers: int) -> int:

@@ -67,7 +67,11 @@ def training_image(region: Region, config: Any, labels: Iterable[str]) -> Traini
 def label_planes(
     region: Region, shape: Shape, names: tuple[str, ...]
 ) -> dict[str, NDArray[np.uint8]]:
-    """Each named plane, uint8 of `shape`."""
+    """Each named plane, uint8 of `shape`.
+
+    Rough masks say nothing where clean ones do, when both are asked for: what is known to be clean
+    is never trained as noisy.
+    """
     planes: dict[str, NDArray[np.uint8]] = {}
     kinds = tuple(kind for kind in COARSE if kind in names)
     if kinds:
@@ -78,10 +82,17 @@ def label_planes(
             reduce = resize_lines if kind == "voronoi" else resize_states
             planes[kind] = reduce(_reviewed(getattr(coarse, kind), region), shape)
     if "rough" in names:
-        planes["rough"] = resize_states(_states(region.rough, region.rough_known), shape)
+        planes["rough"] = resize_states(_rough(region, "clean" in names), shape)
     if "clean" in names:
         planes["clean"] = resize_states(_states(region.clean, region.clean_known), shape)
     return planes
+
+
+def _rough(region: Region, beside_clean: bool) -> NDArray[np.uint8]:
+    rough = _states(region.rough, region.rough_known)
+    if beside_clean:
+        rough[region.clean_known | (region.clean > 0)] = UNKNOWN
+    return rough
 
 
 def _reviewed(plane: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:

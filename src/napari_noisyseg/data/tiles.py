@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
-from napari_noisyseg.method import UNKNOWN, Needs, TrainingImage
+from napari_noisyseg.method import NUCLEUS, UNKNOWN, Needs, TrainingImage
 
 MIN_TILES_TO_HOLD_OUT = 20
 MIN_IMAGES_TO_HOLD_OUT = 4
@@ -139,6 +140,31 @@ def _balanced(counts: NDArray[np.int64], seed: int) -> list[int]:
         half[i] = int(load[1] < load[0])
         load[half[i]] += int(counts[i])
     return half
+
+
+def around_clean(images: Sequence[TrainingImage], side: int) -> Tiles:
+    """Tiles centred on clean nuclei, one for each, moved inside where an image ends.
+
+    Images whose clean part holds no nucleus give one tile around the middle of that part.
+    """
+    rows = [row for i, image in enumerate(images) for row in _around_clean(i, image, side)]
+    return Tiles(np.array(rows, np.int64).reshape(-1, 5), np.zeros(len(rows), np.int64), side)
+
+
+def _around_clean(index: int, image: TrainingImage, side: int) -> list[Block]:
+    clean = image.labels["clean"]
+    height, width = clean.shape
+    nuclei = ndimage.find_objects(ndimage.label(clean == NUCLEUS)[0])
+    seen = nuclei or ndimage.find_objects((clean != UNKNOWN).astype(np.uint8))
+    h, w = min(side, height), min(side, width)
+    return [
+        (index, _start(rows, h, height), _start(columns, w, width), h, w) for rows, columns in seen
+    ]
+
+
+def _start(part: slice, size: int, length: int) -> int:
+    """Where a window of `size` around the middle of `part` begins inside 0..length."""
+    return int(np.clip((part.start + part.stop - size) // 2, 0, length - size))
 
 
 def share_between_halves(tiles: Tiles, overlap: float, seed: int) -> Tiles:

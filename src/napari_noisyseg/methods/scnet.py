@@ -287,6 +287,10 @@ class SCNet:
             return {"a": self.nets["a"], "b": self.nets["b"]}
         return {k: average.module for k, average in self.averages.items()}
 
+    def explain(self, batch: Batch) -> Mapping[str, Tensor]:
+        """Nothing: labels are taken as they are."""
+        return {}
+
     def state_dict(self) -> dict[str, Any]:
         """Networks, averages and optimiser."""
         return {
@@ -317,15 +321,7 @@ def _part(batch: Batch, half: int) -> Batch:
     rows = batch.half == half
     if not rows.any():
         return batch
-    return Batch(
-        image=batch.image[rows],
-        hematoxylin=batch.hematoxylin[rows],
-        labels={name: label[rows] for name, label in batch.labels.items()},
-        known=batch.known[rows],
-        tissue=batch.tissue[rows],
-        planes={name: plane[rows] for name, plane in batch.planes.items()},
-        half=batch.half[rows],
-    )
+    return batch.mapped(lambda values: values[rows])
 
 
 def _pseudo(batch: Batch, plane: str) -> Tensor:

@@ -142,6 +142,10 @@ class Supervised:
             first = torch.where(first == UNKNOWN, second, first)
         return first
 
+    def explain(self, batch: Batch) -> Mapping[str, Tensor]:
+        """Nothing: labels are taken as they are."""
+        return {}
+
     def state_dict(self) -> dict[str, Any]:
         """Network, average and optimiser."""
         return {
