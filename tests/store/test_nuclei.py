@@ -90,6 +90,60 @@ def test_a_removed_class_leaves_its_nuclei(tissue: Project) -> None:
         tissue.nuclei.set_color("b", "red")
 
 
+def test_a_class_is_renamed_with_its_nuclei_and_back(tissue: Project) -> None:
+    nuclei = tissue.nuclei
+    one, two = nuclei.add("tissue", 1, 1, "a"), nuclei.add("tissue", 5, 5, "b")
+    colors = {c.name: c.color for c in nuclei.classes()}
+    nuclei.rename_class("a", " tumour ")
+    assert [(c.name, c.color) for c in nuclei.classes()] == [
+        ("tumour", colors["a"]), ("b", colors["b"]),
+    ]  # fmt: skip
+    assert nuclei.get(one.id).class_name == "tumour"
+    assert nuclei.class_sizes() == {"tumour": 1, "b": 1}
+    assert nuclei.undo() == "rename a to tumour"
+    assert [c.name for c in nuclei.classes()] == ["a", "b"]
+    assert nuclei.get(one.id).class_name == "a"
+    nuclei.redo()
+    assert nuclei.get(one.id).class_name == "tumour"
+    assert nuclei.get(two.id).class_name == "b"
+    for name, word in (("b", "already"), ("  ", "needs a name")):
+        with pytest.raises(NoisySegError, match=word):
+            nuclei.rename_class("tumour", name)
+    with pytest.raises(NoisySegError, match="no class 'a'"):
+        nuclei.rename_class("a", "c")
+
+
+def test_the_nuclei_of_a_removed_class_can_go_to_another(tissue: Project) -> None:
+    nuclei = tissue.nuclei
+    one = nuclei.add("tissue", 1, 1, "a")
+    nuclei.add_class("b")
+    with pytest.raises(NoisySegError, match="no class 'c'"):
+        nuclei.remove_class("a", into="c")
+    with pytest.raises(NoisySegError, match="cannot stay"):
+        nuclei.remove_class("a", into="a")
+    assert nuclei.get(one.id).class_name == "a"
+    nuclei.remove_class("a", into="b")
+    assert nuclei.get(one.id).class_name == "b"
+    assert nuclei.class_sizes() == {"b": 1}
+    nuclei.undo()
+    assert nuclei.get(one.id).class_name == "a"
+    assert nuclei.class_sizes() == {"a": 1, "b": 0}
+
+
+def test_a_field_s_promise_is_given_and_taken_and_undone(tissue: Project) -> None:
+    nuclei = tissue.nuclei
+    field = nuclei.add_field("tissue", Box(10, 20, 30, 50))
+    assert nuclei.counts().complete == 1
+    nuclei.change_field(field.id, complete=False)
+    assert not nuclei.known("tissue").any()
+    assert (nuclei.counts().fields, nuclei.counts().complete) == (1, 0)
+    assert nuclei.undo() == "declare a field incomplete"
+    assert nuclei.known("tissue").sum() == 20 * 30
+    nuclei.redo()
+    nuclei.change_field(field.id, complete=True)
+    assert nuclei.history(1)[0].words == "declare a field complete"
+
+
 def test_known_is_the_union_of_complete_fields(tissue: Project) -> None:
     field = tissue.nuclei.add_field("tissue", Box(10, 20, 30, 50))
     tissue.nuclei.add_field("tissue", Box(100, 100, 200, 200), complete=False)

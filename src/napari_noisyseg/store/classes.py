@@ -21,11 +21,7 @@ def listed(context: Context) -> list[NucleusClass]:
 
 def add(context: Context, name: str, color: str | None) -> NucleusClass:
     """See `Nuclei.add_class`."""
-    name = name.strip()
-    if not name:
-        raise NoisySegError("a class needs a name")
-    if any(c.name == name for c in listed(context)):
-        raise NoisySegError(f"there already is a class {name!r}: choose another name")
+    name = _free(context, name)
     with (
         context.history.action(f"add the class {name}", None, Aspect.CLASSES) as action,
         action.changing("class", [name]),
@@ -46,17 +42,42 @@ def recolor(context: Context, name: str, color: str) -> None:
         context.database.run("UPDATE class SET color = ? WHERE name = ?", (_checked(color), name))
 
 
-def remove(context: Context, name: str) -> None:
+def rename(context: Context, name: str, new: str) -> None:
+    """See `Nuclei.rename_class`."""
+    _known(context, name)
+    new = _free(context, new)
+    with (
+        context.history.action(f"rename {name} to {new}", None, Aspect.CLASSES) as action,
+        action.changing("class", [name, new]),
+        action.changing("nucleus", _ids(context, name)),
+    ):
+        context.database.run("UPDATE class SET name = ? WHERE name = ?", (new, name))
+        context.database.run("UPDATE nucleus SET class = ? WHERE class = ?", (new, name))
+
+
+def remove(context: Context, name: str, into: str | None) -> None:
     """See `Nuclei.remove_class`."""
     _known(context, name)
-    ids = [r[0] for r in context.database.rows("SELECT id FROM nucleus WHERE class = ?", (name,))]
+    if into is not None:
+        _known(context, into)
+    if into == name:
+        raise NoisySegError(f"the nuclei of {name} cannot stay in it when it is removed")
     with (
         context.history.action(f"remove the class {name}", None, Aspect.CLASSES) as action,
         action.changing("class", [name]),
-        action.changing("nucleus", ids),
+        action.changing("nucleus", _ids(context, name)),
     ):
         context.database.run("DELETE FROM class WHERE name = ?", (name,))
-        context.database.run("UPDATE nucleus SET class = NULL WHERE class = ?", (name,))
+        context.database.run("UPDATE nucleus SET class = ? WHERE class = ?", (into, name))
+
+
+def sizes(context: Context) -> dict[str, int]:
+    """See `Nuclei.class_sizes`."""
+    found = context.database.rows(
+        "SELECT c.name, count(n.id) FROM class c LEFT JOIN nucleus n ON n.class = c.name "
+        "GROUP BY c.name"
+    )
+    return {str(name): int(count) for name, count in found}
 
 
 def ensure(context: Context, names: Iterable[str]) -> None:
@@ -65,6 +86,21 @@ def ensure(context: Context, names: Iterable[str]) -> None:
     if wanted:
         for name in sorted(wanted - {c.name for c in listed(context)}):
             add(context, name, None)
+
+
+def _free(context: Context, name: str) -> str:
+    """A name for a class, without blanks around it, that no class has yet."""
+    name = name.strip()
+    if not name:
+        raise NoisySegError("a class needs a name")
+    if any(c.name == name for c in listed(context)):
+        raise NoisySegError(f"there already is a class {name!r}: choose another name")
+    return name
+
+
+def _ids(context: Context, name: str) -> list[str]:
+    found = context.database.rows("SELECT id FROM nucleus WHERE class = ?", (name,))
+    return [str(row[0]) for row in found]
 
 
 def _known(context: Context, name: str) -> None:

@@ -51,7 +51,7 @@ def change(context: Context, id: str, box: Box | None, complete: bool | None) ->
     done = old.complete if complete is None else complete
     with (
         context.history.action(
-            "change a field", context.images.row(old.image).id, Aspect.FIELDS
+            _words(box, complete), context.images.row(old.image).id, Aspect.FIELDS
         ) as action,
         action.changing("field", [id]),
     ):
@@ -89,6 +89,12 @@ def known(context: Context, image: str, box: Box | None) -> NDArray[np.bool_]:
                 True
             )
     return inside
+
+
+def _words(box: Box | None, complete: bool | None) -> str:
+    if box is not None or complete is None:
+        return "change a field"
+    return "declare a field complete" if complete else "declare a field incomplete"
 
 
 def _field(row: tuple[str, str, int, int, int, int, int]) -> Field:

@@ -34,6 +34,7 @@ from napari_noisyseg.store.records import (
 
 _STATES = "SELECT image, origin, state, count(*) FROM nucleus GROUP BY image, origin, state"
 _FIELDS = "SELECT image, count(*) FROM field GROUP BY image"
+_COMPLETE = "SELECT image, count(*) FROM field WHERE complete = 1 GROUP BY image"
 _FOUND = "SELECT image, found, max(seq) FROM adoption GROUP BY image"
 _OUTLINES = "SELECT image, count(*) FROM outline WHERE frozen = 1 GROUP BY image"
 
@@ -213,9 +214,17 @@ class Nuclei:
         """Another colour (#rrggbb) for a class."""
         classes.recolor(self._context, name, color)
 
-    def remove_class(self, name: str) -> None:
-        """Take a class away; its nuclei then have none."""
-        classes.remove(self._context, name)
+    def rename_class(self, name: str, new: str) -> None:
+        """Another name for a class; its nuclei go with it."""
+        classes.rename(self._context, name, new)
+
+    def remove_class(self, name: str, into: str | None = None) -> None:
+        """Take a class away; its nuclei are then of the class `into`, or of none."""
+        classes.remove(self._context, name, into)
+
+    def class_sizes(self) -> dict[str, int]:
+        """How many nuclei each class has, in all images."""
+        return classes.sizes(self._context)
 
     # history
 
@@ -264,9 +273,9 @@ class Nuclei:
         database = self._context.database
         nuclei = [r for r in database.rows(_STATES) if r[0] in shown]
         by_state = {s: sum(r[3] for r in nuclei if r[2] == s) for s in STATES}
-        fields_, found_, outlines_ = (
+        fields_, complete_, found_, outlines_ = (
             sum(r[1] for r in database.rows(sql) if r[0] in shown)
-            for sql in (_FIELDS, _FOUND, _OUTLINES)
+            for sql in (_FIELDS, _COMPLETE, _FOUND, _OUTLINES)
         )
         return Counts(
             points=sum(r[3] for r in nuclei if r[1] != points.FOUND_BY_RUN),
@@ -276,4 +285,5 @@ class Nuclei:
             rejected=by_state["rejected"],
             unsure=by_state["unsure"],
             outlines=outlines_,
+            complete=complete_,
         )

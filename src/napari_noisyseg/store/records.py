@@ -153,7 +153,8 @@ class Counts:
     """How far the work is. `candidates` are those of the newest adopted run of each image.
 
     accepted, rejected and unsure count nuclei that a person decided on; `reviewed` is their sum.
-    `points` are nuclei that a person marked, `outlines` those with a frozen outline.
+    `points` are nuclei that a person marked, `outlines` those with a frozen outline, `complete`
+    the fields in which every nucleus is promised to be marked.
     """
 
     points: int
@@ -163,6 +164,7 @@ class Counts:
     rejected: int
     unsure: int
     outlines: int = 0
+    complete: int = 0
 
     @property
     def reviewed(self) -> int:
