@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -64,16 +65,45 @@ class Up(nn.Module):
         return joined
 
 
-def padded(forward: Callable[[Tensor], Tensor], x: Tensor, divisor: int) -> Tensor:
-    """`forward(x)` for any size of x: sides are filled up to multiples of `divisor`, then cut.
+class Encoded(NamedTuple):
+    """What a network knows before its last `blocks` decoder blocks.
 
-    Filled by repeating the border, which works for sides shorter than the filling too.
+    maps: feature maps (B, channels, h', w') that these blocks take, the deepest last; size: (h, w)
+    of the image, which the logits get again; blocks: how many decoder blocks are still to run.
     """
+
+    maps: tuple[Tensor, ...]
+    size: tuple[int, int]
+    blocks: int
+
+
+class Decoded(NamedTuple):
+    """Logits (B, outputs, h, w) and the feature maps (B, channels, h, w) they are a 1x1 map of."""
+
+    logits: Tensor
+    features: Tensor
+
+
+def filled(x: Tensor, divisor: int) -> Tensor:
+    """The same with its sides filled up to multiples of `divisor` by repeating the border."""
     height, width = x.shape[-2:]
     bottom, right = -height % divisor, -width % divisor
-    if bottom or right:
-        x = F.pad(x, (0, right, 0, bottom), mode="replicate")
-    return forward(x)[..., :height, :width]
+    return F.pad(x, (0, right, 0, bottom), mode="replicate") if bottom or right else x
+
+
+def cut(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """The first (h, w) rows and columns of x: undo of `filled`."""
+    return x[..., : size[0], : size[1]]
+
+
+def padded(forward: Callable[[Tensor], Tensor], x: Tensor, divisor: int) -> Tensor:
+    """`forward(x)` for any size of x."""
+    return cut(forward(filled(x, divisor)), (x.shape[-2], x.shape[-1]))
+
+
+def last(blocks: nn.ModuleList, count: int | None) -> list[nn.Module]:
+    """The last `count` of the blocks; all of them where None."""
+    return list(blocks) if count is None else list(blocks)[max(len(blocks) - count, 0) :]
 
 
 def initialise(net: nn.Module) -> None:

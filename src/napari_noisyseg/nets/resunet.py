@@ -8,7 +8,17 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_noisyseg.nets.blocks import ConvBlock, ResidualBlock, Up, initialise, padded
+from napari_noisyseg.nets.blocks import (
+    ConvBlock,
+    Decoded,
+    Encoded,
+    ResidualBlock,
+    Up,
+    cut,
+    filled,
+    initialise,
+    last,
+)
 
 Stem = Literal["stride4", "stride2", "stride1"]
 RESNET34 = (3, 4, 6, 3)
@@ -53,20 +63,35 @@ class ResUNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of the same size as x."""
-        return padded(self._forward, x, self.divisor)
+        return self.decode(self.encode(x)).logits
 
-    def _forward(self, x: Tensor) -> Tensor:
-        x = self.stem(x)
+    def encode(self, x: Tensor, blocks: int | None = None) -> Encoded:
+        """All but the last `blocks` decoder blocks (all of them by default) and the head."""
+        size = (x.shape[-2], x.shape[-1])
+        x = self.stem(filled(x, self.divisor))
         skips = [x] if self.pools else []
         x = F.max_pool2d(x, 3, 2, padding=1) if self.pools else x
         for stage in self.stages:
             x = stage(x)
             skips.append(x)
-        skips.pop()
-        for block in self.up:
+        whole = Encoded(tuple(skips), size, len(self.up))
+        return whole if blocks is None else self._decode(whole, blocks)
+
+    def decode(self, encoded: Encoded) -> Decoded:
+        """The decoder blocks that are left, and the head."""
+        features = self._decode(encoded, 0).maps[-1]
+        return Decoded(cut(self.head(features), encoded.size), cut(features, encoded.size))
+
+    def tail(self, blocks: int | None = None) -> list[nn.Module]:
+        """The modules of `decode` when `blocks` decoder blocks are left."""
+        return [*last(self.up, blocks), self.head]
+
+    def _decode(self, encoded: Encoded, left: int) -> Encoded:
+        *skips, x = encoded.maps
+        done = min(left, encoded.blocks)
+        for block in last(self.up, encoded.blocks)[: encoded.blocks - done]:
             x = block(x, skips.pop() if skips else None)
-        logits: Tensor = self.head(x)
-        return logits
+        return Encoded((*skips, x), encoded.size, done)
 
 
 def _stem(inputs: int, width: int, stem: Stem) -> nn.Module:

@@ -7,7 +7,16 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_noisyseg.nets.blocks import DoubleConv, Up, initialise, padded
+from napari_noisyseg.nets.blocks import (
+    Decoded,
+    DoubleConv,
+    Encoded,
+    Up,
+    cut,
+    filled,
+    initialise,
+    last,
+)
 
 
 class UNet(nn.Module):
@@ -24,14 +33,31 @@ class UNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of the same size as x."""
-        return padded(self._forward, x, self.divisor)
+        return self.decode(self.encode(x)).logits
 
-    def _forward(self, x: Tensor) -> Tensor:
+    def encode(self, x: Tensor, blocks: int | None = None) -> Encoded:
+        """All but the last `blocks` decoder blocks (all of them by default) and the head."""
+        size = (x.shape[-2], x.shape[-1])
+        x = filled(x, self.divisor)
         skips: list[Tensor] = []
         for block in self.down:
             x = block(F.max_pool2d(x, 2) if skips else x)
             skips.append(x)
-        for block, skip in zip(self.up, reversed(skips[:-1]), strict=True):
-            x = block(x, skip)
-        logits: Tensor = self.head(x)
-        return logits
+        whole = Encoded(tuple(skips), size, len(self.up))
+        return whole if blocks is None else self._decode(whole, blocks)
+
+    def decode(self, encoded: Encoded) -> Decoded:
+        """The decoder blocks that are left, and the head."""
+        features = self._decode(encoded, 0).maps[-1]
+        return Decoded(cut(self.head(features), encoded.size), cut(features, encoded.size))
+
+    def tail(self, blocks: int | None = None) -> list[nn.Module]:
+        """The modules of `decode` when `blocks` decoder blocks are left."""
+        return [*last(self.up, blocks), self.head]
+
+    def _decode(self, encoded: Encoded, left: int) -> Encoded:
+        *skips, x = encoded.maps
+        done = min(left, encoded.blocks)
+        for block in last(self.up, encoded.blocks)[: encoded.blocks - done]:
+            x = block(x, skips.pop())
+        return Encoded((*skips, x), encoded.size, done)

@@ -1,0 +1,328 @@
+"""Bilevel gradients without double backpropagation, for any method of two levels.
+
+The inner problem trains a network W on doubtful labels, through something theta that is itself
+learned: a network that corrects them (Meta Mask Correction, Eqs. 3-7) or the weight of every pixel
+(MLB-Seg, Eqs. 4-8). The outer problem asks what theta does to a clean loss one virtual step later,
+
+    W' = W - rate dL(W, theta)/dW,      dL'(W')/dtheta = -rate d/dtheta <dL/dW, v>,
+
+with v = dL'/dW' (papers: by backpropagation through the virtual step). Of the network's outputs o
+(logits and penultimate features) L is a plain function, L(W, theta) = l(o(W), theta), so that
+
+    dL'(W')/dtheta = -rate d/dtheta <dl/do(o, theta), o_dot>,
+
+where o_dot, the derivative of the outputs along v, is one number an output: a forward pass, and the
+only second derivative left is that of l, which holds no W. Where l takes h detached, <dl/dh, h_dot>
+is zero by itself. Nothing here knows what theta is, nor what the losses are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+from torch.func import functional_call
+
+Mode = Literal["exact", "forward", "difference", "decoder"]
+Point = Literal["virtual", "present"]
+RealStep = Literal["fresh", "lagged"]
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""A scalar of the logits (B, K, h, w) and the penultimate features (B, channels, h, w)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a `Bilevel` computes; the defaults are the fast approximation."""
+
+    mode: Mode = "decoder"
+    """exact: double backpropagation, as in the papers; forward: o_dot by forward-mode derivatives,
+    equal to exact up to rounding; difference: o_dot by a one-sided difference of the outputs;
+    decoder: the same, v restricted to the last decoder blocks"""
+    point: Point = "virtual"
+    """where v is taken: at W', as defined, or at W, which is the same thing where the inner
+    gradient is zero (weights that start at 0) and an approximation of order `rate` elsewhere"""
+    real_step: RealStep = "fresh"
+    """lagged: the real step takes the inner gradient of theta before its update, so that one
+    backward pass serves the virtual and the real step; theta then acts one step later"""
+    blocks: int | None = None
+    """decoder: how many decoder blocks v covers (None: all)"""
+    radius: float = 1e-3
+    """difference and decoder: how far W moves for the difference, as a norm"""
+    every: int = 1
+    """a meta step every so many steps; `Bilevel.due` says when"""
+
+
+@dataclass(frozen=True, slots=True)
+class Inner:
+    """The doubtful batch: image (B, channels, h, w), loss with theta in it, and the rate of W'."""
+
+    image: Tensor
+    loss: Loss
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outer:
+    """The clean loss and image (B, channels, h, w), or what `Bilevel.encode` made of the image."""
+
+    image: Any
+    loss: Loss
+
+
+@dataclass(slots=True)
+class Step:
+    """What a step knows: hand `gradients` to theta's optimiser, then call `backward`.
+
+    outputs: (logits, features) of the doubtful batch, with their graph unless the step is lagged;
+    gradients: dL'/dtheta, in theta's order (empty: no meta step); inner, outer: losses, detached.
+    """
+
+    outputs: tuple[Tensor, Tensor]
+    gradients: tuple[Tensor, ...]
+    inner: Tensor
+    outer: Tensor | None
+    _parameters: list[Tensor]
+    _lagged: Sequence[Tensor] | None = None
+
+    def backward(self, loss: Loss) -> Tensor:
+        """Adds dL/dW of the real step to the network's `.grad`; the loss, detached.
+
+        Fresh: of loss(*outputs), which may differ from the inner loss, through the graph that the
+        step kept. Lagged: of the inner loss as it was before theta moved; `loss` is not called.
+        """
+        if self._lagged is None:
+            value = loss(*self.outputs)
+            value.backward(inputs=self._parameters)  # type: ignore[no-untyped-call]
+            return value.detach()
+        for parameter, gradient in zip(self._parameters, self._lagged, strict=True):
+            known = parameter.grad
+            parameter.grad = gradient if known is None else known.add_(gradient)
+        return self.inner
+
+
+def assign(theta: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:
+    """Makes the gradients the `.grad` of theta, for an optimiser."""
+    for tensor, gradient in zip(theta, gradients, strict=True):
+        tensor.grad = gradient
+
+
+class Bilevel:
+    """Bilevel gradients of one network; holds no state between steps.
+
+    The network can be run in two parts: encode(x, blocks) is all but the last `blocks` blocks of
+    its decoder (None: all of them) and the head, decode(encode(x, blocks)) gives (logits,
+    penultimate features), and tail(blocks) lists the modules that decode runs then.
+
+    Every pass runs as the network stands (normalise by batch: put it in train mode), and of all of
+    them the one over the doubtful batch alone moves the running statistics, once a step. The
+    network must be deterministic (no dropout), as its outputs are compared between passes.
+    """
+
+    def __init__(self, net: nn.Module, settings: Settings) -> None:
+        self.settings = settings
+        self._net: Any = net
+        self._parts = {part: _Part(net, part) for part in ("encode", "decode")}
+        self._names: dict[str, Tensor] = {
+            n: p for n, p in net.named_parameters() if p.requires_grad
+        }
+        whole = settings.mode != "decoder"
+        tail = {id(p) for m in ([net] if whole else self._tail()) for p in m.parameters()}
+        self._moved = [name for name, p in self._names.items() if id(p) in tail]
+
+    def due(self, step: int) -> bool:
+        """Whether this step is a meta step (`settings.every`)."""
+        return step % self.settings.every == 0
+
+    def encode(self, image: Tensor) -> Any:
+        """What `Outer` may hold instead of the image, to be used again (mode decoder).
+
+        The encoder moves on meanwhile: encode anew every few dozen steps.
+        """
+        with torch.no_grad(), still(self._net):
+            return self._net.encode(image, self._blocks)
+
+    def plain(self, inner: Inner) -> Step:
+        """A step without a meta step: `backward` is all that is left to do."""
+        outputs = self._net.decode(self._net.encode(inner.image))
+        value = inner.loss(*outputs).detach()
+        return Step(outputs, (), value, None, list(self._names.values()))
+
+    def step(self, inner: Inner, outer: Outer, theta: Sequence[Tensor]) -> Step:
+        """dL'/dtheta of the clean loss after a virtual step, and what the real step needs."""
+        if self.settings.mode == "exact":
+            return self._exact(inner, outer, theta)
+        if self.settings.point == "present":
+            direction, clean = self._direction(outer, self._present())
+            pass_ = self._forward(inner)
+            gradient = self._inner_gradient(pass_) if self._lagged else None
+        else:
+            pass_ = self._forward(inner)
+            gradient = self._inner_gradient(pass_)
+            direction, clean = self._direction(outer, self._virtual(gradient, inner.rate))
+        gradients = self._gradients(pass_, self._tangent(inner, pass_, direction), theta)
+        scaled = tuple(torch._foreach_mul(gradients, -inner.rate))
+        outputs = pass_.outputs
+        kept = gradient if self._lagged else None
+        return Step(outputs, scaled, pass_.loss.detach(), clean, self._parameters, kept)
+
+    @property
+    def _parameters(self) -> list[Tensor]:
+        return list(self._names.values())
+
+    @property
+    def _lagged(self) -> bool:
+        return self.settings.real_step == "lagged"
+
+    @property
+    def _blocks(self) -> int | None:
+        return self.settings.blocks
+
+    def _tail(self) -> list[nn.Module]:
+        modules: list[nn.Module] = self._net.tail(self._blocks)
+        return modules
+
+    def _exact(self, inner: Inner, outer: Outer, theta: Sequence[Tensor]) -> Step:
+        """Backpropagation through the virtual step (MMC Eq. 5, MLB-Seg Eq. 6)."""
+        outputs = self._net.decode(self._net.encode(inner.image))
+        loss = inner.loss(*outputs)
+        gradient = torch.autograd.grad(loss, self._parameters, create_graph=True)
+        moved = torch._foreach_add(self._parameters, gradient, alpha=-inner.rate)
+        virtual = dict(zip(self._names, moved, strict=True))
+        with still(self._net):
+            clean = outer.loss(*self._run(virtual, outer.image))
+        gradients = torch.autograd.grad(
+            clean, list(theta), retain_graph=not self._lagged, materialize_grads=True
+        )
+        kept = [g.detach() for g in gradient] if self._lagged else None
+        return Step(outputs, gradients, loss.detach(), clean.detach(), self._parameters, kept)
+
+    def _forward(self, inner: Inner) -> _Pass:
+        """The doubtful batch, once, with the graph of W; the loss on a copy of the outputs."""
+        encoded = self._net.encode(inner.image, self._encoded_blocks)
+        outputs = self._net.decode(encoded)
+        copies = tuple(o.detach().requires_grad_() for o in outputs)
+        loss = inner.loss(*copies)
+        slopes = torch.autograd.grad(loss, copies, create_graph=True, materialize_grads=True)
+        return _Pass(encoded, outputs, loss, slopes)
+
+    @property
+    def _encoded_blocks(self) -> int | None:
+        return self._blocks if self.settings.mode == "decoder" else None
+
+    def _inner_gradient(self, pass_: _Pass) -> Sequence[Tensor]:
+        """dL/dW of the doubtful batch, (W's order)."""
+        return torch.autograd.grad(
+            pass_.outputs,
+            self._parameters,
+            [slope.detach() for slope in pass_.slopes],
+            retain_graph=not self._lagged,
+        )
+
+    def _present(self) -> dict[str, Tensor]:
+        return {name: p.detach() for name, p in self._names.items()}
+
+    def _virtual(self, gradient: Sequence[Tensor], rate: float) -> dict[str, Tensor]:
+        """W' = W - rate dL/dW (MMC Eq. 3, MLB-Seg Eq. 4)."""
+        with torch.no_grad():
+            moved = torch._foreach_add(self._parameters, list(gradient), alpha=-rate)
+        return dict(zip(self._names, moved, strict=True))
+
+    def _direction(
+        self, outer: Outer, point: dict[str, Tensor]
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """v, the gradient of the clean loss at `point` (of the last blocks only in `decoder`)."""
+        leaves = {name: point[name].requires_grad_() for name in self._moved}
+        with still(self._net):
+            loss = outer.loss(*self._run({**point, **leaves}, outer.image))
+        found = torch.autograd.grad(loss, list(leaves.values()))
+        return dict(zip(leaves, found, strict=True)), loss.detach()
+
+    def _run(self, weights: Mapping[str, Tensor], image: Any) -> tuple[Tensor, Tensor]:
+        """The outputs at other weights; in `decoder` without a graph before the last blocks."""
+        encoded = image
+        if isinstance(image, Tensor):
+            grad = torch.is_grad_enabled() and self.settings.mode != "decoder"
+            with torch.set_grad_enabled(grad):
+                encoded = self._part("encode", weights, image, self._encoded_blocks)
+        outputs: tuple[Tensor, Tensor] = self._part("decode", weights, encoded)
+        return outputs
+
+    def _part(self, part: str, weights: Mapping[str, Tensor], *inputs: Any) -> Any:
+        replaced = {f"net.{name}": value for name, value in weights.items()}
+        return functional_call(self._parts[part], replaced, inputs)
+
+    @torch.no_grad()
+    def _tangent(
+        self, inner: Inner, pass_: _Pass, direction: dict[str, Tensor]
+    ) -> Sequence[Tensor]:
+        """o_dot: the derivative of the doubtful batch's outputs along v."""
+        start = pass_.encoded if self.settings.mode == "decoder" else inner.image
+        here = {name: self._names[name].detach() for name in direction}
+        with still(self._net):
+            if self.settings.mode == "forward":
+                return self._forward_mode(here, direction, start)
+            norms = torch._foreach_norm(list(direction.values()))
+            step = self.settings.radius / float(torch.stack(norms).norm().clamp(min=1e-30))
+            moved = torch._foreach_add(list(here.values()), list(direction.values()), alpha=step)
+            there = self._run(dict(zip(here, moved, strict=True)), start)
+        return [(after - before) / step for after, before in zip(there, pass_.outputs, strict=True)]
+
+    def _forward_mode(
+        self, here: dict[str, Tensor], direction: dict[str, Tensor], start: Any
+    ) -> Sequence[Tensor]:
+        with forward_ad.dual_level():
+            make: Any = forward_ad.make_dual
+            unpack: Any = forward_ad.unpack_dual
+            dual = {name: make(here[name], direction[name]) for name in here}
+            tangents = [unpack(output).tangent for output in self._run(dual, start)]
+        return [t if t is not None else torch.zeros(()) for t in tangents]
+
+    @staticmethod
+    def _gradients(
+        pass_: _Pass, tangents: Sequence[Tensor], theta: Sequence[Tensor]
+    ) -> tuple[Tensor, ...]:
+        """d/dtheta of <dl/do, o_dot>, the sum of both outputs' parts."""
+        total = sum((s * t).sum() for s, t in zip(pass_.slopes, tangents, strict=True))
+        assert isinstance(total, Tensor)
+        return torch.autograd.grad(total, list(theta), materialize_grads=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """The doubtful batch's pass: `slopes` are dl/do, with the graph of theta."""
+
+    encoded: Any
+    outputs: tuple[Tensor, Tensor]
+    loss: Tensor
+    slopes: tuple[Tensor, ...]
+
+
+class _Part(nn.Module):
+    """One part of a network as a module, which is what `functional_call` can call."""
+
+    def __init__(self, net: nn.Module, part: str) -> None:
+        super().__init__()
+        self.net, self.part = net, part
+
+    def forward(self, *inputs: Any) -> Any:
+        return getattr(self.net, self.part)(*inputs)
+
+
+@contextmanager
+def still(net: nn.Module) -> Iterator[None]:
+    """Normalisation goes on as it was, but its running statistics do not move."""
+    tracking: list[Any] = [
+        m for m in net.modules() if m.training and getattr(m, "track_running_stats", False)
+    ]
+    for module in tracking:
+        module.track_running_stats = False
+    try:
+        yield
+    finally:
+        for module in tracking:
+            module.track_running_stats = True
