@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from napari_noisyseg.nets.resunet import ResUNet, Stem
 from napari_noisyseg.nets.unet import UNet
+from napari_noisyseg.nets.unetpp import UNetPP
 
 Encoder = Literal["3-4-6-3", "2-2-2-2", "1-1-1-1", "1-1-1"]
 """Residual blocks at each scale: 3-4-6-3 is ResNet-34, 2-2-2-2 ResNet-18."""
@@ -36,6 +37,11 @@ def resunet(inputs: int, width: int, encoder: Encoder, stem: Stem) -> ResUNet:
 def unet(inputs: int, width: int) -> UNet:
     """A segmentation network with two classes and the plain U-Net's shape."""
     return UNet(inputs, 2, width)
+
+
+def unetpp(inputs: int, width: int, depth: int = 4) -> UNetPP:
+    """A segmentation network with two classes and the nested U-Net's shape."""
+    return UNetPP(inputs, 2, width, depth)
 
 
 def channels_last(x: Tensor) -> Tensor:
