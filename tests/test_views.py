@@ -73,6 +73,48 @@ def test_inverse_undoes_every_view(size: tuple[int, int]) -> None:
     assert (views.apply(theta, x) - x).abs().max() > 0.3
 
 
+def test_composed_views_are_one_after_the_other() -> None:
+    x = waves(2, 80, 120)
+    first = views.random_views(2, generator(4), shear=0.1, shift=0.1)
+    second = views.random_views(2, generator(5), shear=0.1, shift=0.1)
+    seen = views.apply(second, views.apply(first, x, fill=torch.nan), fill=torch.nan)
+    at_once = views.apply(views.composed(second, first), x)
+    counts = ~seen.isnan()
+    assert counts.float().mean() > 0.3
+    torch.testing.assert_close(at_once[counts], seen[counts], atol=0.05, rtol=0)
+
+
+def test_zoom_shows_things_larger_or_smaller() -> None:
+    x = torch.zeros(2, 1, 64, 64)
+    x[..., 24:40, 24:40] = 1
+    larger, smaller = views.apply(views.zoomed([2, 0.5]), x)
+    assert larger.sum().item() == pytest.approx(32 * 32, rel=0.01)
+    assert smaller.sum().item() == pytest.approx(8 * 8, rel=0.01)
+
+
+def test_mirrored_along_y_x_and_both() -> None:
+    x = torch.rand(3, 1, 6, 10, generator=generator())
+    seen = views.apply(views.mirrored([(True, False), (False, True), (True, True)]), x)
+    expected = torch.stack([x[0].flip(1), x[1].flip(2), x[2].flip(1, 2)])
+    torch.testing.assert_close(seen, expected, atol=1e-5, rtol=0)
+
+
+def test_a_zoom_out_may_mirror_what_lies_outside() -> None:
+    x = torch.rand(1, 1, 8, 8, generator=generator())
+    shifted = views.identity(1)
+    shifted[:, 0, 2] = 0.5
+    seen = views.apply(shifted, x, fill="reflect")
+    torch.testing.assert_close(seen[..., 6:], x[..., 6:].flip(3), atol=1e-5, rtol=0)
+
+
+def test_inside_says_where_a_view_has_pixels() -> None:
+    zoom = views.zoomed([0.5, 2.0])
+    out, in_ = views.inside(zoom, (8, 12))
+    assert out.sum() == 4 * 6
+    assert in_.all()
+    assert torch.equal(out, views.apply(zoom[:1], torch.ones(1, 8, 12))[0] == 1)
+
+
 def test_labels_stay_labels() -> None:
     x = torch.randint(0, 3, (4, 32, 32), generator=generator(), dtype=torch.uint8)
     seen = views.apply(views.random_views(4, generator(1)), x, "nearest", fill=2)

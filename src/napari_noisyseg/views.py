@@ -8,6 +8,7 @@ input, from its centre, y downwards. Rotations are therefore true ones on oblong
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -51,30 +52,60 @@ def identity(n: int) -> Tensor:
     return torch.eye(2, 3).repeat(n, 1, 1)
 
 
+def zoomed(factors: Sequence[float]) -> Tensor:
+    """Views (n, 2, 3) that show things so many times as large, around the centre."""
+    scale = 1 / torch.tensor(factors, dtype=torch.float32)
+    return identity(len(factors)) * scale[:, None, None]
+
+
+def mirrored(axes: Sequence[tuple[bool, bool]]) -> Tensor:
+    """Views (n, 2, 3) mirrored along (y, x)."""
+    signs = torch.tensor([[-1.0 if x else 1.0, -1.0 if y else 1.0] for y, x in axes])
+    return identity(len(axes)) * signs.reshape(-1, 2, 1)
+
+
 def inverse(theta: Tensor) -> Tensor:
     """The views that undo theta: p = M q + t gives q = M^-1 p - M^-1 t."""
     matrix = torch.linalg.inv(theta[:, :, :2])
     return torch.cat([matrix, -matrix @ theta[:, :, 2:]], dim=2)
 
 
+def composed(inner: Tensor, outer: Tensor) -> Tensor:
+    """The views that look a pixel up by `inner`, and what that gives by `outer`.
+
+    apply(composed(b, a), x) is apply(b, apply(a, x)), with one interpolation instead of two.
+    """
+    matrix = outer[:, :, :2] @ inner[:, :, :2]
+    shift = outer[:, :, :2] @ inner[:, :, 2:] + outer[:, :, 2:]
+    return torch.cat([matrix, shift], dim=2)
+
+
+def inside(theta: Tensor, size: tuple[int, int]) -> Tensor:
+    """Which pixels of the views lie in an input of (h, w), bool (n, h, w)."""
+    return (_grid(theta, size, size).abs() <= 1).all(dim=-1)
+
+
 def apply(
     theta: Tensor,
     x: Tensor,
     mode: Literal["bilinear", "nearest"] = "bilinear",
-    fill: float = 0.0,
+    fill: float | Literal["reflect"] = 0.0,
     size: tuple[int, int] | None = None,
 ) -> Tensor:
     """The views of x, (n, channels, h, w) or (n, h, w), at the scale of x: (..., size or (h, w)).
 
     Integers and booleans come back as they went in (use mode="nearest" for labels). What lies
-    outside x is `fill`. The centre of the view is the centre of x moved by theta's shift.
+    outside x is `fill`, or x mirrored outwards. The centre of the view is the centre of x moved by
+    theta's shift.
     """
     planes = x[:, None] if x.dim() == 3 else x
     values = planes if planes.is_floating_point() else planes.float()
     grid = _grid(theta.to(values), planes.shape[-2:], size or planes.shape[-2:])
-    seen = F.grid_sample(values, grid, mode, padding_mode="border", align_corners=False)
-    outside = (grid.abs() > 1).any(dim=-1)[:, None]
-    seen = seen.masked_fill(outside, fill).to(x.dtype)
+    padding = "reflection" if fill == "reflect" else "border"
+    seen = F.grid_sample(values, grid, mode, padding_mode=padding, align_corners=False)
+    if not isinstance(fill, str):
+        seen = seen.masked_fill((grid.abs() > 1).any(dim=-1)[:, None], fill)
+    seen = seen.to(x.dtype)
     return seen[:, 0] if x.dim() == 3 else seen
 
 
