@@ -16,7 +16,9 @@ from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import STATES
 from napari_noisyseg.worker.adopt import adopt_finished
 
-KINDS = ("probability", "uncertainty", "refined")
+LABELS = ("corrected", "changes", "refined")
+"""results that are label images; the others are maps"""
+KINDS = ("probability", "uncertainty", "weights", "weights_pseudo", *LABELS)
 LARGEST = 32_000_000
 """pixels above which a label image is shown lazily, level by level"""
 
@@ -59,7 +61,7 @@ class Adoption:
             return
         record, viewer = project.image(image), self._session.viewer
         for kind, data in found.items():
-            make = layers.show_labels if kind == "refined" else layers.show_map
+            make = layers.show_labels if kind in LABELS else layers.show_map
             make(viewer, record, kind, data)
             self._session.labels_changed.emit(image, kind)
 
@@ -83,6 +85,8 @@ def _whole(project: Project, image: str, kind: str) -> Any:
     data = project.labels.read(image, kind)
     if kind == "refined" and data is not None:
         return reviewed(project, image, data)
+    if kind in LABELS:
+        return data
     return np.asarray(data, dtype=np.float32)
 
 

@@ -27,7 +27,7 @@ from napari_noisyseg.store.records import ImageRecord
 
 KEY = "noisyseg"
 KINDS = (
-    "image", "probability", "uncertainty", "weights", "superpixel", "voronoi", "cluster", "local",
+    "image", "probability", "uncertainty", "weights", "weights_pseudo", "superpixel", "voronoi", "cluster", "local",
     "rough", "corrected", "changes", "refined", "fields", "suggested", "points",
 )  # fmt: skip
 """Every kind of layer, from the bottom of an image's group to its top."""
@@ -219,7 +219,9 @@ def geometry(
 
 def name_of(record: ImageRecord, kind: str) -> str:
     """The name that a new layer gets."""
-    return record.name if kind == "image" else f"{record.name} · {kind}"
+    if kind == "image":
+        return record.name
+    return f"{record.name} · {'weights (pseudo label)' if kind == 'weights_pseudo' else kind}"
 
 
 def insert(viewer: Any, layer: Any, record: ImageRecord, kind: str, **more: Any) -> Any:

@@ -23,6 +23,11 @@ OUTLINE = {
 POINT = {"points": "#ffe14d", "suggested": "#ffffff"}
 POINT_EDGE = "#10131a"
 FIELD = "#1e88e5"
+OPEN_FIELD = "#d55e00"
+FIELD_TEXT = {
+    "string": "{words}", "anchor": "upper_left", "size": 10, "color": POINT_EDGE,
+    "translation": (3, 3),
+}  # fmt: skip
 STATES = frozenset({"voronoi", "cluster"})
 
 
@@ -31,10 +36,18 @@ def labels(kind: str) -> dict[str, Any]:
     if kind in STATES:
         return {"opacity": 0.6 if kind == "voronoi" else 0.9, **states(kind, contour=True)}
     if kind == "changes":
-        colours = {0: CLEAR, 1: "#35d0ff", 2: "#d55e00", None: CLEAR}
-        return {"colormap": DirectLabelColormap(color_dict=colours), "opacity": 0.6}
+        colours = {0: CLEAR, 1: "#35d0ff50", 2: "#b7ff5a", 3: "#d55e00", None: CLEAR}
+        colormap = DirectLabelColormap(color_dict=colours)
+        return {"colormap": colormap, "opacity": 0.6, "visible": False}
+    if kind == "corrected":
+        return {"opacity": 0.9, "visible": False, **_objects(kind, contour=True)}
     opacity = 0.5 if kind == "rough" else 0.9
     return {"opacity": opacity, **_objects(kind, contour=kind != "rough")}
+
+
+def field(complete: bool) -> str:
+    """Colour of a field's edge; what is written at an incomplete one says it as well."""
+    return FIELD if complete else OPEN_FIELD
 
 
 def drawn(kind: str, contour: bool) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from qtpy.QtCore import QTimer
 
 from napari_noisyseg.events import Previewed
 from napari_noisyseg.gui import layers
-from napari_noisyseg.gui.adoption import Adoption
+from napari_noisyseg.gui.adoption import LABELS, Adoption
 from napari_noisyseg.gui.closeup import COARSE, Hiding
 from napari_noisyseg.gui.follow import Follower
 from napari_noisyseg.gui.jobs import Jobs
@@ -24,7 +24,7 @@ from napari_noisyseg.store.records import ImageRecord
 
 BETWEEN_MS = 150
 """between two layers of a preview"""
-MAPS = ("probability", "uncertainty", "weights")
+MAPS = ("probability", "uncertainty", "weights", "weights_pseudo")
 
 
 class LivePreview:
@@ -118,7 +118,7 @@ def show_map(
         return
     if name in MAPS:
         layer = layers.show_map(viewer, record, name, values)
-    elif name == "refined":
+    elif name in LABELS:
         layer = layers.show_labels(viewer, record, name, values)
     else:
         return

@@ -9,12 +9,21 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QWidget
 
 from napari_noisyseg.gui import layers
-from napari_noisyseg.gui.adoption import read_results
+from napari_noisyseg.gui.adoption import LABELS, read_results
 from napari_noisyseg.gui.jobs import Jobs
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.widgets import line
 
-KINDS = {"refined": "outlines", "probability": "probability", "uncertainty": "uncertainty"}
+KINDS = {
+    "refined": "outlines", "corrected": "corrected", "changes": "changes",
+    "probability": "probability", "uncertainty": "uncertainty", "weights": "weights",
+}  # fmt: skip
+TIPS = {
+    "refined": "Nuclei from the network's prediction",
+    "corrected": "The rough mask as the method has corrected it",
+    "changes": "What was kept of the rough mask, added to it and removed from it",
+    "weights": "Where training trusts the rough mask (dark: it does not)",
+}
 
 
 class MapToggles(QWidget):  # type: ignore[misc]
@@ -26,7 +35,7 @@ class MapToggles(QWidget):  # type: ignore[misc]
         self.boxes = {kind: QCheckBox(words) for kind, words in KINDS.items()}
         self.setLayout(line(*self.boxes.values(), 1, spacing=8))
         for kind, box in self.boxes.items():
-            box.setToolTip(f"Show or hide the {KINDS[kind]}")
+            box.setToolTip(TIPS.get(kind, f"Show or hide the {KINDS[kind]}"))
             box.clicked.connect(lambda wanted, kind=kind: self._clicked(kind, wanted))
         # layers come, go, and are hidden by hand; asking a few times a second costs nothing
         self._timer = QTimer(self, interval=400)
@@ -46,7 +55,9 @@ class MapToggles(QWidget):  # type: ignore[misc]
         for kind, box in self.boxes.items():
             layer = layers.find(self._session.viewer, image, kind) if image else None
             box.setChecked(bool(layer is not None and layer.visible))
-            box.setEnabled(layer is not None or self._stored(kind))
+            there = layer is not None or self._stored(kind)
+            box.setEnabled(there)
+            box.setVisible(there or kind not in TIPS or kind == "refined")
 
     def _stored(self, kind: str) -> bool:
         project, image = self._session.project, self._session.image
@@ -77,7 +88,7 @@ class MapToggles(QWidget):  # type: ignore[misc]
         if project is None or kind not in data:
             return
         record, viewer = project.image(image), self._session.viewer
-        make = layers.show_labels if kind == "refined" else layers.show_map
+        make = layers.show_labels if kind in LABELS else layers.show_map
         make(viewer, record, kind, data[kind]).visible = True
 
     def _failed(self, error: BaseException) -> None:

@@ -16,8 +16,9 @@ from napari_noisyseg.data.prepare import planes_of_pixels, stain_matrix
 from napari_noisyseg.data.regions import Region
 from napari_noisyseg.data.resample import resize, scale_points, working_shape
 from napari_noisyseg.events import Previewed
-from napari_noisyseg.method import Method, MethodConfig
+from napari_noisyseg.method import Method, MethodConfig, TrainingImage
 from napari_noisyseg.slides import Box
+from napari_noisyseg.training.explain import changes, explain, window
 from napari_noisyseg.training.predict import Maps, predict_maps
 from napari_noisyseg.training.refine import Evidence, outlines
 
@@ -31,6 +32,7 @@ KEPT = 3
 class Preview:
     """Predicts a part of one region again and again; measures what that costs.
 
+    trained: the region as the run trains on it, whose labels the method then explains too.
     predict_seconds, refine_seconds: of the last picture, per working pixel. taken: Unix time of
     the last picture, 0 before the first.
     """
@@ -39,6 +41,7 @@ class Preview:
     config: MethodConfig
     folder: Path
     device: str
+    trained: TrainingImage | None = None
     box: Box = field(init=False)
     predict_seconds: float = field(default=0.0, init=False)
     refine_seconds: float = field(default=0.0, init=False)
@@ -60,9 +63,9 @@ class Preview:
         self._serials = region.serials[inside]
         self._count = 0
 
-    def of(self, region: Region) -> Preview:
+    def of(self, region: Region, trained: TrainingImage | None = None) -> Preview:
         """The same for another region; counting and measured times go on."""
-        other = replace(self, region=region)
+        other = replace(self, region=region, trained=trained)
         other.predict_seconds, other.refine_seconds = self.predict_seconds, self.refine_seconds
         other.taken, other._count = self.taken, self._count
         return other
@@ -71,12 +74,13 @@ class Preview:
         """Predict, outline and write one picture; the event that tells of it."""
         began = time.perf_counter()
         maps = predict_maps(method, *self._planes, self.device)
+        explained = self._explained(method)
         predicted = time.perf_counter()
         refined = self._refined(maps)
         pixels = self._rgb.shape[0] * self._rgb.shape[1]
         self.predict_seconds = (predicted - began) / pixels
         self.refine_seconds = (time.perf_counter() - predicted) / pixels
-        path = self._write(maps, refined)
+        path = self._write({**maps, **explained}, refined)
         self.taken = time.time()
         scale = self.box.height / self._rgb.shape[0]
         origin = tuple(
@@ -95,18 +99,36 @@ class Preview:
         )
         return outlines(evidence, self._points, self._serials)
 
-    def _write(self, maps: Maps, refined: NDArray[np.int32]) -> str:
+    def _explained(self, method: Method) -> dict[str, NDArray[Any]]:
+        """The method's maps of the labels in the box; `corrected` as a mask, with `changes`."""
+        if self.trained is None:
+            return {}
+        scale = self._rgb.shape[0] / self.box.height
+        start = (round(self.box.y0 * scale), round(self.box.x0 * scale))
+        part = window(self.trained, start, self._rgb.shape[:2])
+        maps = explain(method, part, self.device)
+        if "corrected" in maps:
+            after = maps["corrected"] > 0.5
+            maps["changes"] = changes(after, part.labels["rough"], part.labels.get("clean"))
+            maps["corrected"] = after
+        return maps
+
+    def _write(self, maps: dict[str, NDArray[Any]], refined: NDArray[np.int32]) -> str:
         folder = self.folder / "previews"
         folder.mkdir(exist_ok=True)
         self._count += 1
         path = folder / f"{self._count:06d}.npz"
         part = path.with_suffix(f".{os.getpid()}.part")
         with part.open("wb") as file:
-            arrays: dict[str, Any] = {k: v.astype(np.float16) for k, v in maps.items()}
+            arrays: dict[str, Any] = {k: _compact(v) for k, v in maps.items()}
             np.savez(file, refined=refined, **arrays)
         part.replace(path)
         (folder / f"{self._count - KEPT:06d}.npz").unlink(missing_ok=True)
         return f"previews/{path.name}"
+
+
+def _compact(values: NDArray[Any]) -> NDArray[Any]:
+    return values.astype(np.float16 if values.dtype == np.float32 else np.uint8)
 
 
 def _middle(region: Region, limit: int) -> Box:

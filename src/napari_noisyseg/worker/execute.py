@@ -16,7 +16,7 @@ from napari_noisyseg.data.regions import StoredRegion, open_regions
 from napari_noisyseg.data.resample import working_shape
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Event, Finished
-from napari_noisyseg.method import Method, MethodConfig
+from napari_noisyseg.method import Method, MethodConfig, TrainingImage
 from napari_noisyseg.training.checkpoint import load_newest
 from napari_noisyseg.training.device import Device, choose, set_threads
 from napari_noisyseg.training.loop import Training, train
@@ -69,14 +69,14 @@ def execute(folder: Path, stopping: Stopping) -> Iterator[Event]:
     for event in stream:
         yield event
         run.deadline = _deadline(job)
-        run.preview = job.preview = _asked_for(job)
+        run.preview = job.preview = _asked_for(job, run.data.images)
         if stopping():
             stopped = True
             stream.close()
     yield from _finish(job, run, stopped)
 
 
-def _asked_for(job: Job) -> Preview:
+def _asked_for(job: Job, images: Sequence[TrainingImage]) -> Preview:
     """The preview of the image that somebody looks at, else the one so far."""
     try:
         image = (job.folder / LOOK).read_text("utf-8").strip()
@@ -84,9 +84,9 @@ def _asked_for(job: Job) -> Preview:
         return job.preview
     if image == job.preview.region.image:
         return job.preview
-    for region in job.regions:
+    for region, trained in zip(job.regions, images, strict=True):
         if region.image == image:
-            return job.preview.of(region.load())
+            return job.preview.of(region.load(), trained)
     return job.preview
 
 
@@ -143,6 +143,7 @@ def _training(job: Job) -> Training:
         checkpoint_seconds=spec.checkpoint_seconds,
         note=job.note,
     )
+    job.preview.trained = data.images[0]
     run = Training(job.method, job.config, data, plan, job.device.name, job.folder, job.preview)
     if checkpoint:
         run.resume(checkpoint)
@@ -178,7 +179,8 @@ def _finish(job: Job, run: Training, stopped: bool) -> Iterator[Event]:
     model = model_of(run, job.spec.method, provenance)
     files: list[str] = []
     scores: list[float] = []
-    for file, refined in write_results(job.folder, model, job.regions, job.spec.everywhere):
+    results = write_results(job.folder, model, job.regions, job.spec.everywhere, run.data.images)
+    for file, refined in results:
         files.append(file)
         scores += [found.score for found in refined.found]
     figures = {

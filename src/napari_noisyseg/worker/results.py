@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_noisyseg import instances
+from napari_noisyseg.data.prepare import label_planes
 from napari_noisyseg.data.regions import Region, StoredRegion
+from napari_noisyseg.data.resample import resize
+from napari_noisyseg.method import TrainingImage
+from napari_noisyseg.training.explain import changes, explain
 from napari_noisyseg.training.loop import Training
 from napari_noisyseg.training.model import NAME as MODEL
 from napari_noisyseg.training.model import ModelFile, write_model
@@ -23,12 +29,17 @@ FOLDER, INDEX = "results", "index.json"
 
 @dataclass(frozen=True)
 class Refined:
-    """What came of one region. labels: int32 (h, w) of serials, larger numbers for new nuclei."""
+    """What came of one region. labels: int32 (h, w) of serials, larger numbers for new nuclei.
+
+    maps: float32 (h, w) by name; judged: `corrected`, int32 (h, w) of one id per nucleus, and
+    `changes`, uint8 (h, w), of methods that correct rough masks.
+    """
 
     region: Region
     labels: NDArray[np.int32]
     maps: Maps
     found: list[Found]
+    judged: dict[str, NDArray[Any]] = field(default_factory=dict)
 
 
 def model_of(run: Training, method: str, provenance: dict[str, Any]) -> Model:
@@ -38,8 +49,13 @@ def model_of(run: Training, method: str, provenance: dict[str, Any]) -> Model:
     return Model(run.method, run.config, file, run.device)
 
 
-def refine(model: Model, region: Region, everywhere: bool) -> Refined:
-    """Predict one region and outline its nuclei, each with confidence and reason."""
+def refine(
+    model: Model, region: Region, everywhere: bool, image: TrainingImage | None = None
+) -> Refined:
+    """Predict one region and outline its nuclei, each with confidence and reason.
+
+    image: the region as the run trained on it, whose labels the method then explains.
+    """
     maps = model.predict(region.rgb, region.mpp)
     probability = maps["probability"]
     shown = {"uncertainty": 1 - np.abs(2 * probability - 1), **maps}
@@ -51,24 +67,52 @@ def refine(model: Model, region: Region, everywhere: bool) -> Refined:
     labels = np.zeros(region.shape, np.int32)
     if len(region.points):
         labels = outlines(evidence, region.points, region.serials)
-    if everywhere or not len(region.points):
+    if everywhere or not (len(region.points) and type(model.method).needs.points):
         labels = further(evidence, labels, region.known)
-    return Refined(region, labels, shown, judge(evidence, labels))
+    maps, judged = _explained(model, region, image)
+    return Refined(region, labels, {**shown, **maps}, judge(evidence, labels), judged)
+
+
+def _explained(
+    model: Model, region: Region, image: TrainingImage | None
+) -> tuple[Maps, dict[str, NDArray[Any]]]:
+    """What the method makes of the region's labels at level 0: maps, and label images."""
+    if image is None:
+        return {}, {}
+    maps = {
+        name: resize(values, region.shape)
+        for name, values in explain(model.method, image, model.device).items()
+    }
+    corrected = maps.pop("corrected", None)
+    if corrected is None:
+        return maps, {}
+    planes = label_planes(region, region.shape, ("rough", "clean"))
+    after = corrected > 0.5
+    return maps, {
+        "corrected": instances.from_probability(corrected, region.mpp, threshold=0.5),
+        "changes": changes(after, planes["rough"], planes["clean"]),
+    }
 
 
 def write_results(
-    folder: Path, model: Model, regions: Iterable[StoredRegion], everywhere: bool
+    folder: Path,
+    model: Model,
+    regions: Iterable[StoredRegion],
+    everywhere: bool,
+    images: Sequence[TrainingImage | None] = (),
 ) -> Iterator[tuple[str, Refined]]:
     """Save the model and every region's results; yields each file's name as it is there.
 
-    index.json comes last: with it the results are whole.
+    images: the regions as the run trained on them. index.json comes last: with it the results are
+    whole.
     """
     write_model(folder / MODEL, model.file, model.method.weights())
     target = folder / FOLDER
     target.mkdir(exist_ok=True)
     entries: list[dict[str, Any]] = []
-    for i, region in enumerate(regions):
-        refined = refine(model, region.load(), everywhere)
+    trained = images or repeat(None)
+    for i, (region, image) in enumerate(zip(regions, trained, strict=False)):
+        refined = refine(model, region.load(), everywhere, image)
         entries.append(_write_one(target / f"{i}.npz", refined))
         yield f"{FOLDER}/{i}.npz", refined
     part = target / f".{INDEX}.part"
@@ -78,7 +122,7 @@ def write_results(
 
 def _write_one(path: Path, refined: Refined) -> dict[str, Any]:
     maps = {name: values.astype(np.float16) for name, values in refined.maps.items()}
-    arrays: dict[str, Any] = {"labels": refined.labels, **maps}
+    arrays: dict[str, Any] = {"labels": refined.labels, **maps, **refined.judged}
     part = path.with_name(f".{path.name}.part")
     with part.open("wb") as file:
         np.savez(file, **arrays)
