@@ -1,0 +1,45 @@
+"""Clicks that miss: points of nuclei, moved at random."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_noisyseg.noise.draws import DIRECTION, SIZE, chosen, draws
+from napari_noisyseg.noise.redraw import ids_of, windows_of
+
+
+def points(
+    labels: NDArray[Any], jitter: float = 8.0, share: float = 0.0, seed: int = 0
+) -> NDArray[np.float64]:
+    """A click per nucleus, (n, 2) of (y, x) px, by ascending id; a `share` is left out.
+
+    Each is the nucleus's deepest pixel, moved by up to `jitter` px to any side, evenly over that
+    disk (SC-Net §III-E shifts over a square), and kept inside the image.
+    """
+    ids = ids_of(labels)
+    ids = ids[~chosen(ids, share, seed)]
+    centres = inner_points(labels, ids)
+    own = draws(ids, seed)
+    length, angle = jitter * np.sqrt(own[:, SIZE]), 2 * np.pi * own[:, DIRECTION]
+    clicked = centres + length[:, None] * np.stack([np.sin(angle), np.cos(angle)], axis=1)
+    return np.asarray(np.clip(clicked, 0, np.array(labels.shape, float) - 1), np.float64)
+
+
+def inner_points(labels: NDArray[Any], ids: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Of each nucleus the pixel farthest from its border, (n, 2) of (y, x)."""
+    labels = np.ascontiguousarray(labels, dtype=np.int32)
+    windows = windows_of(labels)
+    found = [_deepest(labels, int(i), windows[int(i)]) for i in ids]
+    return np.array(found, np.float64).reshape(-1, 2)
+
+
+def _deepest(
+    labels: NDArray[np.int32], nucleus: int, window: tuple[slice, slice]
+) -> tuple[int, int]:
+    depth = ndimage.distance_transform_edt(np.pad(labels[window] == nucleus, 1))
+    y, x = np.unravel_index(int(depth.argmax()), depth.shape)
+    return window[0].start + int(y) - 1, window[1].start + int(x) - 1
