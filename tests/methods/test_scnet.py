@@ -13,6 +13,7 @@ from torch import Tensor
 from napari_noisyseg import losses
 from napari_noisyseg.method import UNKNOWN, Batch, Progress, TrainingImage
 from napari_noisyseg.methods.scnet import SCNet, SCNetConfig
+from napari_noisyseg.nets.colorization import ColorHead, Colorization
 from napari_noisyseg.nets.resunet import ResUNet
 from napari_noisyseg.nets.unet import UNet
 
@@ -127,11 +128,12 @@ def test_colors_count_outside_fields_too(scnet: Build, batch: Batch) -> None:
     )
 
 
-def test_colors_train_the_segmentation_end_to_end(scnet: Build, batch: Batch) -> None:
+@pytest.mark.parametrize("decoder", ["separate", "shared"])
+def test_colors_train_the_segmentation_end_to_end(scnet: Build, batch: Batch, decoder: str) -> None:
     labels = {k: torch.full_like(v, UNKNOWN) for k, v in batch.labels.items()}
     unlabelled = replace(batch, labels=labels, planes={})
     for used in (True, False):
-        method = scnet(weight_decay=0.0, use_color=used)
+        method = scnet(weight_decay=0.0, use_color=used, decoder=decoder)
         before = parameters(method, "a")
         method.step(unlabelled, replace(MIDDLE, fraction=0.0))
         assert same(before, parameters(method, "a")) is not used
@@ -172,6 +174,36 @@ def test_the_pair_differs_by_seed_or_by_shape(scnet: Build) -> None:
     assert isinstance(method.nets["b"], ResUNet)
     assert not same(parameters(method, "a"), parameters(method, "b"))
     assert isinstance(scnet(second_net="unet").nets["b"], UNet)
+
+
+def test_a_shared_decoder_paints_the_colours(scnet: Build, batch: Batch) -> None:
+    method, twin = scnet(decoder="shared"), scnet(decoder="shared")
+    expected = 0.0
+    for side, rows in (("a", [0, 3]), ("b", [1, 2])):
+        net, last = twin.nets[side].train(), twin.nets[f"color_{side}"].head
+        seen: list[Tensor] = []
+        net.head.register_forward_hook(lambda _, given, __, seen=seen: seen.append(given[0]))
+        net(1 - batch.hematoxylin[rows])
+        weight, bias = last.weight[:, :, 0, 0], last.bias
+        logits = torch.einsum("oc,bchw->bohw", weight, seen[0]) + bias[:, None, None]
+        away = (1 / (1 + (-logits).exp()) - batch.image[rows]).square().sum(dim=1)
+        expected += away[batch.tissue[rows]].mean().item()
+    assert method.step(batch, MIDDLE)["color"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_shared_decoder_leaves_the_segmentation_as_it_starts(scnet: Build) -> None:
+    separate, shared = scnet(), scnet(decoder="shared")
+    for side in "ab":
+        assert same(parameters(separate, side), parameters(shared, side))
+    assert separate.weights().keys() == shared.weights().keys()
+    assert all(isinstance(scnet(decoder="shared").nets[f"color_{s}"], ColorHead) for s in "ab")
+
+
+def test_the_published_pair_is_a_shared_decoder_and_two_unets(scnet: Build) -> None:
+    method = scnet(decoder="shared", second_net="unet")
+    assert isinstance(method.nets["color_a"], ColorHead)
+    assert isinstance(method.nets["b"], UNet)
+    assert isinstance(method.nets["color_b"], Colorization)
 
 
 def whole(height: int = 40, width: int = 52, **planes: np.ndarray[Any, Any]) -> TrainingImage:
@@ -244,4 +276,5 @@ def test_paper_preset_is_the_paper() -> None:
     assert (c.working_mpp, c.tile, c.tile_overlap, c.crop) == (0.25, 250, 125, 224)
     assert (c.eta, c.epsilon, c.gamma, c.lr, c.weight_decay) == (1, 0.1, 3, 1e-3, 5e-4)
     assert (c.coarse, c.encoder, c.width, c.split_overlap) == ("cluster", "3-4-6-3", 64, 0)
+    assert (c.decoder, c.second_net, c.stem) == ("separate", "same", "stride4")
     assert c.label_planes() == ("voronoi", "cluster")

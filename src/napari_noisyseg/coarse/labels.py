@@ -68,6 +68,11 @@ class CoarseLabels:
         return dict(self._places)
 
     @property
+    def known(self) -> NDArray[np.bool_]:
+        """Inside fields declared complete, bool (H, W)."""
+        return _read_only(self._known)
+
+    @property
     def cells(self) -> NDArray[np.int32]:
         """Serial of the nearest point, int32 (H, W); ties to the lower serial; 0 without points."""
         return _read_only(self._cells.owner)

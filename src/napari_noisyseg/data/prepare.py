@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_noisyseg import stains
 from napari_noisyseg.coarse import CoarseLabels
+from napari_noisyseg.coarse.published import Recipe, cluster_label
 from napari_noisyseg.data.regions import Region
 from napari_noisyseg.data.resample import (
     Shape,
@@ -57,15 +58,21 @@ def training_image(region: Region, config: Any, labels: Iterable[str]) -> Traini
         name=region.name,
         image=image,
         hematoxylin=component,
-        labels=label_planes(region, shape, tuple(labels)),
+        labels=label_planes(region, shape, tuple(labels), recipe_of(config)),
         known=resize_mask(region.known, shape),
         tissue=stains.tissue(rgb),
         points=scale_points(region.points, region.shape, shape),
     )
 
 
+def recipe_of(config: Any) -> Recipe:
+    """How the cluster label is made, where a method has the setting `cluster_recipe`."""
+    recipe: Recipe = getattr(config, "cluster_recipe", "mended")
+    return recipe
+
+
 def label_planes(
-    region: Region, shape: Shape, names: tuple[str, ...]
+    region: Region, shape: Shape, names: tuple[str, ...], recipe: Recipe = "mended"
 ) -> dict[str, NDArray[np.uint8]]:
     """Each named plane, uint8 of `shape`.
 
@@ -80,7 +87,7 @@ def label_planes(
         )
         for kind in kinds:
             reduce = resize_lines if kind == "voronoi" else resize_states
-            planes[kind] = reduce(_reviewed(getattr(coarse, kind), region), shape)
+            planes[kind] = reduce(_reviewed(_coarse_plane(coarse, kind, recipe), region), shape)
     if "rough" in names:
         planes["rough"] = resize_states(_rough(region, "clean" in names), shape)
     if "clean" in names:
@@ -93,6 +100,16 @@ def _rough(region: Region, beside_clean: bool) -> NDArray[np.uint8]:
     if beside_clean:
         rough[region.clean_known | (region.clean > 0)] = UNKNOWN
     return rough
+
+
+def _coarse_plane(coarse: CoarseLabels, kind: CoarseKind, recipe: Recipe) -> NDArray[np.uint8]:
+    """One coarse label at level 0; the other recipes have no use for the stored fit."""
+    if kind == "cluster" and recipe != "mended":
+        return cluster_label(
+            coarse.rgb, coarse.cells, coarse.places.values(), coarse.known, coarse.scale, recipe
+        )
+    plane: NDArray[np.uint8] = getattr(coarse, kind)
+    return plane
 
 
 def _reviewed(plane: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:

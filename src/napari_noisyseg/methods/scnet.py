@@ -33,10 +33,11 @@ from napari_noisyseg.method import (
 )
 from napari_noisyseg.nets import build
 from napari_noisyseg.nets.build import Encoder
-from napari_noisyseg.nets.colorization import Colorization
+from napari_noisyseg.nets.colorization import ColorHead, Colorization
 from napari_noisyseg.nets.ema import WeightAverage
-from napari_noisyseg.nets.resunet import Stem
+from napari_noisyseg.nets.resunet import ResUNet, Stem
 from napari_noisyseg.nets.tiling import in_windows
+from napari_noisyseg.nets.unet import UNet
 
 
 class SCNetConfig(MethodConfig):
@@ -47,6 +48,10 @@ class SCNetConfig(MethodConfig):
     coarse: Literal["cluster", "local", "both"] = "cluster"
     """coarse label c of Eqs. 4 and 6: the paper's k-means cluster, the outline inside each Voronoi
     cell, or what both agree on or only one of them says (the last two are ours)"""
+    cluster_recipe: Literal["mended", "paper", "published"] = "mended"
+    """cluster label: with distances in nucleus radii (ours, measured better); k-means on [RGB/10,
+    min(distance, 20 px)] cleaned by opening; or cleaned by closing, with background the cluster
+    that overlaps disks at the points least (published)"""
     stains: Literal["fixed", "estimated"] = "estimated"
     """stain matrix W of Eq. 1: one for all images (published), or factorised from each image"""
     level_stains: bool = False
@@ -77,6 +82,9 @@ class SCNetConfig(MethodConfig):
     """beta of Eq. 9: early (1 - N / Nmax)^2, late 1 - (N / Nmax)^2 (published)"""
     second_net: Literal["same", "unet"] = "same"
     """second network: the same shape from another seed, or a plain U-Net (published)"""
+    decoder: Literal["separate", "shared"] = "separate"
+    """C of Eq. 8: a U-Net on the probability map, or one more output of the decoder that segments
+    (published; a plain U-Net as second network keeps a U-Net for its colours)"""
     width: Annotated[int, Field(ge=4, le=256)] = 64
     """channels of the segmentation networks at their first scale"""
     encoder: Encoder = "3-4-6-3"
@@ -126,8 +134,8 @@ class SCNetConfig(MethodConfig):
 class Side(NamedTuple):
     """One SC-Net of the pair: networks S and C, its half of the tiles, its pseudo label's plane."""
 
-    segment: nn.Module
-    color: nn.Module
+    segment: ResUNet | UNet
+    color: ColorHead | Colorization
     half: int
     pseudo: str
 
@@ -146,29 +154,14 @@ class SCNet:
 
     def __init__(self, config: SCNetConfig, device: str, seed: int) -> None:
         self.config, self.device = config, device
-        c, second_net = config, config.second_net
-        resunet = partial(build.resunet, 1, c.width, c.encoder, c.stem)
-        makers: dict[str, Callable[[], nn.Module]] = {
-            "a": resunet,
-            "b": partial(build.unet, 1, c.width) if second_net == "unet" else resunet,
-            "color_a": partial(Colorization, c.color_width, c.color_depth),
-            "color_b": partial(Colorization, c.color_width, c.color_depth),
-        }
-        self.nets = nn.ModuleDict(
-            {
-                k: build.seeded(make, device, 4 * seed + i)
-                for i, (k, make) in enumerate(makers.items())
-            }
-        )
+        c = config
+        self.nets = _nets(c, device, seed)
         averaged = ("a", "b") if c.average_weights else ()
         self.averages = {k: WeightAverage(self.nets[k], c.average_weights) for k in averaged}
         self.optimizer = torch.optim.Adam(
             self.nets.parameters(), c.lr, betas=(0.9, c.adam_beta2), weight_decay=c.weight_decay
         )
-        self.sides = (
-            Side(self.nets["a"], self.nets["color_a"], 0, "pseudo_a"),
-            Side(self.nets["b"], self.nets["color_b"], 1, "pseudo_b"),
-        )
+        self.sides = (_side(self.nets, "a", 0), _side(self.nets, "b", 1))
 
     def step(self, batch: Batch, progress: Progress) -> Losses:
         """Eq. 9: both networks, each on its own half of the tiles."""
@@ -206,7 +199,7 @@ class SCNet:
     def _terms(self, side: Side, batch: Batch, used: Container[str]) -> dict[str, Tensor]:
         """Eqs. 3, 4, 7 and 8 for one network."""
         voronoi, coarse = self._labels(batch)
-        logits = side.segment(_stain(batch.hematoxylin))
+        logits, features = side.segment.decode(side.segment.encode(_stain(batch.hematoxylin)))
         terms: dict[str, Tensor] = {}
         if "vor" in used:
             terms["vor"] = losses.cross_entropy(logits, voronoi)
@@ -216,7 +209,8 @@ class SCNet:
             target = losses.fill_unknown(_pseudo(batch, side.pseudo), coarse)
             terms["cot"] = losses.kl_divergence(target, logits, batch.known)
         if "color" in used:
-            colors = side.color(logits.softmax(dim=1))
+            shared = isinstance(side.color, ColorHead)
+            colors = side.color(features if shared else logits.softmax(dim=1))
             power = 2 if self.config.color_loss == "squared" else 1
             terms["color"] = losses.color_distance(colors, batch.image, batch.tissue, power)
         return terms
@@ -314,6 +308,34 @@ class SCNet:
         """Undo of `weights`; training goes on from there too."""
         build.load_prefixed(self._deployed(), weights)
         build.load_prefixed({k: self.nets[k] for k in ("a", "b")}, weights)
+
+
+def _nets(c: SCNetConfig, device: str, seed: int) -> nn.ModuleDict:
+    """S_a and S_b, `a` and `b`, and the C of each, all random by `seed` alone."""
+    resunet: Callable[[], nn.Module] = partial(build.resunet, 1, c.width, c.encoder, c.stem)
+    second: Callable[[], nn.Module] = (
+        partial(build.unet, 1, c.width) if c.second_net == "unet" else resunet
+    )
+    segment = [build.seeded(make, device, 4 * seed + i) for i, make in enumerate((resunet, second))]
+    color = [
+        build.seeded(partial(_color, c, net), device, 4 * seed + 2 + i)
+        for i, net in enumerate(segment)
+    ]
+    return nn.ModuleDict(dict(zip(("a", "b", "color_a", "color_b"), segment + color, strict=True)))
+
+
+def _color(c: SCNetConfig, segment: nn.Module) -> nn.Module:
+    """The network C that follows a segmentation network."""
+    if c.decoder == "shared" and isinstance(segment, ResUNet):
+        return ColorHead(segment.head.in_channels)
+    return Colorization(c.color_width, c.color_depth)
+
+
+def _side(nets: nn.ModuleDict, name: str, half: int) -> Side:
+    segment = cast("ResUNet | UNet", nets[name])
+    return Side(
+        segment, cast("ColorHead | Colorization", nets[f"color_{name}"]), half, f"pseudo_{name}"
+    )
 
 
 def _part(batch: Batch, half: int) -> Batch:

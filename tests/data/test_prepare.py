@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from napari_noisyseg.benchmarks.tissue import inner_points
+from napari_noisyseg.coarse import CoarseLabels
+from napari_noisyseg.coarse.published import cluster_label
+from napari_noisyseg.data.prepare import training_image
+from napari_noisyseg.data.regions import Region, region_of
+from napari_noisyseg.methods.scnet import SCNetConfig
+
+
+@pytest.fixture(scope="module")
+def region(tnbc: tuple[NDArray[np.uint8], NDArray[np.int32]]) -> Region:
+    rgb, truth = (np.ascontiguousarray(a[:200, :180]) for a in tnbc)
+    known = np.ones(truth.shape, bool)
+    known[:, 150:] = False
+    whole = region_of(rgb, 0.25, points=inner_points(truth), known=known)
+    return replace(whole, fit=labels(whole).fit)
+
+
+def labels(region: Region) -> CoarseLabels:
+    return CoarseLabels(region.rgb, region.points_by_serial(), region.known, region.mpp, region.fit)
+
+
+@pytest.mark.parametrize("recipe", ["mended", "paper", "published"])
+def test_the_cluster_label_is_of_the_recipe_asked_for(region: Region, recipe: str) -> None:
+    config = SCNetConfig(stains="fixed", cluster_recipe=recipe)  # type: ignore[arg-type]
+    plane = training_image(region, config, config.label_planes()).labels["cluster"]
+    coarse = labels(region)
+    if recipe == "mended":
+        expected = coarse.cluster
+    else:
+        places = coarse.places.values()
+        expected = cluster_label(region.rgb, coarse.cells, places, region.known, 1.0, recipe)  # type: ignore[arg-type]
+        assert (plane != coarse.cluster).mean() > 0.02
+    np.testing.assert_array_equal(plane, expected)
+
+
+def test_what_review_settled_counts_with_every_recipe(region: Region) -> None:
+    clean = np.zeros(region.shape, np.int32)
+    clean[20:40, 20:40] = 1
+    rejected = np.zeros(region.shape, bool)
+    rejected[100:130, 60:90] = True
+    settled = replace(region, clean=clean, clean_known=clean > 0, rejected=rejected)
+    config = SCNetConfig(stains="fixed", cluster_recipe="published")
+    plane = training_image(settled, config, ("cluster",)).labels["cluster"]
+    assert (plane[20:40, 20:40] == 1).all()
+    assert not (plane[100:130, 60:90] == 2).any()
