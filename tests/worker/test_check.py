@@ -12,8 +12,10 @@ from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.method import Needs
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
+from napari_noisyseg.store.records import Outline
 from napari_noisyseg.worker import client
-from napari_noisyseg.worker.check import check_needs, check_settings, recommend
+from napari_noisyseg.worker.advice import recommend
+from napari_noisyseg.worker.check import check_needs, check_settings
 
 
 @pytest.fixture
@@ -95,12 +97,27 @@ def test_an_unknown_method_is_refused(bare: Project) -> None:
         client.check(bare, spec(method="scent"))
 
 
+def rough_mask(project: Project, box: Box) -> None:
+    shape = (box.height, box.width)
+    project.nuclei.paint("a", box, np.zeros(shape, np.int32), np.ones(shape, np.int32))
+
+
 def test_points_are_answered_with_scnet_and_masks_with_plain_training(bare: Project) -> None:
-    assert recommend(bare)[0] == "scnet"
-    box = Box(0, 0, 8, 8)
-    bare.nuclei.paint("a", box, np.zeros((8, 8), np.int32), np.ones((8, 8), np.int32))
-    method, why = recommend(bare)
-    assert method in registry.names()
-    assert "masks" in why
+    assert recommend(bare).method == "scnet"
+    rough_mask(bare, Box(0, 0, 8, 8))
+    advice = recommend(bare)
+    assert advice.method in registry.names()
+    assert "masks" in advice.why
+    assert advice.have == "You have rough masks in 1 image."
     bare.nuclei.add("a", 40, 40)
-    assert recommend(bare)[0] == "scnet"
+    assert recommend(bare).method == "scnet"
+
+
+def test_rough_masks_and_accepted_nuclei_are_answered_with_correction(bare: Project) -> None:
+    rough_mask(bare, Box(0, 0, 8, 8))
+    nucleus = bare.nuclei.add("a", 40, 40)
+    outline = Outline(Box(36, 36, 44, 44), np.ones((8, 8), bool))
+    bare.nuclei.decide([nucleus.id], "accepted", outlines={nucleus.id: outline})
+    advice = recommend(bare)
+    assert advice.method == "mmc" or "mmc" not in registry.names()
+    assert "1 accepted (clean) nuclei" in advice.have

@@ -120,15 +120,16 @@ class TrainOptions(QWidget):  # type: ignore[misc]
         self.length.currentIndexChanged.connect(lambda _: self._show_length())
         self.device.currentIndexChanged.connect(lambda _: self._show_method())
 
-    def recommend(self, method: str, why: str) -> None:
-        """Choose this method, unless a person has chosen one; say why in words."""
-        self._why = why
+    def recommend(self, method: str, why: str, have: str = "") -> None:
+        """Choose this method, unless a person has chosen one; say why, and what there is."""
+        self._why, self._have = why, have
         self._recommended = method
         if not self._chosen_by_hand:
             self.method.setCurrentIndex(self.method.findData(method))
         self._say_why()
 
     _why = ""
+    _have = ""
     _recommended = ""
 
     def choice(self) -> Choice:
@@ -157,7 +158,8 @@ class TrainOptions(QWidget):  # type: ignore[misc]
         if name == self._recommended:
             self.why.setText(self._why)
         elif name is not None:
-            self.why.setText(needs_words(registry.describe(name).needs))
+            needs = needs_words(registry.describe(name).needs)
+            self.why.setText(f"{needs} {self._have}".strip())
 
     def _show_length(self) -> None:
         self._rows.setRowVisible(self.epochs, self.length.currentData() is None)

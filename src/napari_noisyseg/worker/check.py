@@ -11,6 +11,7 @@ from napari_noisyseg import registry
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.method import Needs
 from napari_noisyseg.store.project import Project
+from napari_noisyseg.worker.snapshot import PROPOSED
 from napari_noisyseg.worker.spec import RunSpec
 
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -50,9 +51,15 @@ def check_needs(
     rough = any(_rough(project, name) for name in names)
     clean = any(_accepted(project, name) for name in names)
     if needs.rough and not rough:
-        raise NoisySegError(f"{method} learns from rough masks and there are none (--masks)")
+        raise NoisySegError(
+            f"{method} learns from rough masks and there are none: paint some under Annotate, or "
+            "import them (--masks, or noisyseg import --as rough)"
+        )
     if needs.clean and not clean:
-        raise NoisySegError(f"{method} learns from accepted nuclei and there are none (--clean)")
+        raise NoisySegError(
+            f"{method} learns from accepted nuclei and there are none: accept some under Review, "
+            "or import trusted masks (--clean); 'supervised' learns from rough masks alone"
+        )
     if needs.masks and not (rough or clean):
         raise NoisySegError(
             f"{method} learns from masks and there are none: import some (--masks, --clean) or "
@@ -61,7 +68,10 @@ def check_needs(
 
 
 def _rough(project: Project, name: str) -> bool:
-    return "rough" in project.nuclei.planes(name)
+    """Rough masks, or what a run has proposed and nobody has decided on yet."""
+    return "rough" in project.nuclei.planes(name) or any(
+        c.state in PROPOSED for c in project.nuclei.candidates(name)
+    )
 
 
 def _accepted(project: Project, name: str) -> bool:
@@ -116,23 +126,3 @@ def _wrong(rule: Mapping[str, Any], value: Any) -> str | None:
         if key in rule and not fits(value, rule[key]):
             return f"{words} {rule[key]}"
     return None
-
-
-def recommend(project: Project) -> tuple[str, str]:
-    """The method for the annotation at hand, and why, in words."""
-    known = registry.names()
-    names = [image.name for image in project.images()]
-    points = any(n.state != "rejected" for name in names for n in project.nuclei.of(name))
-    rough = any(_rough(project, name) for name in names)
-    clean = any(_accepted(project, name) for name in names)
-    wishes: list[tuple[bool, str, str]] = [
-        (rough and clean, "mmc", "rough masks and accepted nuclei: the masks can be corrected"),
-        (points, "scnet", "points in a field: outlines are learned from them"),
-        (rough, "superpixel", "rough masks alone: noisy parts are found and relabelled"),
-        (rough or clean, "supervised", "masks: trained on as they are"),
-        (not points, "igtt", "no annotation: trained without"),
-    ]
-    for fits, method, why in wishes:
-        if fits and method in known:
-            return method, why
-    return "scnet", "click nuclei in a field: outlines are learned from points"

@@ -7,11 +7,13 @@ import shutil
 import time
 from pathlib import Path
 
+from napari_noisyseg import registry
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.runs import Run, write_atomically
 from napari_noisyseg.worker import process
-from napari_noisyseg.worker.check import check, recommend
+from napari_noisyseg.worker.advice import recommend
+from napari_noisyseg.worker.check import check
 from napari_noisyseg.worker.snapshot import FOLDER, write_snapshot
 from napari_noisyseg.worker.spec import RunSpec, read_spec, write_spec
 
@@ -41,7 +43,8 @@ def start(project: Project, spec: RunSpec) -> Run:
         if resumed:
             _take_over(resumed, run.dir)
         else:
-            write_snapshot(project, run.dir, spec.images)
+            needs = registry.describe(spec.method).needs
+            write_snapshot(project, run.dir, spec.images, needs)
         if spec.init:
             _copy_weights(project, spec.init, run.dir)
         write_spec(run.dir, spec, created=time.time())

@@ -6,7 +6,7 @@ changes nothing in the run.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,11 @@ from scipy import ndimage
 
 from napari_noisyseg.data.regions import Region, save_regions
 from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.method import Needs
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.store.records import Field, ImageRecord, Nucleus
+from napari_noisyseg.store.records import Field, ImageRecord, Nucleus, Outline
+from napari_noisyseg.worker.masks import Judge
 
 WHOLE = 4_000_000
 """Pixels up to which an image is one region; of larger ones the fields' surroundings are."""
@@ -29,22 +31,30 @@ MARGIN = 0.75
 ROUGH_MARGIN = 2.5
 """µm around a rough mask that is taken for background outside fields."""
 FOLDER = "snapshot"
+PROPOSED = ("unreviewed", "unsure")
+"""states of nuclei whose outlines are a run's word alone"""
 
 
-def write_snapshot(project: Project, folder: Path, images: Sequence[str] | None) -> list[str]:
+def write_snapshot(
+    project: Project, folder: Path, images: Sequence[str] | None, needs: Needs | None = None
+) -> list[str]:
     """Write FOLDER/snapshot; returns the names of its regions.
 
     images: which of the project's; None for every annotated one. Raises NoisySegError when there
-    is nothing to learn from.
+    is nothing to learn from, or masks cannot be what `needs` asks for.
     """
     records = _chosen(project, images)
-    regions = (region for record in records for region in regions_of(project, record))
+    judge = Judge(needs)
+    regions = (
+        judge.looked_at(region) for record in records for region in regions_of(project, record)
+    )
     names = save_regions(folder / FOLDER, regions, version=project.nuclei.version())
     if not names:
         raise NoisySegError(
             f"{project.path}: no annotated image to train on; add points in a field (--points, "
             "--field, or Annotate ▸ field) or masks (--masks)"
         )
+    judge.verdict()
     return names
 
 
@@ -101,7 +111,7 @@ def region(
     nuclei = project.nuclei.of(record.name, box)
     points = [n for n in nuclei if n.state != "rejected"]
     known = project.nuclei.known(record.name, box)
-    rough = np.asarray(project.nuclei.painted(record.name, box=box), np.int32)
+    rough = rough_masks(project, record.name, box)
     clean, rejected = _settled(project, record.name, box)
     fields = project.nuclei.fields(record.name)
     settled = _settled_fields(fields, nuclei, box) | rejected
@@ -123,22 +133,38 @@ def region(
     )
 
 
+def rough_masks(project: Project, image: str, box: Box) -> NDArray[np.int32]:
+    """The rough masks in a box, (h, w) of ids: painted or imported ones, 0 = background.
+
+    In an image without any, what a run has proposed and nobody has decided on is the noisy label.
+    """
+    if "rough" in project.nuclei.planes(image):
+        return np.asarray(project.nuclei.painted(image, box=box), np.int32)
+    candidates = project.nuclei.candidates(image, box=box)
+    proposed = [(c.serial, c.outline) for c in candidates if c.state in PROPOSED]
+    return _drawn(proposed, box)
+
+
+def _drawn(outlines: Iterable[tuple[int, Outline]], box: Box) -> NDArray[np.int32]:
+    """Outlines as a label image of their serials, (h, w) of the box."""
+    labels = np.zeros((box.height, box.width), np.int32)
+    for serial, outline in outlines:
+        seen = outline.box.intersect(box)
+        labels[_within(seen, box)][outline.mask[_within(seen, outline.box)]] = serial
+    return labels
+
+
 def _fit(fit: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return dict(fit) if fit else None
 
 
 def _settled(project: Project, image: str, box: Box) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
     """Accepted outlines as a label image of serials, and where rejected ones lie."""
-    clean = np.zeros((box.height, box.width), np.int32)
-    rejected = np.zeros(clean.shape, bool)
-    for nucleus, outline in project.nuclei.outlines(image, ("accepted", "rejected"), box):
-        seen = outline.box.intersect(box)
-        mask = outline.mask[_within(seen, outline.box)]
-        if nucleus.state == "accepted":
-            clean[_within(seen, box)][mask] = nucleus.serial
-        else:
-            rejected[_within(seen, box)] |= mask
-    return clean, rejected & (clean == 0)
+    clean, rejected = (
+        _drawn(((n.serial, o) for n, o in project.nuclei.outlines(image, (state,), box)), box)
+        for state in ("accepted", "rejected")
+    )
+    return clean, (rejected > 0) & (clean == 0)
 
 
 def _within(inner: Box, outer: Box) -> tuple[slice, slice]:

@@ -28,6 +28,7 @@ from napari_noisyseg.gui.theme import palette
 from napari_noisyseg.gui.trainoptions import Choice, TrainOptions
 from napari_noisyseg.store.runs import Run
 from napari_noisyseg.worker import client
+from napari_noisyseg.worker.advice import Advice
 
 NO_TORCH = (
     "Training needs PyTorch, which is not installed here. Everything else works without it. "
@@ -343,10 +344,10 @@ class TrainDock(StepDock):
             said = partial(self._recommended, project)
             self.jobs.do(partial(client.recommend, project), said, self.adoption.failed)
 
-    def _recommended(self, project: Any, found: tuple[str, str]) -> None:
+    def _recommended(self, project: Any, found: Advice) -> None:
         if project is self.session.project:
-            method, why = found
-            self.options.recommend(method, f"{why[:1].upper()}{why[1:]}.")
+            why = f"{found.why[:1].upper()}{found.why[1:]}."
+            self.options.recommend(found.method, why, found.have)
 
     def _refresh(self) -> None:
         running = bool(self.follower.living)

@@ -1,0 +1,90 @@
+"""What a project has to learn from, and which method that suits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from napari_noisyseg import registry
+from napari_noisyseg.store.project import Project
+from napari_noisyseg.worker.snapshot import PROPOSED
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """What people have said so far. points: that nobody rejected; rough: images with rough masks;
+    proposed: nuclei of a run that nobody has decided on; accepted, images: counts.
+    """
+
+    images: int
+    points: int
+    rough: int
+    proposed: int
+    accepted: int
+
+    def words(self) -> str:
+        """The counts that matter, as a sentence."""
+        said = [
+            (self.points, f"{self.points} points"),
+            (self.rough, f"rough masks in {_images(self.rough)}"),
+            (self.accepted, f"{self.accepted} accepted (clean) nuclei"),
+            (self.proposed, f"{self.proposed} nuclei proposed by a run"),
+        ]
+        named = [words for count, words in said if count]
+        return f"You have {', '.join(named)}." if named else "There is no annotation yet."
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """The method for the annotation at hand, why, and what there is, in words."""
+
+    method: str
+    why: str
+    have: str
+
+
+def annotation(project: Project) -> Annotation:
+    """Count what a project holds."""
+    names = [image.name for image in project.images()]
+    nuclei = [n for name in names for n in project.nuclei.of(name)]
+    rough = sum("rough" in project.nuclei.planes(name) for name in names)
+    candidates = (c for name in names for c in project.nuclei.candidates(name))
+    return Annotation(
+        images=len(names),
+        points=sum(n.state != "rejected" for n in nuclei),
+        rough=rough,
+        proposed=sum(c.state in PROPOSED for c in candidates),
+        accepted=sum(n.state == "accepted" for n in nuclei),
+    )
+
+
+def recommend(project: Project) -> Advice:
+    """The method for the annotation at hand."""
+    known, given = registry.names(), annotation(project)
+    rough, clean = given.rough > 0, given.accepted > 0
+    marked = given.points > given.accepted or _any_field(project)
+    wishes: list[tuple[bool, str, str]] = [
+        (
+            rough and clean, "mmc",
+            f"rough masks and {given.accepted} accepted nuclei: the masks can be corrected",
+        ),
+        (
+            given.points > 0 and marked, "scnet",
+            "points in a field: outlines are learned from them",
+        ),
+        (rough, "superpixel", "rough masks alone: noisy parts are found and relabelled"),
+        (rough or clean, "supervised", "masks: trained on as they are"),
+        (given.points == 0, "igtt", "no annotation: trained without"),
+    ]  # fmt: skip
+    for fits, method, why in wishes:
+        if fits and method in known:
+            return Advice(method, why, given.words())
+    why = "click nuclei in a field: outlines are learned from points"
+    return Advice("scnet", why, given.words())
+
+
+def _any_field(project: Project) -> bool:
+    return any(project.nuclei.fields(image.name) for image in project.images())
+
+
+def _images(count: int) -> str:
+    return f"{count} image{'' if count == 1 else 's'}"
