@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_noisyseg.coarse import CoarseLabels
+from napari_noisyseg.coarse import CoarseLabels, chosen_in
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
 
@@ -141,6 +141,34 @@ def test_the_fit_is_stored_and_made_anew_only_when_asked(field) -> None:
     assert not labels.stale
     fresh = CoarseLabels(rgb, labels.places, known, 0.25, fit=labels.fit)
     np.testing.assert_array_equal(labels.cluster, fresh.cluster)
+
+
+def test_the_radius_and_the_smallest_nucleus_can_be_set(field) -> None:
+    rgb, points, known = field
+    measured = CoarseLabels(rgb, points, known, 0.25)
+    larger = CoarseLabels(rgb, points, known, 0.25, fit={"radius_um": 8.0})
+    assert larger.fit["radius"] == 32.0 > measured.fit["radius"]
+    assert (larger.cluster == 1).sum() > 1.2 * (measured.cluster == 1).sum()
+    assert chosen_in(larger.fit) == {"radius_um": 8.0}
+    assert chosen_in(measured.fit) == {}
+    larger.refit()
+    assert larger.fit["radius"] == 32.0
+    none = CoarseLabels(rgb, points, known, 0.25, fit={**measured.fit, "smallest_um2": 400.0})
+    assert none.fit["radius"] == measured.fit["radius"]
+    assert not (none.cluster == 1).any()
+    same = CoarseLabels(rgb, points, known, 0.25, fit={**measured.fit, "smallest_um2": 30 / 16})
+    np.testing.assert_array_equal(same.cluster, measured.cluster)
+
+
+def test_a_set_radius_is_in_um_at_any_resolution(field) -> None:
+    rgb, points, known = field
+    labels = CoarseLabels(rgb, points, known, 0.5, fit={"radius_um": 4.0})
+    assert labels.fit["radius"] == 8.0
+    empty = CoarseLabels(rgb, {}, known, 0.5, fit={"radius_um": 4.0})
+    assert empty.fit == {}
+    assert (empty.cluster == 2).all()
+    empty.add(7, 40, 40)
+    assert empty.fit["radius"] == 8.0
 
 
 def test_the_first_point_fits(field) -> None:

@@ -27,6 +27,7 @@ from napari_noisyseg.coarse.morphology import Mask, disk, filled, opened, withou
 from napari_noisyseg.method import BACKGROUND, NUCLEUS, UNKNOWN
 from napari_noisyseg.slides import Box
 
+PAPER_MPP = 0.25
 COLOUR = 0.1
 """Weight of a grey level."""
 SMOOTH = 1.0
@@ -42,7 +43,7 @@ CLEAR = 1.0
 FAR_AWAY = 2.0
 """Whatever lies further than this many radii from every point is background."""
 SMALL = 30.0
-"""Components of nuclei of fewer px (0.25 µm) are dropped."""
+"""Components of nuclei of fewer px (0.25 µm) are dropped, unless a fit says otherwise."""
 OPENING = 2.0
 """Radius of the opening, px of 0.25 µm."""
 SAMPLE = 20_000
@@ -131,6 +132,9 @@ class ClusterPlane:
         self.fit = fit
         self.radius = float(fit.get("radius", 1.0))
         self.reach = math.ceil(LARGEST * self.radius)
+        # as a person set it, or the default; both in px
+        smallest = fit.get("smallest_um2", SMALL * PAPER_MPP**2)
+        self.smallest = float(smallest) * (scale / PAPER_MPP) ** 2
         self.centroids = np.array(fit.get("centroids", []), dtype=np.float64)
         self.assigned = np.zeros(colours.shape[:2], dtype=np.uint8)
         self.nuclei = np.zeros(colours.shape[:2], dtype=bool)
@@ -180,7 +184,7 @@ class ClusterPlane:
         box, cell = cells.crop(serial, self.reach)
         mask = cell & (self.assigned[box.slices] == self.fit["nucleus"])
         mask &= cells.squared[box.slices] <= (LARGEST * self.radius) ** 2
-        mask = without_small(opened(mask, OPENING * self.scale), SMALL * self.scale**2)
+        mask = without_small(opened(mask, OPENING * self.scale), self.smallest)
         mask = filled(mask)
         if round(self.scale):
             mask = ndi.binary_erosion(mask, disk(round(self.scale)))

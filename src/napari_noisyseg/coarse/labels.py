@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noisyseg.coarse.cells import Cells, Pixel, union
-from napari_noisyseg.coarse.cluster import ClusterPlane, fit_clusters, smoothed
+from napari_noisyseg.coarse.cluster import PAPER_MPP, ClusterPlane, fit_clusters, smoothed
 from napari_noisyseg.coarse.evidence import evidence, standardised
 from napari_noisyseg.coarse.local import LocalPlane
 from napari_noisyseg.coarse.voronoi import VoronoiPlane
@@ -20,9 +20,15 @@ from napari_noisyseg.slides import Box
 
 Kind = Literal["voronoi", "cluster", "local"]
 KINDS: tuple[Kind, ...] = ("voronoi", "cluster", "local")
-PAPER_MPP = 0.25
 STALE = 0.2
 """Share by which the count of points must change until a fit is stale."""
+CHOSEN = ("radius_um", "smallest_um2")
+"""What of a fit a person may set; it is kept when the rest is fitted anew."""
+
+
+def chosen_in(fit: Mapping[str, Any] | None) -> dict[str, float]:
+    """What a person set of a fit: the nucleus radius in µm, the smallest nucleus in µm²."""
+    return {name: float(fit[name]) for name in CHOSEN if name in fit} if fit else {}
 
 
 class CoarseLabels:
@@ -31,7 +37,8 @@ class CoarseLabels:
     rgb: uint8 (H, W, 3). points: serial (1 or more) to (y, x) in pixels of this image, centres at
     integers; points outside the image are remembered and have no say. known: bool (H, W), inside
     fields declared complete; elsewhere every label is unknown (2). mpp: µm per pixel. fit: values
-    stored from an earlier `.fit`, or None to fit when the cluster label is first asked for.
+    stored from an earlier `.fit`, or None to fit when the cluster label is first asked for; where
+    they are only what a person set (`CHOSEN`) the rest is fitted then.
     kinds: which labels will be asked for; each is computed when first asked for.
 
     Every array handed out is a live, read-only view: later clicks show in it.
@@ -55,7 +62,8 @@ class CoarseLabels:
         self._known = known.astype(bool, copy=True)
         inside = {s: p for s, p in self._places.items() if self._holds(p)}
         self._cells = Cells(self.shape, inside)
-        self._fit = dict(fit) if fit else None
+        self._chosen = chosen_in(fit)
+        self._fit = dict(fit) if fit and "centroids" in fit else None
         self._outlines: LocalPlane | None = None
         self._colours: NDArray[np.uint8] | None = None
         self._planes: dict[Kind, VoronoiPlane | ClusterPlane | LocalPlane] = {}
@@ -109,11 +117,13 @@ class CoarseLabels:
         return dict(self._fit or {})
 
     def _fitted(self) -> dict[str, Any]:
-        radius = self._outliner().typical_radius(self._cells, self._known)
-        if not radius:
+        measured = self._outliner().typical_radius(self._cells, self._known)
+        if not measured:
             return {}
+        chosen = self._chosen.get("radius_um")
+        radius = measured if chosen is None else chosen * self.scale / PAPER_MPP
         fit = fit_clusters(self._smoothed(), self._cells, self._known, radius)
-        return {**fit, "count": len(self._cells.points)}
+        return {**fit, "count": len(self._cells.points), **self._chosen}
 
     @property
     def stale(self) -> bool:
