@@ -21,6 +21,8 @@ _TABLE = {
     "ablation": ("unseen", "ablation", "SC-Net's losses, one after the other (Table II)"),
     "split-overlap": ("unseen", "split_overlap", "overlap of the two halves (Table IV)"),
     "external": ("unseen", "external", "trained on one set, tested on others (Table V)"),
+    "rough-field": ("rough", "run", "rough masks and a tenth of the nuclei accepted"),
+    "two-annotators": ("rough", "two_annotators", "real noise: one annotator against another"),
     "gui": ("gui", "run", "how smooth the window stays while a run trains"),
     "overhead": ("overhead", "run", "share of a training step outside the networks"),
     "imports": ("imports", "run", "what importing the package costs"),

@@ -54,7 +54,7 @@ def project_of_points(
     for field, marked in zip(images, points, strict=True):
         rows = "".join(f"{x:g},{y:g}\n" for y, x in marked)
         (csv / f"{field.stem}.csv").write_text("x,y\n" + rows)
-    return _create(folder, images, "--points", csv)
+    return create(folder, images, "--points", csv)
 
 
 def project_of_masks(folder: Path, images: Sequence[Field]) -> Path:
@@ -63,10 +63,11 @@ def project_of_masks(folder: Path, images: Sequence[Field]) -> Path:
     masks.mkdir(parents=True)
     for field in images:
         (masks / field.labels.name).symlink_to(field.labels.resolve())
-    return _create(folder, images, "--clean", masks, "--clean-complete")
+    return create(folder, images, "--clean", masks, "--clean-complete")
 
 
-def _create(folder: Path, images: Sequence[Field], *words: str | Path) -> Path:
+def create(folder: Path, images: Sequence[Field], *words: str | Path) -> Path:
+    """A project of these images in the folder, with more words for `noisyseg create`."""
     project = folder / "benchmark.noisyseg"
     pictures = [word for field in images for word in ("--images", field.image)]
     noisyseg("create", project, *pictures, "--mpp", str(images[0].mpp), *words)

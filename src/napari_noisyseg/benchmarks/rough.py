@@ -1,0 +1,222 @@
+"""`rough-field` and `two-annotators`: rough masks and a few clean nuclei, corrected."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.filters import threshold_otsu
+
+from .. import noise
+from ..errors import JobError
+from ..slides import read_labels
+from ..stains.deconvolution import FIXED, densities
+from ..store import Project
+from . import baselines, trainings
+from .ledger import Row, mean, rows_of
+from .report import Report
+from .tissue import MIN_SIZE, Field, fields
+
+SECONDS = 180.0
+IMAGES = 10
+SHARE = 0.4
+ACCEPTED = 0.1
+"""share of a field's nuclei that a person has accepted"""
+MARGIN_UM = 0.75
+"""around an accepted nucleus, clean as well: not scored"""
+KINDS: dict[str, noise.NoiseKind] = {"box": "box", "dilate": "dilate", "partial": "partial"}
+FOUND_IOU = 0.5
+"""IoU above which an added nucleus is one of those that were deleted"""
+
+Labels = NDArray[np.int32]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Roughened:
+    """A field's true nuclei, the rough ones, those accepted, and what is scored, all (H, W)."""
+
+    field: Field
+    truth: Labels
+    rough: Labels
+    clean: Labels
+    scored: Mask
+
+    def iou(self, mask: Mask) -> float:
+        """Of a foreground mask with the truth, where it is scored."""
+        truth, mask = (self.truth > 0) & self.scored, mask & self.scored
+        return float((truth & mask).sum() / max((truth | mask).sum(), 1))
+
+
+def run(data: Path, full: bool) -> Report:
+    """Ten fields (all 30 in the long form), three kinds of noise, three minutes each."""
+    chosen = fields(data, "monuseg")[: None if full else IMAGES]
+    jobs = [
+        (f"{field.stem} {kind}", partial(_corrected, field, kind))
+        for kind in KINDS
+        for field in chosen
+    ]
+    rows, complete = rows_of("rough-field", full, jobs)
+    figures = {"complete": float(complete)}
+    for kind in KINDS:
+        of_kind = [row for row in rows if row["noise"] == kind]
+        if kind == "partial":
+            figures |= {f"{k}_partial": mean(of_kind, k) for k in ("recall", "precision")}
+        else:
+            figures[f"iou_gain_{kind}"] = mean(of_kind, "gain")
+            figures[f"iou_gain_otsu_{kind}"] = mean(of_kind, "gain_untrained")
+    return Report("rough-field", figures, rows)
+
+
+def roughened(field: Field, kind: str, seed: int = 0) -> Roughened:
+    """The field's nuclei made rough; a tenth of the true ones accepted, seeded."""
+    truth = field.truth()
+    accepted = noise.chosen(noise.ids_of(truth), ACCEPTED, seed + 1)
+    clean = np.where(np.isin(truth, noise.ids_of(truth)[accepted]), truth, 0).astype(np.int32)
+    rough = noise.simulate(truth, KINDS[kind], SHARE, seed=seed)
+    away = ndimage.distance_transform_edt(clean == 0)
+    return Roughened(field, truth, rough, clean, np.asarray(away) > MARGIN_UM / field.mpp)
+
+
+def _corrected(field: Field, kind: str) -> Row:
+    given = roughened(field, kind)
+    with tempfile.TemporaryDirectory() as scratch:
+        project = _project(Path(scratch), given)
+        trained = trainings.train(project, "mmc", SECONDS)
+        corrected = _layer(project, field.stem, "corrected")
+    row: Row = {"noise": kind, "seconds": trained.seconds, "rough": given.iou(given.rough > 0)}
+    if kind == "partial":
+        return {**row, **deleted_found(given, corrected)}
+    best = max(
+        given.iou(otsu_inside(field, given.rough)), given.iou(local_from(field, given.rough))
+    )
+    after, before = given.iou(corrected > 0), given.iou(given.rough > 0)
+    return {**row, "corrected": after, "gain": after - before, "gain_untrained": best - before}
+
+
+def _project(folder: Path, given: Roughened) -> Path:
+    for name, labels in (("masks", given.rough), ("clean", given.clean)):
+        (folder / name).mkdir()
+        tifffile.imwrite(folder / name / f"{given.field.stem}.tif", labels.astype(np.uint16))
+    words = ("--masks", folder / "masks", "--clean", folder / "clean")
+    return trainings.create(folder, [given.field], *words)
+
+
+def _layer(project: Path, image: str, kind: str) -> Labels:
+    with Project.open(project, write=False) as opened:
+        labels = opened.labels.read(image, kind)
+    if labels is None:
+        raise JobError(f"{project}: no {kind} layer of {image}")
+    return np.asarray(labels, dtype=np.int32)
+
+
+def otsu_inside(field: Field, rough: Labels) -> Mask:
+    """What Otsu's threshold on the hematoxylin density leaves of the rough masks."""
+    density = ndimage.gaussian_filter(densities(field.rgb(), FIXED)[0], 1.5)
+    inside = rough > 0
+    dark: Mask = inside & (density > threshold_otsu(density[inside]))
+    return dark
+
+
+def local_from(field: Field, rough: Labels) -> Mask:
+    """The `local` outlines of points in the middle of the rough masks."""
+    ids = noise.ids_of(rough)
+    centres = np.array(ndimage.center_of_mass(rough > 0, rough, ids)).reshape(-1, 2)
+    points = np.unique(np.round(centres), axis=0)
+    return baselines.coarse_of(field.rgb(), points, field.mpp, ("local",)).instances > 0
+
+
+def deleted_found(given: Roughened, corrected: Labels) -> dict[str, float]:
+    """Recall and precision of the nuclei that the rough masks lack.
+
+    An added nucleus is one that shares less than half of its pixels with the rough masks and the
+    accepted nuclei; it is right when it overlaps a deleted one with IoU above 0.5.
+    """
+    seen = (given.rough > 0) | (given.clean > 0)
+    deleted = _mostly_outside(given.truth, seen)
+    added = _mostly_outside(corrected, seen)
+    pairs = np.stack([deleted.ravel(), added.ravel()])
+    both = pairs[:, (pairs > 0).all(axis=0)]
+    (a, b), shared = np.unique(both, axis=1, return_counts=True)
+    sizes = np.bincount(deleted.ravel()), np.bincount(added.ravel())
+    iou = shared / (sizes[0][a] + sizes[1][b] - shared)
+    right = int((iou > FOUND_IOU).sum())
+    wanted, found = len(noise.ids_of(deleted)), len(noise.ids_of(added))
+    return {"recall": right / max(wanted, 1), "precision": right / max(found, 1)}
+
+
+def _mostly_outside(labels: Labels, seen: Mask) -> Labels:
+    """The labels with less than half of their pixels in `seen`; scraps left out."""
+    size = np.bincount(labels.ravel())
+    inside = np.bincount(labels[seen].ravel(), minlength=len(size))
+    kept = (inside < size / 2) & (size >= MIN_SIZE)
+    kept[0] = False
+    return np.where(kept[labels], labels, 0).astype(np.int32)
+
+
+# --- two annotators ------------------------------------------------------------------------------
+
+TRAINED = 14
+"""images that are trained on; the other half is tested on"""
+METHODS = {"mmc": "mmc", "mlbseg": "mlbseg", "supervised": "supervised"}
+
+
+def two_annotators(data: Path, full: bool) -> Report:
+    """One annotator's outlines are rough, a tenth of the other's nuclei are clean.
+
+    `supervised` learns from the first annotator alone; all are scored on held-out fields of the
+    second.
+    """
+    images = fields(data, "lgg_two_annotators")
+    other = data / "lgg_two_annotators" / "labels_alt"
+    seconds = SECONDS * (4 if full else 1)
+    jobs = [
+        (method, partial(_of_one_annotator, images, other, method, seconds)) for method in METHODS
+    ]
+    rows, complete = rows_of("two-annotators", full, jobs)
+    figures = {f"dice_{row['key']}": mean([row], "dice") for row in rows}
+    return Report("two-annotators", {**figures, "complete": float(complete)}, rows)
+
+
+def _of_one_annotator(images: Sequence[Field], other: Path, method: str, seconds: float) -> Row:
+    train, test = images[:TRAINED], images[TRAINED:]
+    with tempfile.TemporaryDirectory() as scratch:
+        project = _of_two(Path(scratch), train, other, method != "supervised")
+        trained = trainings.train(project, method, seconds)
+        out = Path(scratch) / "predicted"
+        pictures = [field.image for field in test]
+        mpp = str(test[0].mpp)
+        trainings.noisyseg(
+            "predict", *pictures, "--model", trained.run, "--output", out, "--mpp", mpp
+        )
+        scores = [
+            noise.foreground_dice(
+                read_labels(out / f"{f.stem}.tif"), read_labels(other / f.labels.name)
+            )
+            for f in test
+        ]
+    return {"seconds": trained.seconds, "dice": sum(scores) / len(scores)}
+
+
+def _of_two(folder: Path, images: Sequence[Field], other: Path, with_clean: bool) -> Path:
+    """The first annotator's labels as rough masks of complete fields; some of the other's clean."""
+    for name in ("masks", "clean"):
+        (folder / name).mkdir()
+    for seed, field in enumerate(images):
+        labels = read_labels(other / field.labels.name).astype(np.int32)
+        ids = noise.ids_of(labels)
+        accepted = ids[noise.chosen(ids, ACCEPTED, seed)]
+        clean = np.where(np.isin(labels, accepted), labels, 0)
+        tifffile.imwrite(folder / "clean" / f"{field.stem}.tif", clean.astype(np.uint16))
+        (folder / "masks" / field.labels.name).symlink_to(field.labels.resolve())
+    whole = f"0,0,{images[0].rgb().shape[1]},{images[0].rgb().shape[0]}"
+    words: tuple[str | Path, ...] = ("--masks", folder / "masks", "--field", whole)
+    words += ("--clean", folder / "clean") if with_clean else ()
+    return trainings.create(folder, images, *words)
