@@ -13,7 +13,7 @@ import tifffile
 
 COMMANDS = [
     *("demo", "open", "create", "add", "info", "derive", "methods", "train", "runs", "stop"),
-    *("predict", "review", "evaluate", "export", "import", "benchmark", "doctor"),
+    *("predict", "review", "evaluate", "simulate", "export", "import", "benchmark", "doctor"),
 ]
 
 

@@ -61,19 +61,24 @@ def foreground_dice(noisy: NDArray[Any], truth: NDArray[Any]) -> float:
     return 2 * int(np.count_nonzero((noisy > 0) & (truth > 0))) / total if total else 1.0
 
 
-def setting_for_dice(images: Images, setting: Setting, target: float) -> Found:
+def setting_for_dice(
+    images: Images,
+    setting: Setting,
+    target: float,
+    tell: Callable[[Found], None] = lambda _: None,
+) -> Found:
     """The setting whose mean foreground Dice over (labels, seed) comes within 0.01 of `target`.
 
     What is given stays; of what is open the strength is searched first, then the share, then the
     strength with no nucleus deleted (box, dilate) or every nucleus changed (erode, affine).
-    Raises NoisySegError with what can be reached.
+    `tell` hears of each try. Raises NoisySegError with what can be reached.
     """
     if not 0 <= target <= 1:
         raise NoisySegError(f"the wanted Dice is {target:g}: give a number from 0 to 1")
     check(setting.noise, SHARE if setting.share is None else setting.share, setting.strength)
     tried: list[Found] = []
     for what, start in _searches(setting):
-        tried += _search(images, start, what, target)
+        tried += _search(images, start, what, target, tell)
         best = min(tried, key=lambda found: abs(found.dice - target))
         if abs(best.dice - target) <= TOLERANCE:
             return best
@@ -95,13 +100,21 @@ def _searches(setting: Setting) -> list[tuple[Searched, Setting]]:
     return searches
 
 
-def _search(images: Images, start: Setting, what: Searched, target: float) -> list[Found]:
+def _search(
+    images: Images,
+    start: Setting,
+    what: Searched,
+    target: float,
+    tell: Callable[[Found], None],
+) -> list[Found]:
     """All that was tried of one number: a ladder until the Dice passes the target, halving."""
 
     def found_at(value: float) -> Found:
         tried = replace(start, share=value) if what == "share" else replace(start, strength=value)
         scores = [foreground_dice(tried.apply(truth, seed), truth) for truth, seed in images]
-        return Found(tried, what, float(np.mean(scores)))
+        found = Found(tried, what, float(np.mean(scores)))
+        tell(found)
+        return found
 
     ladder = SHARES if what == "share" else LADDERS[start.noise]
     tried = [found_at(ladder[0])]

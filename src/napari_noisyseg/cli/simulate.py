@@ -1,0 +1,222 @@
+"""simulate: label images with noise of the papers' kinds, and what Dice is left."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from .. import noise as label_noise
+from ..errors import NoisySegError
+from ..exchange.labels import write_labels, written_whole
+from ..noise import Found, Setting, foreground_dice, ids_of, setting_for_dice
+from ..slides import read_labels
+from .output import Json, Progress, print_json, print_table, say
+
+LABEL_SUFFIXES = (".tif", ".tiff", ".png")
+TIFF_SUFFIXES = (".tif", ".tiff")
+QUICK = 3.0
+"""seconds"""
+LONGEST = 25
+"""tries of a search"""
+Kind = Literal["points", "partial", "box", "dilate", "erode", "affine", "flip", "random"]
+
+
+ShareOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="S",
+        help="Of the nuclei. partial, box, dilate: deleted (box, dilate: all others change). "
+        "erode, affine: changed. points: left out (default 0). Default 0.4.",
+    ),
+]
+StrengthOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="X",
+        help="px of points, box, dilate, erode; changed share of a nucleus for affine; "
+        "probability of flip, random. Default: drawn as in the papers.",
+    ),
+]
+DiceOption = Annotated[
+    float | None,
+    typer.Option(metavar="D", help="Search strength or share for this mean Dice."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to the app."""
+    app.command()(simulate)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A label image, where its noisy twin goes, and the seed of its own."""
+
+    stem: str
+    out: Path
+    truth: NDArray[np.int32]
+    seed: int
+
+
+def simulate(
+    labels: Annotated[
+        Path, typer.Argument(metavar="LABELS", help="A label image (.tif, .png), or a folder.")
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="File for file, folder for folder.")],
+    noise: Annotated[Kind, typer.Option(help="What goes wrong.")],
+    share: ShareOption = None,
+    strength: StrengthOption = None,
+    target_dice: DiceOption = None,
+    seed: Annotated[int, typer.Option(metavar="N", min=0)] = 0,
+    as_json: Json = False,
+) -> None:
+    """Make noisy labels of true ones, the same for the same seed and file name."""
+    _check(noise, share, strength, target_dice)
+    images = [_read(stem, a, b, seed) for stem, a, b in _pairs(labels, out, noise)]
+    if noise == "points":
+        jitter = label_noise.RANGES["points"][1] if strength is None else strength
+        document = {"noise": noise, "share": share or 0.0, "strength": jitter}
+        rows = [_write_points(image, share or 0.0, jitter) for image in images]
+    else:
+        setting, searched = Setting(noise, share, strength), None
+        if target_dice is not None:
+            setting, searched = _searched(images, setting, target_dice)
+        document = _settings(setting, searched)
+        rows = _write_all(images, setting)
+    _report({**document, "seed": seed}, rows, as_json)
+
+
+def _check(noise: Kind, share: float | None, strength: float | None, dice: float | None) -> None:
+    """NoisySegError before anything is read where the options do not go together."""
+    label_noise.check(noise, label_noise.SHARE if share is None else share, strength)
+    if dice is not None and noise == "points":
+        raise NoisySegError("points have no Dice: leave out --target-dice")
+    if dice is not None and not 0 <= dice <= 1:
+        raise NoisySegError(f"--target-dice is {dice:g}: give a number from 0 to 1")
+
+
+def _pairs(labels: Path, out: Path, noise: Kind) -> list[tuple[str, Path, Path]]:
+    """Stem, file to read and file to write of each image."""
+    if not labels.exists():
+        raise NoisySegError(f"{labels}: there is no such file or folder")
+    suffixes = (".csv",) if noise == "points" else TIFF_SUFFIXES
+    if labels.is_dir():
+        return _folder_pairs(labels, out, suffixes[0])
+    if out.is_dir() or out.suffix.lower() not in suffixes:
+        raise NoisySegError(f"{out}: {labels} is a file, so name a {suffixes[0]} file to write")
+    if not out.parent.is_dir():
+        raise NoisySegError(f"{out.parent}: there is no such folder to write to; make it first")
+    if out.resolve() == labels.resolve():
+        raise NoisySegError(f"{out} is the true labels themselves: name another file")
+    return [(labels.stem, labels, out)]
+
+
+def _folder_pairs(labels: Path, out: Path, suffix: str) -> list[tuple[str, Path, Path]]:
+    if out.exists() and not out.is_dir():
+        raise NoisySegError(f"{out} is a file, but {labels} is a folder: name a folder to write to")
+    if out.resolve() == labels.resolve():
+        raise NoisySegError(f"{out} is the folder of the true labels: name another one")
+    files = [
+        f
+        for f in sorted(labels.iterdir())
+        if f.suffix.lower() in LABEL_SUFFIXES and not f.name.startswith(".")
+    ]
+    if not files:
+        raise NoisySegError(f"{labels} holds no label images ({', '.join(LABEL_SUFFIXES)})")
+    stems = [f.stem for f in files]
+    twice = next((f for f in files if stems.count(f.stem) > 1), None)
+    if twice:
+        raise NoisySegError(f"{labels} holds {twice.stem!r} more than once: keep one of the files")
+    return [(f.stem, f, out / f"{f.stem}{suffix}") for f in files]
+
+
+def _read(stem: str, path: Path, out: Path, seed: int) -> Labelled:
+    # its name makes the seed an image's own: else nucleus 1 would fare alike in all images
+    own = int(np.random.SeedSequence((seed, zlib.crc32(stem.encode()))).generate_state(1)[0])
+    return Labelled(stem, out, read_labels(path), own)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NoisySegError(f"{folder}: cannot make this folder ({error.strerror})") from error
+
+
+def _searched(images: list[Labelled], setting: Setting, dice: float) -> tuple[Setting, str]:
+    progress, start = Progress("searching"), time.monotonic()
+    tries: list[Found] = []
+
+    def tell(found: Found) -> None:
+        tries.append(found)
+        # a quick search that fails says one line only
+        if time.monotonic() - start > QUICK:
+            progress.update(min(len(tries) / LONGEST, 0.99), f"Dice {found.dice:.3f}")
+
+    found = setting_for_dice([(i.truth, i.seed) for i in images], setting, dice, tell)
+    said = _settings(found.setting, None)
+    say(f"searched the {found.searched}: share {said['share']}, strength {said['strength']}")
+    return found.setting, found.searched
+
+
+def _settings(setting: Setting, searched: str | None) -> dict[str, Any]:
+    by_pixels = setting.noise in ("flip", "random")
+    share = label_noise.SHARE if setting.share is None else setting.share
+    strength = setting.strength
+    if strength is None and setting.noise != "partial":
+        strength = label_noise.RANGES[setting.noise]
+    return {
+        "noise": setting.noise,
+        "share": None if by_pixels else share,
+        "strength": strength,
+        "searched": searched,
+    }
+
+
+def _write_all(images: list[Labelled], setting: Setting) -> list[dict[str, Any]]:
+    progress, rows = Progress("simulating"), []
+    if setting.share is not None and setting.noise in ("flip", "random"):
+        say(f"--share has no part in {setting.noise}: it goes by pixels, not by nuclei")
+    _make_folder(images[0].out.parent)
+    for done, image in enumerate(images, start=1):
+        noisy = setting.apply(image.truth, image.seed)
+        write_labels(image.out, noisy)
+        rows.append(
+            {
+                "image": image.stem,
+                "nuclei": len(ids_of(image.truth)),
+                "kept": len(ids_of(noisy)),
+                "dice": foreground_dice(noisy, image.truth),
+            }
+        )
+        if len(images) > 1:
+            progress.update(done / len(images), image.stem)
+    return rows
+
+
+def _write_points(image: Labelled, share: float, jitter: float) -> dict[str, Any]:
+    clicked = label_noise.points(image.truth, jitter, share, image.seed)
+    _make_folder(image.out.parent)
+    with written_whole(image.out) as partial:
+        lines = [f"{x:.3f},{y:.3f}\n" for y, x in clicked]
+        partial.write_text("x,y\n" + "".join(lines), "utf-8")
+    return {"image": image.stem, "nuclei": len(ids_of(image.truth)), "kept": len(clicked)}
+
+
+def _report(document: dict[str, Any], rows: list[dict[str, Any]], as_json: bool) -> None:
+    scores = [row["dice"] for row in rows if "dice" in row]
+    mean = sum(scores) / len(scores) if scores else None
+    if as_json:
+        images = {row["image"]: {k: v for k, v in row.items() if k != "image"} for row in rows}
+        print_json({**document, "images": images, "mean": {"dice": mean}})
+        return
+    print_table(rows)
+    if mean is not None:
+        print(f"mean Dice {mean:.4f}")
