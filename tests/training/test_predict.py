@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,25 @@ def test_between_two_tiles_one_fades_into_the_other() -> None:
     assert (row[:44] == 1).all()
     assert (row[64:] == 2).all()
     assert (np.diff(row[44:64]) > 0).all()
+
+
+def test_settings_may_ask_for_the_papers_windows_and_components() -> None:
+    class Recording(Toy):
+        def predict(self, image: torch.Tensor, hematoxylin: torch.Tensor) -> Prediction:
+            sides.append(tuple(image.shape[-2:]))
+            return Prediction((hematoxylin[:, 0] < 0.9).float())
+
+    sides: list[tuple[int, ...]] = []
+    rgb = np.full((300, 368, 3), 255, np.uint8)
+    y, x = np.indices(rgb.shape[:2])
+    rgb[np.minimum(np.hypot(y - 60, x - 60), np.hypot(y - 60, x - 88)) < 16] = (60, 40, 120)
+    asked = {"working_mpp": 0.25, "window": 224, "window_overlap": 80, "splitting": "components"}
+    counts = []
+    for settings in (SimpleNamespace(**asked), SimpleNamespace(working_mpp=0.25)):
+        model = Model(Recording(config()), settings, ModelFile("toy", {}, 0.25), "cpu")
+        counts.append(int(nuclei_of(model, rgb, 0.25).max()))
+    assert sides == [(224, 224)] * 4 + [(300, 368)]
+    assert counts == [1, 2]
 
 
 def test_maps_have_the_resolution_of_the_picture(tnbc: Tissue) -> None:

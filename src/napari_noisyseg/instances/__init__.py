@@ -2,6 +2,6 @@
 
 from napari_noisyseg.instances.measure import Measured, measure
 from napari_noisyseg.instances.points import from_points
-from napari_noisyseg.instances.probability import from_probability
+from napari_noisyseg.instances.probability import SPLITTINGS, Splitting, from_probability
 
-__all__ = ["Measured", "from_points", "from_probability", "measure"]
+__all__ = ["SPLITTINGS", "Measured", "Splitting", "from_points", "from_probability", "measure"]

@@ -105,6 +105,12 @@ class SCNetConfig(MethodConfig):
     """second decay rate of Adam (published: 0.99)"""
     average_weights: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """decay of the moving average of weights that predicts (ours); 0: the weights as they are"""
+    splitting: Literal["watershed", "components"] = "watershed"
+    """nuclei where there are no points: parted by a watershed (ours), or connected components"""
+    window: Annotated[int, Field(ge=64, le=4096)] = 1024
+    """side of the windows that prediction works in, in working pixels (paper: 224)"""
+    window_overlap: Annotated[int, Field(ge=0, le=2048)] = 160
+    """overlap of these windows, in working pixels (paper: 80)"""
 
     @classmethod
     def presets(cls) -> dict[Preset, dict[str, bool | int | float | str]]:

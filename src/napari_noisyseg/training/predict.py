@@ -40,6 +40,19 @@ class Tiling:
     overlap: int = 160
 
 
+def tiling_of(config: Any) -> Tiling:
+    """The windows that a method's settings ask for, else the usual ones."""
+    usual = Tiling()
+    side = getattr(config, "window", usual.side)
+    return Tiling(side, min(getattr(config, "window_overlap", usual.overlap), side // 2))
+
+
+def splitting_of(config: Any) -> instances.Splitting:
+    """How nuclei without points are told apart, where a method has the setting `splitting`."""
+    splitting: instances.Splitting = getattr(config, "splitting", "watershed")
+    return splitting
+
+
 @torch.inference_mode()
 def predict_maps(
     method: Method,
@@ -124,10 +137,11 @@ class Model:
     ) -> Maps:
         """Maps at the resolution of rgb, uint8 (H, W, 3), whose pixels measure `mpp` µm.
 
-        matrix: of the stains; None for what the settings say of this image.
+        tiling, matrix of the stains: None for what the settings say.
         """
         shape = working_shape(rgb.shape[:2], mpp, self.config.working_mpp)
         small = resize(rgb, shape)
+        tiling = tiling or tiling_of(self.config)
         matrix = matrix or stain_matrix(small, self.config)
         maps = predict_maps(self.method, *planes_of_pixels(small, matrix), self.device, tiling)
         return {name: resize(values, rgb.shape[:2]) for name, values in maps.items()}
@@ -198,10 +212,8 @@ def predict_nuclei(
 
 def nuclei_of(model: Model, rgb: NDArray[np.uint8], mpp: float) -> NDArray[np.int32]:
     """One id per nucleus, int32 (H, W), of uint8 (H, W, 3)."""
-    labels: NDArray[np.int32] = instances.from_probability(
-        model.predict(rgb, mpp)["probability"], mpp
-    )
-    return labels
+    split = instances.SPLITTINGS[splitting_of(model.config)]
+    return split(model.predict(rgb, mpp)["probability"], mpp)
 
 
 def density_of(rgb: NDArray[np.uint8], config: Any) -> NDArray[np.float32]:

@@ -55,9 +55,14 @@ def outlines(evidence: Evidence, points: NDArray[np.float64], serials: NDArray[n
     return labels
 
 
-def further(evidence: Evidence, labels: Labels, known: NDArray[np.bool_]) -> Labels:
+def further(
+    evidence: Evidence,
+    labels: Labels,
+    known: NDArray[np.bool_],
+    splitting: instances.Splitting = "watershed",
+) -> Labels:
     """The labels with nuclei that no point marks, outside `known`, numbered on from the largest."""
-    new = instances.from_probability(evidence.probability, evidence.mpp)
+    new = instances.SPLITTINGS[splitting](evidence.probability, evidence.mpp)
     taken = np.unique(new[(labels > 0) | known])
     new[np.isin(new, taken)] = 0
     values, packed = np.unique(new, return_inverse=True)

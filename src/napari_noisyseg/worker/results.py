@@ -21,7 +21,7 @@ from napari_noisyseg.training.explain import changes, explain
 from napari_noisyseg.training.loop import Training
 from napari_noisyseg.training.model import NAME as MODEL
 from napari_noisyseg.training.model import ModelFile, write_model
-from napari_noisyseg.training.predict import Maps, Model, density_of
+from napari_noisyseg.training.predict import Maps, Model, density_of, splitting_of
 from napari_noisyseg.training.refine import Evidence, Found, further, judge, outlines
 
 FOLDER, INDEX = "results", "index.json"
@@ -68,7 +68,7 @@ def refine(
     if len(region.points):
         labels = outlines(evidence, region.points, region.serials)
     if everywhere or not (len(region.points) and type(model.method).needs.points):
-        labels = further(evidence, labels, region.known)
+        labels = further(evidence, labels, region.known, splitting_of(model.config))
     maps, judged = _explained(model, region, image)
     return Refined(region, labels, {**shown, **maps}, judge(evidence, labels), judged)
 
