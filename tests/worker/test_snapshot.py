@@ -11,6 +11,7 @@ from napari_noisyseg.data.regions import Region, open_regions
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
+from napari_noisyseg.store.records import Candidate, Nucleus, Outline
 from napari_noisyseg.worker import snapshot
 from napari_noisyseg.worker.snapshot import merged, write_snapshot
 
@@ -132,3 +133,27 @@ def test_a_damaged_snapshot_is_said_to_be_one(project: Project, tmp_path: Path) 
         stored.load()
     with pytest.raises(NoisySegError, match="not a run's snapshot"):
         open_regions(tmp_path)
+
+
+def test_where_nobody_painted_masks_open_proposals_are_the_rough_ones(
+    project: Project, tmp_path: Path
+) -> None:
+    first, second, *_ = project.nuclei.of("tissue")
+    mask = np.ones((6, 5), bool)
+
+    def found(nucleus: Nucleus, box: Box) -> Candidate:
+        return Candidate(nucleus.id, nucleus.serial, nucleus.y, nucleus.x, Outline(box, mask), 0.5,
+                         "faint", "run", 2.0)  # fmt: skip
+
+    proposals = [found(first, Box(10, 20, 16, 25)), found(second, Box(60, 20, 66, 25))]
+    project.nuclei.adopt("tissue", "run", proposals)
+    project.nuclei.decide([first.id], "accepted")
+    (region,) = frozen(project, tmp_path / "a")
+    assert (region.rough[60:66, 20:25] == second.serial).all()
+    assert (region.rough > 0).sum() == 30
+    assert (region.clean > 0).sum() == 30
+
+    box = Box(100, 100, 104, 104)
+    project.nuclei.paint("tissue", box, np.zeros((4, 4), np.int32), np.ones((4, 4), np.int32))
+    (region,) = frozen(project, tmp_path / "b")
+    assert (region.rough > 0).sum() == 16
