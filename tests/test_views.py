@@ -152,3 +152,54 @@ def test_no_rotation_leaves_quarter_turns() -> None:
 def test_views_repeat_with_the_seed() -> None:
     assert torch.equal(views.random_views(3, generator(7)), views.random_views(3, generator(7)))
     assert not torch.equal(views.random_views(3, generator(7)), views.random_views(3, generator(8)))
+
+
+FLIP = views.mirrored([(False, True)])
+
+
+def test_an_ensemble_brings_views_back_and_averages_them() -> None:
+    """MLB-Seg Eq. 10 with Q = 2, written out for a mirror and a magnification by two."""
+    theta = torch.cat([views.identity(1), FLIP, views.zoomed([2.0])])
+    seen = torch.rand(3, 2, 8, 8, generator=generator())
+    seen[2] = seen[2, :, :1, :1]  # a constant, which any interpolation keeps
+    expected = (seen[0] + seen[1].flip(2)) / 2
+    middle = (..., slice(2, 6), slice(2, 6))
+    expected[middle] = ((seen[0] + seen[1].flip(2) + seen[2]) / 3)[middle]
+    torch.testing.assert_close(views.ensemble(seen, theta), expected, atol=1e-5, rtol=0)
+
+
+def test_disagreement_is_the_mean_over_pairs() -> None:
+    """MLB-Seg Eq. 11 with Q = 2: three pairs, each seen as in its first view."""
+    theta = torch.cat([views.identity(1), FLIP, views.mirrored([(True, False)])])
+    seen = torch.rand(3, 2, 6, 8, generator=generator())
+    mask = torch.rand(2, 6, 8, generator=generator(1)) > 0.3
+    a, b, c = seen
+    pairs = [
+        (a - b.flip(2))[mask],
+        (a - c.flip(1))[mask],
+        (b - c.flip(1).flip(2))[mask.flip(2)],
+    ]
+    expected = torch.stack([pair.square().mean() for pair in pairs]).mean()
+    torch.testing.assert_close(views.disagreement(seen, theta, mask), expected)
+
+
+def test_only_what_both_views_show_counts() -> None:
+    theta = torch.cat([views.identity(1), views.zoomed([2.0])])
+    seen = torch.zeros(2, 1, 8, 8)
+    seen[0] = 5.0
+    seen[0, :, 2:6, 2:6] = 1.0
+    everywhere = torch.ones(1, 8, 8, dtype=torch.bool)
+    assert views.disagreement(seen, theta, everywhere).item() == pytest.approx(1.0)
+    assert views.disagreement(seen, theta, ~everywhere).item() == 0
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_disagreement_teaches_both_views_of_a_pair(both: bool) -> None:
+    theta = torch.cat([views.identity(1), FLIP])
+    seen = torch.rand(2, 1, 6, 6, generator=generator()).requires_grad_()
+    mask = torch.ones(1, 6, 6, dtype=torch.bool)
+    (slope,) = torch.autograd.grad(views.disagreement(seen, theta, mask, both), seen)
+    difference = 2 * (seen[0] - seen[1].flip(2)) / 36
+    torch.testing.assert_close(slope[0], difference, atol=1e-5, rtol=0)
+    other = -difference.flip(2) if both else torch.zeros_like(difference)
+    torch.testing.assert_close(slope[1], other, atol=1e-5, rtol=0)

@@ -21,6 +21,33 @@ def cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
     return total / counts
 
 
+def pixel_cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
+    """Cross-entropy of every pixel, float (B, h, w); zero where the label is UNKNOWN."""
+    return F.cross_entropy(logits, label.long(), ignore_index=UNKNOWN, reduction="none")
+
+
+def soft_cross_entropy(logits: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Mean cross-entropy over `mask` against probabilities of nucleus (B, h, w) (MMC Eqs. 4, 7)."""
+    background, nucleus = F.log_softmax(logits, dim=1).unbind(1)
+    return masked_mean(-(target * nucleus + (1 - target) * background), mask)
+
+
+def positive(weights: Tensor) -> Tensor:
+    """Weights no less than zero (MLB-Seg Eq. 7); what is no finite number counts as zero."""
+    return weights.nan_to_num(0.0, 0.0, 0.0).clamp(min=0)
+
+
+def normalised_weights(weights: Tensor, jointly: bool = False, epsilon: float = 1e-8) -> Tensor:
+    """Weight maps (maps, B, h, w), none below zero, each of sum one over a batch (MLB-Seg Eq. 8).
+
+    jointly: all maps together have sum one (published code). A map without any positive weight
+    stays zero.
+    """
+    kept = positive(weights)
+    total = kept.sum() if jointly else kept.sum(dim=(1, 2, 3), keepdim=True)
+    return kept / (total + epsilon)
+
+
 def moving_average(previous: Tensor, present: Tensor, alpha: float) -> Tensor:
     """p_n = alpha y + (1 - alpha) p_(n-1) (SC-Net Eq. 5); where p_(n-1) is NaN, p_n = y."""
     average = alpha * present + (1 - alpha) * previous

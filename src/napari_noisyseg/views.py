@@ -109,6 +109,42 @@ def apply(
     return seen[:, 0] if x.dim() == 3 else seen
 
 
+def ensemble(seen: Tensor, theta: Tensor) -> Tensor:
+    """Mean of predictions that were made in several views, brought back (MLB-Seg Eq. 10).
+
+    seen: (views, B, h, w), each in its own view; theta: (views, 2, 3). A pixel that a view does not
+    show is left out of its mean; at least one view must show it.
+    """
+    total, shown = torch.zeros_like(seen[0]), torch.zeros_like(seen[0])
+    for view, back in zip(seen, inverse(theta), strict=True):
+        if torch.equal(back.cpu(), identity(1)[0]):
+            total, shown = total + view, shown + 1
+            continue
+        total = total + apply(back.expand(len(view), 2, 3), view)
+        shown = shown + inside(back[None], (view.shape[-2], view.shape[-1])).to(view)
+    return total / shown
+
+
+def disagreement(seen: Tensor, theta: Tensor, mask: Tensor, both: bool = True) -> Tensor:
+    """Mean squared difference over all pairs q < v of views, seen as in q (MLB-Seg Eq. 11).
+
+    seen: predictions (views, B, h, w), each in its own view; theta: (views, 2, 3); mask: pixels of
+    the untransformed batch that count, bool (B, h, w), where both views of a pair show them. both:
+    the gradient reaches both views of a pair, else only q.
+    """
+    pairs = torch.combinations(torch.arange(len(theta)), 2).tolist()
+    size = (seen.shape[2], seen.shape[3])
+    found = []
+    for q, v in pairs:
+        there = composed(theta[q : q + 1], inverse(theta[v : v + 1]))
+        each = (len(mask), 2, 3)
+        counts = apply(theta[q].expand(each), mask, "nearest") & inside(there, size)
+        other = apply(there.expand(each), seen[v] if both else seen[v].detach())
+        squares = torch.where(counts, (seen[q] - other).square(), 0.0)
+        found.append(squares.sum() / counts.sum().clamp(min=1))
+    return torch.stack(found).mean()
+
+
 def _grid(
     theta: Tensor, of: torch.Size | tuple[int, int], to: torch.Size | tuple[int, int]
 ) -> Tensor:
