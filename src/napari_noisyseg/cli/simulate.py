@@ -151,16 +151,22 @@ def _make_folder(folder: Path) -> None:
 
 
 def _searched(images: list[Labelled], setting: Setting, dice: float) -> tuple[Setting, str]:
-    progress, start = Progress("searching"), time.monotonic()
+    progress, start, shown = Progress("searching"), time.monotonic(), False
     tries: list[Found] = []
 
     def tell(found: Found) -> None:
+        nonlocal shown
         tries.append(found)
         # a quick search that fails says one line only
         if time.monotonic() - start > QUICK:
+            shown = True
             progress.update(min(len(tries) / LONGEST, 0.99), f"Dice {found.dice:.3f}")
 
-    found = setting_for_dice([(i.truth, i.seed) for i in images], setting, dice, tell)
+    try:
+        found = setting_for_dice([(i.truth, i.seed) for i in images], setting, dice, tell)
+    finally:
+        if shown:
+            progress.close()
     said = _settings(found.setting, None)
     say(f"searched the {found.searched}: share {said['share']}, strength {said['strength']}")
     return found.setting, found.searched
@@ -198,6 +204,8 @@ def _write_all(images: list[Labelled], setting: Setting) -> list[dict[str, Any]]
         )
         if len(images) > 1:
             progress.update(done / len(images), image.stem)
+    if len(images) > 1:
+        progress.close()
     return rows
 
 
