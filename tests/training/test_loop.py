@@ -20,6 +20,7 @@ from napari_noisyseg.events import (
     Validated,
     Warned,
 )
+from napari_noisyseg.method import Batch, Losses, Progress
 from napari_noisyseg.training import loop
 from napari_noisyseg.training.checkpoint import generations, load_newest
 from napari_noisyseg.training.loop import Training, train
@@ -166,3 +167,32 @@ def test_a_moved_deadline_ends_training_with_the_schedule_complete(
     assert next(clock) < run.deadline + 2
     last = [event for event in events if isinstance(event, Stepped)][-1]
     assert last.epochs - 2 <= last.epoch < last.epochs
+
+
+class Astray(Toy):
+    """Says of every step from the sixth on what `says` is told to."""
+
+    says: dict[str, float]
+
+    def step(self, batch: Batch, progress: Progress) -> Losses:
+        found = super().step(batch, progress)
+        return {**found, **self.says} if progress.step >= 5 else {**found, "trusted": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("says", "words"),
+    [({"total": float("nan")}, "not a number"), ({"trusted": 0.0}, "no pixel .* was trusted")],
+)
+def test_losses_and_weights_that_go_astray_stop_with_the_last_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: dict[str, float], words: str
+) -> None:
+    monkeypatch.setattr(loop, "UNTRUSTED_STEPS", 4)
+    run = training(tmp_path, epochs=20, checkpoint_seconds=0.0)
+    run.method = Astray(run.config)
+    run.method.says = says
+    with pytest.raises(JobError, match=f"{words}.*the checkpoint of step"):
+        list(train(run))
+    newest = load_newest(tmp_path / "checkpoints")
+    assert newest is not None
+    assert run.saved == newest.position.step
+    assert 5 <= run.saved <= 9

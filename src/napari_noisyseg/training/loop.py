@@ -37,6 +37,8 @@ from napari_noisyseg.training.preview import Preview
 from napari_noisyseg.training.timing import Every, Schedule
 from napari_noisyseg.training.tree import copied
 
+UNTRUSTED_STEPS = 100
+
 
 @dataclass
 class Training:
@@ -57,6 +59,10 @@ class Training:
     best: dict[str, Tensor] = field(default_factory=dict)
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     losses: Losses = field(default_factory=dict)
+    saved: int | None = None
+    """step of the newest checkpoint of this run"""
+    untrusted: int = 0
+    """steps in a row without any weight on the labels that a method weighs"""
     deadline: float | None = None
     """the plan's; whoever iterates may move it, as the time that writing will take gets known"""
 
@@ -85,7 +91,9 @@ class Training:
         state = Checkpoint(
             self.at, self.method.state_dict(), self.best, planes, checkpoints.random_state()
         )
-        return checkpoints.save(self.folder / "checkpoints", state)
+        path = checkpoints.save(self.folder / "checkpoints", state)
+        self.saved = self.at.step
+        return path
 
     def use_best(self) -> None:
         """Put the best weights in place, where tiles were held out to tell which they are."""
@@ -185,16 +193,36 @@ def _step(run: Training, schedule: Schedule) -> Iterator[Event]:
             yield _smaller_batch(run, error)
             continue
         break
-    if not all(math.isfinite(value) for value in run.losses.values()):
-        raise JobError(
-            f"the loss is not a number any more (step {at.step}): lower the learning rate (lr)"
-        )
+    _look_sound(run)
     run.seconds["data"] += made - began
     run.seconds["step"] += time.perf_counter() - made
     epoch = at.epoch
     schedule.advance(at, time.time())
     left = schedule.seconds_left(at, time.time())
     yield Stepped(epoch, at.step, at.epochs, run.losses, left)
+
+
+def _look_sound(run: Training) -> None:
+    """JobError, naming the last good checkpoint, where losses or a method's weights went astray.
+
+    A method that weighs its labels tells their sum as `trusted`.
+    """
+    at = run.at
+    kept = "no checkpoint was written yet"
+    if run.saved is not None:
+        kept = f"the checkpoint of step {run.saved} is kept"
+    if not all(math.isfinite(value) for value in run.losses.values()):
+        raise JobError(
+            f"the loss is not a number any more (step {at.step}): lower the learning rate (lr); "
+            f"{kept}"
+        )
+    run.untrusted = run.untrusted + 1 if run.losses.get("trusted") == 0 else 0
+    if run.untrusted >= UNTRUSTED_STEPS:
+        raise JobError(
+            f"no pixel of the rough masks was trusted in the last {UNTRUSTED_STEPS} steps: they "
+            "contradict the clean nuclei; check that both are of the same images, or train with "
+            f"'supervised' on the clean ones; {kept}"
+        )
 
 
 def _smaller_batch(run: Training, error: BaseException) -> Warned:
