@@ -144,6 +144,16 @@ def test_a_field_s_promise_is_given_and_taken_and_undone(tissue: Project) -> Non
     assert nuclei.history(1)[0].words == "declare a field complete"
 
 
+def test_fields_keep_their_order_through_undo(tissue: Project) -> None:
+    nuclei = tissue.nuclei
+    first, second = (nuclei.add_field("tissue", Box(y, 0, y + 40, 40)) for y in (100, 10))
+    nuclei.change_field(first.id, complete=False)
+    nuclei.undo()
+    nuclei.remove_field(first.id)
+    nuclei.undo()
+    assert [f.id for f in nuclei.fields("tissue")] == [first.id, second.id]
+
+
 def test_known_is_the_union_of_complete_fields(tissue: Project) -> None:
     field = tissue.nuclei.add_field("tissue", Box(10, 20, 30, 50))
     tissue.nuclei.add_field("tissue", Box(100, 100, 200, 200), complete=False)

@@ -8,9 +8,10 @@ from typing import Any
 
 from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
-from qtpy.QtWidgets import QFileDialog, QInputDialog, QWidget
+from qtpy.QtWidgets import QFileDialog, QWidget
 
-from napari_noisyseg.exchange import exporting, importing
+from napari_noisyseg.exchange import importing
+from napari_noisyseg.gui.exportdialog import ExportDialog
 from napari_noisyseg.gui.session import SUFFIX, Session
 from napari_noisyseg.slides import IMAGE_SUFFIXES
 
@@ -78,15 +79,9 @@ def _import(session: Session, parent: QWidget, kinds: str, act: Callable[..., An
 
 
 def export(session: Session, parent: QWidget) -> None:
-    """Write the project's nuclei in another program's format."""
+    """Ask what goes out, in which form and where, and write it."""
     with session.guard():
-        project = session.require_project()
-        formats = list(exporting.FORMATS)
-        chosen, ok = QInputDialog.getItem(parent, "Export", "Format", formats, 0, False)
-        folder = QFileDialog.getExistingDirectory(parent, "Export into folder") if ok else ""
-        if folder:
-            written = exporting.export(project, Path(folder), chosen, "refined")
-            session.say(f"wrote {len(written)} files to {folder}")
+        ExportDialog(session, parent).open()
 
 
 def show_folder(session: Session, parent: QWidget) -> None:
@@ -117,7 +112,11 @@ MENU: tuple[tuple[str, str, Act] | None, ...] = (
     ("Import points…", "CSV (x, y, class) or QuPath GeoJSON", import_points),
     ("Import rough masks…", "Label images or QuPath GeoJSON", import_rough),
     ("Import trusted masks…", "Masks to take as accepted nuclei", import_clean),
-    ("Export…", "Labels, GeoJSON, CSV and more", export),
+    (
+        "Export nuclei…",
+        "All refined nuclei or only accepted ones, in the format you choose",
+        export,
+    ),
     None,
     ("Show folder", "Where the project lies on disk", show_folder),
     ("All keys", "F1", show_keys),

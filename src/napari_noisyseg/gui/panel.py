@@ -46,18 +46,22 @@ def dock_class(step: str) -> type[StepDock]:
 class Panel(QWidget):  # type: ignore[misc]
     """The whole path in one dock; `steps` names the docks it holds (one for a dock alone)."""
 
+    _open: str | None = None
+    _entered = _shut = False
+
     def __init__(self, napari_viewer: Any, steps: tuple[str, ...] = tuple(STEPS)) -> None:
         super().__init__()
         self.setObjectName("noisysegPanel")
         self.session = session_of(napari_viewer)
         settle(self.session)
+        self.docks: dict[str, StepDock] = {}
         self.session.ending.connect(self.shut)
-        self.docks: dict[str, StepDock] = {s: dock_class(s)(self.session) for s in steps}
+        for step in steps:
+            self.docks[step] = dock_class(step)(self.session)
         self.rows: dict[str, StepRow] = {}
         self.header = Header(self.session)
         self.footer = QLabel(wordWrap=True)
-        self._open: str | None = None
-        self._entered = self._shut = False
+        self._stale: set[str] = set()
         self._build()
         self._bind_keys()
         self._connect()
@@ -99,7 +103,7 @@ class Panel(QWidget):  # type: ignore[misc]
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(dock)
         self.stack.addWidget(scroll)
-        dock.changed.connect(self.refresh)
+        dock.changed.connect(lambda: self._refresh_soon(step))
 
     def _connect(self) -> None:
         session = self.session
@@ -146,12 +150,20 @@ class Panel(QWidget):  # type: ignore[misc]
 
     def refresh(self) -> None:
         """Bring rows and header up to date, once, when the present event is over."""
+        self._refresh_soon("header", *self.docks)
+
+    def _refresh_soon(self, *parts: str) -> None:
+        """Of a run that goes on only the row of its step is asked for: the others read the disk."""
+        self._stale.update(parts)
         self._timer.start()
 
     def _refresh_now(self) -> None:
-        self.header.refresh()
+        stale, self._stale = self._stale, set()
+        if "header" in stale:
+            self.header.refresh()
         for step, dock in self.docks.items():
-            self.rows[step].show_state(dock.summary())
+            if step in stale:
+                self.rows[step].show_state(dock.summary())
 
     def _show_keys(self) -> None:
         words = [f"<b>{b.key}</b>&nbsp;{b.words}" for b in self.session.keys.legend() if b.footer]

@@ -23,6 +23,7 @@ class Palette:
     on_accent: str
     good: str
     warn: str
+    id: str = "dark"
 
 
 def palette() -> Palette:
@@ -47,6 +48,7 @@ def palette() -> Palette:
         on_accent="#0b1a29" if dark else "#ffffff",
         good="#5fd38d" if dark else "#1a7f37",
         warn="#ffb454" if dark else "#9a5b00",
+        id=theme.id,
     )
 
 
@@ -85,4 +87,7 @@ def stylesheet(p: Palette) -> str:
         border-radius: 4px; padding: 2px; }}
     {panel} QListWidget::item {{ padding: 2px 4px; border-radius: 3px; }}
     {panel} QListWidget::item:selected {{ background: {p.line}; color: {p.text}; }}
+    {panel} QListWidget::indicator {{ width: 12px; height: 12px; padding: 1px;
+        border: 1px solid {p.quiet}; border-radius: 3px; background: {p.base}; }}
+    {panel} QListWidget::indicator:checked {{ image: url("theme_{p.id}:/check.svg"); }}
     """

@@ -16,6 +16,11 @@ _SELECT = """
 SELECT f.id, i.name, f.y0, f.x0, f.y1, f.x1, f.complete
 FROM field f JOIN image i ON i.id = f.image
 """
+# undo writes a row anew, so its rowid says nothing of its age; the action that made it does
+_IN_ORDER = """
+LEFT JOIN (SELECT id, min(action) AS born FROM field_log GROUP BY id) l ON l.id = f.id
+WHERE f.image = ? ORDER BY l.born, f.rowid
+"""
 
 
 def add(context: Context, image: str, box: Box, complete: bool) -> Field:
@@ -73,7 +78,7 @@ def get(context: Context, id: str) -> Field:
 def of(context: Context, image: str) -> list[Field]:
     """See `Nuclei.fields`."""
     row = context.images.row(image)
-    found = context.database.rows(f"{_SELECT} WHERE f.image = ? ORDER BY f.rowid", (row.id,))
+    found = context.database.rows(f"{_SELECT} {_IN_ORDER}", (row.id,))
     return [_field(r) for r in found]
 
 

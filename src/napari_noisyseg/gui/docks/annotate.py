@@ -10,14 +10,13 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QButtonGroup,
     QComboBox,
-    QInputDialog,
-    QListWidget,
-    QListWidgetItem,
     QSlider,
 )
 
 from napari_noisyseg.gui import layers
-from napari_noisyseg.gui.docks import StepDock, Summary
+from napari_noisyseg.gui.classrow import ClassRow
+from napari_noisyseg.gui.docks import Mark, StepDock, Summary
+from napari_noisyseg.gui.fieldlist import FieldList
 from napari_noisyseg.gui.keys import Binding
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.tools.kit import Kit, kit_of
@@ -30,7 +29,6 @@ HINTS = {
     "erase": "Paint away what does not belong.",
     "look": "Pan and zoom; nothing is changed.",
 }
-COLOURS = ("#35d0ff", "#ff9f1c", "#b7ff5a", "#e377c2", "#ffffff", "#d55e00", "#8c9eff")
 
 
 class AnnotateDock(StepDock):
@@ -67,11 +65,10 @@ class AnnotateDock(StepDock):
             policy.setRetainSizeWhenHidden(True)  # nothing jumps when a tool is changed
             part.setSizePolicy(policy)
         box.addLayout(line(self.brush_row, self.brush))
-        box.addLayout(self._field_head())
-        self.fields = QListWidget()
-        self.fields.setToolTip("Double click shows a field; Delete removes it, its points stay")
-        self.fields.itemDoubleClicked.connect(lambda item: self.kit.show_field(item.data(ROLE)))
-        self.fields.setFixedHeight(76)
+        self.classes = ClassRow(self.kit)
+        self.classes.changed.connect(self.refresh)
+        box.addWidget(self.classes)
+        self.fields = FieldList(self.kit)
         box.addWidget(self.fields)
         self.undo = button("Undo", "Take back the last action (Ctrl+Z)", self.session.undo)
         self.redo = button("Redo", "Do it again (Ctrl+Shift+Z)", self.session.redo)
@@ -97,23 +94,10 @@ class AnnotateDock(StepDock):
             row.addWidget(made)
         return row
 
-    def _field_head(self) -> Any:
-        self.whole = button(
-            "Whole image", "The whole image is one field: you mark every nucleus in it",
-            self.kit.fields.add_whole,
-        )  # fmt: skip
-        self.remove_field = button(
-            "Remove", "Remove the chosen field; its points stay", self._drop_field
-        )
-        return line(label("Fields", "title"), 1, self.whole, self.remove_field)
-
     def _more(self) -> More:
-        self.classes = QComboBox(toolTip="Class of the points that you click next")
-        self.classes.activated.connect(self._choose_class)
         self.others = QComboBox(toolTip="Points or labels that lie in napari already")
         self.take = button("Use", "Take them into the project", self._take_layer)
         return More(
-            line(label("Class"), self.classes),
             label("Use a layer of napari as points or rough masks", "quiet", wrap=True),
             line(self.others, self.take),
         )
@@ -126,6 +110,7 @@ class AnnotateDock(StepDock):
             Binding("B", "brush", lambda: self.use("paint")),
             Binding("E", "eraser", lambda: self.use("erase")),
             Binding("V", "look", lambda: self.use("look")),
+            Binding("C", "field complete or not", self.fields.flip, footer=False),
             Binding("Del", "remove chosen", self._delete),
             Binding("Backspace", "remove chosen", self._delete, footer=False),
         )
@@ -143,14 +128,17 @@ class AnnotateDock(StepDock):
         if counts.fields == 0:
             return Summary(f"{nuclei} · no field yet", "warn" if counts.points else "todo")
         fields = "1 field" if counts.fields == 1 else f"{counts.fields} fields"
-        return Summary(f"{nuclei} · {fields}", "done" if counts.points else "todo")
+        if counts.complete < counts.fields:
+            fields = f"{counts.complete} of {fields} complete"
+        mark: Mark = "done" if counts.complete else "warn"
+        return Summary(f"{nuclei} · {fields}", mark if counts.points else "todo")
 
     def refresh(self, event: Any = None) -> None:
         """Bring the controls up to date."""
         self._show_tool()
-        self._show_fields()
+        self.classes.refresh()
+        self.fields.refresh()
         self._show_counts()
-        self._show_classes()
         self._show_others()
         self.changed.emit()
 
@@ -162,24 +150,14 @@ class AnnotateDock(StepDock):
             part.setVisible(name in ("paint", "erase"))
 
     def _hint(self, name: str) -> str:
-        if name == "points" and self.session.project is not None and not self.kit.fields.fields:
+        fields = self.kit.fields.fields
+        if name == "points" and self.session.project is not None and not fields:
             return "Draw a field (F) or take the whole image: outside fields nothing is assumed."
+        if name == "points" and fields and not any(field.complete for field in fields):
+            return (
+                "Tick a field once every nucleus in it is marked: only there is background known."
+            )
         return HINTS[name]
-
-    def _show_fields(self) -> None:
-        chosen = self.fields.currentRow()
-        self.fields.clear()
-        record = self.session.record()
-        for number, field in enumerate(self.kit.fields.fields, 1):
-            mpp = record.mpp if record is not None else 1.0
-            inside = sum(field.box.contains(n.y, n.x) for n in self.kit.points.nuclei.values())
-            size = f"{field.box.width * mpp:.0f} × {field.box.height * mpp:.0f} µm"
-            item = QListWidgetItem(f"{number}   {size}   {inside} nuclei")
-            item.setData(ROLE, field.id)
-            self.fields.addItem(item)
-        self.fields.setCurrentRow(min(chosen, self.fields.count() - 1))
-        self.remove_field.setEnabled(self.fields.count() > 0)
-        self.whole.setEnabled(self.session.image_layer() is not None)
 
     def _show_counts(self) -> None:
         project = self.session.project
@@ -187,13 +165,6 @@ class AnnotateDock(StepDock):
         self.counts.setText(f"{here} here" if project is not None else "")
         self.undo.setEnabled(project is not None)
         self.redo.setEnabled(project is not None)
-
-    def _show_classes(self) -> None:
-        project = self.session.project
-        names = [c.name for c in project.nuclei.classes()] if project is not None else []
-        self.classes.clear()
-        self.classes.addItems(["no class", *names, "new class…"])
-        self.classes.setCurrentText(self.kit.points.class_name or "no class")
 
     def _show_others(self) -> None:
         found = [x for x in self.session.viewer.layers if _usable(x)]
@@ -225,44 +196,18 @@ class AnnotateDock(StepDock):
         self.kit.set_brush_size(size)
 
     def _delete(self) -> None:
-        if self.fields.hasFocus():
-            self._drop_field()
+        drawn = self.kit.fields.selected()
+        if self.window().focusWidget() is self.fields.list:
+            self.fields.drop()
+        elif drawn is not None:
+            self.kit.fields.remove(drawn)
         else:
             self.kit.points.remove(self.kit.points.selected())
-
-    def _drop_field(self) -> None:
-        item = self.fields.currentItem()
-        if item is not None:
-            self.kit.fields.remove(item.data(ROLE))
-
-    def _choose_class(self, index: int) -> None:
-        name: str | None = self.classes.itemText(index)
-        if index == self.classes.count() - 1:
-            name = self._new_class()
-        elif index == 0:
-            name = None
-        self.kit.points.class_name = name
-        self.kit.points.set_class(self.kit.points.selected(), name)
-        self._show_classes()
-
-    def _new_class(self) -> str | None:
-        name, ok = QInputDialog.getText(self, "New class", "Name")
-        if not ok or not name.strip():
-            return None
-        with self.session.acting():
-            nuclei = self.session.require_project().nuclei
-            colour = COLOURS[len(nuclei.classes()) % len(COLOURS)]
-            nuclei.add_class(name.strip(), colour)
-            return str(name.strip())
-        return None
 
     def _take_layer(self) -> None:
         name = self.others.currentText()
         if name in self.session.viewer.layers:
             self.kit.take_layer(self.session.viewer.layers[name])
-
-
-ROLE = Qt.ItemDataRole.UserRole
 
 
 def _usable(layer: Any) -> bool:

@@ -8,6 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QSlider
 
 from napari_noisyseg.gui import layers
+from napari_noisyseg.gui.clustersizes import ClusterSizes
 from napari_noisyseg.gui.docks import StepDock, Summary
 from napari_noisyseg.gui.keys import Binding
 from napari_noisyseg.gui.legend import Legend
@@ -71,6 +72,8 @@ class CoarseDock(StepDock):
         self.look.activated.connect(lambda index: self.kit.live.draw(contour=index == 1))
         box.addLayout(line(label("Draw"), self.look, 1))
         box.addWidget(Legend())
+        self.sizes = ClusterSizes(self.kit.live)
+        box.addWidget(self.sizes)
         self.refit = button(
             "Refit", "Fit the cluster label to the points of now", self.kit.live.refit
         )
@@ -124,6 +127,7 @@ class CoarseDock(StepDock):
             self._show_opacity(kind)
         has_points = bool(self.kit.points.nuclei and self.kit.fields.fields)
         self.derive.setEnabled(has_points and self.session.writable and not self.deriver.left)
+        self.sizes.refresh()
         self.refit.setEnabled(self.kit.live.labels is not None and not self.kit.live.busy)
         self.changed.emit()
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QSizePolicy
 
-from napari_noisyseg.gui import layers
+from napari_noisyseg.gui import files, layers
 from napari_noisyseg.gui.closeup import COARSE, Closeup, Hiding, centre
 from napari_noisyseg.gui.docks import StepDock, Summary
 from napari_noisyseg.gui.editing import Editing
@@ -71,6 +71,11 @@ class ReviewDock(StepDock):
         box.addWidget(self.above)
         self.table = More(self.measurements, title="Measurements of every nucleus")
         box.addWidget(self.table)
+        self.export_button = button(
+            "Export nuclei…", "All refined nuclei or only accepted ones, in the format you choose",
+            lambda: files.export(self.session, self),
+        )  # fmt: skip
+        box.addWidget(self.export_button)
         box.addStretch()
 
     def _decisions(self) -> list[Any]:

@@ -35,8 +35,13 @@ class Deriver:
             return False
         held = [kind for kind in KINDS if kind in project.labels.kinds(image)]
         last = project.nuclei.version(image, SHAPING)
-        sources = (project.labels.source(image, kind) for kind in held)
-        return bool(held) and all(s.get("annotation_version", -1) >= last for s in sources)
+        sources = [project.labels.source(image, kind) for kind in held]
+        fit = project.labels.fit(image)
+        # labels that the command line derived do not say which fit they rest on
+        fitted = all(s.get("fit", fit) == fit for s in sources)
+        return (
+            bool(held) and fitted and all(s.get("annotation_version", -1) >= last for s in sources)
+        )
 
     def run(self) -> None:
         """Derive every image that has points in a field and is not up to date."""
@@ -76,7 +81,8 @@ class Deriver:
             self._waiting, self._project = [], None
             return
         with self.session.guard():
-            source = {"derived_from": "points", "annotation_version": version}
+            fit = made["fit"] or project.labels.fit(image)
+            source = {"derived_from": "points", "annotation_version": version, "fit": fit}
             for kind in KINDS:
                 project.labels.write_box(image, kind, box, made[kind], source)
             if made["fit"]:

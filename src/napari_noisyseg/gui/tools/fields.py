@@ -11,6 +11,7 @@ import pandas as pd
 from napari.layers import Shapes
 from napari.layers.base import ActionType
 from numpy.typing import NDArray
+from psygnal import Signal
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui import layers, looks
@@ -26,6 +27,9 @@ SMALLEST = 16
 
 class FieldsTool:
     """Adds, changes, removes and shows fields; boxes are level-0 pixels."""
+
+    chosen = Signal(str)
+    """a field was chosen on the canvas"""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -69,6 +73,27 @@ class FieldsTool:
         with self.session.acting():
             self.session.require_project().nuclei.remove_field(field_id)
 
+    def declare(self, field_id: str, complete: bool) -> None:
+        """Promise that every nucleus of a field is marked, or take the promise back."""
+        with self.session.acting():
+            self.session.require_project().nuclei.change_field(field_id, complete=complete)
+
+    def choose(self, field_id: str | None) -> None:
+        """Mark one field on the canvas as the chosen one; None for no field."""
+        layer = self.layer()
+        if layer is not None:
+            ids = [str(i) for i in layer.features["field"]]
+            with self._quietly():
+                layer.selected_data = {ids.index(field_id)} if field_id in ids else set()
+
+    def selected(self) -> str | None:
+        """The field that is chosen on the canvas, where its layer is the one at work."""
+        layer = self.layer()
+        if layer is None or self.session.viewer.layers.selection.active is not layer:
+            return None
+        ids = list(layer.features["field"])
+        return next((str(ids[i]) for i in sorted(layer.selected_data) if i < len(ids)), None)
+
     def layer(self) -> Any | None:
         """The layer that shows the fields, or None."""
         return layers.find(self.session.viewer, self._image, "fields") if self._image else None
@@ -108,13 +133,17 @@ class FieldsTool:
             layer = layers.find(self.session.viewer, record.name, "fields")
             layer = self._make(record) if layer is None else layer
             layer.selected_data = set()
-            corners = [_corners(field.box) for field in self.fields]
             if layer.nshapes:
                 layer.data = []
-            if corners:
+            if self.fields:
                 layer.current_edge_width = self._edge(record)
-                layer.add(corners, shape_type="rectangle")
-            layer.features = pd.DataFrame({"field": [field.id for field in self.fields]})
+                layer.add(
+                    [_corners(field.box) for field in self.fields],
+                    shape_type="rectangle",
+                    edge_color=[looks.field(f.complete) for f in self.fields],
+                )
+            layer.current_edge_color = looks.FIELD
+            layer.features = _features(self.fields)
         return layer
 
     def _make(self, record: ImageRecord) -> Any:
@@ -123,14 +152,17 @@ class FieldsTool:
             None,
             ndim=2,
             name=layers.name_of(record, "fields"),
-            features=pd.DataFrame({"field": np.empty(0, str)}),
-            feature_defaults={"field": ""},
+            features=_features([]),
+            feature_defaults={"field": "", "words": ""},
+            text=looks.FIELD_TEXT,
+            opacity=1.0,
             face_color="#00000000",
             edge_color=looks.FIELD,
             edge_width=self._edge(record),
             **layers.geometry(viewer, record),
         )
         layer.events.data.connect(self._on_data)
+        layer.selected_data.events.items_changed.connect(self._on_selected)
         return layers.insert(viewer, layer, record, "fields")
 
     def _edge(self, record: ImageRecord) -> float:
@@ -155,7 +187,7 @@ class FieldsTool:
         finally:
             self._quiet = before
 
-    # --- what was drawn ------------------------------------------------------------------------
+    # --- what was drawn, and what was chosen ------------------------------------------------------
 
     def _on_data(self, event: Any) -> None:
         if self._quiet or event.action not in (
@@ -174,6 +206,11 @@ class FieldsTool:
         if drawn:
             layer.mode = "pan_zoom"
 
+    def _on_selected(self) -> None:
+        chosen = self.selected()
+        if chosen is not None and not self._quiet:
+            self.chosen.emit(chosen)
+
     def _write_through(self, layer: Any) -> None:
         nuclei = self.session.require_project().nuclei
         record = self.session.require_image()
@@ -188,6 +225,15 @@ class FieldsTool:
         for name, corners in zip(ids, layer.data, strict=True):
             if name not in known:
                 nuclei.add_field(record.name, self._checked(_box(corners)))
+
+
+def _features(fields: list[Field]) -> pd.DataFrame:
+    """What each shape carries: its field, and what is written at it."""
+    words = [
+        f"{number}" if field.complete else f"{number} · not all marked"
+        for number, field in enumerate(fields, 1)
+    ]
+    return pd.DataFrame({"field": [f.id for f in fields], "words": words}, dtype=object)
 
 
 def _corners(box: Box) -> NDArray[np.float64]:

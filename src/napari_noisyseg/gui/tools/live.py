@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from napari_noisyseg.coarse import CoarseLabels
+from napari_noisyseg.coarse import CoarseLabels, chosen_in
 from napari_noisyseg.gui import layers, looks
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.tools.points import PointsTool
@@ -30,6 +30,8 @@ class LiveLabels:
         self.contour = True
         self._of: tuple[str, Box] | None = None
         self._building: tuple[str, Box] | None = None
+        self._asked_anew: bool | None = None
+        self._made: frozenset[str] = frozenset()
         self._held: Points = {}
         self._dismissed: set[tuple[str, str]] = set()
         self._fields: tuple[Box, ...] = ()
@@ -56,19 +58,28 @@ class LiveLabels:
 
     # --- building ------------------------------------------------------------------------------
 
-    def refresh(self, anew: bool = False) -> None:
-        """Make labels of the region at hand where there are none yet (or `anew`, fit included)."""
+    def refresh(self, anew: bool = False, again: bool = False) -> None:
+        """Make labels of the region at hand where there are none yet.
+
+        `again` makes them in any case, `anew` with another fit; what is asked for while labels
+        are being made is done once they are there.
+        """
         project, record, box = self.session.project, self.session.record(), self.session.region()
         if project is None or record is None or box is None:
             self.labels, self._of = None, None
             return
         key = (record.name, box)
-        if self._building == key or (self._of == key and not anew):
+        if self._building == key:
+            if anew or again:
+                self._asked_anew = bool(self._asked_anew) or anew
+            return
+        if self._of == key and not (anew or again):
             return
         held, known = self._points_in(box), project.nuclei.known(record.name, box)
         if not held:
             return
-        fit = None if anew else project.labels.fit(record.name)
+        stored = project.labels.fit(record.name)
+        fit = chosen_in(stored) if anew else stored
         slide, kinds = project.pixels(record.name), self.kinds
         self._building, self._held = key, dict(held)
 
@@ -80,18 +91,22 @@ class LiveLabels:
                 shown_of(labels, kind)
             return labels
 
-        self.session.submit(work, lambda labels: self._built(key, labels))
+        self.session.submit(work, lambda labels: self._built(key, labels, kinds))
 
-    def _built(self, key: tuple[str, Box], labels: CoarseLabels) -> None:
+    def _built(self, key: tuple[str, Box], labels: CoarseLabels, kinds: tuple[str, ...]) -> None:
         if self._building != key:
             return None
         self._building = None
+        asked, self._asked_anew = self._asked_anew, None
+        if asked is not None:
+            return self.refresh(anew=asked, again=True)
         record, project = self.session.record(), self.session.project
         if project is None or record is None or key != (record.name, self.session.region()):
             return self.refresh()
         self.labels, self._of, self.box = labels, key, key[1]
+        self._made = frozenset(kinds)
         self._catch_up()
-        if "cluster" in self.kinds and project.writable and labels.fit:
+        if "cluster" in kinds and project.writable and labels.fit:
             with self.session.guard():
                 project.labels.set_fit(record.name, labels.fit)
         self.show(record)
@@ -120,14 +135,39 @@ class LiveLabels:
 
     # --- showing -------------------------------------------------------------------------------
 
-    def show(self, record: ImageRecord, wanted: tuple[str, ...] | None = None) -> None:
-        """Show the labels; kinds that a person took from the viewer stay away unless `wanted`."""
+    def parameters(self) -> dict[str, float]:
+        """What a person set for the cluster label of this image: `coarse.labels.CHOSEN`."""
+        project, record = self.session.project, self.session.record()
+        return chosen_in(project.labels.fit(record.name)) if project and record else {}
+
+    def measured_radius_um(self) -> float | None:
+        """Radius of a nucleus in µm that the cluster label rests on; None before it was made."""
+        project, record = self.session.project, self.session.record()
+        fit = project.labels.fit(record.name) if project and record else None
+        return float(fit["radius"]) * record.mpp if fit and record and "radius" in fit else None
+
+    def set_parameter(self, name: str, value: float | None) -> None:
+        """Set one (None: as it was measured); kept with the image, and seen at once."""
+        record = self.session.require_image()
+        project, chosen = self.session.require_project(), self.parameters()
+        wanted = {key: v for key, v in {**chosen, name: value}.items() if v is not None}
+        if wanted == chosen:
+            return
+        project.labels.set_fit(record.name, wanted)
+        self.kinds = tuple(dict.fromkeys((*self.kinds, "cluster")))
+        self._dismissed.discard((record.name, "cluster"))
+        layer = layers.find(self.session.viewer, record.name, "cluster")
+        if layer is not None:
+            layer.visible = True
+        self.refresh(anew=True)
+        self.session.labels_changed.emit(record.name, "live")
+
+    def show(self, record: ImageRecord) -> None:
+        """Show the labels that are made; kinds that a person took from the viewer stay away."""
         if self.labels is None:
             return
         for kind in self.kinds:
-            if wanted is not None and kind in wanted:
-                self._dismissed.discard((record.name, kind))
-            if (record.name, kind) not in self._dismissed:
+            if kind in self._made and (record.name, kind) not in self._dismissed:
                 # a copy, as the layer may be painted on and these arrays are read-only
                 array = shown_of(self.labels, kind).copy()
                 layers.show_labels(self.session.viewer, record, kind, array, self.box)
@@ -135,7 +175,7 @@ class LiveLabels:
             self.draw(contour=False)
 
     def want(self, kind: str, shown: bool) -> None:
-        """Show or hide one kind; it is computed when first wanted."""
+        """Show or hide one kind; it is computed, out of the way, when first wanted."""
         record = self.session.record()
         if shown and kind not in self.kinds:
             self.kinds = (*self.kinds, kind)
@@ -143,7 +183,11 @@ class LiveLabels:
         if layer is not None:
             layer.visible = shown
         elif shown and record is not None:
-            self.show(record, wanted=(kind,))
+            self._dismissed.discard((record.name, kind))
+            if kind in self._made:
+                self.show(record)
+            else:
+                self.refresh(again=True)
 
     def draw(self, contour: bool) -> None:
         """Draw nuclei as thin contours, or filled."""

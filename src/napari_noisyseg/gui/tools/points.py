@@ -16,6 +16,8 @@ from psygnal import Signal
 from napari_noisyseg.gui import layers, looks
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.settings import setting
+from napari_noisyseg.slides import Box
+from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Aspect, ImageRecord, Nucleus
 
 SHOWN = Aspect.POINTS | Aspect.CLASSES | Aspect.DECISIONS | Aspect.IMAGES
@@ -110,6 +112,12 @@ class PointsTool:
         nearest = int(squared.argmin())
         return int(serials[nearest]) if squared[nearest] <= radius**2 else None
 
+    def count_in(self, box: Box) -> int:
+        """How many points lie in a box."""
+        y, x = np.floor(self._arrays()[1] + 0.5).T
+        inside = (y >= box.y0) & (y < box.y1) & (x >= box.x0) & (x < box.x1)
+        return int(inside.sum())
+
     def selected(self) -> list[int]:
         """Serials of the points that are selected on the canvas."""
         layer = self.layer()
@@ -144,8 +152,14 @@ class PointsTool:
             self._version = self._latest()
             before = self.nuclei
             self.nuclei = {n.serial: n for n in project.nuclei.of(record.name)}
+            self._check_class(project)
             self._showing(record, self._fill)
         self._tell(before, self.nuclei)
+
+    def _check_class(self, project: Project) -> None:
+        """A class that is gone (removed, or its birth undone) is not given to new points."""
+        if self.class_name not in {c.name for c in project.nuclei.classes()}:
+            self.class_name = None
 
     def _latest(self) -> int:
         project = self.session.require_project()

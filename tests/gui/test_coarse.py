@@ -1,0 +1,126 @@
+"""The Labels dock: kinds come when wanted, sizes of the cluster label in µm, nothing blocks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import Qt
+from scipy.ndimage import center_of_mass
+
+from napari_noisyseg.gui import layers
+from napari_noisyseg.gui.docks.coarse import CoarseDock
+from napari_noisyseg.gui.panel import Panel
+
+LEFT = Qt.MouseButton.LeftButton
+PATIENCE = 60_000
+
+
+@pytest.fixture
+def dock(panel: Panel, tnbc: Any, qtbot: QtBot) -> CoarseDock:
+    """Real nuclei in one field, their labels made, the step open."""
+    found: Any = panel.docks["coarse"]
+    session = panel.session
+    with session.acting():
+        name = session.require_image().name
+        nuclei = session.require_project().nuclei
+        serials = np.unique(tnbc[1])[1:30]
+        nuclei.add_many(name, center_of_mass(tnbc[1] > 0, tnbc[1], serials))
+    found.kit.fields.add_whole()
+    panel.open_step("coarse")
+    settled(found, qtbot)
+    assert isinstance(found, CoarseDock)
+    return found
+
+
+def settled(dock: CoarseDock, qtbot: QtBot) -> None:
+    qtbot.wait(20)
+    qtbot.waitUntil(lambda: not dock.kit.live.busy, timeout=PATIENCE)
+
+
+def plane(dock: CoarseDock, kind: str) -> Any:
+    layer = layers.find(dock.session.viewer, "tissue", kind)
+    return None if layer is None or not layer.visible else np.array(layer.data)
+
+
+def enter(dock: CoarseDock, qtbot: QtBot, name: str, text: str) -> None:
+    """Type a size over what stands there."""
+    edit = dock.sizes.edits[name]
+    edit.selectAll()
+    qtbot.keyClick(edit, Qt.Key.Key_Delete)
+    qtbot.keyClicks(edit, text)
+    qtbot.keyClick(edit, Qt.Key.Key_Return)
+
+
+def test_a_kind_is_made_out_of_the_way_when_first_wanted(dock: CoarseDock, qtbot: QtBot) -> None:
+    assert plane(dock, "cluster") is None
+    qtbot.mouseClick(dock.shown["cluster"], LEFT)
+    assert dock.kit.live.busy
+    assert plane(dock, "cluster") is None
+    settled(dock, qtbot)
+    assert set(np.unique(plane(dock, "cluster"))) == {0, 1, 2}
+    qtbot.mouseClick(dock.shown["cluster"], LEFT)
+    assert plane(dock, "cluster") is None
+    qtbot.mouseClick(dock.shown["cluster"], LEFT)
+    assert not dock.kit.live.busy
+    assert plane(dock, "cluster") is not None
+
+
+def test_the_nucleus_radius_is_set_kept_and_measured_again(dock: CoarseDock, qtbot: QtBot) -> None:
+    labels = dock.session.require_project().labels
+    qtbot.mouseClick(dock.shown["cluster"], LEFT)
+    settled(dock, qtbot)
+    before, edit = plane(dock, "cluster"), dock.sizes.edits["radius_um"]
+    measured = float((labels.fit("tissue") or {})["radius"]) * 0.25
+    assert edit.text() == ""
+    assert edit.placeholderText() == f"{measured:.1f} measured"
+    enter(dock, qtbot, "radius_um", "8,0")
+    assert dock.kit.live.busy
+    settled(dock, qtbot)
+    after, fit = plane(dock, "cluster"), labels.fit("tissue") or {}
+    assert (fit["radius_um"], fit["radius"]) == (8.0, 32.0)
+    assert (after == 1).sum() > 1.2 * (before == 1).sum()
+    qtbot.mouseClick(dock.refit, LEFT)
+    settled(dock, qtbot)
+    assert (labels.fit("tissue") or {})["radius"] == 32.0
+    enter(dock, qtbot, "radius_um", "")
+    settled(dock, qtbot)
+    np.testing.assert_array_equal(plane(dock, "cluster"), before)
+
+
+def test_a_size_shows_the_cluster_label_and_asks_for_an_update(
+    dock: CoarseDock, qtbot: QtBot
+) -> None:
+    qtbot.mouseClick(dock.derive, LEFT)
+    qtbot.waitUntil(lambda: dock.summary().text == "up to date", timeout=PATIENCE)
+    enter(dock, qtbot, "smallest_um2", "15")
+    settled(dock, qtbot)
+    assert plane(dock, "cluster") is not None
+    assert dock.shown["cluster"].isChecked()
+    assert dock.summary().text == "newer than the saved ones"
+    qtbot.mouseClick(dock.derive, LEFT)
+    qtbot.waitUntil(lambda: dock.summary().text == "up to date", timeout=PATIENCE)
+    kept = dock.session.require_project().labels.read("tissue", "cluster")
+    np.testing.assert_array_equal(kept, plane(dock, "cluster"))
+
+
+@pytest.mark.parametrize("text", ["-3", "many", "1000"])
+def test_a_size_that_cannot_be_is_refused_in_words(
+    dock: CoarseDock, qtbot: QtBot, text: str
+) -> None:
+    said: list[str] = []
+    dock.session.noticed.connect(said.append)
+    enter(dock, qtbot, "radius_um", text)
+    assert "give a number from 0.5 to 20 µm" in said[-1]
+    assert dock.sizes.edits["radius_um"].text() == ""
+    assert dock.kit.live.parameters() == {}
+
+
+def test_opacity_of_one_kind(dock: CoarseDock) -> None:
+    dock.opacity["voronoi"].setValue(30)
+    found: Any = layers.find(dock.session.viewer, "tissue", "voronoi")
+    other: Any = layers.find(dock.session.viewer, "tissue", "local")
+    assert found.opacity == pytest.approx(0.3)
+    assert other.opacity == pytest.approx(0.9)

@@ -1,0 +1,114 @@
+"""The export window: which nuclei, which form, which folder, and what it says of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication
+
+from napari_noisyseg.exchange import exporting
+from napari_noisyseg.gui.exportdialog import FORMATS, LAYERS, ExportDialog, counted
+from napari_noisyseg.gui.panel import Panel
+from napari_noisyseg.slides import Box
+from napari_noisyseg.store import Candidate, Outline
+
+LEFT = Qt.MouseButton.LeftButton
+
+
+@pytest.fixture
+def reviewed(panel: Panel, tnbc: Any, qtbot: QtBot) -> Panel:
+    """Ten refined nuclei of real tissue: three accepted, one rejected."""
+    session = panel.session
+    with session.guard():
+        session.require_image()
+    project = session.require_project()
+    found = [_candidate(tnbc[1], serial) for serial in np.unique(tnbc[1])[1:11]]
+    ids = [c.id for c in project.nuclei.adopt("tissue", "r1", found)]
+    project.nuclei.decide(ids[:3], "accepted")
+    project.nuclei.decide(ids[3:4], "rejected")
+    return panel
+
+
+def _candidate(labels: Any, serial: int) -> Candidate:
+    y, x = (int(v.min()) for v in np.nonzero(labels == serial))
+    y1, x1 = (int(v.max()) + 1 for v in np.nonzero(labels == serial))
+    outline = Outline(Box(y, x, y1, x1), labels[y:y1, x:x1] == serial)
+    middle = (y + y1) / 2, (x + x1) / 2
+    return Candidate("", 0, *middle, outline, 0.5, "", "r1", float(outline.mask.sum()) / 16)
+
+
+def opened(panel: Panel, qtbot: QtBot) -> ExportDialog:
+    """The window as the button in the Review step opens it, once it has counted."""
+    panel.open_step("review")
+    dock: Any = panel.docks["review"]
+    qtbot.mouseClick(dock.export_button, LEFT)
+    found = next(w for w in QApplication.topLevelWidgets() if isinstance(w, ExportDialog))
+    qtbot.waitUntil(lambda: "Counting" not in found.words.text(), timeout=20_000)
+    return found
+
+
+def test_refined_or_accepted_in_words_and_as_files(
+    reviewed: Panel, qtbot: QtBot, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    reviewed.session.noticed.connect(said.append)
+    dialog = opened(reviewed, qtbot)
+    assert dialog.words.text().startswith("<b>9 nuclei of 1 image.</b> Every nucleus")
+    assert Path(dialog.folder.text()).parent == reviewed.session.require_project().path.parent
+    qtbot.mouseClick(dialog.layers["accepted"], LEFT)
+    assert dialog.words.text().startswith("<b>3 nuclei of 1 image.</b> Only nuclei")
+    dialog.format.setCurrentIndex(dialog.format.findData("labels"))
+    dialog.folder.setText(str(tmp_path / "hinaus"))
+    qtbot.mouseClick(dialog.export, LEFT)
+    qtbot.waitUntil(lambda: any("exported" in text for text in said), timeout=20_000)
+    labels = tifffile.imread(tmp_path / "hinaus" / "tissue.tif")
+    assert len(np.unique(labels)) - 1 == 3
+    assert said[-1] == f"exported 3 accepted nuclei: tissue.tif in {tmp_path / 'hinaus'}"
+    qtbot.wait(20)
+    assert not [w for w in QApplication.topLevelWidgets() if isinstance(w, ExportDialog)]
+
+
+def test_nothing_to_export_is_said_and_cannot_be_pressed(panel: Panel, qtbot: QtBot) -> None:
+    with panel.session.guard():
+        panel.session.require_image()
+    dialog = opened(panel, qtbot)
+    assert "train first" in dialog.words.text()
+    assert not dialog.export.isEnabled()
+    qtbot.mouseClick(dialog.layers["accepted"], LEFT)
+    assert "accept some in the review first" in dialog.words.text()
+    qtbot.mouseClick(dialog.cancel, LEFT)
+
+
+def test_closed_while_it_counts(reviewed: Panel, qtbot: QtBot) -> None:
+    """What was counted comes to nobody; nothing is written."""
+    dialog = ExportDialog(reviewed.session, reviewed)
+    dialog.open()
+    dialog.close()
+    qtbot.wait(200)
+    folder = reviewed.session.require_project().path.parent
+    assert not [path for path in folder.iterdir() if "export" in path.name]
+
+
+def test_a_foreign_file_is_not_replaced(reviewed: Panel, qtbot: QtBot, tmp_path: Path) -> None:
+    said: list[str] = []
+    reviewed.session.noticed.connect(said.append)
+    (tmp_path / "tissue.geojson").write_text("mine")
+    dialog = opened(reviewed, qtbot)
+    dialog.folder.setText(str(tmp_path))
+    qtbot.mouseClick(dialog.export, LEFT)
+    qtbot.waitUntil(lambda: any("not of an earlier export" in t for t in said), timeout=20_000)
+    assert (tmp_path / "tissue.geojson").read_text() == "mine"
+
+
+def test_every_format_and_layer_has_its_words(reviewed: Panel) -> None:
+    assert set(exporting.FORMATS) <= set(FORMATS)
+    assert counted(reviewed.session.require_project()) == {
+        "refined": {"tissue": 9}, "accepted": {"tissue": 3},
+    }  # fmt: skip
+    assert set(LAYERS) == {"refined", "accepted"}
