@@ -18,15 +18,19 @@ is zero by itself. Nothing here knows what theta is, nor what the losses are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import importlib
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.func import functional_call
+from torch.overrides import TorchFunctionMode
 
 Mode = Literal["exact", "forward", "difference", "decoder"]
 Point = Literal["virtual", "present"]
@@ -41,8 +45,9 @@ class Settings:
 
     mode: Mode = "decoder"
     """exact: double backpropagation, as in the papers; forward: o_dot by forward-mode derivatives,
-    equal to exact up to rounding; difference: o_dot by a one-sided difference of the outputs;
-    decoder: the same, v restricted to the last decoder blocks"""
+    equal to exact up to rounding; difference: the same, but by a one-sided difference up to the
+    last decoder blocks; decoder: v restricted to the last decoder blocks, and o_dot
+    by a one-sided difference of the outputs"""
     point: Point = "virtual"
     """where v is taken: at W', as defined, or at W, which is the same thing where the inner
     gradient is zero (weights that start at 0) and an approximation of order `rate` elsewhere"""
@@ -51,8 +56,10 @@ class Settings:
     backward pass serves the virtual and the real step; theta then acts one step later"""
     blocks: int | None = None
     """decoder: how many decoder blocks v covers (None: all)"""
-    radius: float = 1e-3
-    """difference and decoder: how far W moves for the difference, as a norm"""
+    forward_blocks: int = 2
+    """difference: how many of the last decoder blocks run by forward-mode derivatives"""
+    radius: float = 1e-5
+    """difference and decoder: how far W moves for the difference, as a share of its norm"""
     every: int = 1
     """a meta step every so many steps; `Bilevel.due` says when"""
 
@@ -203,16 +210,22 @@ class Bilevel:
 
     def _forward(self, inner: Inner) -> _Pass:
         """The doubtful batch, once, with the graph of W; the loss on a copy of the outputs."""
-        encoded = self._net.encode(inner.image, self._encoded_blocks)
-        outputs = self._net.decode(encoded)
+        with _Kinks() as before:
+            encoded = self._net.encode(inner.image, self._split)
+        with _Kinks() as after:
+            outputs = self._net.decode(encoded)
         copies = tuple(o.detach().requires_grad_() for o in outputs)
         loss = inner.loss(*copies)
         slopes = torch.autograd.grad(loss, copies, create_graph=True, materialize_grads=True)
-        return _Pass(encoded, outputs, loss, slopes)
+        kinks = after.taken if self.settings.mode == "decoder" else before.taken
+        return _Pass(encoded, outputs, loss, slopes, kinks)
 
     @property
-    def _encoded_blocks(self) -> int | None:
-        return self._blocks if self.settings.mode == "decoder" else None
+    def _split(self) -> int | None:
+        """How many blocks `decode` is left with."""
+        return {"decoder": self._blocks, "difference": self.settings.forward_blocks}.get(
+            self.settings.mode
+        )
 
     def _inner_gradient(self, pass_: _Pass) -> Sequence[Tensor]:
         """dL/dW of the doubtful batch, (W's order)."""
@@ -248,7 +261,9 @@ class Bilevel:
         if isinstance(image, Tensor):
             grad = torch.is_grad_enabled() and self.settings.mode != "decoder"
             with torch.set_grad_enabled(grad):
-                encoded = self._part("encode", weights, image, self._encoded_blocks)
+                encoded = self._part("encode", weights, image, self._split)
+        elif self.settings.mode != "decoder":
+            raise ValueError("encoded clean images hold no gradient: only mode decoder takes them")
         outputs: tuple[Tensor, Tensor] = self._part("decode", weights, encoded)
         return outputs
 
@@ -261,25 +276,60 @@ class Bilevel:
         self, inner: Inner, pass_: _Pass, direction: dict[str, Tensor]
     ) -> Sequence[Tensor]:
         """o_dot: the derivative of the doubtful batch's outputs along v."""
-        start = pass_.encoded if self.settings.mode == "decoder" else inner.image
-        here = {name: self._names[name].detach() for name in direction}
         with still(self._net):
             if self.settings.mode == "forward":
-                return self._forward_mode(here, direction, start)
-            norms = torch._foreach_norm(list(direction.values()))
-            step = self.settings.radius / float(torch.stack(norms).norm().clamp(min=1e-30))
-            moved = torch._foreach_add(list(here.values()), list(direction.values()), alpha=step)
-            there = self._run(dict(zip(here, moved, strict=True)), start)
-        return [(after - before) / step for after, before in zip(there, pass_.outputs, strict=True)]
+                return self._forward_mode(direction, lambda dual: self._run(dual, inner.image))
+            moved, step = self._moved_along(direction)
+            with _Kinks(pass_.kinks):
+                if self.settings.mode == "decoder":
+                    there, here = self._part("decode", moved, pass_.encoded), pass_.outputs
+                else:
+                    encoded = self._part("encode", moved, inner.image, self._split)
+                    there, here = encoded.maps, pass_.encoded.maps
+        slopes = [(after - before) / step for after, before in zip(there, here, strict=True)]
+        if self.settings.mode == "decoder":
+            return slopes
+        return self._through_last_blocks(pass_, direction, slopes)
+
+    def _through_last_blocks(
+        self, pass_: _Pass, direction: dict[str, Tensor], slopes: Sequence[Tensor]
+    ) -> Sequence[Tensor]:
+        """Forward mode from the feature maps on, whose derivatives along v are given."""
+        make: Any = _dual_numbers().make_dual
+        maps = pass_.encoded.maps
+
+        def run(dual: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+            both = tuple(make(m.detach(), s) for m, s in zip(maps, slopes, strict=True))
+            outputs: tuple[Tensor, Tensor] = self._part(
+                "decode", dual, pass_.encoded._replace(maps=both)
+            )
+            return outputs
+
+        tail = {id(p) for m in self._net.tail(self._split) for p in m.parameters()}
+        last = {name: v for name, v in direction.items() if id(self._names[name]) in tail}
+        with still(self._net):
+            return self._forward_mode(last, run)
+
+    def _moved_along(self, direction: dict[str, Tensor]) -> tuple[dict[str, Tensor], float]:
+        """W a little further along `direction`, and by how much of it."""
+        here = [self._names[name].detach() for name in direction]
+        step = self.settings.radius * _norm(here) / max(_norm(direction.values()), 1e-30)
+        moved = torch._foreach_add(here, list(direction.values()), alpha=step)
+        return dict(zip(direction, moved, strict=True)), step
 
     def _forward_mode(
-        self, here: dict[str, Tensor], direction: dict[str, Tensor], start: Any
+        self,
+        direction: dict[str, Tensor],
+        run: Callable[[Mapping[str, Tensor]], tuple[Tensor, Tensor]],
     ) -> Sequence[Tensor]:
-        with forward_ad.dual_level():
-            make: Any = forward_ad.make_dual
-            unpack: Any = forward_ad.unpack_dual
-            dual = {name: make(here[name], direction[name]) for name in here}
-            tangents = [unpack(output).tangent for output in self._run(dual, start)]
+        """The derivatives along `direction` of what `run` makes of dual weights."""
+        dual_numbers = _dual_numbers()
+        with dual_numbers.dual_level():
+            dual = {
+                name: dual_numbers.make_dual(self._names[name].detach(), v)
+                for name, v in direction.items()
+            }
+            tangents = [dual_numbers.unpack_dual(output).tangent for output in run(dual)]
         return [t if t is not None else torch.zeros(()) for t in tangents]
 
     @staticmethod
@@ -300,6 +350,52 @@ class _Pass:
     outputs: tuple[Tensor, Tensor]
     loss: Tensor
     slopes: tuple[Tensor, ...]
+    kinks: list[Tensor]
+
+
+class _Kinks(TorchFunctionMode):
+    """Which side of every ReLU, and which pixel of every max pooling, a pass took.
+
+    Given what an earlier pass took, this one takes the same: between two passes near each other
+    the network is then smooth, so that their difference is its derivative up to the step's size,
+    not to the square root of it.
+    """
+
+    def __init__(self, again: Sequence[Tensor] | None = None) -> None:
+        super().__init__()
+        self.taken: list[Tensor] = []
+        self._again = None if again is None else iter(again)
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
+    ) -> Any:
+        """ReLU and max pooling, recorded or as recorded; every other function as it is."""
+        words = kwargs or {}
+        if func in _RELUS:
+            return self._relu(func, args, words)
+        if func is F.max_pool2d:
+            return self._pool(args, words)
+        return func(*args, **words)
+
+    def _relu(self, func: Any, args: Sequence[Any], words: Mapping[str, Any]) -> Tensor:
+        if self._again is not None:
+            return args[0] * next(self._again)  # type: ignore[no-any-return]
+        result: Tensor = func(*args, **words)
+        self.taken.append(result.detach() > 0)
+        return result
+
+    def _pool(self, args: Sequence[Any], words: Mapping[str, Any]) -> Tensor:
+        if self._again is not None:
+            index = next(self._again)
+            taken = args[0].flatten(2).gather(2, index.flatten(2)).view(index.shape)
+            # in the memory order of the first pass, so that both round alike
+            return torch.empty_like(index, dtype=taken.dtype).copy_(taken)
+        result: tuple[Tensor, Tensor] = F.max_pool2d(*args, **{**words, "return_indices": True})
+        self.taken.append(result[1])
+        return result[0]
+
+
+_RELUS = (F.relu, torch.relu, torch.relu_)
 
 
 class _Part(nn.Module):
@@ -311,6 +407,18 @@ class _Part(nn.Module):
 
     def forward(self, *inputs: Any) -> Any:
         return getattr(self.net, self.part)(*inputs)
+
+
+def _norm(tensors: Iterable[Tensor]) -> float:
+    return float(torch.stack(torch._foreach_norm(list(tensors))).norm())
+
+
+def _dual_numbers() -> Any:
+    """Forward-mode derivatives; their first use imports what torch itself calls deprecated."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        importlib.import_module("torch._decomp.decompositions_for_jvp")
+    return forward_ad
 
 
 @contextmanager
