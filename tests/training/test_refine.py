@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import ndimage, stats
 
 from napari_noisyseg import stains
 from napari_noisyseg.training.refine import Evidence, Found, further, judge, outlines
@@ -36,28 +39,93 @@ def by_label(found: list[Found]) -> dict[int, Found]:
 LABELS = disks((20, 20, 8), (20, 70, 8), (70, 20, 8), (70, 70, 8))
 
 
-def test_a_crisp_nucleus_is_surer_than_a_faint_or_a_disputed_one() -> None:
+def chance(odds: float) -> float:
+    return 1 / (1 + math.exp(-odds))
+
+
+def test_confidence_by_hand() -> None:
+    """-1.5, 2.5 clicked, 3 contrast, 2 edge, 1.5 ln(area / median), -2 crowded, -2 doubt."""
+    probability = np.where(LABELS > 0, 0.95, 0.05)
+    probability[LABELS == 2] = 0.5
+    doubt = np.zeros(LABELS.shape)
+    doubt[56:84, 6:34] = 0.5
+    found = by_label(judge(evidence(probability, doubt), LABELS, clicked=[4]))
+    assert found[1].score == pytest.approx(chance(-1.5 + 3 + 2), abs=1e-6)
+    assert found[2].score == pytest.approx(chance(-1.5 + 5 * 0.45 / 0.9), abs=1e-6)
+    assert found[3].score == pytest.approx(chance(-1.5 + 5 - 2 * 0.5), abs=1e-6)
+    assert found[4].score == pytest.approx(chance(-1.5 + 5 + 2.5), abs=1e-6)
+
+
+def test_small_and_crowded_ones_are_less_sure() -> None:
+    labels = disks((20, 20, 8), (20, 70, 8), (70, 20, 4))
+    labels[60:80, 60:70], labels[60:80, 70:80] = 4, 5
+    found = by_label(judge(evidence(labels > 0), labels))
+    areas = np.bincount(labels.ravel())[1:]
+    small = math.log(areas[2] / np.median(areas))
+    assert found[3].score == pytest.approx(chance(3.5 + 1.5 * small), abs=1e-6)
+    # 20 of the 56 pixels of the outline of a 20x10 block lie against the other
+    smaller = math.log(200 / np.median(areas))
+    crowded = -2 * 20 / 56 + min(0, 1.5 * smaller)
+    assert found[4].score == pytest.approx(chance(3.5 + crowded), abs=1e-6)
+
+
+def test_reasons_name_what_is_faint_or_disputed() -> None:
     probability = np.where(LABELS > 0, 0.95, 0.05)
     probability[LABELS == 2] = 0.3
     doubt = np.zeros(LABELS.shape)
     doubt[56:84, 6:34] = 0.5
     found = by_label(judge(evidence(probability, doubt), LABELS))
-    assert found[1].score == pytest.approx(0.9, abs=0.01)
-    assert found[4].score == pytest.approx(found[1].score)
-    assert found[2].score < 0.3
-    assert 0.4 < found[3].score < 0.5
+    assert found[2].score < found[3].score < found[1].score
+    assert found[1].score == pytest.approx(found[4].score)
     assert found[1].reason == "nothing stands out"
     assert found[2].reason == "the network hardly sees a nucleus here"
     assert found[3].reason == "the two networks disagree along the outline"
 
 
-def test_what_all_nuclei_share_is_no_reason() -> None:
+def test_what_all_nuclei_share_is_no_reason_and_no_doubt() -> None:
     probability = np.where(LABELS > 0, 0.4, 0.2)
     probability[LABELS == 2] = 0.25
     found = by_label(judge(evidence(probability), LABELS))
     assert found[1].reason == "nothing stands out"
     assert found[2].reason in ("the edge is faint", "the network hardly sees a nucleus here")
-    assert found[2].score < found[1].score < 0.25
+    assert found[2].score < found[1].score
+    assert found[1].score == pytest.approx(chance(3.5), abs=1e-6)
+
+
+def test_where_nothing_is_seen_nothing_is_sure() -> None:
+    noise = np.random.default_rng(0).normal(0.5, 0.002, LABELS.shape)
+    for found in judge(evidence(noise), LABELS):
+        assert found.score < 0.25
+
+
+@pytest.mark.parametrize("faintness", [1.0, 0.4])
+def test_confidence_follows_how_right_outlines_of_real_tissue_are(
+    tnbc: Tissue, faintness: float
+) -> None:
+    """However faintly a network sees the nuclei, what is rightly outlined is surer."""
+    rgb, truth = tnbc
+    density = stains.densities(rgb, stains.FIXED)[0]
+    smooth = ndimage.gaussian_filter(density, 2)
+    seen = faintness / (1 + np.exp(-6 * (smooth - np.median(smooth[truth > 0])) / smooth.std()))
+    e = Evidence(seen.astype(np.float32), np.zeros_like(seen, np.float32), density, rgb, 0.25)
+    labels = further(e, np.zeros_like(truth), np.zeros(truth.shape, bool))
+    if faintness < 0.5:
+        brighter = replace(e, probability=(seen / faintness).astype(np.float32))
+        labels = further(brighter, np.zeros_like(truth), np.zeros(truth.shape, bool))
+    found = judge(e, labels)
+    sure = np.array([f.score for f in found])
+    overlap = np.array([best_iou(labels == f.label, truth) for f in found])
+    assert len(found) > 50
+    assert stats.spearmanr(sure, overlap)[0] > 0.5
+    high, low = overlap[sure >= np.quantile(sure, 0.75)], overlap[sure <= np.quantile(sure, 0.25)]
+    assert (high >= 0.5).mean() > (low >= 0.5).mean() + 0.4
+    assert abs(sure.mean() - (overlap >= 0.5).mean()) < 0.2
+
+
+def best_iou(mask: NDArray[np.bool_], truth: NDArray[np.int32]) -> float:
+    values = np.unique(truth[mask])
+    ious = [(mask & (truth == v)).sum() / (mask | (truth == v)).sum() for v in values if v]
+    return max(ious, default=0.0)
 
 
 def test_centre_and_area_are_those_of_the_outline() -> None:

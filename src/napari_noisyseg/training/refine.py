@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from skimage.segmentation import expand_labels, find_boundaries
 
 from napari_noisyseg import instances
+from napari_noisyseg.training.confidence import confidence, range_of
 
 PAPER_MPP = 0.25
 RING = 4
@@ -71,11 +73,10 @@ def further(
     return joined.astype(np.int32)
 
 
-def judge(evidence: Evidence, labels: Labels) -> list[Found]:
+def judge(evidence: Evidence, labels: Labels, clicked: Collection[int] = ()) -> list[Found]:
     """Every nucleus of the label image with its confidence and what speaks against it.
 
-    Confidence is mean probability inside minus that in a ring around, times what the maps agree
-    on along the outline.
+    clicked: values of the nuclei at whose place a person put a point.
     """
     values, packed = np.unique(labels, return_inverse=True)
     if not (values > 0).any():
@@ -86,15 +87,25 @@ def judge(evidence: Evidence, labels: Labels) -> list[Found]:
     values = values[first:]
     figures = _measure(evidence, packed.astype(np.int32), len(values))
     area = figures["area"] * evidence.mpp**2
-    contrast = np.clip(figures["inside"] - figures["ring"], 0, 1)
-    score = contrast * (1 - np.clip(figures["doubt"], 0, 1))
-    reasons = _reasons(figures, area, contrast)
+    score = _confidence(evidence, labels > 0, figures, np.isin(values, list(clicked)))
+    reasons = _reasons(figures, area)
     return [
         Found(int(v), float(y), float(x), float(s), reason, float(a))
         for v, y, x, s, reason, a in zip(
             values, figures["y"], figures["x"], score, reasons, area, strict=True
         )
     ]
+
+
+def _confidence(
+    evidence: Evidence,
+    nuclei: NDArray[np.bool_],
+    figures: dict[str, NDArray[np.float64]],
+    clicked: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    seen = range_of(evidence.probability, nuclei, figures["inside"])
+    stained = range_of(evidence.density, nuclei, figures["stain"])
+    return confidence(figures, clicked, seen, stained)
 
 
 def _measure(evidence: Evidence, labels: Labels, count: int) -> dict[str, NDArray[np.float64]]:
@@ -122,6 +133,9 @@ def _measure(evidence: Evidence, labels: Labels, count: int) -> dict[str, NDArra
         "inside": mean(labels, evidence.probability),
         "ring": mean(ring, evidence.probability),
         "doubt": mean(outline, evidence.uncertainty),
+        "stain": mean(labels, evidence.density),
+        "rim_stain": mean(edge, evidence.density),
+        "ring_stain": mean(ring, evidence.density),
         "crowded": number(crowded) / np.maximum(number(edge), 1),
         "cut": number(_frame(labels)) / np.maximum(number(edge), 1),
     }
@@ -146,12 +160,9 @@ def _frame(labels: Labels) -> Labels:
     return frame
 
 
-def _reasons(
-    figures: dict[str, NDArray[np.float64]],
-    area: NDArray[np.float64],
-    contrast: NDArray[np.float64],
-) -> list[str]:
+def _reasons(figures: dict[str, NDArray[np.float64]], area: NDArray[np.float64]) -> list[str]:
     """The strongest objection to each nucleus, in words."""
+    contrast = np.clip(figures["inside"] - figures["ring"], 0, 1)
     ratio = area / max(float(np.median(area)), 1e-9)
     inside, doubt = figures["inside"], figures["doubt"]
     doubts = {
