@@ -25,6 +25,7 @@ from napari_noisyseg.data.tiles import (
     cut,
     hold_out,
     share_between_halves,
+    whole,
 )
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.method import Batch, MethodConfig, Needs, TrainingImage
@@ -134,7 +135,7 @@ def _split(images: Sequence[TrainingImage], config: MethodConfig, needs: Needs, 
             "nothing to train on: no label or declared field in any image of the run; "
             "mark a field (--field, or Annotate ▸ field) and the nuclei in it"
         )
-    split = hold_out(tiles, seed)
+    split = hold_out(tiles, seed) if getattr(config, "hold_out", True) else whole(tiles)
     if not needs.halves:
         return split
     training = share_between_halves(split.training, getattr(config, "split_overlap", 0.0), seed)

@@ -186,18 +186,22 @@ def share_between_halves(tiles: Tiles, overlap: float, seed: int) -> Tiles:
     )
 
 
+def whole(tiles: Tiles) -> Split:
+    """Every tile to train on."""
+    return Split(tiles, tiles.take(np.zeros(len(tiles), bool)))
+
+
 def hold_out(tiles: Tiles, seed: int) -> Split:
     """Some tiles for validation when there are enough; tiles that touch them are left out."""
-    none = tiles.take(np.zeros(len(tiles), bool))
     images = len(np.unique(tiles.rows[:, 0]))
     if len(tiles) < MIN_TILES_TO_HOLD_OUT or images < MIN_IMAGES_TO_HOLD_OUT:
-        return Split(tiles, none)
+        return whole(tiles)
     held = np.zeros(len(tiles), bool)
     held[_chosen(tiles, seed)] = True
     touching = _touch(tiles.rows, tiles.rows[held])
     left = ~held & ~touching
     if any(not (tiles.half[left] == h).any() for h in np.unique(tiles.half)):
-        return Split(tiles, none)
+        return whole(tiles)
     return Split(tiles.take(left), tiles.take(held))
 
 

@@ -1,0 +1,221 @@
+"""Meta Mask Correction: a small network learns, from few clean masks, to correct the rough ones.
+
+J. Shi, C. Jia, Z. Gao, T. Gong, C. Wang, C. Li: Meta Mask Correction for nuclei segmentation in
+histopathological image. IEEE International Conference on Bioinformatics and Biomedicine (BIBM) 2021
+(arXiv:2111.12498). Equations are numbered as there; no code was published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from napari_noisyseg import losses, meta
+from napari_noisyseg.method import (
+    NUCLEUS,
+    UNKNOWN,
+    Batch,
+    Losses,
+    Method,
+    MethodConfig,
+    Needs,
+    Prediction,
+    Preset,
+    Progress,
+    Revision,
+    TrainingImage,
+)
+from napari_noisyseg.nets import build
+from napari_noisyseg.nets.correction import Activation, CorrectionNet, Depth
+from napari_noisyseg.nets.learner import Learner, LearnerConfig
+from napari_noisyseg.nets.tiling import in_windows
+
+
+class MMCConfig(LearnerConfig):
+    """The paper's settings; where it is silent, ours, and it says so."""
+
+    meta_lr: Annotated[float, Field(gt=0, le=1)] = 1e-4
+    """learning rate beta of the C-Net, Eq. 5 (Adam)"""
+    correction_depth: Depth = "3x3+1x1"
+    """kernels of the C-Net's layers (Table IV)"""
+    correction_width: Annotated[int, Field(ge=2, le=512)] = 64
+    """channels between the C-Net's layers (not in the paper)"""
+    correction_activation: Activation = "tanh"
+    """the C-Net's activation (not in the paper); smooth, since the kinks of ReLU would spoil finite
+    differences"""
+    correction_input: Literal["logits", "features", "both"] = "both"
+    """what the C-Net sees of the image, h(x): logits (the paper's Fig. 1), the last features before
+    them (its text), or both (ours)"""
+    detach_h: bool = True
+    """gradients end at h(x), as in MLC, which MMC follows; the paper does not say"""
+    identity: Annotated[float, Field(ge=0, le=20)] = 0.0
+    """logits of the first corrected mask, which is then the rough mask (ours); 0: a random start"""
+    warmup: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """first share of the schedule, which trains on rough masks as they are (ours)"""
+    train_on_clean: bool = False
+    """clean pixels teach the segmentation too, with their label as it is (ours)"""
+    meta_gradient: meta.Mode = "forward"
+    """how the gradient of Eq. 5 is computed: exact (double backpropagation), forward (the same
+    number at less cost), difference, or decoder (approximations)"""
+    meta_point: meta.Point = "virtual"
+    """weights at which the clean loss is taken: W' of Eq. 3, or those before that step (ours)"""
+    meta_every: Annotated[int, Field(ge=1, le=1000)] = 1
+    """updates of the segmentation network to one of the C-Net"""
+
+    @classmethod
+    def presets(cls) -> dict[Preset, dict[str, bool | int | float | str]]:
+        """`small` trains on two CPU cores in minutes: few updates, so larger steps of the C-Net."""
+        small: dict[str, bool | int | float | str] = {
+            "correction_width": 16, "meta_lr": 3e-3, "identity": 3.0, "warmup": 0.15,
+            "train_on_clean": True, "meta_gradient": "decoder", "meta_point": "present",
+            "meta_every": 2,
+        }  # fmt: skip
+        shared = super().presets()
+        return {"paper": shared["paper"], "small": {**shared["small"], **small}}
+
+
+class MMC:
+    """A segmentation network f_W and a C-Net g_theta that corrects the masks it learns from."""
+
+    Config: ClassVar[type[MethodConfig]] = MMCConfig
+    needs: ClassVar[Needs] = Needs(rough=True, clean=True, meta=True, labels=("rough", "clean"))
+    paper: ClassVar[str] = (
+        "Shi et al., Meta Mask Correction for nuclei segmentation in histopathological image, "
+        "IEEE BIBM 2021"
+    )
+    title: ClassVar[str] = "MMC: corrects rough masks by a few clean ones"
+    shows: ClassVar[tuple[str, ...]] = ("uncertainty", "corrected", "weights")
+
+    def __init__(self, config: MMCConfig, device: str, seed: int) -> None:
+        self.config, self.device = config, device
+        self.learner = Learner(config, device, seed)
+        self.correction = build.seeded(self._make_correction, device, seed + 1)
+        self.theta = list(self.correction.parameters())
+        self.meta_optimizer = torch.optim.Adam(self.theta, config.meta_lr)
+        settings = meta.Settings(config.meta_gradient, config.meta_point, every=config.meta_every)
+        self.bilevel = meta.Bilevel(self.learner.net, settings)
+
+    def _make_correction(self) -> CorrectionNet:
+        c = self.config
+        head: Any = self.learner.net.head
+        channels = {"logits": 2, "features": head.in_channels, "both": 2 + head.in_channels}
+        return CorrectionNet(
+            channels[c.correction_input], c.correction_width, c.correction_depth,
+            c.correction_activation, c.identity,
+        )  # fmt: skip
+
+    def step(self, batch: Batch, progress: Progress) -> Losses:
+        """Eqs. 3-7: the C-Net by the clean loss after a virtual step, then the real step."""
+        rate = self.learner.begin(progress.fraction)
+        warm = progress.fraction < self.config.warmup
+
+        def loss(logits: Tensor, features: Tensor) -> Tensor:  # Eqs. 4 and 7
+            return losses.soft_cross_entropy(logits, *self._target(batch, logits, features, warm))
+
+        inner = meta.Inner(self.learner.input(batch.image, batch.hematoxylin), loss, rate)
+        if warm or batch.meta is None or not self.bilevel.due(progress.step):
+            step = self.bilevel.plain(inner)
+        else:
+            step = self.bilevel.step(inner, self._outer(batch.meta), self.theta)  # Eq. 3
+            meta.assign(self.theta, step.gradients)
+            self.meta_optimizer.step()  # Eq. 5
+        total = step.backward(loss)
+        self.learner.update()  # Eq. 6
+        values = {"corrected": total.item(), "total": total.item()}
+        return values if step.outer is None else {**values, "meta": step.outer.item()}
+
+    def _outer(self, clean: Batch) -> meta.Outer:
+        """L' of Eq. 5: cross-entropy on the clean pixels."""
+        image = self.learner.input(clean.image, clean.hematoxylin)
+        return meta.Outer(image, lambda z, _: losses.cross_entropy(z, clean.labels["clean"]))
+
+    def _target(
+        self, batch: Batch, logits: Tensor, features: Tensor, warm: bool
+    ) -> tuple[Tensor, Tensor]:
+        """What to learn, float (B, h, w): corrected where rough, as it is where clean; and where.
+
+        A clean pixel is never corrected, whatever the rough mask says there.
+        """
+        rough, clean = batch.labels["rough"], batch.labels["clean"]
+        trusted = clean != UNKNOWN
+        doubtful = (rough != UNKNOWN) & ~trusted
+        target = _nucleus(rough) if warm else self.correction(self._h(logits, features), rough)
+        target = torch.where(trusted, _nucleus(clean), target)
+        return target, doubtful | trusted if self.config.train_on_clean else doubtful
+
+    def _h(self, logits: Tensor, features: Tensor) -> Tensor:
+        """h(x), what the C-Net sees of the image, float (B, channels, h, w)."""
+        seen = {"logits": [logits], "features": [features], "both": [features, logits]}
+        h = torch.cat(seen[self.config.correction_input], dim=1)
+        return h.detach() if self.config.detach_h else h
+
+    def validate(self, batch: Batch, progress: Progress) -> Losses:
+        """Cross-entropy on clean pixels: rough masks cannot judge."""
+        return self.learner.judge(batch)
+
+    def revise(self, progress: Progress, images: Sequence[TrainingImage]) -> Iterator[Revision]:
+        """Labels are corrected in every update; none is written down."""
+        yield from ()
+
+    def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
+        """The network's softmax and its `uncertainty`."""
+        return self.learner.predict(image, hematoxylin)
+
+    @torch.no_grad()
+    def explain(self, batch: Batch) -> Mapping[str, Tensor]:
+        """The label as MMC believes it, and how far it trusts the rough one.
+
+        corrected: the C-Net's output where the mask is rough, the clean label where there is one,
+        the prediction elsewhere. weights: 1 - |corrected - rough| where rough, 1 elsewhere.
+        """
+        rough, clean = batch.labels["rough"], batch.labels["clean"]
+        planes = (batch.image, batch.hematoxylin, rough[:, None].to(batch.image.dtype))
+        seen = in_windows(self._explained, torch.cat(planes, dim=1))
+        trusted = clean != UNKNOWN
+        doubtful = (rough != UNKNOWN) & ~trusted
+        corrected = torch.where(doubtful, seen[:, 0], seen[:, 1])
+        corrected = torch.where(trusted, _nucleus(clean), corrected)
+        weights = 1 - (corrected - _nucleus(rough)).abs()
+        return {"corrected": corrected, "weights": weights.masked_fill(~doubtful, 1.0)}
+
+    def _explained(self, planes: Tensor) -> Tensor:
+        """RGB, hematoxylin and rough label (B, 5, h, w) to corrected and predicted (B, 2, h, w)."""
+        net: Any = self.learner.average.module
+        logits, features = net.decode(net.encode(self.learner.input(planes[:, :3], planes[:, 3:4])))
+        corrected = self.correction(self._h(logits, features), planes[:, 4])
+        return torch.stack([corrected, logits.softmax(dim=1)[:, 1]], dim=1)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Network, average, C-Net and both optimisers."""
+        return {
+            **self.learner.state_dict(),
+            "correction": dict(self.correction.state_dict()),
+            "meta_optimizer": build.optimizer_state(self.meta_optimizer),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Undo of `state_dict`."""
+        self.learner.load_state_dict(state)
+        self.correction.load_state_dict(state["correction"])
+        build.load_optimizer_state(self.meta_optimizer, state["meta_optimizer"])
+
+    def weights(self) -> dict[str, Tensor]:
+        """The network as it predicts."""
+        return self.learner.weights()
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Undo of `weights`; training goes on from there too."""
+        self.learner.load_weights(weights)
+
+
+def _nucleus(label: Tensor) -> Tensor:
+    """States as the probability of nucleus."""
+    return (label == NUCLEUS).float()
+
+
+METHOD: type[Method] = MMC
+"""What the registry finds in this file."""

@@ -1,0 +1,160 @@
+"""One segmentation network, its optimiser and its averaged weights, as several methods need them.
+
+`LearnerConfig` holds their settings; what a network learns from is the method's own affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from napari_noisyseg import losses
+from napari_noisyseg.method import Batch, Losses, MethodConfig, Prediction, Preset
+from napari_noisyseg.nets import build
+from napari_noisyseg.nets.build import Encoder
+from napari_noisyseg.nets.ema import WeightAverage
+from napari_noisyseg.nets.resunet import Stem
+
+
+class LearnerConfig(MethodConfig):
+    """MMC's segmentation network and training; where the paper is silent, ours, and it says so."""
+
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 500
+    """length of the training; a time budget plans its own number instead"""
+    batch_size: Annotated[int, Field(ge=1, le=256)] = 16
+    """tiles per update (not in the paper)"""
+    tile: Annotated[int, Field(ge=32, le=2048)] = 128
+    """side of the training tiles, in working pixels (the paper's multi-nuclei patches)"""
+    tile_overlap: Annotated[int, Field(ge=0, le=2047)] = 64
+    """overlap of neighbouring training tiles, in working pixels (not in the paper)"""
+    crop: Annotated[int, Field(ge=32, le=2048)] = 128
+    """side of the random crop that an update sees, in working pixels"""
+    meta_batch_size: Annotated[int, Field(ge=1, le=256)] = 16
+    """tiles around clean nuclei beside each update's (not in the paper)"""
+    hold_out: bool = False
+    """keep a tenth of the tiles to choose the best weights by their clean pixels (ours); where
+    these are few, all of them are worth more in training, and the last weights are used"""
+    stains: Literal["fixed", "estimated"] = "fixed"
+    """stain matrix of the hematoxylin component: one for all images, or each image's own"""
+    level_stains: bool = False
+    """bring the hematoxylin of pale and dark slides to one level (ours)"""
+    stain_jitter: Annotated[float, Field(ge=0, le=0.9)] = 0.0
+    """largest random change of a tile's stain density in training, as a share (ours)"""
+    input: Literal["rgb", "hematoxylin"] = "rgb"
+    """what the network sees: the colours, or the hematoxylin component alone"""
+    net: Literal["resunet", "unet"] = "resunet"
+    """shape of the network"""
+    width: Annotated[int, Field(ge=4, le=256)] = 64
+    """channels of the network at its first scale"""
+    encoder: Encoder = "3-4-6-3"
+    """residual blocks at each scale of a ResUNet: 3-4-6-3 is ResNet-34 (paper: ResNet-32)"""
+    stem: Stem = "stride4"
+    """how the first layers of a ResUNet shrink the image; stride4 is ResNet's own"""
+    lr: Annotated[float, Field(gt=0, le=1)] = 1e-3
+    """first learning rate of Adam"""
+    lr_schedule: Literal["steps", "cosine"] = "steps"
+    """learning rate: a tenth after 300 of 500 epochs, or a cosine (ours)"""
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """weight decay of Adam (not in the paper)"""
+    average_weights: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """decay of the moving average of weights that predicts (ours); 0: the weights as they are"""
+
+    @classmethod
+    def presets(cls) -> dict[Preset, dict[str, bool | int | float | str]]:
+        """`small` trains on two CPU cores in minutes."""
+        small: dict[str, bool | int | float | str] = {
+            "working_mpp": 0.5, "tile": 160, "tile_overlap": 80, "epochs": 30, "batch_size": 8,
+            "meta_batch_size": 4, "level_stains": True, "stain_jitter": 0.25,
+            "width": 32, "encoder": "1-1-1-1", "stem": "stride2",
+            "lr": 3e-3, "lr_schedule": "cosine", "average_weights": 0.98,
+        }  # fmt: skip
+        return {"paper": {}, "small": small}
+
+
+DROP_AFTER = 0.6
+"""Share of the schedule after which "steps" divides the learning rate by ten: 300 of 500 epochs."""
+
+
+class Learner:
+    """A network `net`, Adam, and the average of the weights that predicts."""
+
+    def __init__(self, config: LearnerConfig, device: str, seed: int) -> None:
+        self.config = config
+        self.net = build.seeded(self._make, device, seed)
+        self.average = WeightAverage(self.net, config.average_weights)
+        self.optimizer = torch.optim.Adam(
+            self.net.parameters(), config.lr, weight_decay=config.weight_decay
+        )
+
+    def _make(self) -> nn.Module:
+        c = self.config
+        inputs = 1 if c.input == "hematoxylin" else 3
+        if c.net == "unet":
+            return build.unet(inputs, c.width)
+        return build.resunet(inputs, c.width, c.encoder, c.stem)
+
+    def begin(self, fraction: float, lr: float | None = None) -> float:
+        """Train mode, no gradients, and the learning rate at N / N_max, which it returns.
+
+        lr: the first learning rate, where it is not the settings' own.
+        """
+        first = self.config.lr if lr is None else lr
+        if self.config.lr_schedule == "steps":
+            rate = losses.stepped_rate(fraction, first, DROP_AFTER)
+        else:
+            rate = losses.cosine_rate(fraction, first)
+        build.set_rate(self.optimizer, rate)
+        self.optimizer.zero_grad()
+        self.net.train()
+        return rate
+
+    def update(self) -> None:
+        """One step along the gradients that have gathered."""
+        self.optimizer.step()
+        self.average.update(self.net)
+
+    def input(self, image: Tensor, hematoxylin: Tensor) -> Tensor:
+        """Darkness, so that the network's zero padding means no stain."""
+        seen = hematoxylin if self.config.input == "hematoxylin" else image
+        return build.channels_last(1 - seen)
+
+    @torch.no_grad()
+    def judge(self, batch: Batch) -> Losses:
+        """Cross-entropy on the clean pixels of held-out tiles: nothing else can judge."""
+        logits = self.average.module(self.input(batch.image, batch.hematoxylin))
+        loss = losses.cross_entropy(logits, batch.labels["clean"]).item()
+        return {"clean": loss, "total": loss}
+
+    @torch.no_grad()
+    def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
+        """The softmax; `uncertainty` is 1 on the decision boundary and 0 where sure."""
+        logits = self.average.module(self.input(image, hematoxylin))
+        probability = logits.softmax(dim=1)[:, 1]
+        return Prediction(probability, {"uncertainty": 1 - (2 * probability - 1).abs()})
+
+    def state_dict(self) -> dict[str, Any]:
+        """Network, average and optimiser."""
+        return {
+            "net": dict(self.net.state_dict()),
+            "average": dict(self.average.state_dict()),
+            "optimizer": build.optimizer_state(self.optimizer),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Undo of `state_dict`."""
+        self.net.load_state_dict(state["net"])
+        self.average.load_state_dict(state["average"])
+        build.load_optimizer_state(self.optimizer, state["optimizer"])
+
+    def weights(self) -> dict[str, Tensor]:
+        """The network as it predicts."""
+        return build.prefixed({"net": self.average.module})
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Undo of `weights`; training goes on from there too."""
+        build.load_prefixed({"net": self.average.module}, weights)
+        build.load_prefixed({"net": self.net}, weights)
