@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from qtpy.QtCore import QEvent, QObject
 
 from napari_noisyseg.events import Checkpointed, Failed, Finished, Started, Stepped, Validated
 from napari_noisyseg.gui.follow import Follower
@@ -210,3 +211,37 @@ def test_a_run_s_words_stand_under_its_plot(qtbot):
     view.show_progress(failed)
     assert view.line.text() == "✗ out of memory"
     assert view.note.text() == "set a smaller crop"
+
+
+def test_words_that_change_lay_nothing_out_anew(qtbot) -> None:
+    """Each layout draws the whole window a second time, while a run trains."""
+    view = RunView(palette())
+    qtbot.addWidget(view)
+    view.resize(340, 300)
+    view.show()
+    seen = LayoutRequests()
+    progress = RunProgress()
+    progress.take_all([Started("SC-Net", 10, 4, "cpu", ""), Stepped(4, 0, 10, {"total": 1.0})])
+    view.show_progress(progress)
+    qtbot.wait(20)
+    view.installEventFilter(seen)
+    progress.take(Stepped(5, 0, 10, {"total": 0.5}, 21.0))
+    view.show_progress(progress)
+    qtbot.wait(20)
+    assert view.line.text() == "epoch 6/10 · 0:21 left"
+    assert seen.count == 0
+    height = view.line.height()
+    progress.take(Failed("a long word of what went wrong " * 8, "mend it"))
+    view.show_progress(progress)
+    qtbot.wait(20)
+    assert view.line.height() > 2 * height
+
+
+class LayoutRequests(QObject):
+    """Counts how often a widget is laid out anew."""
+
+    count = 0
+
+    def eventFilter(self, watched, event) -> bool:
+        self.count += event.type() == QEvent.Type.LayoutRequest
+        return False

@@ -49,6 +49,8 @@ LAYERS: dict[Layer, tuple[str, str]] = {
         "Only nuclei that you accepted in the review, with the outlines as you accepted them.",
     ),
 }
+ROW = 28
+"""height of a line of the form; a layout that runs short of room would cut the words"""
 Counts = dict[Layer, dict[str, int]]
 
 
@@ -114,6 +116,8 @@ class ExportDialog(QDialog):  # type: ignore[misc]
         self.folder = QLineEdit(str(beside.with_name(f"{beside.stem} export")))
         self.folder.setToolTip("One file for each image is written here; it is made if need be")
         browse = button("Browse…", "Choose another folder", self._browse)
+        for part in (self.format, self.images, self.folder, browse):
+            part.setMinimumHeight(ROW)
         form.addRow("Format", self.format)
         form.addRow("Images", self.images)
         form.addRow("Folder", line(self.folder, browse))
@@ -123,6 +127,7 @@ class ExportDialog(QDialog):  # type: ignore[misc]
         self.cancel = QPushButton("Cancel", autoDefault=False)
         self.cancel.clicked.connect(self.reject)
         self.export = QPushButton("Export", default=True)
+        self.export.setProperty("role", "primary")
         self.export.clicked.connect(self.accept)
         return line(1, self.cancel, self.export)
 

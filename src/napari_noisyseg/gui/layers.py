@@ -27,8 +27,8 @@ from napari_noisyseg.store.records import ImageRecord
 
 KEY = "noisyseg"
 KINDS = (
-    "image", "probability", "uncertainty", "weights", "weights_pseudo", "superpixel", "voronoi", "cluster", "local",
-    "rough", "corrected", "changes", "refined", "fields", "suggested", "points",
+    "image", "probability", "uncertainty", "weights", "weights_pseudo", "superpixel", "voronoi",
+    "cluster", "local", "rough", "corrected", "changes", "refined", "fields", "suggested", "points",
 )  # fmt: skip
 """Every kind of layer, from the bottom of an image's group to its top."""
 EDITABLE = frozenset({"rough", "fields", "points", "suggested"})
@@ -332,6 +332,21 @@ def refresh_box(layer: Any, box: Box) -> None:
         view = layer._slice.image
         view.view[box.slices] = layer.colormap._data_to_texture(view.raw[box.slices])
     refresh()
+
+
+def repaint_changed(layer: Any, data: NDArray[Any]) -> bool:
+    """Bring a Labels layer to `data` by drawing only the box that differs; False if it cannot."""
+    shown = layer.data
+    same = isinstance(shown, np.ndarray) and shown.shape == data.shape
+    if not same or shown.dtype != data.dtype or not shown.flags.writeable:
+        return False
+    differs = shown != data
+    rows, columns = np.flatnonzero(differs.any(axis=1)), np.flatnonzero(differs.any(axis=0))
+    if len(rows):
+        box = Box(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
+        shown[box.slices] = data[box.slices]
+        refresh_box(layer, box)
+    return True
 
 
 def remove(viewer: Any, image: str, kind: str) -> None:

@@ -27,6 +27,9 @@ def running_mean(values: list[float], weight: float = SMOOTH) -> list[float]:
 class LossPlot(pg.PlotWidget):  # type: ignore[misc]
     """Loss by epoch. `show_progress` takes a run as it stands; `restyle` the theme's colours."""
 
+    _words = ""
+    _reached = 0.0
+
     def __init__(self, palette: Palette) -> None:
         super().__init__(enableMenu=False)
         self.setFixedHeight(HEIGHT)
@@ -74,8 +77,9 @@ class LossPlot(pg.PlotWidget):  # type: ignore[misc]
         self._raw.setData(train.x, train.y)
         self._mean.setData(train.x, running_mean(train.y))
         self._held_out.setData(held_out.x, held_out.y)
-        if progress and progress.epochs:
-            self.setXRange(0, _reach(progress), padding=0.01)
+        if progress and progress.epochs and _reach(progress) != self._reached:
+            self._reached = _reach(progress)
+            self.setXRange(0, self._reached, padding=0.01)
         self._say(bool(held_out.x))
 
     def _say(self, held_out: bool) -> None:
@@ -83,7 +87,9 @@ class LossPlot(pg.PlotWidget):  # type: ignore[misc]
         words = f'<span style="color:{p.accent}">━ training loss</span>'
         if held_out:
             words += f'&nbsp; <span style="color:{p.text}">o held-out tiles</span>'
-        self._legend.setText(words, size="8pt")
+        if words != self._words:  # each time it is laid out anew
+            self._words = words
+            self._legend.setText(words, size="8pt")
 
 
 def _main(curves: dict[str, Curve]) -> Curve:

@@ -119,7 +119,9 @@ def show_map(
     if name in MAPS:
         layer = layers.show_map(viewer, record, name, values)
     elif name in LABELS:
-        layer = layers.show_labels(viewer, record, name, values)
+        layer = found
+        if layer is None or not layers.repaint_changed(layer, values):
+            layer = layers.show_labels(viewer, record, name, values)
     else:
         return
     _place(viewer, layer, record, event)

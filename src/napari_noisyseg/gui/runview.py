@@ -9,6 +9,7 @@ from napari_noisyseg.events import Failed
 from napari_noisyseg.gui.bar import Bar
 from napari_noisyseg.gui.plot import LossPlot
 from napari_noisyseg.gui.progress import RunProgress
+from napari_noisyseg.gui.still import StillLine
 from napari_noisyseg.gui.theme import Palette
 
 
@@ -19,7 +20,7 @@ class RunView(QWidget):  # type: ignore[misc]
         super().__init__()
         self.plot = LossPlot(palette)
         self.bar = Bar()
-        self.line = QLabel()
+        self.line = StillLine()
         self.note = QLabel(wordWrap=True)
         self.note.setProperty("role", "quiet")
         self.note.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -43,8 +44,8 @@ class RunView(QWidget):  # type: ignore[misc]
         self.plot.show_progress(progress)
         self.bar.set_fraction(progress.fraction)
         self._failed = isinstance(progress.end, Failed)
+        self.line.set_wrap(self._failed)
         self.line.setText(("✗ " if self._failed else "") + progress.words())
-        self.line.setWordWrap(self._failed)
         self.line.setToolTip(progress.end.message if isinstance(progress.end, Failed) else "")
         self._color_line()
         words = note_words(progress)
@@ -54,7 +55,7 @@ class RunView(QWidget):  # type: ignore[misc]
     _failed = False
 
     def _color_line(self) -> None:
-        self.line.setStyleSheet(f"color: {self._warn};" if self._failed else "")
+        self.line.set_color(self._warn if self._failed else None)
 
 
 def note_words(progress: RunProgress) -> str:

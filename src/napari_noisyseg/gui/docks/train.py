@@ -36,7 +36,7 @@ NO_TORCH = (
 )
 SETTLE_MS = 600
 """quiet after the last click before the recommendation is thought over"""
-BREATH_MS = 3500
+BREATH_MS = 5000
 """between two drawings of the curve"""
 RESUMABLE = ("stopped", "failed", "lost")
 
@@ -112,7 +112,9 @@ class TrainDock(StepDock):
         self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
         self._settle.timeout.connect(self._recommend)
         self._breath = QTimer(self, singleShot=True, interval=BREATH_MS)
-        self._breath.timeout.connect(self._keep_up)
+        self._breath.timeout.connect(self._draw_soon)
+        self._drawing = QTimer(self, singleShot=True, interval=0)
+        self._drawing.timeout.connect(self._show_progress)
         self.follower.told.connect(self._told)
         self.follower.ended.connect(self._ended)
         self.follower.listed.connect(self._listed)
@@ -131,6 +133,7 @@ class TrainDock(StepDock):
         get_settings().appearance.events.theme.disconnect(self._restyle)
         self._settle.stop()
         self._breath.stop()
+        self._drawing.stop()
         self.follower.stop()
         self.jobs.close()
 
@@ -249,6 +252,11 @@ class TrainDock(StepDock):
         """Draw the curve and say how far it is: seldom, as a drawing takes a dozen milliseconds."""
         self._show_progress()
         self.changed.emit()
+
+    def _draw_soon(self) -> None:
+        """`_keep_up`, with the panel's row and the curve in one drawing of the window."""
+        self.changed.emit()
+        self._drawing.start()
 
     def _progress(self, run_id: str | None) -> RunProgress | None:
         """A run as it stands, as far as it was read."""
