@@ -277,4 +277,24 @@ def test_paper_preset_is_the_paper() -> None:
     assert (c.eta, c.epsilon, c.gamma, c.lr, c.weight_decay) == (1, 0.1, 3, 1e-3, 5e-4)
     assert (c.coarse, c.encoder, c.width, c.split_overlap) == ("cluster", "3-4-6-3", 64, 0)
     assert (c.decoder, c.second_net, c.stem) == ("separate", "same", "stride4")
+    assert (c.epochs, c.lr_schedule, c.stains) == (100, "steps", "estimated")
+    assert (c.color_loss, c.color_fading) == ("squared", "early")
+    assert (c.level_stains, c.stain_jitter, c.average_weights) == (False, 0, 0)
+    assert all((c.use_vor, c.use_clu, c.use_cot, c.use_color))
     assert c.label_planes() == ("voronoi", "cluster")
+
+
+PUBLISHED: dict[str, Any] = {
+    "decoder": "shared", "second_net": "unet", "cluster_recipe": "published", "stains": "fixed",
+    "color_loss": "absolute", "color_fading": "late", "gamma": 5, "adam_beta2": 0.99,
+    "tile_overlap": 0, "splitting": "components", "window": 224, "window_overlap": 80,
+}  # fmt: skip
+
+
+def test_the_published_code_can_be_asked_for(batch: Batch) -> None:
+    method = SCNet(SCNetConfig.from_preset("paper", **{**PUBLISHED, **TINY}), "cpu", seed=0)
+    terms = method.step(batch, MIDDLE)
+    color = 0.1 * (1 - 0.5**2) * terms["color"]
+    expected = terms["vor"] + terms["clu"] + 0.5**2 * terms["cot"] + color
+    assert terms["total"] == pytest.approx(expected, rel=1e-5)
+    assert method.optimizer.param_groups[0]["betas"] == (0.9, 0.99)
