@@ -25,6 +25,7 @@ _TABLE = {
     "two-annotators": ("rough", "two_annotators", "real noise: one annotator against another"),
     "gui": ("gui", "run", "how smooth the window stays while a run trains"),
     "overhead": ("overhead", "run", "share of a training step outside the networks"),
+    "meta-step": ("meta_step", "run", "what a bilevel step costs against a plain one"),
     "imports": ("imports", "run", "what importing the package costs"),
     "paper-gpu": ("unseen", "paper_gpu", "the paper's preset on a GPU (Table I)"),
 }

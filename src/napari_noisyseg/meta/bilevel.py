@@ -18,19 +18,15 @@ is zero by itself. Nothing here knows what theta is, nor what the losses are.
 
 from __future__ import annotations
 
-import importlib
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd import forward_ad
 from torch.func import functional_call
-from torch.overrides import TorchFunctionMode
+
+from napari_noisyseg.meta.passes import Kinks, Part, dual_numbers, norm, still
 
 Mode = Literal["exact", "forward", "difference", "decoder"]
 Point = Literal["virtual", "present"]
@@ -48,14 +44,14 @@ class Settings:
     equal to exact up to rounding; difference: the same, but by a one-sided difference up to the
     last decoder blocks; decoder: v restricted to the last decoder blocks, and o_dot
     by a one-sided difference of the outputs"""
-    point: Point = "virtual"
+    point: Point = "present"
     """where v is taken: at W', as defined, or at W, which is the same thing where the inner
     gradient is zero (weights that start at 0) and an approximation of order `rate` elsewhere"""
     real_step: RealStep = "fresh"
     """lagged: the real step takes the inner gradient of theta before its update, so that one
     backward pass serves the virtual and the real step; theta then acts one step later"""
-    blocks: int | None = None
-    """decoder: how many decoder blocks v covers (None: all)"""
+    blocks: int | None = 2
+    """decoder: how many of the last decoder blocks v covers (None: all)"""
     forward_blocks: int = 2
     """difference: how many of the last decoder blocks run by forward-mode derivatives"""
     radius: float = 1e-5
@@ -133,7 +129,7 @@ class Bilevel:
     def __init__(self, net: nn.Module, settings: Settings) -> None:
         self.settings = settings
         self._net: Any = net
-        self._parts = {part: _Part(net, part) for part in ("encode", "decode")}
+        self._parts = {part: Part(net, part) for part in ("encode", "decode")}
         self._names: dict[str, Tensor] = {
             n: p for n, p in net.named_parameters() if p.requires_grad
         }
@@ -210,9 +206,9 @@ class Bilevel:
 
     def _forward(self, inner: Inner) -> _Pass:
         """The doubtful batch, once, with the graph of W; the loss on a copy of the outputs."""
-        with _Kinks() as before:
+        with Kinks() as before:
             encoded = self._net.encode(inner.image, self._split)
-        with _Kinks() as after:
+        with Kinks() as after:
             outputs = self._net.decode(encoded)
         copies = tuple(o.detach().requires_grad_() for o in outputs)
         loss = inner.loss(*copies)
@@ -280,7 +276,7 @@ class Bilevel:
             if self.settings.mode == "forward":
                 return self._forward_mode(direction, lambda dual: self._run(dual, inner.image))
             moved, step = self._moved_along(direction)
-            with _Kinks(pass_.kinks):
+            with Kinks(pass_.kinks):
                 if self.settings.mode == "decoder":
                     there, here = self._part("decode", moved, pass_.encoded), pass_.outputs
                 else:
@@ -295,7 +291,7 @@ class Bilevel:
         self, pass_: _Pass, direction: dict[str, Tensor], slopes: Sequence[Tensor]
     ) -> Sequence[Tensor]:
         """Forward mode from the feature maps on, whose derivatives along v are given."""
-        make: Any = _dual_numbers().make_dual
+        make: Any = dual_numbers().make_dual
         maps = pass_.encoded.maps
 
         def run(dual: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -313,7 +309,7 @@ class Bilevel:
     def _moved_along(self, direction: dict[str, Tensor]) -> tuple[dict[str, Tensor], float]:
         """W a little further along `direction`, and by how much of it."""
         here = [self._names[name].detach() for name in direction]
-        step = self.settings.radius * _norm(here) / max(_norm(direction.values()), 1e-30)
+        step = self.settings.radius * norm(here) / max(norm(direction.values()), 1e-30)
         moved = torch._foreach_add(here, list(direction.values()), alpha=step)
         return dict(zip(direction, moved, strict=True)), step
 
@@ -323,13 +319,13 @@ class Bilevel:
         run: Callable[[Mapping[str, Tensor]], tuple[Tensor, Tensor]],
     ) -> Sequence[Tensor]:
         """The derivatives along `direction` of what `run` makes of dual weights."""
-        dual_numbers = _dual_numbers()
-        with dual_numbers.dual_level():
+        numbers = dual_numbers()
+        with numbers.dual_level():
             dual = {
-                name: dual_numbers.make_dual(self._names[name].detach(), v)
+                name: numbers.make_dual(self._names[name].detach(), v)
                 for name, v in direction.items()
             }
-            tangents = [dual_numbers.unpack_dual(output).tangent for output in run(dual)]
+            tangents = [numbers.unpack_dual(output).tangent for output in run(dual)]
         return [t if t is not None else torch.zeros(()) for t in tangents]
 
     @staticmethod
@@ -351,86 +347,3 @@ class _Pass:
     loss: Tensor
     slopes: tuple[Tensor, ...]
     kinks: list[Tensor]
-
-
-class _Kinks(TorchFunctionMode):
-    """Which side of every ReLU, and which pixel of every max pooling, a pass took.
-
-    Given what an earlier pass took, this one takes the same: between two passes near each other
-    the network is then smooth, so that their difference is its derivative up to the step's size,
-    not to the square root of it.
-    """
-
-    def __init__(self, again: Sequence[Tensor] | None = None) -> None:
-        super().__init__()
-        self.taken: list[Tensor] = []
-        self._again = None if again is None else iter(again)
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
-    ) -> Any:
-        """ReLU and max pooling, recorded or as recorded; every other function as it is."""
-        words = kwargs or {}
-        if func in _RELUS:
-            return self._relu(func, args, words)
-        if func is F.max_pool2d:
-            return self._pool(args, words)
-        return func(*args, **words)
-
-    def _relu(self, func: Any, args: Sequence[Any], words: Mapping[str, Any]) -> Tensor:
-        if self._again is not None:
-            return args[0] * next(self._again)  # type: ignore[no-any-return]
-        result: Tensor = func(*args, **words)
-        self.taken.append(result.detach() > 0)
-        return result
-
-    def _pool(self, args: Sequence[Any], words: Mapping[str, Any]) -> Tensor:
-        if self._again is not None:
-            index = next(self._again)
-            taken = args[0].flatten(2).gather(2, index.flatten(2)).view(index.shape)
-            # in the memory order of the first pass, so that both round alike
-            return torch.empty_like(index, dtype=taken.dtype).copy_(taken)
-        result: tuple[Tensor, Tensor] = F.max_pool2d(*args, **{**words, "return_indices": True})
-        self.taken.append(result[1])
-        return result[0]
-
-
-_RELUS = (F.relu, torch.relu, torch.relu_)
-
-
-class _Part(nn.Module):
-    """One part of a network as a module, which is what `functional_call` can call."""
-
-    def __init__(self, net: nn.Module, part: str) -> None:
-        super().__init__()
-        self.net, self.part = net, part
-
-    def forward(self, *inputs: Any) -> Any:
-        return getattr(self.net, self.part)(*inputs)
-
-
-def _norm(tensors: Iterable[Tensor]) -> float:
-    return float(torch.stack(torch._foreach_norm(list(tensors))).norm())
-
-
-def _dual_numbers() -> Any:
-    """Forward-mode derivatives; their first use imports what torch itself calls deprecated."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        importlib.import_module("torch._decomp.decompositions_for_jvp")
-    return forward_ad
-
-
-@contextmanager
-def still(net: nn.Module) -> Iterator[None]:
-    """Normalisation goes on as it was, but its running statistics do not move."""
-    tracking: list[Any] = [
-        m for m in net.modules() if m.training and getattr(m, "track_running_stats", False)
-    ]
-    for module in tracking:
-        module.track_running_stats = False
-    try:
-        yield
-    finally:
-        for module in tracking:
-            module.track_running_stats = True
