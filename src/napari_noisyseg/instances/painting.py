@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
-from skimage.draw import line
 
 Floats = NDArray[np.floating[Any]]
 Labels = NDArray[np.int32]
@@ -49,16 +48,8 @@ def seeds(points: Floats, shape: tuple[int, int]) -> tuple[Ints, Mask]:
     return pixels, inside
 
 
-def make_whole(labels: Labels, pixels: Ints, centres: Floats) -> None:
-    """Leave of every label k + 1 one piece without holes that holds pixels[k]; in place.
-
-    Where an outline's centre moved so far that it no longer holds the pixel, a thin path joins
-    them as far as nothing else is in the way.
-    """
-    missing = labels[tuple(pixels.T)] != np.arange(1, len(pixels) + 1)
-    for k in np.flatnonzero(missing).tolist():
-        path = line(*pixels[k], *np.clip(np.rint(centres[k]).astype(int), 0, _last(labels)))
-        labels[path] = np.where(labels[path] == 0, k + 1, labels[path])
+def make_whole(labels: Labels, pixels: Ints) -> None:
+    """Leave of every label k + 1 one piece without holes that holds pixels[k]; in place."""
     labels[tuple(pixels.T)] = np.arange(1, len(pixels) + 1)
     for k, found in enumerate(ndi.find_objects(labels, len(pixels))):
         box = tuple(slice(max(s.start - 1, 0), s.stop + 1) for s in found)
@@ -67,10 +58,6 @@ def make_whole(labels: Labels, pixels: Ints, centres: Floats) -> None:
         whole = _whole(part, k + 1, seed)
         part[(part == k + 1) & ~whole] = 0
         part[whole] = k + 1
-
-
-def _last(labels: Labels) -> Ints:
-    return np.array(labels.shape) - 1
 
 
 def _whole(part: Labels, label: int, seed: tuple[int, int]) -> Mask:

@@ -1,22 +1,26 @@
 """Nuclei where people placed points: every point knows that it lies in one nucleus.
 
 Each nucleus is the best closed outline around its point, on evidence from the stain and the
-network together. A first outline uses a threshold of the point's own surroundings; from the first
-outlines the image's stains, the size of its nuclei and each nucleus's own contrast are read, and
-the outlines are found again. Nothing here is trained; constants are px of 0.25 µm.
+network together. Points are first moved to the likely middles of their nuclei, as far as this
+image's were placed carelessly. The first outlines are those of the coarse labels; from them the
+size of the image's nuclei and each nucleus's own contrast are read, and the outlines are found
+again. Nothing here is trained; constants are px of 0.25 µm.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage as ndi
 
+from napari_noisyseg.coarse.cells import Cells
+from napari_noisyseg.coarse.contours import Contours
 from napari_noisyseg.instances import evidence
+from napari_noisyseg.instances.centres import recentred
 from napari_noisyseg.instances.painting import make_whole, paint, seeds
-from napari_noisyseg.instances.rays import Rays, distances, smoothed
+from napari_noisyseg.instances.rays import RAYS, SYMMETRY, Rays, distances, smoothed
 
 Floats = NDArray[np.floating[Any]]
 F32 = NDArray[np.float32]
@@ -24,20 +28,12 @@ Mask = NDArray[np.bool_]
 Labels = NDArray[np.int32]
 
 PAPER_MPP = 0.25
-REACH = 30.0
-"""How far from a point its own threshold looks."""
-FALL = 15.0
-"""Distance from the point that weighs as much as a standard deviation of evidence."""
-OWN = 0.8
-"""Weight of the point's own threshold (Otsu); the rest is the image's."""
-FIRST_UNIT = 1.2
-"""Px between the places along a ray in the first round."""
+GROWN = 1.0
+"""Px by which the first outlines are grown: what lies inside later ones begins with their edge."""
 TYPICAL = 12.5
 """Median radius at which later rounds look at places one px apart; they scale with the image's."""
 SCALES = (0.6, 2.5)
 ROUNDS = 2
-CAREFUL, CARELESS = 0.13, 0.22
-"""Typical offsets of points from the middles of outlines, in radii: placed with care, or not."""
 MIDDLE = 0.45
 """Where between the evidence outside and inside a nucleus its outline runs."""
 INSIDE, OUTSIDE = 0.75, (1.25, 1.9)
@@ -64,42 +60,39 @@ def from_points(
     """
     shape = (probability.shape[0], probability.shape[1])
     points = np.asarray(points, float).reshape(-1, 2)
-    pixels, inside = seeds(points, shape)
+    _, inside = seeds(points, shape)
     if not inside.any():
         return np.zeros(shape, np.int32)
-    centres = points[inside]
-    centres, radii = _outlines(probability, centres, density, PAPER_MPP / mpp, rgb)
-    labels = paint(radii, centres, shape)
-    make_whole(labels, pixels[inside], centres)
+    stain = evidence.stain(density, PAPER_MPP / mpp, rgb)
+    clicks = np.clip(points[inside], 0, np.array(shape) - 1)
+    labels = _nuclei(stain, evidence.network(probability), clicks, PAPER_MPP / mpp)
     names = np.concatenate([[0], np.flatnonzero(inside) + 1]).astype(np.int32)
     named: Labels = names[labels]
     return named
 
 
-def _outlines(
-    probability: Floats,
-    centres: Floats,
-    density: Floats,
-    scale: float,
-    rgb: NDArray[np.uint8] | None,
-) -> tuple[Floats, F32]:
-    shape = (probability.shape[0], probability.shape[1])
-    network, stain = evidence.network(probability), evidence.stain(density, scale)
-    owner, distance = _cells(centres, shape)
-    threshold = _thresholds(stain, owner, distance, len(centres), scale)
-    radii = _first_round(stain, network, owner, centres, threshold, scale)
-    learned = (
-        None if rgb is None else evidence.discriminant(rgb, paint(radii, centres, shape), scale)
-    )
-    if learned is not None:
-        stain = evidence.standard(stain + learned)
-    shift = _to_middles(radii)
-    share = _carelessness(shift, radii)
-    for _ in range(ROUNDS):
+def _nuclei(stain: F32, network: F32, clicks: Floats, scale: float) -> Labels:
+    """Label k + 1 for clicks[k], all of which lie in the image."""
+    shape = (stain.shape[0], stain.shape[1])
+    seen = stain + network
+    threshold = evidence.threshold(seen)
+    centres, care = recentred(seen, threshold, clicks, scale)
+    pixels, _ = seeds(centres, shape)
+    cells = _cells(pixels, shape)
+    radii = _first_round(seen, threshold, cells, scale)
+    symmetry = SYMMETRY * (1 - care)
+    for share in (care, 0.0):
         free = paint(radii, centres, shape) == 0
-        centres = centres + share * _to_middles(radii)
-        radii = _next_round(stain, network, owner, centres, radii, free, scale)
-    return centres, np.maximum(smoothed(radii) - np.float32(MARGIN * scale), np.float32(1.0))
+        if share:
+            centres = np.clip(centres + share * _to_middles(radii), 0, np.array(shape) - 1)
+            pixels, _ = seeds(centres, shape)
+            cells = _cells(pixels, shape)
+        view = _View(stain, network, cells.owner, free, symmetry)
+        radii = _next_round(view, centres, radii, scale)
+    radii = np.maximum(smoothed(radii) - np.float32(MARGIN * scale), np.float32(1.0))
+    labels = paint(radii, centres, shape)
+    make_whole(labels, pixels)
+    return labels
 
 
 def _to_middles(radii: F32) -> Floats:
@@ -109,61 +102,45 @@ def _to_middles(radii: F32) -> Floats:
     return np.asarray(2 / 3 * (radii**3 @ rays) / (radii**2).sum(axis=1)[:, None])
 
 
-def _carelessness(shift: Floats, radii: F32) -> float:
-    """How far to trust outlines more than points for the middles, 0..1.
-
-    Points in the middle of nuclei are the better guide, as long as they are: where outlines lie
-    off their points by more than outlines err, the points of this image were placed in passing.
-    """
-    off = float(np.median(np.hypot(*shift.T) / radii.mean(axis=1)))
-    return float(np.clip((off - CAREFUL) / (CARELESS - CAREFUL), 0, 1))
+def _cells(pixels: NDArray[np.intp], shape: tuple[int, int]) -> Cells:
+    """Voronoi cells of pixels (n, 2) that all differ; serial k + 1 is pixels[k]."""
+    return Cells(shape, {k: (y, x) for k, (y, x) in enumerate(pixels.tolist(), 1)})
 
 
-def _cells(centres: Floats, shape: tuple[int, int]) -> tuple[Labels, F32]:
-    """Number of the nearest point, from 1, and the distance to it in px."""
-    names = np.zeros(shape, np.int32)
-    rows, columns = np.clip(np.floor(centres + 0.5).astype(int), 0, np.array(shape) - 1).T
-    names[rows[::-1], columns[::-1]] = np.arange(len(centres), 0, -1)
-    distance, (y, x) = ndi.distance_transform_edt(names == 0, return_indices=True)
-    return names[y, x], distance.astype(np.float32)
+def _first_round(seen: F32, threshold: float, cells: Cells, scale: float) -> F32:
+    """The outlines of the coarse labels, on the rays of later rounds; (n, RAYS) px."""
+    radii = Contours(scale).radii(seen, threshold, cells, sorted(cells.points))
+    turn = np.arange(RAYS) * radii.shape[1] / RAYS
+    first = np.floor(turn).astype(np.intp)
+    after = (first + 1) % radii.shape[1]
+    between = radii[:, first] * (1 - turn + first) + radii[:, after] * (turn - first)
+    return np.asarray(between + GROWN * scale, dtype=np.float32)
 
 
-def _thresholds(stain: F32, owner: Labels, distance: F32, count: int, scale: float) -> F32:
-    """What evidence less the fall with distance separates each point's nucleus, (count,)."""
-    near = distance <= REACH * scale
-    values = stain[near] - distance[near] / (FALL * scale)
-    own = evidence.otsu_of_groups(values, owner[near] - 1, count)
-    return np.asarray(OWN * own + (1 - OWN) * evidence.otsu(values), dtype=np.float32)
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What a round looks at, all (H, W), and how far opposite rays are to agree."""
+
+    stain: F32
+    network: F32
+    owner: Labels
+    free: Mask
+    symmetry: float
 
 
-def _first_round(
-    stain: F32, network: F32, owner: Labels, centres: Floats, threshold: F32, scale: float
-) -> F32:
-    unit = FIRST_UNIT * scale
-    radii = []
-    for some in _chunks(len(centres)):
-        rays = Rays.around(centres[some], unit, owner, _names(some)[: len(centres[some])])
-        seen = rays.look(stain)
-        worth = seen - distances() * np.float32(FIRST_UNIT / FALL) - threshold[some, None, None]
-        radii.append(rays.outlines(worth + rays.look(network), seen))
-    return np.concatenate(radii)
-
-
-def _next_round(
-    stain: F32, network: F32, owner: Labels, centres: Floats, radii: F32, free: Mask, scale: float
-) -> F32:
+def _next_round(view: _View, centres: Floats, radii: F32, scale: float) -> F32:
     """Outlines again, at the scale of this image's nuclei and each one's own contrast."""
     size = float(np.median(radii.mean(axis=1))) / (TYPICAL * scale)
     unit = scale * min(max(size, SCALES[0]), SCALES[1])
-    elsewhere = float(stain[free].mean()) if free.any() else float(stain.min())
+    elsewhere = float(view.stain[view.free].mean() if view.free.any() else view.stain.min())
     better = []
     for some in _chunks(len(centres)):
-        rays = Rays.around(centres[some], unit, owner, _names(some)[: len(centres[some])])
-        seen = rays.look(stain)
-        middle = _middle(rays, seen, free, radii[some], elsewhere)
+        rays = Rays.around(centres[some], unit, view.owner, _names(some)[: len(centres[some])])
+        seen = rays.look(view.stain)
+        middle = _middle(rays, seen, view.free, radii[some], elsewhere)
         mean = radii[some].mean(axis=1)[:, None, None]
         worth = seen - middle[:, None, None] - (distances() * np.float32(unit) / mean - 1)
-        better.append(rays.outlines(worth + rays.look(network), seen))
+        better.append(rays.outlines(worth + rays.look(view.network), seen, view.symmetry))
     return np.concatenate(better)
 
 

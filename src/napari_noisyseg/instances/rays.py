@@ -24,7 +24,7 @@ RAYS = 32
 STEPS = 30
 """Places along a ray, one unit apart: an outline reaches no further than 30 units."""
 SYMMETRY = 0.25
-"""Share of what the opposite ray sees: people point at the middle of a nucleus."""
+"""Share of what the opposite ray sees: people who take care point at the middle of a nucleus."""
 EDGE = np.float32(6.0)
 """Weight of the fall of evidence across the outline beside the sum of evidence inside."""
 LOSS = np.float32(1.0)
@@ -65,19 +65,20 @@ class Rays:
         seen: F32 = ndi.map_coordinates(image, self.places, order=1, mode="nearest")
         return seen
 
-    def outlines(self, worth: F32, stained: F32) -> F32:
+    def outlines(self, worth: F32, stained: F32, symmetry: float) -> F32:
         """Radius in px on each ray, (n, RAYS), of the best closed outline around each point.
 
         `worth` is what a place adds inside the outline; `stained` the evidence whose fall marks
-        the edge. Star-shaped outlines only; the best is found by dynamic programming.
+        the edge; of `symmetry` see SYMMETRY. Star-shaped outlines only; the best is found by
+        dynamic programming.
         """
-        worth = _shared(worth)
+        worth = _shared(worth, symmetry)
         worth = np.where(self.owned, worth, np.minimum(worth, 0) - LOSS)
         worth = np.where(self.within, worth, OFF_IMAGE)
         fall = -np.gradient(ndi.gaussian_filter1d(stained, 1.0, axis=2), axis=2)
         area = distances()
         gain = np.cumsum(worth * area, axis=2) * np.float32(2 * np.pi / RAYS)
-        path = cheapest_round(-(gain + EDGE * _shared(fall) * area).astype(np.float32))
+        path = cheapest_round(-(gain + EDGE * _shared(fall, symmetry) * area).astype(np.float32))
         return np.asarray((path + 1) * self.unit, dtype=np.float32)
 
 
@@ -94,8 +95,8 @@ def smoothed(radii: F32) -> F32:
     return np.asarray(np.fft.irfft(waves * keep, n=RAYS, axis=1), dtype=np.float32)
 
 
-def _shared(values: F32) -> F32:
+def _shared(values: F32, share: float) -> F32:
     opposite = np.roll(values, RAYS // 2, axis=1)
     return np.asarray(
-        (values + np.float32(SYMMETRY) * opposite) / np.float32(1 + SYMMETRY), dtype=np.float32
+        (values + np.float32(share) * opposite) / np.float32(1 + share), dtype=np.float32
     )
