@@ -10,12 +10,14 @@ from torch import nn
 
 from napari_noisyseg.nets.resunet import ResUNet
 from napari_noisyseg.nets.unet import UNet
+from napari_noisyseg.nets.unetpp import UNetPP
 
 NETS: dict[str, Callable[[], nn.Module]] = {
     "stride4": lambda: ResUNet(3, 2, 8, (1, 1, 1), "stride4"),
     "stride2": lambda: ResUNet(3, 2, 8, (1, 1, 1), "stride2"),
     "stride1": lambda: ResUNet(3, 2, 8, (1, 1, 1), "stride1"),
     "unet": lambda: UNet(3, 2, 8, 3),
+    "unetpp": lambda: UNetPP(3, 2, 4, 3),
 }
 
 
@@ -39,3 +41,14 @@ def test_tail_is_what_the_second_part_runs(name: str, blocks: int | None) -> Non
     net.decode(encoded).logits.sum().backward()
     used = {id(p) for p in net.parameters() if p.grad is not None}
     assert used == {id(p) for module in net.tail(blocks) for p in module.parameters()}
+
+
+@pytest.mark.parametrize("name", list(NETS))
+def test_first_map_is_what_the_first_layers_make(name: str) -> None:
+    net = NETS[name]()
+    x = torch.rand(2, 3, 45, 37)
+    first = net.first(x)
+    assert torch.equal(net.encode(x).maps[0], first)
+    first.sum().backward()
+    used = {id(p) for p in net.parameters() if p.grad is not None}
+    assert used == {id(p) for module in net.entry() for p in module.parameters()}

@@ -31,17 +31,19 @@ TARGETS = {
     "equal": Settings("difference", "virtual", "lagged"),
     "equal, fresh": Settings("difference", point="virtual"),
     "difference": Settings("difference", "virtual", "lagged", forward_blocks=0),
-    "decoder": Settings("decoder", "virtual", "lagged", None),
-    "decoder at W": Settings("decoder", blocks=None),
+    "default, at W'": Settings("decoder", "virtual", "lagged"),
+    "whole decoder": Settings(blocks=None),
+    "last layers": Settings(entry=False),
     "default": Settings(),
 }
 WEIGHTS = {
     "exact": Settings("exact"),
     "difference": Settings("difference", forward_blocks=0),
-    "decoder": Settings("decoder", blocks=None),
+    "last layers": Settings(entry=False),
+    "whole decoder": Settings(blocks=None),
     "default": Settings(),
 }
-LONG = ("forward", "equal, fresh", "difference", "decoder", "decoder at W")
+LONG = ("forward", "equal, fresh", "difference", "default, at W'", "last layers", "whole decoder")
 """cases of the long form alone"""
 SMALLER = {"every 2nd step": (2, 8), "meta batch of 4": (1, 4), "both": (2, 4)}
 """the default with a meta step every so many steps, and meta batches of so many tiles"""

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -52,6 +52,9 @@ class Settings:
     backward pass serves the virtual and the real step; theta then acts one step later"""
     blocks: int | None = 2
     """decoder: how many of the last decoder blocks v covers (None: all)"""
+    entry: bool = True
+    """decoder: v covers the network's first layers too, as far as they act through the first skip
+    connection (the layers between are held); before a network has settled they weigh most"""
     forward_blocks: int = 2
     """difference: how many of the last decoder blocks run by forward-mode derivatives"""
     radius: float = 1e-5
@@ -73,8 +76,15 @@ class Inner:
 class Outer:
     """The clean loss and image (B, channels, h, w), or what `Bilevel.encode` made of the image."""
 
-    image: Any
+    image: Tensor | Kept
     loss: Loss
+
+
+class Kept(NamedTuple):
+    """An image and what `encode` made of it."""
+
+    image: Tensor
+    encoded: Any
 
 
 @dataclass(slots=True)
@@ -119,7 +129,8 @@ class Bilevel:
 
     The network can be run in two parts: encode(x, blocks) is all but the last `blocks` blocks of
     its decoder (None: all of them) and the head, decode(encode(x, blocks)) gives (logits,
-    penultimate features), and tail(blocks) lists the modules that decode runs then.
+    penultimate features), and tail(blocks) lists the modules that decode runs then. What encode
+    gives is a named tuple; the first of its `maps` is first(x), made by the modules entry().
 
     Every pass runs as the network stands (normalise by batch: put it in train mode), and of all of
     them the one over the doubtful batch alone moves the running statistics, once a step. The
@@ -129,25 +140,24 @@ class Bilevel:
     def __init__(self, net: nn.Module, settings: Settings) -> None:
         self.settings = settings
         self._net: Any = net
-        self._parts = {part: Part(net, part) for part in ("encode", "decode")}
+        self._parts = {part: Part(net, part) for part in ("encode", "decode", "first")}
         self._names: dict[str, Tensor] = {
             n: p for n, p in net.named_parameters() if p.requires_grad
         }
-        whole = settings.mode != "decoder"
-        tail = {id(p) for m in ([net] if whole else self._tail()) for p in m.parameters()}
-        self._moved = [name for name, p in self._names.items() if id(p) in tail]
+        taking_part = {id(p) for module in self._taking_part() for p in module.parameters()}
+        self._moved = [name for name, p in self._names.items() if id(p) in taking_part]
 
     def due(self, step: int) -> bool:
         """Whether this step is a meta step (`settings.every`)."""
         return step % self.settings.every == 0
 
-    def encode(self, image: Tensor) -> Any:
+    def encode(self, image: Tensor) -> Kept:
         """What `Outer` may hold instead of the image, to be used again (mode decoder).
 
         The encoder moves on meanwhile: encode anew every few dozen steps.
         """
         with torch.no_grad(), still(self._net):
-            return self._net.encode(image, self._blocks)
+            return Kept(image, self._net.encode(image, self._split))
 
     def plain(self, inner: Inner) -> Step:
         """A step without a meta step: `backward` is all that is left to do."""
@@ -181,13 +191,12 @@ class Bilevel:
     def _lagged(self) -> bool:
         return self.settings.real_step == "lagged"
 
-    @property
-    def _blocks(self) -> int | None:
-        return self.settings.blocks
-
-    def _tail(self) -> list[nn.Module]:
-        modules: list[nn.Module] = self._net.tail(self._blocks)
-        return modules
+    def _taking_part(self) -> list[nn.Module]:
+        """The modules whose part of v is taken."""
+        if self.settings.mode != "decoder":
+            return [self._net]
+        first = self._net.entry() if self.settings.entry else []
+        return [*first, *self._net.tail(self.settings.blocks)]
 
     def _exact(self, inner: Inner, outer: Outer, theta: Sequence[Tensor]) -> Step:
         """Backpropagation through the virtual step (MMC Eq. 5, MLB-Seg Eq. 6)."""
@@ -213,13 +222,12 @@ class Bilevel:
         copies = tuple(o.detach().requires_grad_() for o in outputs)
         loss = inner.loss(*copies)
         slopes = torch.autograd.grad(loss, copies, create_graph=True, materialize_grads=True)
-        kinks = after.taken if self.settings.mode == "decoder" else before.taken
-        return _Pass(encoded, outputs, loss, slopes, kinks)
+        return _Pass(encoded, outputs, loss, slopes, before.taken, after.taken)
 
     @property
     def _split(self) -> int | None:
         """How many blocks `decode` is left with."""
-        return {"decoder": self._blocks, "difference": self.settings.forward_blocks}.get(
+        return {"decoder": self.settings.blocks, "difference": self.settings.forward_blocks}.get(
             self.settings.mode
         )
 
@@ -252,15 +260,31 @@ class Bilevel:
         return dict(zip(leaves, found, strict=True)), loss.detach()
 
     def _run(self, weights: Mapping[str, Tensor], image: Any) -> tuple[Tensor, Tensor]:
-        """The outputs at other weights; in `decoder` without a graph before the last blocks."""
-        encoded = image
-        if isinstance(image, Tensor):
-            grad = torch.is_grad_enabled() and self.settings.mode != "decoder"
-            with torch.set_grad_enabled(grad):
-                encoded = self._part("encode", weights, image, self._split)
-        elif self.settings.mode != "decoder":
+        """The outputs at other weights; in `decoder` without a graph of the layers between."""
+        if self.settings.mode == "decoder":
+            kept = image
+            if isinstance(image, Tensor):
+                with torch.no_grad():
+                    kept = Kept(image, self._part("encode", weights, image, self._split))
+            return self._decode(weights, kept)
+        if isinstance(image, Kept):
             raise ValueError("encoded clean images hold no gradient: only mode decoder takes them")
+        encoded = self._part("encode", weights, image, self._split)
         outputs: tuple[Tensor, Tensor] = self._part("decode", weights, encoded)
+        return outputs
+
+    def _decode(
+        self, weights: Mapping[str, Tensor], kept: Kept, known: _Pass | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The outputs of the first and the last layers anew, those between as they were."""
+        encoded = kept.encoded
+        begin, end = (None, None) if known is None else (known.encoder_kinks, known.decoder_kinks)
+        if self.settings.entry and len(encoded.maps) > 1:
+            with Kinks(begin):
+                first = self._part("first", weights, kept.image)
+            encoded = encoded._replace(maps=(first, *encoded.maps[1:]))
+        with Kinks(end):
+            outputs: tuple[Tensor, Tensor] = self._part("decode", weights, encoded)
         return outputs
 
     def _part(self, part: str, weights: Mapping[str, Tensor], *inputs: Any) -> Any:
@@ -276,15 +300,12 @@ class Bilevel:
             if self.settings.mode == "forward":
                 return self._forward_mode(direction, lambda dual: self._run(dual, inner.image))
             moved, step = self._moved_along(direction)
-            with Kinks(pass_.kinks):
-                if self.settings.mode == "decoder":
-                    there, here = self._part("decode", moved, pass_.encoded), pass_.outputs
-                else:
-                    encoded = self._part("encode", moved, inner.image, self._split)
-                    there, here = encoded.maps, pass_.encoded.maps
-        slopes = [(after - before) / step for after, before in zip(there, here, strict=True)]
-        if self.settings.mode == "decoder":
-            return slopes
+            if self.settings.mode == "decoder":
+                there = self._decode(moved, Kept(inner.image, pass_.encoded), pass_)
+                return _slopes(there, pass_.outputs, step)
+            with Kinks(pass_.encoder_kinks):
+                maps = self._part("encode", moved, inner.image, self._split).maps
+        slopes = _slopes(maps, pass_.encoded.maps, step)
         return self._through_last_blocks(pass_, direction, slopes)
 
     def _through_last_blocks(
@@ -346,4 +367,9 @@ class _Pass:
     outputs: tuple[Tensor, Tensor]
     loss: Tensor
     slopes: tuple[Tensor, ...]
-    kinks: list[Tensor]
+    encoder_kinks: list[Tensor]
+    decoder_kinks: list[Tensor]
+
+
+def _slopes(after: Sequence[Tensor], before: Sequence[Tensor], step: float) -> list[Tensor]:
+    return [(a - b.detach()) / step for a, b in zip(after, before, strict=True)]

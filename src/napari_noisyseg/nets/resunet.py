@@ -68,14 +68,25 @@ class ResUNet(nn.Module):
     def encode(self, x: Tensor, blocks: int | None = None) -> Encoded:
         """All but the last `blocks` decoder blocks (all of them by default) and the head."""
         size = (x.shape[-2], x.shape[-1])
-        x = self.stem(filled(x, self.divisor))
-        skips = [x] if self.pools else []
+        x = self.first(x)
+        skips = [x]
         x = F.max_pool2d(x, 3, 2, padding=1) if self.pools else x
-        for stage in self.stages:
+        for stage in self.stages if self.pools else self.stages[1:]:
             x = stage(x)
             skips.append(x)
         whole = Encoded(tuple(skips), size, len(self.up))
         return whole if blocks is None else self._decode(whole, blocks)
+
+    def first(self, x: Tensor) -> Tensor:
+        """The first of the maps of `encode`."""
+        x = filled(x, self.divisor)
+        for module in self.entry():
+            x = module(x)
+        return x
+
+    def entry(self) -> list[nn.Module]:
+        """The modules of `first`."""
+        return [self.stem] if self.pools else [self.stem, self.stages[0]]
 
     def decode(self, encoded: Encoded) -> Decoded:
         """The decoder blocks that are left, and the head."""

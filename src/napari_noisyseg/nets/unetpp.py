@@ -55,13 +55,22 @@ class UNetPP(nn.Module):
     def encode(self, x: Tensor, blocks: int | None = None) -> Encoded:
         """All but the last `blocks` columns (all of them by default) and the head."""
         size = (x.shape[-2], x.shape[-1])
-        x = filled(x, self.divisor)
-        nodes: list[Tensor] = []
-        for block in self.down:
-            x = block(F.max_pool2d(x, 2) if nodes else x)
+        x = self.first(x)
+        nodes = [x]
+        for block in self.down[1:]:
+            x = block(F.max_pool2d(x, 2))
             nodes.append(x)
         whole = Encoded(tuple(nodes), size, len(self.up))
         return whole if blocks is None else self._decode(whole, blocks)
+
+    def first(self, x: Tensor) -> Tensor:
+        """The first of the maps of `encode`."""
+        first: Tensor = self.down[0](filled(x, self.divisor))
+        return first
+
+    def entry(self) -> list[nn.Module]:
+        """The modules of `first`."""
+        return [self.down[0]]
 
     def decode(self, encoded: Encoded) -> Decoded:
         """The columns that are left, and the head."""
