@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from qtpy.QtCore import QRect, QSize, Qt
-from qtpy.QtGui import QColor, QPainter
-from qtpy.QtWidgets import QSizePolicy, QWidget
+from qtpy.QtGui import QColor, QFontMetrics, QPainter
+from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 
 MANY = 10_000
 PAD = 2
+INDENT = 5
+"""pixels at the left, as a label has them"""
 
 
 class StillLine(QWidget):  # type: ignore[misc]
@@ -22,6 +24,8 @@ class StillLine(QWidget):  # type: ignore[misc]
         super().__init__()
         self._text, self._wrap = "", False
         self._color: str | None = None
+        self._like = QLabel(self)  # for its font, which the theme sets
+        self._like.hide()
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
     def text(self) -> str:
@@ -54,11 +58,15 @@ class StillLine(QWidget):  # type: ignore[misc]
         self.setFixedHeight(self._height())
 
     def _height(self) -> int:
-        metrics = self.fontMetrics()
+        metrics = self._metrics()
         if not self._wrap:
             return int(metrics.height()) + 2 * PAD
-        room = QRect(0, 0, max(self.width(), 100), MANY)
+        room = QRect(0, 0, max(self.width() - INDENT, 100), MANY)
         return int(metrics.boundingRect(room, self._flags(), self._text).height()) + 2 * PAD
+
+    def _metrics(self) -> QFontMetrics:
+        self._like.ensurePolished()
+        return self._like.fontMetrics()
 
     def _flags(self) -> int:
         flag = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
@@ -76,11 +84,11 @@ class StillLine(QWidget):  # type: ignore[misc]
 
     def paintEvent(self, event: Any) -> None:
         """Qt: draw the words."""
-        painter = QPainter(self)
+        painter, metrics = QPainter(self), self._metrics()
+        painter.setFont(self._like.font())
         color = QColor(self._color) if self._color else self.palette().windowText().color()
         painter.setPen(color)
-        words = self._text
+        room, words = self.rect().adjusted(INDENT, 0, 0, 0), self._text
         if not self._wrap:
-            cut = Qt.TextElideMode.ElideRight
-            words = self.fontMetrics().elidedText(words, cut, self.width())
-        painter.drawText(self.rect(), self._flags(), words)
+            words = metrics.elidedText(words, Qt.TextElideMode.ElideRight, room.width())
+        painter.drawText(room, self._flags(), words)

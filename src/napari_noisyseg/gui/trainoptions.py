@@ -65,6 +65,10 @@ def needs_words(needs: Needs) -> str:
     return f"Needs {' and '.join(named)}." if named else "Needs no annotation."
 
 
+FIRST = "scnet"
+"""the method for points alone: what a person starts with"""
+
+
 class TrainOptions(QWidget):  # type: ignore[misc]
     """Method, length and device in the open; the method's own settings under “Settings”."""
 
@@ -75,6 +79,8 @@ class TrainOptions(QWidget):  # type: ignore[misc]
         self.method = QComboBox()
         for name in registry.names():
             self.method.addItem(registry.describe(name).title, name)
+        # until the project's annotation has been looked at
+        self.method.setCurrentIndex(max(0, self.method.findData(FIRST)))
         self.why = QLabel(wordWrap=True)
         self.why.setProperty("role", "quiet")
         self.length = QComboBox()
