@@ -8,20 +8,28 @@ import sys
 import tempfile
 from pathlib import Path
 
+from napari_noisyseg.benchmarks.display import on_display
+
 IMAGES = Path(__file__).resolve().parent / "images"
 SECONDS = 120
 
 
-def main() -> None:
-    """Walk, then keep one picture of each step."""
+def main(first_steps: bool) -> None:
+    """Walk, then keep one picture of each step; of the first two steps alone without training."""
     IMAGES.mkdir(exist_ok=True)
+    steps = ["annotate", "coarse"] if first_steps else ["annotate", "coarse", "train", "review"]
     with tempfile.TemporaryDirectory() as scratch:
-        walk = ["-m", "napari_noisyseg", "demo", "--output", scratch, "--seconds", str(SECONDS)]
-        subprocess.run([sys.executable, *walk], check=True)
-        for step in ("annotate", "coarse", "train", "review"):
+        if first_steps:
+            walk = ["-m", "napari_noisyseg.gui.walk", scratch, "0"]
+            subprocess.run(on_display([sys.executable, *walk]), check=True)
+        else:
+            walk = ["-m", "napari_noisyseg", "demo", "--output", scratch, "--seconds", str(SECONDS)]
+            subprocess.run([sys.executable, *walk], check=True)
+        for step in steps:
             shutil.copyfile(Path(scratch) / f"{step}.png", IMAGES / f"{step}.png")
-    shutil.copyfile(IMAGES / "train.png", IMAGES / "panel.png")
+    if not first_steps:
+        shutil.copyfile(IMAGES / "train.png", IMAGES / "panel.png")
 
 
 if __name__ == "__main__":
-    main()
+    main(first_steps="--first-steps" in sys.argv[1:])

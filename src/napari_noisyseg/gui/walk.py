@@ -113,22 +113,36 @@ class Walk:
 
 
 def walk(folder: Path, seconds: float) -> dict[str, float]:
-    """Points, coarse labels, a short training, refined nuclei, review, export; its figures."""
+    """Points, coarse labels, a short training, refined nuclei, review, export; its figures.
+
+    With no seconds to train it ends after the coarse labels.
+    """
     steps = Walk(folder)
+    look(steps)
+    found = work(steps, seconds) if seconds else {}
+    steps.viewer.close()
+    return found
+
+
+def look(steps: Walk) -> None:
+    """The first two steps, where nothing has to be waited for."""
     print("1 annotate: the bundled field, its points placed", flush=True)
     steps.picture("annotate")
     print("2 coarse labels", flush=True)
     steps.panel.open_step("coarse")
     steps.wait(2.0)
     steps.picture("coarse")
+
+
+def work(steps: Walk, seconds: float) -> dict[str, float]:
+    """Train, review, export; the figures, which lie in the folder too."""
     print(f"3 train: {seconds:g} seconds", flush=True)
     steps.train(seconds)
     print("4 review", flush=True)
     steps.review()
     steps.export()
     found = steps.figures()
-    (folder / "figures.json").write_text(json.dumps(found, indent=1))
-    steps.viewer.close()
+    (steps.folder / "figures.json").write_text(json.dumps(found, indent=1))
     return found
 
 
