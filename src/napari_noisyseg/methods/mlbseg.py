@@ -37,6 +37,8 @@ from napari_noisyseg.nets.tiling import in_windows
 
 GENERATED = "generated"
 """the plane of Eq. 1: labels of what nobody labelled, by the network that saw clean labels only"""
+KEPT_TILES = 16
+"""clean tiles that `explain` judges by; a few alone would judge by their own peculiarities"""
 
 
 class MLBSegConfig(MethodConfig):
@@ -65,10 +67,10 @@ class MLBSegConfig(MethodConfig):
     fixed_share: Annotated[float, Field(ge=0, le=1)] = 0.8
     """fixed weights: share of the imperfect label, the rest is the pseudo label's (Reed et al.)"""
     meta_gradient: meta.Mode = "forward"
-    """how Eq. 6 is computed: exact as published; forward the same, faster; difference and decoder
-    approximations, faster still"""
-    meta_blocks: Annotated[int, Field(ge=0, le=10)] = 0
-    """meta_gradient decoder: how many of the last decoder blocks take part; 0: all of them"""
+    """how Eq. 6 is computed: exact as published; forward the same, faster; difference nearly so,
+    faster still; decoder a rough approximation, as a UNet++ learns much outside its last columns"""
+    meta_blocks: Annotated[int, Field(ge=1, le=5)] = 2
+    """meta_gradient decoder: how many of the last columns of the UNet++ take part"""
     normalise: Literal["each", "jointly"] = "each"
     """sums to one over a batch, Eq. 8: each of the two weight maps, or both together (published)"""
     zoom_in: Annotated[int, Field(ge=0, le=8)] = 1
@@ -126,10 +128,10 @@ class MLBSegConfig(MethodConfig):
     def presets(cls) -> dict[Preset, dict[str, bool | int | float | str]]:
         """`small` trains on two CPU cores in minutes."""
         small: dict[str, bool | int | float | str] = {
-            "working_mpp": 0.5, "tile": 160, "tile_overlap": 80, "crop": 128, "epochs": 30,
-            "batch_size": 8, "meta_batch_size": 4, "meta_gradient": "decoder",
+            "working_mpp": 0.5, "tile": 128, "tile_overlap": 64, "crop": 96, "epochs": 30,
+            "batch_size": 8, "meta_batch_size": 4, "meta_gradient": "difference",
             "input": "hematoxylin", "level_stains": True, "stain_jitter": 0.25,
-            "width": 12, "lr": 0.05, "lr_schedule": "cosine",
+            "zoom_out": 1, "flips": 0, "width": 12, "lr": 0.05, "lr_schedule": "cosine",
         }  # fmt: skip
         return {"paper": {}, "small": small}
 
@@ -177,7 +179,7 @@ class MLBSeg:
         self.optimizer = torch.optim.SGD(
             self.net.parameters(), c.lr, momentum=c.momentum, weight_decay=c.weight_decay
         )
-        how = meta.Settings(c.meta_gradient, point="present", blocks=c.meta_blocks or None)
+        how = meta.Settings(c.meta_gradient, point="present", blocks=c.meta_blocks)
         self.bilevel = meta.Bilevel(self.net, how)
         self.views = _views(c).to(device)
         self.noise = torch.Generator().manual_seed(seed)
@@ -196,8 +198,17 @@ class MLBSeg:
         self._update(total)
         if self.config.clean_step and not warm and clean is not None:
             self._update(clean.loss(self.net(clean.image)))
-        self.reference = clean or self.reference
+        self._keep(clean)
         return _numbers({**found, "total": total})
+
+    def _keep(self, clean: Clean | None) -> None:
+        """Keep the newest clean tiles for `explain`."""
+        if clean is None:
+            return
+        kept = self.reference
+        if kept is not None and kept.label.shape[1:] == clean.label.shape[1:]:
+            clean = Clean(*(torch.cat(both) for both in zip(clean, kept, strict=True)))
+        self.reference = Clean(clean.image[:KEPT_TILES], clean.label[:KEPT_TILES])
 
     def _set_rate(self, progress: Progress) -> None:
         c = self.config
