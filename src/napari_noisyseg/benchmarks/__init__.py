@@ -23,6 +23,8 @@ _TABLE = {
     "external": ("unseen", "external", "trained on one set, tested on others (Table V)"),
     "rough-field": ("rough", "run", "rough masks and a tenth of the nuclei accepted"),
     "two-annotators": ("rough", "two_annotators", "real noise: one annotator against another"),
+    "mlbseg-ablation": ("mlbseg", "ablation", "MLB-Seg without rough labels: its parts (Fig. 3b)"),
+    "mlbseg-supervision": ("mlbseg", "supervision", "MLB-Seg: no, noisy and mixed rough labels"),
     "gui": ("gui", "run", "how smooth the window stays while a run trains"),
     "overhead": ("overhead", "run", "share of a training step outside the networks"),
     "meta-step": ("meta_step", "run", "what a bilevel step costs against a plain one"),
