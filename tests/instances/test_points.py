@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from scipy import ndimage as ndi
 
 from napari_noisyseg import metrics
+from napari_noisyseg.coarse.evidence import evidence
 from napari_noisyseg.instances import from_points
+from napari_noisyseg.instances.centres import MOST, recentred
 from napari_noisyseg.stains import FIXED, densities
 
 
@@ -106,10 +108,54 @@ def test_real_tissue_without_a_network(tnbc):
     density = densities(rgb, FIXED)[0]
     labels = from_points(np.full(truth.shape, 0.5), points, density, 0.25, rgb=rgb)
     assert_every_point_has_one_whole_nucleus(labels, points)
-    assert metrics.aji(labels, truth) > 0.74
-    shifted = points + np.random.default_rng(4).uniform(-4, 4, points.shape)
-    labels = from_points(np.full(truth.shape, 0.5), shifted, density, 0.25, rgb=rgb)
-    assert metrics.aji(labels, truth) > 0.65
+    assert metrics.aji(labels, truth) > 0.75
+
+
+def from_clicks(rgb, shape, points):
+    return from_points(np.full(shape, 0.5), points, densities(rgb, FIXED)[0], 0.25, rgb=rgb)
+
+
+@pytest.mark.parametrize(("by", "loss"), [(4, 0.06), (8, 0.09)])
+def test_imprecise_clicks_on_real_tissue_cost_little(tnbc, by, loss):
+    rgb, truth = tnbc
+    exact = inner_points(truth)
+    best = metrics.aji(from_clicks(rgb, truth.shape, exact), truth)
+    for seed in range(3):
+        moves = np.random.default_rng(seed).uniform(-by, by, exact.shape)
+        points = np.clip(exact + moves, 0, np.array(truth.shape) - 1)
+        labels = from_clicks(rgb, truth.shape, points)
+        assert_every_point_has_one_whole_nucleus(labels, points)
+        assert metrics.aji(labels, truth) > best - loss
+
+
+def test_middles_come_nearer_to_the_nuclei_than_careless_clicks(tnbc):
+    rgb, truth = tnbc
+    seen, threshold = evidence(rgb, 1.0)
+    exact = inner_points(truth)
+    clicks = np.clip(exact + np.random.default_rng(0).uniform(-8, 8, exact.shape), 0, 511)
+    middles, careless = recentred(seen, threshold, clicks, 1.0)
+    assert careless > 0.8
+    assert np.hypot(*(middles - clicks).T).max() <= MOST + 1e-6
+    off, was = (np.hypot(*(place - exact).T) for place in (middles, clicks))
+    assert np.sqrt((off**2).mean()) < 0.85 * np.sqrt((was**2).mean())
+
+
+def test_careful_clicks_stay_and_so_do_sparse_ones(tnbc):
+    rgb, truth = tnbc
+    seen, threshold = evidence(rgb, 1.0)
+    exact = inner_points(truth)
+    middles, careless = recentred(seen, threshold, exact, 1.0)
+    assert careless < 0.1
+    assert np.hypot(*(middles - exact).T).max() < 1
+    some = exact[::3]
+    np.testing.assert_array_equal(recentred(seen, threshold, some, 1.0)[0], some)
+
+
+def test_without_stain_clicks_stay():
+    points = np.array([[3.0, 4.0], [10.0, 12.0]])
+    middles, careless = recentred(np.zeros((20, 30), np.float32), 0.0, points, 1.0)
+    np.testing.assert_array_equal(middles, points)
+    assert careless == 0
 
 
 def test_seven_hundred_nuclei_in_a_megapixel_take_at_most_three_seconds():

@@ -37,16 +37,22 @@ CAREFUL, CARELESS = 0.165, 0.235
 """Root mean square distance of clicks from middles, in radii: placed with care, or in passing."""
 ENOUGH = 8
 """Clicks that tell by themselves how the image's were placed."""
+SPARSE, COMPLETE = 0.5, 0.75
+"""Share of the stain near clicks at which too many nuclei bear none to share it out, or few."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Stained:
-    """Stained pixels (m, 2) px, their weights (m,), and the clicks (m, k) they may belong to."""
+    """Stained pixels (m, 2) px, their weights (m,), and the clicks (m, k) they may belong to.
+
+    covered: share of all stain that lies near a click.
+    """
 
     places: Floats
     weight: Floats
     rivals: Ints
     near: NDArray[np.bool_]
+    covered: float
 
 
 def recentred(
@@ -65,11 +71,15 @@ def recentred(
     radius = float(np.clip(step * np.sqrt(mass / np.pi), RADII[0] * scale, RADII[1] * scale))
     moves = _middles(pixels, points, radius, mass) - points
     off = float(np.sqrt(((moves / radius) ** 2).sum(axis=1).mean()))
-    few = len(points) / (len(points) + ENOUGH)
-    care = few * float(np.clip((off - CAREFUL) / (CARELESS - CAREFUL), 0, 1))
+    trust = _ramp(pixels.covered, SPARSE, COMPLETE) * len(points) / (len(points) + ENOUGH)
+    carelessness = trust * _ramp(off, CAREFUL, CARELESS)
     length = np.hypot(*moves.T)[:, None]
     moves = moves * np.minimum(1, MOST * scale / np.maximum(length, 1e-6))
-    return np.clip(points + care * moves, 0, np.array(evidence.shape) - 1), care
+    return np.clip(points + carelessness * moves, 0, np.array(evidence.shape) - 1), carelessness
+
+
+def _ramp(value: float, low: float, high: float) -> float:
+    return float(np.clip((value - low) / (high - low), 0, 1))
 
 
 def _step(scale: float) -> int:
@@ -78,15 +88,16 @@ def _step(scale: float) -> int:
 
 def _stained(evidence: F32, threshold: float, points: Floats, scale: float) -> _Stained:
     step = _step(scale)
-    weight = np.clip((evidence[::step, ::step] - threshold) / SOFT, 0, 1)
+    weight: F32 = np.clip((evidence[::step, ::step] - threshold) / SOFT, 0, 1)
     places = np.argwhere(weight > 0) * float(step)
     _, rivals = KDTree(points).query(
         places, k=list(range(1, min(RIVALS, len(points)) + 1)), distance_upper_bound=FAR * scale
     )
-    near = rivals < len(points)
-    some = near[:, 0]
+    near: NDArray[np.bool_] = np.asarray(rivals < len(points))
+    some, weight = near[:, 0], weight[weight > 0]
+    covered = float(weight[some].sum() / max(float(weight.sum()), 1e-6))
     return _Stained(
-        places[some], weight[weight > 0][some], np.where(near, rivals, 0)[some], near[some]
+        places[some], weight[some], np.where(near, rivals, 0)[some], near[some], covered
     )
 
 

@@ -76,12 +76,12 @@ def _nuclei(stain: F32, network: F32, clicks: Floats, scale: float) -> Labels:
     shape = (stain.shape[0], stain.shape[1])
     seen = stain + network
     threshold = evidence.threshold(seen)
-    centres, care = recentred(seen, threshold, clicks, scale)
+    centres, careless = recentred(seen, threshold, clicks, scale)
     pixels, _ = seeds(centres, shape)
     cells = _cells(pixels, shape)
     radii = _first_round(seen, threshold, cells, scale)
-    symmetry = SYMMETRY * (1 - care)
-    for share in (care, 0.0):
+    symmetry = SYMMETRY * (1 - careless)
+    for share in (careless, 0.0):
         free = paint(radii, centres, shape) == 0
         if share:
             centres = np.clip(centres + share * _to_middles(radii), 0, np.array(shape) - 1)
