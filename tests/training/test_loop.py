@@ -115,6 +115,17 @@ def test_the_best_weights_are_in_place_at_the_end() -> None:
     assert loop._validation_losses(run, loop.Schedule(1, 1))["total"] == pytest.approx(best)
 
 
+def test_where_nothing_can_be_judged_the_last_weights_stay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = training(count=12, epochs=3)
+    monkeypatch.setattr(run.method, "validate", lambda batch, progress: {"total": 0.0})
+    for event in train(run):
+        if isinstance(event, Stepped):
+            last = {k: v.clone() for k, v in run.method.weights().items()}
+    assert all(torch.equal(value, last[key]) for key, value in run.method.weights().items())
+
+
 def test_an_epoch_cut_short_is_judged_as_well() -> None:
     run = training(count=12, epochs=6)
     stream = train(run)

@@ -255,7 +255,8 @@ def _validate(run: Training, schedule: Schedule) -> Iterator[Event]:
     run.seconds["last validation"] = time.perf_counter() - began
     if losses is None:
         return
-    best = at.best is None or losses["total"] < at.best
+    # of equals the later: where no held-out pixel can be judged, all are 0
+    best = at.best is None or losses["total"] <= at.best
     if best:
         at.best, run.best = losses["total"], copied(run.method.weights())
     yield Validated(at.epoch, losses, best)
