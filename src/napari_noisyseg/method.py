@@ -77,6 +77,8 @@ class Needs:
     """training tiles split into two disjoint halves (`Batch.half`)"""
     meta: bool = False
     """a second batch of tiles that hold clean pixels beside each batch (`Batch.meta`)"""
+    unlabeled: bool = False
+    """tiles of tissue without any label serve as well"""
     labels: tuple[str, ...] = ()
     """label planes that batches must carry, of: voronoi cluster local rough clean"""
 

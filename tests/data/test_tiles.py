@@ -30,6 +30,18 @@ def test_tiles_cover_every_pixel_with_the_overlap(shape: tuple[int, int]) -> Non
         assert (np.diff(starts) <= 32).all()
 
 
+def test_tissue_without_labels_serves_methods_that_need_none() -> None:
+    image = image_of((64, 128))
+    unlabeled = np.full((64, 128), 2, np.uint8)
+    unlabeled[:, :64] = image.labels["local"][:, :64]
+    known = np.zeros((64, 128), bool)
+    image = replace(image, labels={"local": unlabeled}, known=known)
+    assert len(cut([image], PLAIN, 64, 0, 0)) == 1
+    assert len(cut([image], replace(PLAIN, unlabeled=True), 64, 0, 0)) == 2
+    glass = replace(image, tissue=np.zeros((64, 128), bool))
+    assert len(cut([glass], replace(PLAIN, unlabeled=True), 64, 0, 0)) == 1
+
+
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_halves_share_no_pixel(count: int) -> None:
     shapes = [(120 + 8 * i, 96) for i in range(count)]

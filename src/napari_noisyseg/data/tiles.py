@@ -72,7 +72,7 @@ def cut(images: Sequence[TrainingImage], needs: Needs, side: int, overlap: int, 
         blocks, half = whole, [0] * len(whole)
     rows, of_half = [], []
     for block, h in zip(blocks, half, strict=True):
-        found = [row for row in _tile(block, side, overlap) if _useful(images[row[0]], row)]
+        found = [row for row in _tile(block, side, overlap) if _useful(images[row[0]], row, needs)]
         rows += found
         of_half += [h] * len(found)
     return Tiles(np.array(rows, np.int64).reshape(-1, 5), np.array(of_half, np.int64), side)
@@ -95,12 +95,13 @@ def _starts(length: int, side: int, overlap: int) -> list[int]:
     return [round(start) for start in np.linspace(0, length - side, count)]
 
 
-def _useful(image: TrainingImage, row: Block) -> bool:
-    """Whether any label or declared field lies in the tile; without labels, any tissue."""
+def _useful(image: TrainingImage, row: Block, needs: Needs) -> bool:
+    """Whether any label or declared field lies in the tile; where no label is needed, tissue."""
     _, y, x, h, w = row
     window = np.s_[y : y + h, x : x + w]
-    if not image.labels:
-        return bool(image.tissue[window].any())
+    tissue = bool(image.tissue[window].any())
+    if not image.labels or (needs.unlabeled and tissue):
+        return tissue
     supervised = any(bool((plane[window] != UNKNOWN).any()) for plane in image.labels.values())
     return supervised or bool(image.known[window].any())
 

@@ -163,7 +163,7 @@ class MLBSeg:
     """A UNet++ (the student) that learns from weighed labels, and a teacher that follows it."""
 
     Config: ClassVar[type[MethodConfig]] = MLBSegConfig
-    needs: ClassVar[Needs] = Needs(clean=True, meta=True, labels=("rough", "clean"))
+    needs: ClassVar[Needs] = Needs(clean=True, meta=True, unlabeled=True, labels=("rough", "clean"))
     paper: ClassVar[str] = (
         "Meta-learning for bootstrapping medical image segmentation from imperfect supervision "
         "(MLB-Seg), 2022; Wei et al., MICCAI 2023"
