@@ -25,6 +25,8 @@ _TABLE = {
     "two-annotators": ("rough", "two_annotators", "real noise: one annotator against another"),
     "mlbseg-ablation": ("mlbseg", "ablation", "MLB-Seg without rough labels: its parts (Fig. 3b)"),
     "mlbseg-supervision": ("mlbseg", "supervision", "MLB-Seg: no, noisy and mixed rough labels"),
+    "mmc-table2": ("mmc", "table2", "MMC against its comparators under three noises (Table II)"),
+    "mmc-table4": ("mmc", "table4", "depths of MMC's correction network (Table IV)"),
     "gui": ("gui", "run", "how smooth the window stays while a run trains"),
     "overhead": ("overhead", "run", "share of a training step outside the networks"),
     "meta-step": ("meta_step", "run", "what a bilevel step costs against a plain one"),

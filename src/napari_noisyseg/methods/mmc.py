@@ -8,10 +8,10 @@ histopathological image. IEEE International Conference on Bioinformatics and Bio
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from napari_noisyseg import losses, meta
@@ -30,7 +30,7 @@ from napari_noisyseg.method import (
     TrainingImage,
 )
 from napari_noisyseg.nets import build
-from napari_noisyseg.nets.correction import Activation, CorrectionNet, Depth
+from napari_noisyseg.nets.correction import Activation, CorrectionNet, Depth, Start
 from napari_noisyseg.nets.learner import Learner, LearnerConfig
 from napari_noisyseg.nets.tiling import in_windows
 
@@ -42,7 +42,7 @@ class MMCConfig(LearnerConfig):
     """learning rate beta of the C-Net, Eq. 5 (Adam)"""
     correction_depth: Depth = "3x3+1x1"
     """kernels of the C-Net's layers (Table IV)"""
-    correction_width: Annotated[int, Field(ge=2, le=512)] = 64
+    correction_width: Annotated[int, Field(ge=4, le=512)] = 64
     """channels between the C-Net's layers (not in the paper)"""
     correction_activation: Activation = "tanh"
     """the C-Net's activation (not in the paper); smooth, since the kinks of ReLU would spoil finite
@@ -53,7 +53,13 @@ class MMCConfig(LearnerConfig):
     detach_h: bool = True
     """gradients end at h(x), as in MLC, which MMC follows; the paper does not say"""
     identity: Annotated[float, Field(ge=0, le=20)] = 0.0
-    """logits of the first corrected mask, which is then the rough mask (ours); 0: a random start"""
+    """how far the first corrected mask follows the rough one, as logits (ours); 0: not at all"""
+    bootstrap: Annotated[float, Field(ge=0, le=20)] = 0.0
+    """how far it follows the prediction, as logits, as in the bootstrapping of Reed et al. 2014
+    (ours); 0 here and above: the C-Net starts at random"""
+    limit: Annotated[float, Field(ge=0, le=20)] = 0.0
+    """largest logit of a corrected mask (ours): sure labels can hardly be changed any more by the
+    gradient of Eq. 5, which their sigmoid scales down; 0: no limit"""
     warmup: Annotated[float, Field(ge=0, le=1)] = 0.0
     """first share of the schedule, which trains on rough masks as they are (ours)"""
     train_on_clean: bool = False
@@ -66,13 +72,19 @@ class MMCConfig(LearnerConfig):
     meta_every: Annotated[int, Field(ge=1, le=1000)] = 1
     """updates of the segmentation network to one of the C-Net"""
 
+    @model_validator(mode="after")
+    def _bootstraps_from_logits(self) -> Self:
+        if self.bootstrap and self.correction_input == "features":
+            raise ValueError("bootstrap needs the logits: set correction_input to logits or both")
+        return self
+
     @classmethod
     def presets(cls) -> dict[Preset, dict[str, bool | int | float | str]]:
         """`small` trains on two CPU cores in minutes: few updates, so larger steps of the C-Net."""
         small: dict[str, bool | int | float | str] = {
-            "correction_width": 16, "meta_lr": 3e-3, "identity": 3.0, "warmup": 0.15,
-            "train_on_clean": True, "meta_gradient": "decoder", "meta_point": "present",
-            "meta_every": 2,
+            "correction_width": 16, "meta_lr": 1e-2, "identity": 1.0, "bootstrap": 2.0,
+            "limit": 2.0, "warmup": 0.15, "train_on_clean": True,
+            "meta_gradient": "decoder", "meta_point": "present", "meta_every": 2,
         }  # fmt: skip
         shared = super().presets()
         return {"paper": shared["paper"], "small": {**shared["small"], **small}}
@@ -105,7 +117,7 @@ class MMC:
         channels = {"logits": 2, "features": head.in_channels, "both": 2 + head.in_channels}
         return CorrectionNet(
             channels[c.correction_input], c.correction_width, c.correction_depth,
-            c.correction_activation, c.identity,
+            c.correction_activation, Start(c.identity, c.bootstrap), c.limit,
         )  # fmt: skip
 
     def step(self, batch: Batch, progress: Progress) -> Losses:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,12 +19,33 @@ Activation = Literal["tanh", "silu"]
 _ACTIVATIONS: dict[Activation, type[nn.Module]] = {"tanh": nn.Tanh, "silu": nn.SiLU}
 
 
+class Signal(NamedTuple):
+    """A weighted sum of a network's inputs, by channel, and what it adds to the first output."""
+
+    inputs: dict[int, float]
+    amount: float
+
+
+class Start(NamedTuple):
+    """What the first corrected mask follows: logits of so much for the label and the prediction.
+
+    Both 0: a random start, as a network has by itself. Else nothing else counts at first, and all
+    of it is learned.
+    """
+
+    label: float = 0.0
+    prediction: float = 0.0
+
+
+NO_START = Start()
+
+
 class CorrectionNet(nn.Module):
     """The C-Net g(h, y') of MMC: h (B, channels, h, w) and label (B, h, w) to corrected masks.
 
-    The corrected mask is the probability of nucleus, (B, h, w). identity: size of the logits that
-    say at the start what y' says (0: a random start, as a network has by itself); the weights of h
-    then start at zero in the last layer, and all of it is learned.
+    The corrected mask is the probability of nucleus, (B, h, w). h ends with the logits of
+    background and nucleus where `start` follows the prediction. limit: largest logit either way
+    (0: none), so that no label gets so sure that gradients no longer change it.
     """
 
     def __init__(
@@ -33,9 +54,11 @@ class CorrectionNet(nn.Module):
         width: int = 32,
         depth: Depth = "3x3+1x1",
         activation: Activation = "tanh",
-        identity: float = 0.0,
+        start: Start = NO_START,
+        limit: float = 0.0,
     ) -> None:
         super().__init__()
+        self.limit = limit
         sides = [int(kernel.partition("x")[0]) for kernel in depth.split("+")]
         widths = [channels + 1, *[width] * (len(sides) - 1), 1]
         convolutions = [
@@ -46,12 +69,16 @@ class CorrectionNet(nn.Module):
         for convolution in convolutions:
             layers += [convolution, _ACTIVATIONS[activation]()]
         self.layers = nn.Sequential(*layers[:-1])
-        if identity:
-            _pass_label_on(convolutions, activation, identity)
+        if any(start):
+            label = Signal({channels: 2.0}, start.label)
+            prediction = Signal({channels - 1: 0.5, channels - 2: -0.5}, start.prediction)
+            _begin_with([s for s in (label, prediction) if s.amount], convolutions, activation)
 
     def forward(self, h: Tensor, label: Tensor) -> Tensor:
         """g(h, y'); unknown pixels of the label say neither nucleus nor background."""
         logits: Tensor = self.layers(torch.cat([h, signed(label)[:, None].to(h.dtype)], dim=1))
+        if self.limit:
+            logits = self.limit * torch.tanh(logits / self.limit)
         return torch.sigmoid(logits[:, 0])
 
 
@@ -78,23 +105,25 @@ def signed(label: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _pass_label_on(layers: Sequence[nn.Conv2d], activation: Activation, identity: float) -> None:
-    """Start where the last layer gives identity * y' and nothing of h; y' is the last input.
+def _begin_with(
+    signals: Sequence[Signal], layers: Sequence[nn.Conv2d], activation: Activation
+) -> None:
+    """Start where the last layer gives the sum of the signals and nothing else.
 
-    tanh: one channel carries y'. SiLU: two do, since silu(x) - silu(-x) = x.
+    tanh: one channel carries a signal, squashed (of logits z: tanh(z / 2) = 2p - 1). SiLU: two do,
+    since silu(x) - silu(-x) = x.
     """
-    carriers = (1.0,) if activation == "tanh" else (1.0, -1.0)
-    gain = 2.0 if activation == "tanh" else 1.0
+    signs = (1.0,) if activation == "tanh" else (1.0, -1.0)
     first, *middle, last = layers
-    for i, sign in enumerate(carriers):
-        _only(first, i, {first.in_channels - 1: gain * sign})
-    for layer in middle:
-        for i, sign in enumerate(carriers):
-            _only(layer, i, {j: gain * sign * other for j, other in enumerate(carriers)})
-    reached = 1.0
-    for _ in range(len(layers) - 1) if activation == "tanh" else ():
-        reached = torch.tanh(torch.tensor(gain * reached)).item()
-    _only(last, 0, {j: identity * sign / reached for j, sign in enumerate(carriers)})
+    output: dict[int, float] = {}
+    for n, signal in enumerate(signals):
+        carriers = {n * len(signs) + i: sign for i, sign in enumerate(signs)}
+        for channel, sign in carriers.items():
+            _only(first, channel, {c: sign * w for c, w in signal.inputs.items()})
+            for layer in middle:
+                _only(layer, channel, {c: sign * other for c, other in carriers.items()})
+        output |= {c: signal.amount * sign for c, sign in carriers.items()}
+    _only(last, 0, output)
 
 
 def _only(layer: nn.Conv2d, output: int, weights: dict[int, float]) -> None:
