@@ -237,6 +237,25 @@ def test_decoder_is_the_part_of_first_and_last_layers(
     assert error(case.step(loss, case.theta, **settings).gradients, expected) < 1e-4
 
 
+@pytest.mark.parametrize("kind", ["stride4", "unet"])
+@pytest.mark.parametrize("forward_blocks", [0, 2])
+def test_ends_are_the_part_of_their_own_weights(kind: str, forward_blocks: int) -> None:
+    case = random_case(kind)
+    weights = torch.zeros(2, *case.rough.shape, dtype=torch.float64, requires_grad=True)
+    loss, net = case.weighted(weights), deepcopy(case.net)
+    names = dict(net.named_parameters())
+    ends = {id(p) for m in (*net.entry(), *net.tail(1)) for p in m.parameters()}
+    chosen = [p for p in names.values() if id(p) in ends]
+    inner = loss(*outputs(net, names, case.x))
+    slopes = torch.autograd.grad(inner, chosen, create_graph=True)
+    v = torch.autograd.grad(case.outer(*outputs(net, names, case.clean)), chosen)
+    along = sum((a * b).sum() for a, b in zip(slopes, v, strict=True))
+    expected = -RATE * torch.autograd.grad(along, weights)[0]
+    how = {"blocks": 1, "ends": True, "forward_blocks": forward_blocks, "radius": 1e-7}
+    found = case.step(loss, [weights], mode="difference", point="present", **how)
+    assert error(found.gradients, [expected]) < 1e-4
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("point", ["virtual", "present"])
 @pytest.mark.parametrize("real_step", ["fresh", "lagged"])

@@ -41,7 +41,8 @@ WEIGHTS = {
     "difference": Settings("difference", forward_blocks=0),
     "last layers": Settings(entry=False),
     "whole decoder": Settings(blocks=None),
-    "default": Settings(),
+    "decoder": Settings(),
+    "default": Settings("difference", forward_blocks=0, ends=True),
 }
 LONG = ("forward", "equal, fresh", "difference", "default, at W'", "last layers", "whole decoder")
 """cases of the long form alone"""

@@ -60,6 +60,9 @@ class Settings:
     connection (the layers between are held); before a network has settled they weigh most"""
     forward_blocks: int = 2
     """difference: how many of the last decoder blocks run by forward-mode derivatives"""
+    ends: bool = False
+    """difference: v of the first layers and of the last `blocks` decoder blocks alone; those
+    between pass changes on, but have no part of v (an approximation, for pixel weights)"""
     radius: float = 1e-5
     """difference and decoder: how far W moves for the difference, as a share of its norm"""
     every: int = 1
@@ -196,9 +199,10 @@ class Bilevel:
 
     def _taking_part(self) -> list[nn.Module]:
         """The modules whose part of v is taken."""
-        if self.settings.mode != "decoder":
+        ends = self.settings.mode == "difference" and self.settings.ends
+        if self.settings.mode != "decoder" and not ends:
             return [self._net]
-        first = self._net.entry() if self.settings.entry else []
+        first = self._net.entry() if ends or self.settings.entry else []
         return [*first, *self._net.tail(self.settings.blocks)]
 
     def _exact(self, inner: Inner, outer: Outer, theta: Sequence[Tensor]) -> Step:
