@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -94,11 +93,6 @@ def filled(x: Tensor, divisor: int) -> Tensor:
 def cut(x: Tensor, size: tuple[int, int]) -> Tensor:
     """The first (h, w) rows and columns of x: undo of `filled`."""
     return x[..., : size[0], : size[1]]
-
-
-def padded(forward: Callable[[Tensor], Tensor], x: Tensor, divisor: int) -> Tensor:
-    """`forward(x)` for any size of x."""
-    return cut(forward(filled(x, divisor)), (x.shape[-2], x.shape[-1]))
 
 
 def last(blocks: nn.ModuleList, count: int | None) -> list[nn.Module]:
