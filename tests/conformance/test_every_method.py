@@ -219,7 +219,7 @@ def test_trains_on_odd_crops(build: Build, batch: Batch) -> None:
     def cut(values: Tensor) -> Tensor:
         return values[..., :37, :45] if values.dim() > 1 else values
 
-    odd = batch.mapped(cut)
+    odd = replace(batch.mapped(cut), meta=batch.meta and batch.meta.mapped(cut))
     assert math.isfinite(build().step(odd, MIDDLE)["total"])
 
 

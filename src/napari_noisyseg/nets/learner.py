@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import torch
@@ -77,6 +78,24 @@ class LearnerConfig(MethodConfig):
 
 DROP_AFTER = 0.6
 """Share of the schedule after which "steps" divides the learning rate by ten: 300 of 500 epochs."""
+
+
+def with_clean_tiles(batch: Batch, count: int) -> Batch:
+    """The batch and the first `count` of its meta tiles, as more tiles of the batch."""
+    if not count or batch.meta is None:
+        return batch
+    few = batch.meta.mapped(lambda values: values[:count])
+    labels = {name: torch.cat([label, few.labels[name]]) for name, label in batch.labels.items()}
+    return replace(
+        batch,
+        image=torch.cat([batch.image, few.image]),
+        hematoxylin=torch.cat([batch.hematoxylin, few.hematoxylin]),
+        labels=labels,
+        known=torch.cat([batch.known, few.known]),
+        tissue=torch.cat([batch.tissue, few.tissue]),
+        planes={},
+        half=torch.cat([batch.half, few.half]),
+    )
 
 
 class Learner:
