@@ -59,8 +59,8 @@ class MCPMConfig(LearnerConfig):
     def presets(cls) -> dict[Preset, dict[str, bool | int | float | str]]:
         """`small` trains on two CPU cores in minutes: few updates, so larger meta steps."""
         small: dict[str, bool | int | float | str] = {
-            "meta_lr": 3e-3, "train_on_clean": True, "meta_gradient": "decoder",
-            "meta_point": "present", "meta_every": 2,
+            "meta_lr": 3e-3, "train_on_clean": True, "clean_tiles": 1,
+            "meta_gradient": "decoder", "meta_point": "present", "meta_every": 3,
         }  # fmt: skip
         shared = super().presets()
         return {"paper": shared["paper"], "small": {**shared["small"], **small}}

@@ -87,9 +87,9 @@ class MMCConfig(LearnerConfig):
     def presets(cls) -> dict[Preset, dict[str, bool | int | float | str]]:
         """`small` trains on two CPU cores in minutes: few updates, so larger steps of the C-Net."""
         small: dict[str, bool | int | float | str] = {
-            "correction_width": 16, "meta_lr": 1e-2, "identity": 1.0, "bootstrap": 2.0,
-            "limit": 2.0, "warmup": 0.15, "train_on_clean": True,
-            "meta_gradient": "decoder", "meta_point": "present", "meta_every": 2,
+            "correction_width": 16, "meta_lr": 3e-3, "identity": 1.0, "bootstrap": 2.0,
+            "limit": 2.0, "warmup": 0.3, "train_on_clean": True, "clean_tiles": 1,
+            "meta_gradient": "decoder", "meta_point": "present", "meta_every": 3,
         }  # fmt: skip
         shared = super().presets()
         return {"paper": shared["paper"], "small": {**shared["small"], **small}}

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from napari_noisyseg import benchmarks, registry
+from napari_noisyseg.benchmarks import mmc
+from napari_noisyseg.benchmarks.mmc import Arm, Size, config_of, scores, table2, table4
+from napari_noisyseg.benchmarks.patches import Counts, Patches, Tissue, load, single_nuclei
+from napari_noisyseg.method import Prediction
+
+
+@pytest.fixture(scope="module")
+def tissue(data_dir: Path) -> Tissue:
+    whole = load(data_dir)
+    return Tissue(whole.rgb[:4], whole.truth[:4])
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch, tissue: Tissue) -> None:
+    """Few patches of real tissue and one short epoch."""
+    counts = Counts(32, 8, 8)
+
+    def single(data: Path, noise: Any) -> Any:
+        return single_nuclei(tissue, noise, counts=counts)
+
+    monkeypatch.setattr(mmc, "_single", single)
+    monkeypatch.setattr(mmc, "_tissue", lambda data: tissue)
+    monkeypatch.setattr(mmc, "SHORT_MULTI", Counts(8, 4, 4))
+    monkeypatch.setattr(mmc, "SMALL", {**mmc.SMALL, "width": 4, "batch_size": 4})
+    monkeypatch.setattr(mmc, "_size", lambda full: Size(1, 1, "small", "cpu"))
+
+
+@pytest.mark.slow
+def test_every_arm_of_table_2_trains_as_long_as_the_others(few: None, data_dir: Path) -> None:
+    report = table2(data_dir, full=False)
+    names = {f"dice_{n}_{m}" for n in ("box", "dilate", "partial") for m in mmc.METHODS}
+    assert names | {"dice_clean", "complete"} <= report.figures.keys()
+    assert all(0 <= value <= 1 for value in report.figures.values())
+    single = [row for row in report.rows if not str(row["key"]).startswith("m_")]
+    assert len({row["steps"] for row in single}) == 1
+
+
+@pytest.mark.slow
+def test_table_4_has_three_depths(few: None, data_dir: Path) -> None:
+    report = table4(data_dir, full=False)
+    assert {"dice_31", "dice_331", "dice_351"} <= report.figures.keys()
+
+
+@pytest.mark.parametrize("name", mmc.METHODS)
+def test_arms_share_network_and_schedule(name: str) -> None:
+    shared = ("width", "encoder", "stem", "lr", "lr_schedule", "batch_size", "crop", "input")
+    configs = [
+        config_of(registry.load(n), "small", Arm(n, "box"), {}).model_dump()
+        for n in (name, "finetune")
+    ]
+    assert [configs[0][key] for key in shared] == [configs[1][key] for key in shared]
+    assert (configs[0]["tile"], configs[0]["tile_overlap"]) == (64, 0)
+
+
+def test_clean_training_never_fine_tunes() -> None:
+    arm = Arm("finetune", "partial", clean=True)
+    config: Any = config_of(registry.load("finetune"), "small", arm, {})
+    assert config.clean_share == 0
+
+
+class Halves:
+    """Predicts the upper half of every patch."""
+
+    def predict(self, image: torch.Tensor, hematoxylin: torch.Tensor) -> Prediction:
+        probability = torch.zeros(len(image), *image.shape[-2:])
+        probability[:, : image.shape[-2] // 2] = 1
+        return Prediction(probability)
+
+
+def test_scores_are_equations_8_and_9() -> None:
+    truth = np.zeros((2, 8, 8), np.int32)
+    truth[0, :4] = 1
+    truth[1, :, :4] = 3
+    rgb = np.full((2, 8, 8, 3), 128, np.uint8)
+    patches = Patches(rgb, truth, truth, np.zeros(2, np.int64))
+    config = registry.load("finetune").Config.from_preset("small")
+    method: Any = Halves()
+    assert scores(method, config, patches, "cpu") == {
+        "dice": pytest.approx((1 + 0.5) / 2, abs=1e-4),
+        "iou": pytest.approx((1 + 1 / 3) / 2, abs=1e-4),
+    }
+
+
+def test_are_listed() -> None:
+    assert {"mmc-table2", "mmc-table4"} <= set(benchmarks.names())
+    assert benchmarks.load("mmc-table2") is table2
