@@ -21,7 +21,9 @@ MIDDLE = Progress(epoch=5, epochs=10, step=0, fraction=0.5)
 TINY: dict[str, Any] = {
     "width": 4, "encoder": "1-1-1", "stem": "stride1", "correction_width": 4, "meta_every": 1,
 }  # fmt: skip
-EXACT: dict[str, Any] = {"meta_gradient": "exact", "meta_point": "virtual", "warmup": 0.0}
+EXACT: dict[str, Any] = {
+    "meta_gradient": "exact", "meta_point": "virtual", "warmup": 0.0, "clean_tiles": 0,
+}  # fmt: skip
 
 Build = Callable[..., MMC]
 
@@ -130,6 +132,16 @@ def test_fast_gradients_of_the_correction_point_the_same_way(
         method.step(batch, MIDDLE)
         found.append(torch.cat([p.grad.flatten() for p in method.theta if p.grad is not None]))
     assert F.cosine_similarity(found[0], found[1], dim=0) > least
+
+
+def test_clean_tiles_join_late(mmc: Build, batch: Batch) -> None:
+    method = mmc(clean_tiles=1, clean_from=0.4)
+    for fraction, count in ((0.3, 3), (0.4, 4)):
+        joined = method._joined(batch, replace(MIDDLE, fraction=fraction))
+        assert len(joined.image) == len(joined.labels["rough"]) == len(joined.known) == count
+    assert batch.meta is not None
+    assert torch.equal(joined.labels["clean"][3], batch.meta.labels["clean"][0])
+    assert len(mmc(clean_tiles=1, train_on_clean=False)._joined(batch, MIDDLE).image) == 3
 
 
 def test_the_correction_learns_from_the_clean_tiles_alone(mmc: Build, batch: Batch) -> None:
