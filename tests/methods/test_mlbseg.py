@@ -24,7 +24,7 @@ LATER = Progress(epoch=5, epochs=10, step=50, fraction=0.5)
 def build(**changes: Any) -> MLBSeg:
     """Tiny, and with the paper's four views."""
     tiny = {"width": 4, "depth": 2, "weight_decay": 0.0, "lr_schedule": "constant"}
-    tiny = {**tiny, "zoom_in": 1, "zoom_out": 2, "flips": 1, **changes}
+    tiny = {**tiny, "zoom_in": 1, "zoom_out": 2, "flips": 1, "clean_step": False, **changes}
     return MLBSeg(MLBSegConfig.from_preset("small", **tiny), "cpu", seed=0)
 
 
