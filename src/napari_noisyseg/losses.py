@@ -87,6 +87,11 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     return kept.sum() / mask.sum().clamp(min=1)
 
 
+def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
+    """Mean of values (B, h, w) by weights of the same shape; zero where all weights are."""
+    return (values * weight).sum() / weight.sum().clamp(min=1e-12)
+
+
 def rising(fraction: float, eta: float) -> float:
     """Weight of co-training, alpha = eta (N / N_max)^2 (SC-Net, below Eq. 9)."""
     return eta * fraction**2

@@ -80,7 +80,7 @@ class Needs:
     unlabeled: bool = False
     """tiles of tissue without any label serve as well"""
     labels: tuple[str, ...] = ()
-    """label planes that batches must carry, of: voronoi cluster local rough clean"""
+    """label planes that batches must carry, of: voronoi cluster local rough clean given"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ def batch(tnbc: tuple[NDArray[np.uint8], NDArray[np.int32]]) -> Batch:
     known = torch.ones(4, 48, 48, dtype=torch.bool)
     known[:, :12, :12] = False
     labels = tiles(label).masked_fill(~known, UNKNOWN)
-    names = ("voronoi", "cluster", "local", "rough", "clean")
+    names = ("voronoi", "cluster", "local", "rough", "clean", "given")
     tiles_of_batch = Batch(
         image=tiles(rgb), hematoxylin=tiles(hematoxylin),
         labels={plane: labels.clone() for plane in names}, known=known,

@@ -7,15 +7,17 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from pydantic import ValidationError
 from torch import Tensor
 from torch.func import functional_call
 
-from napari_noisyseg.method import NUCLEUS, UNKNOWN, Batch, Progress
-from napari_noisyseg.methods.mmc import MMC, MMCConfig
+from napari_noisyseg.method import BACKGROUND, NUCLEUS, UNKNOWN, Batch, Progress, TrainingImage
+from napari_noisyseg.methods.mmc import MMC, MMCConfig, background_weight
 
 MIDDLE = Progress(epoch=5, epochs=10, step=0, fraction=0.5)
 TINY: dict[str, Any] = {
@@ -207,6 +209,67 @@ def test_what_the_correction_sees(mmc: Build, batch: Batch, seen: str, channels:
     assert h.shape[1] == channels
     parts = {"logits": [logits], "features": [features], "both": [features, logits]}
     assert torch.equal(h, torch.cat(parts[seen], dim=1))
+
+
+def with_given(batch: Batch) -> Batch:
+    """Rough masks that go on where the labels are clean: one pixel further to the left."""
+    clean, rough = batch.labels["clean"], batch.labels["rough"]
+    given = torch.where(clean == UNKNOWN, rough, clean.roll(-1, dims=2))
+    meta = batch.meta and with_given(batch.meta)
+    return replace(batch, labels={**batch.labels, "given": given}, meta=meta)
+
+
+def test_pairs_of_a_rough_and_a_clean_label_teach_the_correction(mmc: Build, batch: Batch) -> None:
+    batch = with_given(batch)
+    method = mmc(meta_every=1000, warmup=0.0, pairs_weight=2.0, balance=False, clean_tiles=0)
+    before = deepcopy(method.correction)
+    net: Any = deepcopy(method.learner.net).train()
+    with torch.no_grad():
+        seen = net.decode(net.encode(1 - batch.image))
+    found = method.step(batch, replace(MIDDLE, step=1))
+    both = (batch.labels["clean"] != UNKNOWN) & (batch.labels["given"] != UNKNOWN)
+    corrected = before(torch.cat([seen[1], seen[0]], dim=1), batch.labels["given"])
+    truth = (batch.labels["clean"] == NUCLEUS).float()
+    expected = F.binary_cross_entropy(corrected[both], truth[both])
+    assert found["pairs"] == pytest.approx(expected.item(), rel=1e-4)
+    assert any(
+        not torch.equal(a, b)
+        for a, b in zip(before.parameters(), method.correction.parameters(), strict=True)
+    )
+    assert "pairs" not in mmc(pairs_weight=0.0).step(batch, MIDDLE)
+
+
+def test_clean_background_counts_for_what_the_margins_leave_out() -> None:
+    """A nucleus of 9 px with a margin of 16; of all known pixels a tenth is rough nucleus."""
+    clean = np.full((20, 20), UNKNOWN, np.uint8)
+    clean[4:9, 4:9] = BACKGROUND
+    clean[5:8, 5:8] = NUCLEUS
+    given = np.full((20, 20), BACKGROUND, np.uint8)
+    given[:2] = NUCLEUS
+    assert background_weight([image_of(clean, given)]) == pytest.approx(9 * 0.9 / 0.1 / 16)
+    whole = np.where(given == NUCLEUS, NUCLEUS, BACKGROUND).astype(np.uint8)
+    assert background_weight([image_of(whole, given)]) == 1
+    nothing = np.full((20, 20), UNKNOWN, np.uint8)
+    assert background_weight([image_of(clean, nothing)]) == 1
+
+
+def image_of(clean: NDArray[np.uint8], given: NDArray[np.uint8]) -> TrainingImage:
+    on = np.ones(clean.shape, bool)
+    rgb = np.ones((3, *clean.shape), np.float32)
+    labels = {"clean": clean, "given": given}
+    return TrainingImage("a", rgb, rgb[:1], labels, on, on, np.zeros((0, 2)))
+
+
+def test_balance_weighs_clean_losses_outside_the_rough_masks_only(mmc: Build, batch: Batch) -> None:
+    method = mmc(balance=True)
+    method.background = 5.0
+    batch = with_given(batch)
+    weight = method._importance(batch)
+    clean, given = batch.labels["clean"], batch.labels["given"]
+    assert (weight[clean == UNKNOWN] == 0).all()
+    assert (weight[clean == NUCLEUS] == 1).all()
+    assert (weight[(clean == BACKGROUND) & (given == NUCLEUS)] == 1).all()
+    assert (weight[(clean == BACKGROUND) & (given != NUCLEUS)] == 5).all()
 
 
 def test_bootstrapping_needs_logits() -> None:

@@ -39,10 +39,11 @@ Settings = Mapping[str, bool | int | float | str]
 
 SMALL: Settings = {
     "width": 16, "encoder": "1-1-1", "stem": "stride2", "batch_size": 16, "meta_batch_size": 8,
-    "clean_tiles": 4, "meta_every": 2,
+    "clean_tiles": 4, "meta_every": 2, "pairs_weight": 0.0, "balance": False,
 }  # fmt: skip
 """The network of the short form: patches of 64x64 px hold little, and 13 arms have 20 minutes. In
-MMC and the two that weigh pixels the same clean patches teach the segmentation too."""
+MMC and the two that weigh pixels the same clean patches teach the segmentation too. Clean patches
+have no noisy twin, as in the paper, so nothing learns from pairs."""
 SHORT_MULTI = Counts(240, 120, 50)
 PREDICTED_AT_ONCE = 100
 

@@ -76,8 +76,8 @@ def label_planes(
 ) -> dict[str, NDArray[np.uint8]]:
     """Each named plane, uint8 of `shape`.
 
-    Rough masks say nothing where clean ones do, when both are asked for: what is known to be clean
-    is never trained as noisy.
+    rough: the rough masks, which say nothing where clean ones do, when both are asked for: what is
+    known to be clean is never trained as noisy. given: the rough masks everywhere, as they came.
     """
     planes: dict[str, NDArray[np.uint8]] = {}
     kinds = tuple(kind for kind in COARSE if kind in names)
@@ -90,6 +90,8 @@ def label_planes(
             planes[kind] = reduce(_reviewed(_coarse_plane(coarse, kind, recipe), region), shape)
     if "rough" in names:
         planes["rough"] = resize_states(_rough(region, "clean" in names), shape)
+    if "given" in names:
+        planes["given"] = resize_states(_rough(region, beside_clean=False), shape)
     if "clean" in names:
         planes["clean"] = resize_states(_states(region.clean, region.clean_known), shape)
     return planes

@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor
 
 from napari_noisyseg import losses, meta
 from napari_noisyseg.method import (
+    BACKGROUND,
     NUCLEUS,
     UNKNOWN,
     Batch,
@@ -76,6 +79,12 @@ class MMCConfig(LearnerConfig):
     """weights at which the clean loss is taken: W' of Eq. 3, or those before that step (ours)"""
     meta_every: Annotated[int, Field(ge=1, le=1000)] = 1
     """updates of the segmentation network to one of the C-Net"""
+    pairs_weight: Annotated[float, Field(ge=0, le=100)] = 0.0
+    """weight of the C-Net's own loss where a pixel has a rough and a clean label, as accepted
+    nuclei with a rough mask have (ours); 0: Eq. 5 alone teaches it"""
+    balance: bool = False
+    """count clean background for what the thin margins around accepted nuclei leave out, so that
+    nuclei are as rare in clean losses as in the rough masks (ours)"""
 
     @model_validator(mode="after")
     def _bootstraps_from_logits(self) -> Self:
@@ -90,16 +99,23 @@ class MMCConfig(LearnerConfig):
             "correction_width": 16, "meta_lr": 3e-3, "identity": 1.0, "bootstrap": 2.0,
             "limit": 2.0, "warmup": 0.3, "train_on_clean": True, "clean_tiles": 1,
             "meta_gradient": "decoder", "meta_point": "present", "meta_every": 3,
+            "pairs_weight": 1.0, "balance": True,
         }  # fmt: skip
         shared = super().presets()
         return {"paper": shared["paper"], "small": {**shared["small"], **small}}
+
+
+MOST_WEIGHT = 20.0
+"""Of a clean background pixel: a single pixel is no witness for a whole slide."""
 
 
 class MMC:
     """A segmentation network f_W and a C-Net g_theta that corrects the masks it learns from."""
 
     Config: ClassVar[type[MethodConfig]] = MMCConfig
-    needs: ClassVar[Needs] = Needs(rough=True, clean=True, meta=True, labels=("rough", "clean"))
+    needs: ClassVar[Needs] = Needs(
+        rough=True, clean=True, meta=True, labels=("rough", "clean", "given")
+    )
     paper: ClassVar[str] = (
         "Shi et al., Meta Mask Correction for nuclei segmentation in histopathological image, "
         "IEEE BIBM 2021"
@@ -115,6 +131,7 @@ class MMC:
         self.meta_optimizer = torch.optim.Adam(self.theta, config.meta_lr)
         settings = meta.Settings(config.meta_gradient, config.meta_point, every=config.meta_every)
         self.bilevel = meta.Bilevel(self.learner.net, settings)
+        self.background = 1.0
 
     def _make_correction(self) -> CorrectionNet:
         c = self.config
@@ -141,9 +158,10 @@ class MMC:
             step = self.bilevel.step(inner, self._outer(batch.meta), self.theta)  # Eq. 3
             meta.assign(self.theta, step.gradients)
             self.meta_optimizer.step()  # Eq. 5
+        pairs = self._learn_pairs(batch, step.outputs)
         total = step.backward(loss)
         self.learner.update()  # Eq. 6
-        values = {"corrected": total.item(), "total": total.item()}
+        values = {"corrected": total.item(), **pairs, "total": total.item()}
         return values if step.outer is None else {**values, "meta": step.outer.item()}
 
     def _joined(self, batch: Batch, progress: Progress) -> Batch:
@@ -155,7 +173,30 @@ class MMC:
     def _outer(self, clean: Batch) -> meta.Outer:
         """L' of Eq. 5: cross-entropy on the clean pixels."""
         image = self.learner.input(clean.image, clean.hematoxylin)
-        return meta.Outer(image, lambda z, _: losses.cross_entropy(z, clean.labels["clean"]))
+        label, weight = clean.labels["clean"], self._importance(clean)
+        return meta.Outer(
+            image, lambda z, _: losses.weighted_mean(losses.pixel_cross_entropy(z, label), weight)
+        )
+
+    def _importance(self, batch: Batch) -> Tensor:
+        """How much each pixel counts in a clean loss, float (B, h, w): 0 where none is clean."""
+        clean = batch.labels["clean"]
+        outside = (clean == BACKGROUND) & (_given(batch) != NUCLEUS)
+        return torch.where(outside, self.background, (clean != UNKNOWN).float())
+
+    def _learn_pairs(self, batch: Batch, outputs: tuple[Tensor, Tensor]) -> Losses:
+        """One update of the C-Net by pixels whose rough and clean label are both known (ours)."""
+        c, label = self.config, batch.labels["clean"]
+        weight = self._importance(batch).masked_fill(_given(batch) == UNKNOWN, 0.0)
+        if not c.pairs_weight or not weight.any():
+            return {}
+        corrected = self.correction(self._h(*(o.detach() for o in outputs)), _given(batch))
+        error = F.binary_cross_entropy(corrected.float(), _nucleus(label), reduction="none")
+        loss = losses.weighted_mean(error, weight)
+        self.meta_optimizer.zero_grad()
+        (c.pairs_weight * loss).backward()  # type: ignore[no-untyped-call]
+        self.meta_optimizer.step()
+        return {"pairs": loss.item()}
 
     def _target(
         self, batch: Batch, logits: Tensor, features: Tensor, warm: bool
@@ -167,7 +208,8 @@ class MMC:
         rough, clean = batch.labels["rough"], batch.labels["clean"]
         trusted = clean != UNKNOWN
         doubtful = (rough != UNKNOWN) & ~trusted
-        target = _nucleus(rough) if warm else self.correction(self._h(logits, features), rough)
+        h = self._h(logits, features)
+        target = _nucleus(rough) if warm else self.correction(h, _given(batch))
         target = torch.where(trusted, _nucleus(clean), target)
         return target, doubtful | trusted if self.config.train_on_clean else doubtful
 
@@ -182,7 +224,9 @@ class MMC:
         return self.learner.judge(batch)
 
     def revise(self, progress: Progress, images: Sequence[TrainingImage]) -> Iterator[Revision]:
-        """Labels are corrected in every update; none is written down."""
+        """No label is written down; how much clean background counts is looked up."""
+        if self.config.balance:
+            self.background = background_weight(images)
         yield from ()
 
     def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
@@ -197,7 +241,8 @@ class MMC:
         the prediction elsewhere. weights: 1 - |corrected - rough| where rough, 1 elsewhere.
         """
         rough, clean = batch.labels["rough"], batch.labels["clean"]
-        planes = (batch.image, batch.hematoxylin, rough[:, None].to(batch.image.dtype))
+        given = _given(batch)[:, None].to(batch.image.dtype)
+        planes = (batch.image, batch.hematoxylin, given)
         seen = in_windows(self._explained, torch.cat(planes, dim=1))
         trusted = clean != UNKNOWN
         doubtful = (rough != UNKNOWN) & ~trusted
@@ -219,6 +264,7 @@ class MMC:
             **self.learner.state_dict(),
             "correction": dict(self.correction.state_dict()),
             "meta_optimizer": build.optimizer_state(self.meta_optimizer),
+            "background": self.background,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -226,6 +272,7 @@ class MMC:
         self.learner.load_state_dict(state)
         self.correction.load_state_dict(state["correction"])
         build.load_optimizer_state(self.meta_optimizer, state["meta_optimizer"])
+        self.background = float(state["background"])
 
     def weights(self) -> dict[str, Tensor]:
         """The network as it predicts."""
@@ -234,6 +281,27 @@ class MMC:
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Undo of `weights`; training goes on from there too."""
         self.learner.load_weights(weights)
+
+
+def background_weight(images: Sequence[TrainingImage]) -> float:
+    """What a clean background pixel outside the rough masks counts, beside 1 of a clean nucleus.
+
+    Accepted nuclei bring a margin of background and no more, so that nuclei, and missed nuclei
+    above all, would seem far more frequent than they are. 1 where whole fields are clean.
+    """
+    clean = np.concatenate([image.labels["clean"].ravel() for image in images])
+    given = np.concatenate([image.labels["given"].ravel() for image in images])
+    share = (given == NUCLEUS).sum() / max(int((given != UNKNOWN).sum()), 1)
+    outside = ((clean == BACKGROUND) & (given != NUCLEUS)).sum()
+    if not share or not outside:
+        return 1.0
+    wanted = (clean == NUCLEUS).sum() * (1 - share) / share
+    return float(np.clip(wanted / outside, 1.0, MOST_WEIGHT))
+
+
+def _given(batch: Batch) -> Tensor:
+    """The rough masks as they came, where clean labels are too; states (B, h, w)."""
+    return batch.labels.get("given", batch.labels["rough"])
 
 
 def _nucleus(label: Tensor) -> Tensor:

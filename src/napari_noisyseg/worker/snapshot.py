@@ -28,8 +28,8 @@ SURROUNDINGS = 32.0
 """µm of tissue around a field that a region holds."""
 MARGIN = 0.75
 """µm around an accepted nucleus that is known to be background."""
-ROUGH_MARGIN = 2.5
-"""µm around a rough mask that is taken for background outside fields."""
+ROUGH_MARGIN = 6.0
+"""µm around a rough mask, a nucleus wide, that is taken for (noisy) background outside fields."""
 FOLDER = "snapshot"
 PROPOSED = ("unreviewed", "unsure")
 """states of nuclei whose outlines are a run's word alone"""
