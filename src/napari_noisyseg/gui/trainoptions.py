@@ -34,6 +34,10 @@ DEVICES = {
 }
 
 
+COMPARATORS = frozenset({"finetune", "spatial-reweighting", "mcpm", "jocor", "coteaching"})
+"""methods that the papers compare with; last in the menu"""
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """A training as a person asks for it: exactly one of `epochs` and `seconds` is set."""
@@ -77,7 +81,7 @@ class TrainOptions(QWidget):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self.method = QComboBox()
-        for name in registry.names():
+        for name in sorted(registry.names(), key=lambda name: (name in COMPARATORS, name)):
             self.method.addItem(registry.describe(name).title, name)
         # until the project's annotation has been looked at
         self.method.setCurrentIndex(max(0, self.method.findData(FIRST)))
