@@ -56,7 +56,7 @@ def test_presets_name_every_setting() -> None:
 
 
 def test_unknown_names_get_the_choice() -> None:
-    with pytest.raises(NoisySegError, match=r"'scnett'.*scnet, supervised"):
+    with pytest.raises(NoisySegError, match=r"'scnett'.*scnet.*supervised"):
         registry.describe("scnett")
     with pytest.raises(NoisySegError, match="choose one of"):
         registry.load("../scnet")

@@ -141,7 +141,7 @@ class Case:
         Errors are against the first of the cases.
         """
         exact = torch.empty(0)
-        found = {}
+        found: dict[str, Figures] = {}
         for name, settings in cases.items():
             plain = _clocked(self.plain)[0]
             own, gradient = _clocked(self._step(kind, settings, size))
@@ -168,7 +168,8 @@ class Case:
             h = torch.cat([features, logits], dim=1)
             h = h if live else h.detach()
             target = self.correction(torch.cat([h, onehot], dim=1)).softmax(dim=1)
-            return -(target * logits.log_softmax(dim=1)).sum(dim=1).mean()
+            total: Tensor = (target * logits.log_softmax(dim=1)).sum()
+            return -total / self.rough.numel()
 
         return loss
 
