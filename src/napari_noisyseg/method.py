@@ -80,7 +80,8 @@ class Needs:
     unlabeled: bool = False
     """tiles of tissue without any label serve as well"""
     labels: tuple[str, ...] = ()
-    """label planes that batches must carry, of: voronoi cluster local rough clean given"""
+    """label planes that batches must carry, of: voronoi cluster local rough clean given; and
+    superpixel, which comes as `Batch.superpixels`"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,8 @@ class Batch:
     the method's own `revise` put there (NaN where nothing is known). half: int (B,), 0 or 1; a tile
     that both halves share (settings with `split_overlap`) comes twice, once for each. meta: tiles
     around clean nuclei, as many as the setting `meta_batch_size` says, for methods that need them.
+    superpixels: int (B, h, w), ids from 1 that hold within a tile, 0 outside the image; for methods
+    whose settings ask for the plane `superpixel`.
     """
 
     image: Tensor
@@ -114,6 +117,7 @@ class Batch:
     planes: Mapping[str, Tensor]
     half: Tensor
     meta: Batch | None = None
+    superpixels: Tensor | None = None
 
     def mapped(self, change: Callable[[Tensor], Tensor]) -> Batch:
         """The batch with `change` applied to every tensor; `meta` stays as it is."""
@@ -126,6 +130,7 @@ class Batch:
             tissue=change(self.tissue),
             planes={name: change(plane) for name, plane in self.planes.items()},
             half=change(self.half),
+            superpixels=None if self.superpixels is None else change(self.superpixels),
         )
 
 
@@ -146,15 +151,23 @@ class TrainingImage:
     points: NDArray[np.float64]
     planes: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     """what earlier revisions put there: name to (H, W)"""
+    superpixels: NDArray[np.int32] | None = None
+    """ids from 1, (H, W), where the settings ask for the plane `superpixel`"""
 
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A label plane that the method changed: image index, name, float32 (H, W) of new values."""
+    """A label plane that the method changed: image index, name, float32 (H, W) of new values.
+
+    round: from 1, where the method relabels in rounds that a person can step through; reasons: why
+    each pixel is as it is then, name to float32 (H, W), such as loss and vote.
+    """
 
     image: int
     plane: str
     values: NDArray[np.float32]
+    round: int = 0
+    reasons: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ class Pixels:
         self.shapes = [image.known.shape for image in images]
         rows = np.concatenate([self._rows(image) for image in images])
         self.values = torch.from_numpy(rows).to(device)
+        self.superpixels = _superpixels(images, device)
         self.revised = torch.empty((len(self.values), 0), dtype=torch.float16, device=device)
         for i, image in enumerate(images):
             for name, plane in image.planes.items():
@@ -87,6 +88,12 @@ class Pixels:
         dx = offset[None, None, :] - (tiles.side - w) // 2
         own = (dy >= 0) & (dy < h) & (dx >= 0) & (dx < w)
         return start + (y + _mirrored(dy, h)) * width + x + _mirrored(dx, w), own
+
+
+def _superpixels(images: Sequence[TrainingImage], device: str) -> Tensor | None:
+    """Ids of every pixel, int32 (n,), where the images have them."""
+    ids = [image.superpixels.ravel() for image in images if image.superpixels is not None]
+    return torch.from_numpy(np.concatenate(ids)).to(device) if ids else None
 
 
 def _mirrored(position: Tensor, length: Tensor) -> Tensor:
@@ -134,7 +141,12 @@ def assemble(pixels: Pixels, tiles: Tiles, theta: Tensor, crop: int) -> Batch:
     states[:, FLAGS:] = UNKNOWN - states[:, FLAGS:]
     states *= own[:, None]
     states = F.grid_sample(states.float(), grid, "nearest", "zeros", align_corners=False)
-    return _batch(pixels, smooth, states, tiles)
+    batch = _batch(pixels, smooth, states, tiles)
+    if pixels.superpixels is None:
+        return batch
+    ids = (pixels.superpixels[index] * own)[:, None].float()  # exact to 2^24
+    ids = F.grid_sample(ids, grid, "nearest", "zeros", align_corners=False)
+    return replace(batch, superpixels=ids[:, 0].long())
 
 
 def _batch(pixels: Pixels, smooth: Tensor, states: Tensor, tiles: Tiles) -> Batch:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from napari_noisyseg import stains
 from napari_noisyseg.coarse import CoarseLabels
 from napari_noisyseg.coarse.published import Recipe, cluster_label
+from napari_noisyseg.coarse.superpixels import SIZE_UM, superpixels
 from napari_noisyseg.data.regions import Region
 from napari_noisyseg.data.resample import (
     Shape,
@@ -25,6 +26,7 @@ from napari_noisyseg.method import BACKGROUND, NUCLEUS, UNKNOWN, TrainingImage
 
 CoarseKind = Literal["voronoi", "cluster", "local"]
 COARSE: tuple[CoarseKind, ...] = ("voronoi", "cluster", "local")
+SUPERPIXEL = "superpixel"
 
 
 def stain_matrix(rgb: NDArray[np.uint8], config: Any) -> stains.StainMatrix:
@@ -49,8 +51,10 @@ def planes_of_pixels(
 def training_image(region: Region, config: Any, labels: Iterable[str]) -> TrainingImage:
     """The region at the working resolution of `config` with the named label planes.
 
-    Coarse labels are computed at level 0, where points and pixels are exact, then reduced.
+    Coarse labels are computed at level 0, where points and pixels are exact, then reduced;
+    superpixels at the working resolution, of the side that the setting `superpixel_um` says.
     """
+    names = tuple(labels)
     shape = working_shape(region.shape, region.mpp, config.working_mpp)
     rgb = resize(region.rgb, shape)
     image, component = planes_of_pixels(rgb, stain_matrix(rgb, config))
@@ -58,11 +62,16 @@ def training_image(region: Region, config: Any, labels: Iterable[str]) -> Traini
         name=region.name,
         image=image,
         hematoxylin=component,
-        labels=label_planes(region, shape, tuple(labels), recipe_of(config)),
+        labels=label_planes(region, shape, names, recipe_of(config)),
         known=resize_mask(region.known, shape),
         tissue=stains.tissue(rgb),
         points=scale_points(region.points, region.shape, shape),
+        superpixels=_superpixels(rgb, config) if SUPERPIXEL in names else None,
     )
+
+
+def _superpixels(rgb: NDArray[np.uint8], config: Any) -> NDArray[np.int32]:
+    return superpixels(rgb, config.working_mpp, getattr(config, "superpixel_um", SIZE_UM))
 
 
 def recipe_of(config: Any) -> Recipe:

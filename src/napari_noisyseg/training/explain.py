@@ -39,6 +39,7 @@ def window(image: TrainingImage, start: tuple[int, int], shape: Shape) -> Traini
         image, image=image.image[part], hematoxylin=image.hematoxylin[part],
         labels=cut(image.labels), known=image.known[part], tissue=image.tissue[part],
         points=image.points - (y, x), planes=cut(image.planes),
+        superpixels=None if image.superpixels is None else image.superpixels[part],
     )  # fmt: skip
 
 
@@ -69,4 +70,5 @@ def _batch(image: TrainingImage, device: str) -> Batch:
         tissue=tensor(image.tissue),
         planes={name: tensor(plane) for name, plane in image.planes.items()},
         half=torch.zeros(1, dtype=torch.long, device=device),
+        superpixels=None if image.superpixels is None else tensor(image.superpixels).long(),
     )
