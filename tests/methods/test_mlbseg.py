@@ -295,7 +295,12 @@ def test_goes_on_where_weights_are_no_numbers(
     monkeypatch.setattr(method, "_meta_weights", wild)
     found = method.step(batch, LATER)
     assert all(np.isfinite(value) for value in found.values())
-    assert found["noisy"] == found["pseudo"] == 0
+    assert found["noisy"] == found["pseudo"] == found["trusted"] == 0
+
+
+def test_tells_what_share_of_the_rough_label_has_weight(batch: Batch) -> None:
+    assert 0 < build().step(batch, LATER)["trusted"] < 1
+    assert "trusted" not in build().step(batch, WARM)
 
 
 def test_fixed_weights_are_the_shares_of_reed(batch: Batch) -> None:

@@ -185,6 +185,8 @@ class MLBSeg:
         self.views = _views(c).to(device)
         self.noise = torch.Generator().manual_seed(seed)
         self.reference: Clean | None = None
+        self.trusted: Tensor | None = None
+        """share of the last batch's imperfect labels that had any weight, where they were weighed"""
 
     def step(self, batch: Batch, progress: Progress) -> Losses:
         """One update: on clean pixels alone in the warm start, then Eq. 9."""
@@ -192,6 +194,7 @@ class MLBSeg:
         self.net.train()
         clean = self._clean(batch.meta) or self._clean(batch)
         warm = progress.fraction < self.config.warm_start
+        self.trusted = None
         found = self._warm(batch) if warm else self._terms(batch, clean)
         weights = {"views": self.config.views_weight, "teacher": self.config.teacher_weight}
         weights["clean"] = 1.0 if warm else self.config.clean_weight
@@ -200,7 +203,8 @@ class MLBSeg:
         if self.config.clean_step and not warm and clean is not None:
             self._update(clean.loss(self.net(clean.image)))
         self._keep(clean)
-        return _numbers({**found, "total": total})
+        told = {} if self.trusted is None else {"trusted": self.trusted}
+        return _numbers({**found, "total": total, **told})
 
     def _keep(self, clean: Clean | None) -> None:
         """Keep the newest clean tiles for `explain`."""
@@ -243,6 +247,8 @@ class MLBSeg:
         c, doubt, counts = self.config, self._doubt(batch), _counts(batch)
         others = self._seen(doubt.image)
         logits, weights = self._weigh(doubt, others, clean)
+        if clean is not None and (doubt.label != UNKNOWN).any():
+            self.trusted = (weights[0] > 0).sum() / (doubt.label != UNKNOWN).sum()
         noisy, pseudo = (weights * self._doubtful(logits, doubt, others)).sum(dim=(1, 2, 3))
         label = batch.labels["clean"]
         terms = {"noisy": noisy, "pseudo": pseudo, "clean": losses.cross_entropy(logits, label)}

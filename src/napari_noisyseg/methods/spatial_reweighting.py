@@ -97,7 +97,11 @@ class SpatialReweighting:
         total.backward()  # type: ignore[no-untyped-call]
         self.learner.update()
         values = {"weighted": weighted.item(), "total": total.item()}
-        return values if step.outer is None else {**values, "meta": step.outer.item()}
+        if step.outer is None:
+            return values
+        if doubtful.any():
+            values["trusted"] = ((helpful > 0).sum() / doubtful.sum()).item()
+        return {**values, "meta": step.outer.item()}
 
     def _joined(self, batch: Batch, progress: Progress) -> Batch:
         """The batch, and the clean tiles that teach beside it."""

@@ -122,7 +122,7 @@ def train(run: Training) -> Generator[Event, None, None]:
             if at.step_in_epoch >= per_epoch:
                 yield from _end_epoch(run, schedule)
             schedule.deadline = _deadline(run)
-            if schedule.done(at, time.time()):
+            if schedule.done(at, time.time()) or run.losses.get("finished"):
                 break
             yield from _revise(run, schedule)
             yield from _step(run, schedule)
@@ -205,7 +205,7 @@ def _step(run: Training, schedule: Schedule) -> Iterator[Event]:
 def _look_sound(run: Training) -> None:
     """JobError, naming the last good checkpoint, where losses or a method's weights went astray.
 
-    A method that weighs its labels tells their sum as `trusted`.
+    A method that weighs its labels tells what share has any weight as `trusted`.
     """
     at = run.at
     kept = "no checkpoint was written yet"
