@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from napari_noisyseg.method import UNKNOWN
+from napari_noisyseg.method import NUCLEUS, UNKNOWN
 
 
 def cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
@@ -92,6 +92,26 @@ def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
     return (values * weight).sum() / weight.sum().clamp(min=1e-12)
 
 
+def information_loss(p: Tensor, label: Tensor, mask: Tensor, epsilon: float = 1e-6) -> Tensor:
+    """L_DMI = -log |det Q|, Q = P S^T of (p, 1 - p) and (s, 1 - s) (Eq. 3 of iGTT; Xu et al. 2019).
+
+    p, label: probabilities of nucleus (B, h, w); Q is that of all pixels of the batch in `mask`,
+    divided by their number. `epsilon` keeps it finite where label and prediction share nothing.
+    """
+    counts = mask.to(p.dtype)
+    sides = [torch.stack([v * counts, (1 - v) * counts]).flatten(1) for v in (p, label)]
+    joint = sides[0] @ sides[1].T / mask.sum().clamp(min=1)
+    determinant = joint[0, 0] * joint[1, 1] - joint[0, 1] * joint[1, 0]
+    return -(determinant.abs() + epsilon).log()
+
+
+def soft_iou(p: Tensor, label: Tensor, mask: Tensor, epsilon: float = 1e-6) -> Tensor:
+    """1 - sum(p s) / sum(p + s - p s) over the whole batch (Huang et al. 2019; iGTT, 6.4)."""
+    p, label = torch.where(mask, p, 0.0), torch.where(mask, label, 0.0)
+    shared = (p * label).sum()
+    return 1 - (shared + epsilon) / ((p + label).sum() - shared + epsilon)
+
+
 def rising(fraction: float, eta: float) -> float:
     """Weight of co-training, alpha = eta (N / N_max)^2 (SC-Net, below Eq. 9)."""
     return eta * fraction**2
@@ -118,3 +138,78 @@ def cosine_rate(fraction: float, rate: float, warmup: float = 0.02) -> float:
         return rate * (0.1 + 0.9 * fraction / warmup)
     phase = torch.pi * (fraction - warmup) / (1 - warmup)
     return float(rate * (0.01 + 0.495 * (1 + torch.cos(torch.tensor(phase)).item())))
+
+
+def superpixel_mean(values: Tensor, index: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Means of values (B, C, h, w) over superpixels, (K, C), and their sizes, (K,) (SP Eq. 1).
+
+    index: int (B, h, w) from 0 (`superpixel_index`); only pixels of `mask` count. All superpixels
+    at once, by scatter-add; those without a pixel have size and means zero.
+    """
+    where = index[mask]
+    inside = values.movedim(1, -1)[mask]
+    count = int(index.max()) + 1
+    sizes = values.new_zeros(count).index_add_(0, where, inside.new_ones(len(inside)))
+    sums = values.new_zeros(count, values.shape[1]).index_add_(0, where, inside)
+    return sums / sizes.clamp(min=1)[:, None], sizes
+
+
+def superpixel_index(ids: Tensor) -> Tensor:
+    """Numbers from 0 that tell superpixels of different tiles apart too, int (B, h, w).
+
+    ids: int (B, h, w), each tile's own.
+    """
+    ids = ids - ids.amin(dim=(1, 2), keepdim=True)
+    tile = torch.arange(len(ids), device=ids.device)[:, None, None]
+    return ids + tile * (ids.max() + 1)
+
+
+def co_regularised(logs: tuple[Tensor, Tensor], target: Tensor, balance: float) -> Tensor:
+    """(1 - lambda) (ce_1 + ce_2) + lambda KL(p_1, p_2), KL symmetric (SP Eq. 2, JoCoR Eqs. 1-4).
+
+    logs: log probabilities (..., 2) of two networks; target: probabilities (..., 2) of the label.
+    """
+    one, two = logs
+    entropy = -(target * (one + two)).sum(dim=-1)
+    divergence = ((one.exp() - two.exp()) * (one - two)).sum(dim=-1)
+    return (1 - balance) * entropy + balance * divergence
+
+
+def small_loss(loss: Tensor, sizes: Tensor, share: float) -> Tensor:
+    """Which superpixels are kept, bool (K,): those of smallest loss until N >= R M (SP Eq. 3).
+
+    loss, sizes: (K,); share: R, of the M pixels of all of them.
+    """
+    order = loss.argsort(stable=True)
+    before = sizes[order].cumsum(0) - sizes[order]
+    kept = torch.zeros_like(loss, dtype=torch.bool)
+    kept[order] = before < share * sizes.sum()
+    return kept & (sizes > 0)
+
+
+def large_loss(loss: Tensor, sizes: Tensor, share: float) -> Tensor:
+    """Which superpixels are relabelled, bool (K,): largest loss while N <= (1 - R) M (SP Eq. 6)."""
+    order = loss.argsort(descending=True, stable=True)
+    after = sizes[order].cumsum(0)
+    taken = torch.zeros_like(loss, dtype=torch.bool)
+    taken[order] = after <= (1 - share) * sizes.sum() + 1e-6
+    return taken & (sizes > 0)
+
+
+def loss_gap(loss: Tensor, kept: Tensor, sizes: Tensor) -> Tensor:
+    """Mean loss of the superpixels not kept, less that of the kept ones (SP Eq. 5)."""
+    left = ~kept & (sizes > 0)
+    if not left.any() or not kept.any():
+        return loss.new_zeros(())
+    return loss[left].mean() - loss[kept].mean()
+
+
+def vote(one: Tensor, two: Tensor) -> Tensor:
+    """Mean probability of nucleus of two networks' superpixel means (K, 2) (SP Eq. 7)."""
+    return (one[:, NUCLEUS] + two[:, NUCLEUS]) / 2
+
+
+def voted_label(label: Tensor, index: Tensor, taken: Tensor, votes: Tensor) -> Tensor:
+    """Labels (B, h, w), those of relabelled superpixels by the vote (SP Eq. 8)."""
+    voted = (votes > 0.5).to(label.dtype)
+    return torch.where(taken[index], voted[index], label)

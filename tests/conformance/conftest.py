@@ -14,6 +14,7 @@ from scipy import ndimage
 from skimage.color import rgb2hed
 
 from napari_noisyseg import registry
+from napari_noisyseg.coarse.superpixels import superpixels
 from napari_noisyseg.method import BACKGROUND, NUCLEUS, UNKNOWN, Batch, Method
 
 TINY: dict[str, Any] = {
@@ -71,6 +72,7 @@ def batch(tnbc: tuple[NDArray[np.uint8], NDArray[np.int32]]) -> Batch:
         image=tiles(rgb), hematoxylin=tiles(hematoxylin),
         labels={plane: labels.clone() for plane in names}, known=known,
         tissue=tiles(rgb.mean(axis=2) < 0.9), planes={}, half=torch.tensor([0, 1, 0, 1]),
+        superpixels=tiles(superpixels(tnbc[0][::2, ::2], 0.5)).long(),
     )  # fmt: skip
     return with_meta(tiles_of_batch)
 

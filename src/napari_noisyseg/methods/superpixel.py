@@ -1,0 +1,360 @@
+"""Superpixel-guided learning from noisy labels: small losses teach, large losses are relabelled.
+
+S. Li, Z. Gao, X. He: Superpixel-guided iterative learning from noisy labels for medical image
+segmentation. MICCAI 2021 (arXiv:2107.10100). Equations are numbered as there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor
+
+from napari_noisyseg import losses
+from napari_noisyseg.method import (
+    NUCLEUS,
+    Batch,
+    Losses,
+    Method,
+    MethodConfig,
+    Needs,
+    Prediction,
+    Preset,
+    Progress,
+    Revision,
+    TrainingImage,
+)
+from napari_noisyseg.nets import selection
+from napari_noisyseg.nets.peers import PeerConfig, Peers
+from napari_noisyseg.nets.selection import Judged, NoiseRate
+from napari_noisyseg.nets.tiling import in_windows
+
+PLANE = "relabelled"
+
+
+class SuperpixelConfig(PeerConfig):
+    """The paper's settings; where it is silent, the published code's or ours, and it says so."""
+
+    superpixel_um: Annotated[float, Field(ge=0.5, le=100)] = 3.2
+    """side of a superpixel in µm: 100 of them in 128x128 px at 0.25 µm"""
+    balance: Annotated[float, Field(ge=0, le=1)] = 0.65
+    """lambda of Eq. 2: weight of the networks' agreement against the label"""
+    growth: Annotated[float, Field(ge=1, le=10)] = 1.1
+    """gamma, by which R grows from round to round"""
+    patience: Annotated[int, Field(ge=1, le=1000)] = 5
+    """epochs without a larger loss gap after which it has peaked (published; not in the paper)"""
+    return_to_peak: bool = True
+    """a round ends with the weights at which the loss gap was largest"""
+    stop_when_settled: bool = True
+    """training ends when a round brings no larger loss gap; off: it goes on, labels stay (ours)"""
+    round_epochs: Annotated[int, Field(ge=0, le=100_000)] = 0
+    """epochs of a round, instead of the loss gap's peak; 0: by the peak (Eq. 5)"""
+    round_share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """share of the schedule after which a round ends, peak or not (ours); 0: no limit"""
+    most_rounds: Annotated[int, Field(ge=1, le=1000)] = 1000
+    """rounds of relabelling (published: 1)"""
+    use_superpixels: bool = True
+    """superpixels as samples of selection and relabelling; off: pixels (Table 2)"""
+    select: bool = True
+    """small-loss selection, Eqs. 3 and 4 (Table 2)"""
+    relabel: bool = True
+    """relabelling of large losses, Eqs. 6-8 (Table 2)"""
+
+    @classmethod
+    def presets(cls) -> dict[Preset, dict[str, bool | int | float | str]]:
+        """`small` trains on two CPU cores in minutes."""
+        small: dict[str, bool | int | float | str] = {
+            "patience": 2, "return_to_peak": False, "stop_when_settled": False,
+            "round_share": 0.2,
+        }  # fmt: skip
+        return {"paper": {}, "small": {**super().presets()["small"], **small}}
+
+    def label_planes(self) -> tuple[str, ...]:
+        """The label planes that these settings use."""
+        planes = ("rough", "clean", "given")
+        return (*planes, "superpixel") if self.use_superpixels else planes
+
+
+class Superpixel:
+    """Two networks; what both find hard to learn is left out, then called as they see it."""
+
+    Config: ClassVar[type[MethodConfig]] = SuperpixelConfig
+    needs: ClassVar[Needs] = Needs(rough=True, labels=("rough", "clean", "given", "superpixel"))
+    paper: ClassVar[str] = (
+        "Li et al., Superpixel-guided iterative learning from noisy labels for medical image "
+        "segmentation, MICCAI 2021"
+    )
+    title: ClassVar[str] = "Superpixels: relabels what is noisy in rough masks"
+    shows: ClassVar[tuple[str, ...]] = ("uncertainty", "corrected", "weights")
+
+    def __init__(self, config: SuperpixelConfig, device: str, seed: int) -> None:
+        self.config, self.device = config, device
+        self.peers = Peers(config, device, seed)
+        self.noise = NoiseRate(config)
+        self.rounds = Rounds(config)
+
+    @property
+    def share(self) -> float:
+        """R: 1 - noise rate, grown by gamma with every round, no more than 1."""
+        return min(1.0, (1 - self.noise.value) * self.config.growth**self.rounds.number)
+
+    def step(self, batch: Batch, progress: Progress) -> Losses:
+        """Eqs. 1-5: both networks, by the superpixels of small loss and by clean pixels."""
+        self.peers.begin(progress.fraction)
+        label, doubtful, trusted = selection.target_of(batch, PLANE)
+        logits = self.peers.logits(batch.image, batch.hematoxylin)
+        logs = cast("tuple[Tensor, Tensor]", tuple(z.float().log_softmax(dim=1) for z in logits))
+        judged = self._judge((logs[0].detach().exp(), logs[1].detach().exp()), batch)
+        chosen = self._chosen(judged, progress)
+        mask = doubtful & chosen[judged.index] if self.config.select else doubtful
+        each = self._each(logs, label)
+        total = losses.masked_mean(each, mask | trusted)  # Eq. 4
+        if not self.rounds.settled or not self.config.stop_when_settled:
+            self.peers.update(total)
+        share = float(judged.sizes[chosen].sum() / judged.sizes.sum().clamp(min=1))
+        gap = self.rounds.gap if self.rounds.steps else 0.0
+        told = {"noise_rate": self.noise.value, "kept": share, "gap": gap}
+        done = float(self.rounds.settled and self.config.stop_when_settled)
+        return {**told, "round": float(self.rounds.number), "finished": done, "total": total.item()}
+
+    def _each(self, logs: tuple[Tensor, Tensor], label: Tensor) -> Tensor:
+        """Eq. 2 of every pixel, (B, h, w); whatever it is where the label is unknown."""
+        nucleus = (label == NUCLEUS).float()
+        target = torch.stack([1 - nucleus, nucleus], dim=-1)
+        last = (logs[0].movedim(1, -1), logs[1].movedim(1, -1))
+        return losses.co_regularised(last, target, self.config.balance)
+
+    def _judge(self, probabilities: tuple[Tensor, Tensor], batch: Batch) -> Judged:
+        """The doubtful superpixels of a batch, or its pixels."""
+        label, doubtful, _ = selection.target_of(batch, PLANE)
+        if self.config.use_superpixels and batch.superpixels is not None:
+            index = losses.superpixel_index(batch.superpixels)
+        else:
+            index = selection.pixels_of(label)
+        return selection.judge(probabilities, label, doubtful, index, self.config.balance)
+
+    def _chosen(self, judged: Judged, progress: Progress) -> Tensor:
+        """Eq. 3, and the loss gap of Eq. 5; everything during the warm-up."""
+        if progress.fraction < self.config.warmup:
+            return judged.sizes > 0
+        self.noise.look(judged)
+        chosen = selection.kept(judged, self.share, self.config.per_class)
+        self.rounds.add(losses.loss_gap(judged.loss, chosen, judged.sizes).item())
+        return chosen
+
+    @torch.no_grad()
+    def validate(self, batch: Batch, progress: Progress) -> Losses:
+        """Eq. 2 over all pixels with a label of held-out tiles."""
+        label, doubtful, trusted = selection.target_of(batch, PLANE)
+        a, b = self.peers.judged(batch.image, batch.hematoxylin)
+        logs = (a.clamp(min=1e-6).log(), b.clamp(min=1e-6).log())
+        return {"total": losses.masked_mean(self._each(logs, label), doubtful | trusted).item()}
+
+    def revise(self, progress: Progress, images: Sequence[TrainingImage]) -> Iterator[Revision]:
+        """Eqs. 6-8 where a round ends: the superpixels of largest loss over all images."""
+        if progress.epoch == 0:
+            self._look_at_clean(images)
+        peak = self.rounds.end_epoch()
+        if peak and self.config.return_to_peak:
+            self.rounds.kept = {k: v.clone() for k, v in self.peers.weights().items()}
+        if not self.rounds.over(progress):
+            return
+        if self.rounds.kept:
+            self.peers.load_weights(self.rounds.kept)
+        if self.rounds.next(progress) and self.config.relabel:
+            yield from self._relabelled(images)
+
+    def _look_at_clean(self, images: Sequence[TrainingImage]) -> None:
+        both = [
+            np.concatenate([image.labels[name].ravel() for image in images])
+            for name in ("given", "clean")
+        ]
+        self.noise.told(*both)
+
+    def _relabelled(self, images: Sequence[TrainingImage]) -> Iterator[Revision]:
+        """Losses of all images first: the largest are sought among them all."""
+        number = self.rounds.number
+        judged = [self._whole(image) for image in images]
+        everything = selection.joined(judged)
+        share = min(1.0, self.share / self.config.growth)
+        chosen = selection.taken(everything, share, self.config.per_class)
+        rank = _rank(everything.loss, everything.sizes)
+        lengths = [len(one.loss) for one in judged]
+        parts = zip(torch.split(chosen, lengths), torch.split(rank, lengths), strict=True)
+        for index, (one, (mine, ranks)) in enumerate(zip(judged, parts, strict=True)):
+            yield _revision(index, images[index], one, (mine, ranks), number)
+
+    def _whole(self, image: TrainingImage) -> Judged:
+        """The superpixels of a whole image, by the networks as they predict; on the CPU."""
+        batch = _as_batch(image, self.device)
+        a, b = self._probabilities(batch)
+        return selection.to_cpu(self._judge((a, b), batch))
+
+    @torch.no_grad()
+    def _probabilities(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        x = torch.cat([batch.image, batch.hematoxylin], dim=1)
+        both = in_windows(
+            lambda part: torch.cat(self.peers.judged(part[:, :3], part[:, 3:]), dim=1), x
+        )
+        return both[:, :2], both[:, 2:]
+
+    def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
+        """The probability, and `uncertainty`: how far the networks are apart."""
+        return self.peers.predict(image, hematoxylin)
+
+    @torch.no_grad()
+    def explain(self, batch: Batch) -> Mapping[str, Tensor]:
+        """The label as the method believes it, and what of it is trusted.
+
+        corrected: the label with the superpixels of largest loss called by vote, as the next
+        relabelling would; the clean label where there is one, the prediction where there is none.
+        weights: 0 where a rough label was changed, 1 elsewhere.
+        """
+        label, doubtful, trusted = selection.target_of(batch, PLANE)
+        a, b = self._probabilities(batch)
+        judged = self._judge((a, b), batch)
+        if self.config.relabel and not self.rounds.settled:
+            chosen = selection.taken(judged, self.share, self.config.per_class)
+            label = torch.where(
+                doubtful, losses.voted_label(label, judged.index, chosen, judged.votes), label
+            )
+        mean = (a + b)[:, 1] / 2
+        corrected = torch.where(doubtful | trusted, (label == NUCLEUS).float(), mean)
+        changed = doubtful & (label != batch.labels["rough"])
+        return {"corrected": corrected, "weights": (~changed).float()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Networks, noise rate and rounds."""
+        return {
+            **self.peers.state_dict(),
+            "noise": self.noise.state_dict(),
+            "rounds": self.rounds.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Undo of `state_dict`."""
+        self.peers.load_state_dict(state)
+        self.noise.load_state_dict(state["noise"])
+        self.rounds.load_state_dict(state["rounds"])
+
+    def weights(self) -> dict[str, Tensor]:
+        """The networks as they predict."""
+        return self.peers.weights()
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Undo of `weights`; training goes on from there too."""
+        self.peers.load_weights(weights)
+
+
+class Rounds:
+    """How the loss gap goes, epoch by epoch, and which round it is."""
+
+    def __init__(self, config: SuperpixelConfig) -> None:
+        self.config = config
+        self.number = 0
+        self.began = config.warmup
+        self.gaps: list[float] = []
+        self.before = 0.0
+        self.settled = False
+        self.total, self.steps = 0.0, 0
+        self.kept: dict[str, Tensor] = {}
+
+    @property
+    def gap(self) -> float:
+        """Mean loss gap of this epoch so far."""
+        return self.total / max(self.steps, 1)
+
+    def add(self, gap: float) -> None:
+        """The loss gap of an update."""
+        self.total, self.steps = self.total + gap, self.steps + 1
+
+    def end_epoch(self) -> bool:
+        """Close an epoch; whether its gap is the largest of the round."""
+        if not self.steps:
+            return False
+        self.gaps.append(self.gap)
+        self.total, self.steps = 0.0, 0
+        return self.gaps[-1] >= max(self.gaps)
+
+    def over(self, progress: Progress) -> bool:
+        """Whether the round ends here."""
+        c = self.config
+        if self.settled or not self.gaps:
+            return False
+        if c.round_epochs:
+            return len(self.gaps) >= c.round_epochs
+        late = bool(c.round_share) and progress.fraction >= self.began + c.round_share
+        return late or len(self.gaps) > self.gaps.index(max(self.gaps)) + c.patience
+
+    def next(self, progress: Progress) -> bool:
+        """On to the next round if this one's gap rose above the last one's; else all is settled."""
+        top = max(self.gaps)
+        if top <= self.before or not self.config.relabel or self.number >= self.config.most_rounds:
+            self.settled = True
+            return False
+        self.number, self.before, self.began = self.number + 1, top, progress.fraction
+        self.gaps, self.kept = [], {}
+        return True
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain numbers, and the weights at the peak."""
+        plain = {k: v for k, v in vars(self).items() if k not in ("config", "kept", "gaps")}
+        return {**plain, "gaps": list(self.gaps), "kept": dict(self.kept)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Undo of `state_dict`."""
+        for name, value in state.items():
+            setattr(self, name, value)
+
+
+def _rank(loss: Tensor, sizes: Tensor) -> Tensor:
+    """Share of pixels in superpixels whose loss is no smaller, (K,)."""
+    order = loss.argsort(descending=True, stable=True)
+    rank = torch.empty_like(loss)
+    rank[order] = sizes[order].cumsum(0) / sizes.sum().clamp(min=1)
+    return rank
+
+
+def _revision(
+    index: int, image: TrainingImage, judged: Judged, mine: tuple[Tensor, Tensor], number: int
+) -> Revision:
+    """One image's labels after Eq. 8, NaN where none is doubtful, and why they are so."""
+    chosen, rank = mine
+    batch = _as_batch(image, "cpu")
+    label, doubtful, _ = selection.target_of(batch, PLANE)
+    label = torch.where(
+        doubtful, losses.voted_label(label, judged.index, chosen, judged.votes), label
+    )
+    reasons = {"loss": judged.loss, "vote": judged.votes, "rank": rank, "taken": chosen.float()}
+    maps = {name: _painted(values[judged.index], doubtful) for name, values in reasons.items()}
+    return Revision(index, PLANE, _painted(label.float(), doubtful), number, maps)
+
+
+def _painted(values: Tensor, where: Tensor) -> NDArray[np.float32]:
+    painted = torch.where(where, values, torch.nan)[0].float()
+    return cast("NDArray[np.float32]", painted.numpy())
+
+
+def _as_batch(image: TrainingImage, device: str) -> Batch:
+    """A whole image as a batch of one."""
+
+    def tensor(array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(device)[None]
+
+    ids = image.superpixels
+    return Batch(
+        tensor(image.image), tensor(image.hematoxylin),
+        {name: tensor(label) for name, label in image.labels.items()},
+        tensor(image.known), tensor(image.tissue),
+        {name: tensor(plane) for name, plane in image.planes.items()},
+        torch.zeros(1, dtype=torch.long), None, None if ids is None else tensor(ids).long(),
+    )  # fmt: skip
+
+
+METHOD: type[Method] = Superpixel
+"""What the registry finds in this file."""

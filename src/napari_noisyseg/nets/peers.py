@@ -1,0 +1,172 @@
+"""Two networks of the same shape and different seeds that watch each other's losses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from napari_noisyseg import losses
+from napari_noisyseg.method import MethodConfig, Prediction, Preset
+from napari_noisyseg.nets import build
+from napari_noisyseg.nets.build import Encoder
+from napari_noisyseg.nets.ema import WeightAverage
+from napari_noisyseg.nets.resunet import Stem
+
+
+class PeerConfig(MethodConfig):
+    """Networks and training of Li et al. 2021 (superpixels), shared by its comparators."""
+
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 200
+    """longest training; a time budget plans its own number instead"""
+    batch_size: Annotated[int, Field(ge=1, le=256)] = 32
+    """tiles per update"""
+    tile: Annotated[int, Field(ge=32, le=2048)] = 128
+    """side of the training tiles, in working pixels"""
+    tile_overlap: Annotated[int, Field(ge=0, le=2047)] = 64
+    """overlap of neighbouring training tiles, in working pixels (not in the paper)"""
+    crop: Annotated[int, Field(ge=32, le=2048)] = 128
+    """side of the random crop that an update sees, in working pixels"""
+    hold_out: bool = False
+    """keep a tenth of the tiles to choose the best weights (ours): rough labels judge badly"""
+    stains: Literal["fixed", "estimated"] = "fixed"
+    """stain matrix of the hematoxylin component: one for all images, or each image's own"""
+    level_stains: bool = False
+    """bring the hematoxylin of pale and dark slides to one level (ours)"""
+    stain_jitter: Annotated[float, Field(ge=0, le=0.9)] = 0.0
+    """largest random change of a tile's stain density in training, as a share (ours)"""
+    input: Literal["rgb", "hematoxylin"] = "rgb"
+    """what the networks see: the colours, or the hematoxylin component alone"""
+    net: Literal["unet", "resunet"] = "unet"
+    """shape of both networks (the paper's is nnU-Net, a plain U-Net)"""
+    width: Annotated[int, Field(ge=4, le=256)] = 32
+    """channels of the networks at their first scale"""
+    encoder: Encoder = "3-4-6-3"
+    """residual blocks at each scale of a ResUNet: 3-4-6-3 is ResNet-34"""
+    stem: Stem = "stride4"
+    """how the first layers of a ResUNet shrink the image; stride4 is ResNet's own"""
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    """rule of the updates (adam: ours)"""
+    lr: Annotated[float, Field(gt=0, le=1)] = 0.005
+    """first learning rate"""
+    lr_schedule: Literal["constant", "cosine"] = "constant"
+    """learning rate: as it is, or a cosine (ours)"""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    """momentum of SGD (published; not in the paper)"""
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 1e-4
+    """weight decay (published; not in the paper)"""
+    average_weights: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """decay of the moving average of weights that predicts (ours); 0: the weights as they are"""
+    predict_by: Literal["first", "both"] = "first"
+    """which network predicts: one of them, since they end much alike, or their mean (ours)"""
+    noise_rate: Annotated[float, Field(ge=0, le=0.9)] = 0.0
+    """share of wrong pixels in rough labels, known in the papers; 0: estimated, from clean pixels
+    where these overlap with rough ones, else from the losses after the warm-up (ours)"""
+    warmup: Annotated[float, Field(ge=0, le=1)] = 0.025
+    """first share of the schedule, in which every pixel is kept (published: 5 of 200 epochs)"""
+    per_class: bool = False
+    """select nuclei and background apart (published), as many wrong pixels in one as in the other
+    (ours; published: rates known for each class)"""
+
+    @classmethod
+    def presets(cls) -> dict[Preset, dict[str, bool | int | float | str]]:
+        """`small` trains on two CPU cores in minutes."""
+        small: dict[str, bool | int | float | str] = {
+            "working_mpp": 0.5, "tile": 160, "tile_overlap": 80, "epochs": 30, "batch_size": 8,
+            "level_stains": True, "stain_jitter": 0.25, "net": "resunet",
+            "width": 32, "encoder": "1-1-1-1", "stem": "stride2", "optimizer": "adam",
+            "lr": 3e-3, "lr_schedule": "cosine", "average_weights": 0.98, "predict_by": "both",
+            "warmup": 0.2, "per_class": True,
+        }  # fmt: skip
+        return {"paper": {}, "small": small}
+
+
+class Peers:
+    """Networks a and b, one optimiser for both, and the averages of their weights."""
+
+    def __init__(self, config: PeerConfig, device: str, seed: int) -> None:
+        self.config = config
+        self.nets = nn.ModuleDict(
+            {name: build.seeded(self._make, device, 2 * seed + k) for k, name in enumerate("ab")}
+        )
+        self.averages = {k: WeightAverage(self.nets[k], config.average_weights) for k in "ab"}
+        self.optimizer = self._optimizer()
+
+    def _make(self) -> nn.Module:
+        c = self.config
+        inputs = 1 if c.input == "hematoxylin" else 3
+        if c.net == "unet":
+            return build.unet(inputs, c.width)
+        return build.resunet(inputs, c.width, c.encoder, c.stem)
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        c, weights = self.config, self.nets.parameters()
+        if c.optimizer == "adam":
+            return torch.optim.Adam(weights, c.lr, weight_decay=c.weight_decay)
+        return torch.optim.SGD(weights, c.lr, c.momentum, weight_decay=c.weight_decay)
+
+    def begin(self, fraction: float) -> None:
+        """Train mode, no gradients, and the learning rate at N / N_max."""
+        rate = self.config.lr
+        if self.config.lr_schedule == "cosine":
+            rate = losses.cosine_rate(fraction, rate)
+        build.set_rate(self.optimizer, rate)
+        self.optimizer.zero_grad()
+        self.nets.train()
+
+    def update(self, loss: Tensor) -> None:
+        """Backward and one step of both networks."""
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        for name, average in self.averages.items():
+            average.update(self.nets[name])
+
+    def logits(self, image: Tensor, hematoxylin: Tensor) -> tuple[Tensor, Tensor]:
+        """Of both networks as they train, (B, 2, h, w)."""
+        x = self._input(image, hematoxylin)
+        return self.nets["a"](x), self.nets["b"](x)
+
+    @torch.no_grad()
+    def judged(self, image: Tensor, hematoxylin: Tensor) -> tuple[Tensor, Tensor]:
+        """Probabilities (B, 2, h, w) of both networks as they predict."""
+        x = self._input(image, hematoxylin)
+        a, b = (self.averages[k].module(x).softmax(dim=1) for k in "ab")
+        return a, b
+
+    def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
+        """One network's probability or the mean; `uncertainty` is how far they are apart."""
+        a, b = (p[:, 1] for p in self.judged(image, hematoxylin))
+        mean = (a + b) / 2 if self.config.predict_by == "both" else a
+        return Prediction(mean, {"uncertainty": (a - b).abs()})
+
+    def _input(self, image: Tensor, hematoxylin: Tensor) -> Tensor:
+        """Darkness, so that the networks' zero padding means no stain."""
+        seen = hematoxylin if self.config.input == "hematoxylin" else image
+        return build.channels_last(1 - seen)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Networks, averages and optimiser."""
+        return {
+            "nets": dict(self.nets.state_dict()),
+            "averages": {k: dict(average.state_dict()) for k, average in self.averages.items()},
+            "optimizer": build.optimizer_state(self.optimizer),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Undo of `state_dict`."""
+        self.nets.load_state_dict(state["nets"])
+        for name, average in self.averages.items():
+            average.load_state_dict(state["averages"][name])
+        build.load_optimizer_state(self.optimizer, state["optimizer"])
+
+    def weights(self) -> dict[str, Tensor]:
+        """The networks as they predict."""
+        return build.prefixed({k: average.module for k, average in self.averages.items()})
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Undo of `weights`; training goes on from there too."""
+        build.load_prefixed({k: average.module for k, average in self.averages.items()}, weights)
+        build.load_prefixed({k: self.nets[k] for k in "ab"}, weights)

@@ -1,0 +1,156 @@
+"""Which superpixels (or pixels) two networks learn from, and how large the share of them is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_noisyseg import losses
+from napari_noisyseg.method import NUCLEUS, UNKNOWN, Batch
+from napari_noisyseg.nets.peers import PeerConfig
+from napari_noisyseg.noise import rate
+
+ESTIMATES = 8
+"""updates over which the noise rate is estimated from losses"""
+TINY = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Superpixels of a batch. index: int (B, h, w) into the others, (K,): what they are told of.
+
+    loss: Eq. 2; sizes: pixels that count; votes: mean probability of nucleus; nucleus: bool,
+    whether most pixels are labelled so.
+    """
+
+    index: Tensor
+    loss: Tensor
+    sizes: Tensor
+    votes: Tensor
+    nucleus: Tensor
+
+
+def judge(
+    probabilities: tuple[Tensor, Tensor], label: Tensor, mask: Tensor, index: Tensor, balance: float
+) -> Judged:
+    """Eqs. 1, 2 and 7 of the superpixels of a batch, by the pixels of `mask`.
+
+    probabilities: of two networks, (B, 2, h, w); label: states (B, h, w); index: int (B, h, w).
+    """
+    planes = [*(p[:, NUCLEUS].float() for p in probabilities), (label == NUCLEUS).float()]
+    means, sizes = losses.superpixel_mean(torch.stack(planes, dim=1), index, mask)
+    one, two, target = (torch.stack([1 - mean, mean], dim=1) for mean in means.unbind(1))
+    logs = (one.clamp(TINY, 1).log(), two.clamp(TINY, 1).log())
+    loss = losses.co_regularised(logs, target, balance)
+    return Judged(index, loss, sizes, losses.vote(one, two), means[:, 2] > 0.5)
+
+
+def joined(parts: Sequence[Judged]) -> Judged:
+    """The superpixels of several images as one list, (K,); the index is lost."""
+    return Judged(
+        torch.empty(0),
+        torch.cat([part.loss for part in parts]),
+        torch.cat([part.sizes for part in parts]),
+        torch.cat([part.votes for part in parts]),
+        torch.cat([part.nucleus for part in parts]),
+    )
+
+
+def to_cpu(judged: Judged) -> Judged:
+    """The same on the CPU."""
+    return Judged(*(getattr(judged, f.name).cpu() for f in fields(judged)))
+
+
+def pixels_of(label: Tensor) -> Tensor:
+    """An index in which every pixel stands alone, int (B, h, w)."""
+    return torch.arange(label.numel(), device=label.device).view(label.shape)
+
+
+def kept(judged: Judged, share: float, per_class: bool) -> Tensor:
+    """Eq. 3, bool (K,): those of smallest loss, of all or of either class apart."""
+    if not per_class:
+        return losses.small_loss(judged.loss, judged.sizes, share)
+    nuclei, rest = by_class(judged)
+    both = zip((nuclei, rest), shares(share, nuclei, rest), strict=True)
+    nucleus, background = (losses.small_loss(judged.loss, sizes, s) for sizes, s in both)
+    return nucleus | background
+
+
+def taken(judged: Judged, share: float, per_class: bool) -> Tensor:
+    """Eq. 6, bool (K,): those of largest loss, of all or of either class apart."""
+    if not per_class:
+        return losses.large_loss(judged.loss, judged.sizes, share)
+    nuclei, rest = by_class(judged)
+    both = zip((nuclei, rest), shares(share, nuclei, rest), strict=True)
+    nucleus, background = (losses.large_loss(judged.loss, sizes, s) for sizes, s in both)
+    return nucleus | background
+
+
+def by_class(judged: Judged) -> tuple[Tensor, Tensor]:
+    """Sizes (K,) of superpixels labelled nucleus and background, zero for the other class."""
+    nuclei = torch.where(judged.nucleus, judged.sizes, 0.0)
+    return nuclei, judged.sizes - nuclei
+
+
+def shares(share: float, nuclei: Tensor, rest: Tensor) -> tuple[float, float]:
+    """R of either class, where each has half of the (1 - R) M wrong pixels; no less than 0.5."""
+    wrong = (1 - share) * float(nuclei.sum() + rest.sum()) / 2
+    of_nuclei, of_rest = (1 - wrong / max(float(sizes.sum()), 1.0) for sizes in (nuclei, rest))
+    return max(of_nuclei, 0.5), max(of_rest, 0.5)
+
+
+def target_of(batch: Batch, relabelled: str = "") -> tuple[Tensor, Tensor, Tensor]:
+    """Label (B, h, w) to learn, and where it is doubtful and where it is trusted, bool.
+
+    Clean pixels always win over rough ones. relabelled: the plane that replaces rough labels.
+    """
+    rough, clean = batch.labels["rough"], batch.labels["clean"]
+    trusted = clean != UNKNOWN
+    doubtful = (rough != UNKNOWN) & ~trusted
+    label = rough
+    if relabelled in batch.planes:
+        plane = batch.planes[relabelled]
+        label = torch.where(plane.isnan(), rough, (plane > 0.5).to(rough.dtype))
+    return torch.where(trusted, clean, label), doubtful, trusted
+
+
+class NoiseRate:
+    """The share of wrong pixels: set, told by clean pixels, or estimated from losses."""
+
+    def __init__(self, config: PeerConfig) -> None:
+        self.estimates: list[float] = [config.noise_rate] * bool(config.noise_rate)
+        self.certain = bool(self.estimates)
+
+    @property
+    def value(self) -> float:
+        """The rate so far; 0 while nothing is known."""
+        return float(np.mean(self.estimates)) if self.estimates else 0.0
+
+    def told(self, given: NDArray[np.uint8], clean: NDArray[np.uint8]) -> None:
+        """Learn it from rough and clean states (n,), where nobody set it and both overlap."""
+        found = None if self.certain else rate.by_agreement(given, clean)
+        if found is not None:
+            self.estimates, self.certain = [found], True
+
+    def look(self, judged: Judged) -> None:
+        """One estimate more from a batch's losses, until there are `ESTIMATES`."""
+        if self.certain or len(self.estimates) >= ESTIMATES or not judged.sizes.any():
+            return
+        loss, sizes = (
+            values.detach().float().cpu().numpy() for values in (judged.loss, judged.sizes)
+        )
+        self.estimates.append(rate.by_losses(loss, sizes))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain numbers."""
+        return {"estimates": list(self.estimates), "certain": self.certain}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Undo of `state_dict`."""
+        self.estimates, self.certain = list(state["estimates"]), bool(state["certain"])
