@@ -326,13 +326,12 @@ def _revision(
     """One image's labels after Eq. 8, NaN where none is doubtful, and why they are so."""
     chosen, rank = mine
     batch = _as_batch(image, "cpu")
-    label, doubtful, _ = selection.target_of(batch, PLANE)
-    label = torch.where(
-        doubtful, losses.voted_label(label, judged.index, chosen, judged.votes), label
-    )
+    before, doubtful, _ = selection.target_of(batch, PLANE)
+    after = losses.voted_label(before, judged.index, chosen, judged.votes)
     reasons = {"loss": judged.loss, "vote": judged.votes, "rank": rank, "taken": chosen.float()}
     maps = {name: _painted(values[judged.index], doubtful) for name, values in reasons.items()}
-    return Revision(index, PLANE, _painted(label.float(), doubtful), number, maps)
+    maps["before"] = _painted(before.float(), doubtful)
+    return Revision(index, PLANE, _painted(after.float(), doubtful), number, maps)
 
 
 def _painted(values: Tensor, where: Tensor) -> NDArray[np.float32]:

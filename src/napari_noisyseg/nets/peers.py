@@ -64,7 +64,7 @@ class PeerConfig(MethodConfig):
     """which network predicts: one of them, since they end much alike, or their mean (ours)"""
     noise_rate: Annotated[float, Field(ge=0, le=0.9)] = 0.0
     """share of wrong pixels in rough labels, known in the papers; 0: estimated, from clean pixels
-    where these overlap with rough ones, else from the losses after the warm-up (ours)"""
+    where these overlap with rough ones, else by confident learning after the warm-up (ours)"""
     warmup: Annotated[float, Field(ge=0, le=1)] = 0.025
     """first share of the schedule, in which every pixel is kept (published: 5 of 200 epochs)"""
     per_class: bool = False

@@ -17,7 +17,7 @@ from napari_noisyseg.nets.peers import PeerConfig
 from napari_noisyseg.noise import rate
 
 ESTIMATES = 8
-"""updates over which the noise rate is estimated from losses"""
+"""updates over which the noise rate is estimated from what networks believe"""
 TINY = 1e-6
 
 
@@ -121,7 +121,7 @@ def target_of(batch: Batch, relabelled: str = "") -> tuple[Tensor, Tensor, Tenso
 
 
 class NoiseRate:
-    """The share of wrong pixels: set, told by clean pixels, or estimated from losses."""
+    """The share of wrong pixels: set, told by clean pixels, or estimated from beliefs."""
 
     def __init__(self, config: PeerConfig) -> None:
         self.estimates: list[float] = [config.noise_rate] * bool(config.noise_rate)
@@ -139,13 +139,12 @@ class NoiseRate:
             self.estimates, self.certain = [found], True
 
     def look(self, judged: Judged) -> None:
-        """One estimate more from a batch's losses, until there are `ESTIMATES`."""
+        """One estimate more from a batch, until there are `ESTIMATES`."""
         if self.certain or len(self.estimates) >= ESTIMATES or not judged.sizes.any():
             return
-        loss, sizes = (
-            values.detach().float().cpu().numpy() for values in (judged.loss, judged.sizes)
-        )
-        self.estimates.append(rate.by_losses(loss, sizes))
+        parts = (judged.votes, judged.nucleus, judged.sizes)
+        votes, nucleus, sizes = (values.detach().cpu().numpy() for values in parts)
+        self.estimates.append(rate.by_confidence(votes, nucleus, sizes))
 
     def state_dict(self) -> dict[str, Any]:
         """Plain numbers."""

@@ -1,10 +1,11 @@
-"""How many pixels of a rough label are wrong: against clean ones, or from losses alone."""
+"""How many pixels of a rough label are wrong: against clean ones, or from what networks believe."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.mixture import GaussianMixture
 
 from napari_noisyseg.method import UNKNOWN
 
@@ -22,18 +23,25 @@ def by_agreement(given: NDArray[np.uint8], clean: NDArray[np.uint8]) -> float | 
     return float(np.clip((given != clean)[both].mean(), LOWEST, HIGHEST))
 
 
-def by_losses(losses: NDArray[np.float32], sizes: NDArray[np.float32]) -> float:
-    """Share of pixels in the higher of two normal distributions fitted to the losses (n,).
+def by_confidence(
+    probability: NDArray[np.floating[Any]],
+    nucleus: NDArray[np.bool_],
+    sizes: NDArray[np.floating[Any]],
+) -> float:
+    """Share of pixels whose label a network is sure to be another (Northcutt et al. 2021).
 
-    losses: of superpixels of `sizes` pixels, by networks that have learned what is easy. As in
-    DivideMix (Li et al. 2020); few or equal losses give `LOWEST`.
+    probability of nucleus and whether they are labelled so, (n,), of superpixels of `sizes` pixels.
+    Sure is what is no less probable than the mean of what carries that label: a network that has
+    not learned much yet is sure of little. Eq. 1 of confident learning, over its diagonal too.
     """
-    counted = sizes > 0
-    losses, sizes = losses[counted].astype(np.float64), sizes[counted]
-    spread = losses.std() if len(losses) > 1 else 0.0
-    if spread < 1e-6:
+    groups = [sizes * ~nucleus, sizes * nucleus]
+    if not all(group.any() for group in groups):
         return LOWEST
-    values = ((losses - losses.mean()) / spread)[:, None]
-    mixture = GaussianMixture(2, random_state=0, reg_covar=1e-3).fit(values)
-    noisy = mixture.predict_proba(values)[:, int(mixture.means_.argmax())]
-    return float(np.clip((noisy * sizes).sum() / sizes.sum(), LOWEST, HIGHEST))
+    belief = (1 - probability, probability)
+    least = [float((b * g).sum() / g.sum()) for b, g in zip(belief, groups, strict=True)]
+    sure = [b >= max(m, 0.5) for b, m in zip(belief, least, strict=True)]
+    wrong = 0.0
+    for own, other in ((0, 1), (1, 0)):
+        strays, stays = float(groups[own][sure[other]].sum()), float(groups[own][sure[own]].sum())
+        wrong += float(groups[own].sum()) * strays / max(strays + stays, 1.0)
+    return float(np.clip(wrong / sizes.sum(), LOWEST, HIGHEST))

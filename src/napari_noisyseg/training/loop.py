@@ -29,6 +29,7 @@ from napari_noisyseg.events import (
     Warned,
 )
 from napari_noisyseg.method import Losses, Method, MethodConfig, Revision
+from napari_noisyseg.store import rounds
 from napari_noisyseg.training import checkpoint as checkpoints
 from napari_noisyseg.training.checkpoint import Checkpoint, Position
 from napari_noisyseg.training.device import free_cache, is_out_of_memory, precision
@@ -162,12 +163,21 @@ def _revise(run: Training, schedule: Schedule) -> Iterator[Event]:
     changed: defaultdict[str, list[float]] = defaultdict(list)
     for revision in revisions:
         changed[revision.plane].append(_changed(run, revision))
+        _keep_round(run, revision)
         run.data.revise(revision.image, revision.plane, revision.values)
     at.revised = at.epoch
     if revisions:
         run.seconds["last revision"] = time.perf_counter() - began
     for plane, shares in changed.items():
         yield Relabelled(at.epoch, plane, float(np.mean(shares)))
+
+
+def _keep_round(run: Training, revision: Revision) -> None:
+    """Write down what a round made of a region's labels, for a person to step through."""
+    if revision.round and run.folder is not None:
+        name = run.data.images[revision.image].name
+        values = {**revision.reasons, "after": revision.values}
+        rounds.keep(run.folder, revision.round, run.at.epoch, name, values)
 
 
 def _changed(run: Training, revision: Revision) -> float:

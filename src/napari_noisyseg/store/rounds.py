@@ -1,0 +1,163 @@
+"""Rounds of relabelling in a run's folder: the labels after each, and why they are so.
+
+RUN/rounds/index.json names a file for each round and region: labels before and after as states,
+`loss`, `vote` (probability of nucleus), `rank` (share of pixels whose loss is no smaller) and
+`taken` (relabelled by the vote), (h, w) at the run's working resolution, NaN where no label was
+doubtful.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.method import NUCLEUS, UNKNOWN
+from napari_noisyseg.slides import Box
+
+FOLDER, INDEX = "rounds", "index.json"
+REGIONS = ("results/index.json", "snapshot/index.json")
+"""where a run says which part of which image a region is"""
+STATES = ("before", "after")
+NAMES = {0: "background", NUCLEUS: "nucleus"}
+
+Maps = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One round in one region of an image. number: from 1; epoch: before which it came.
+
+    changed: share of the region's pixels that it gave another label; box: in level-0 pixels.
+    """
+
+    number: int
+    epoch: int
+    image: str
+    box: Box
+    changed: float
+    file: Path
+
+    def maps(self) -> Maps:
+        """`before` and `after` (states, uint8), `loss`, `vote`, `rank`, `taken` (float32), (h, w)
+        of the box at level 0; NoisySegError where the file is damaged.
+        """
+        small = _read(self.file)
+        rows, columns = (
+            np.arange(size) * length // size
+            for size, length in zip(
+                (self.box.height, self.box.width), small["after"].shape, strict=True
+            )
+        )
+        return {name: values[rows[:, None], columns] for name, values in small.items()}
+
+
+def keep(
+    folder: Path, number: int, epoch: int, region: str, values: Mapping[str, NDArray[np.float32]]
+) -> None:
+    """Write one region's round into a run's folder, in place of the same round if it is there.
+
+    values: `before` and `after` as 0, 1 or NaN, and the other maps.
+    """
+    target = folder / FOLDER
+    target.mkdir(exist_ok=True)
+    entries = [e for e in _index(folder) if (e["number"], e["region"]) != (number, region)]
+    name = f"{number}-{sum(e['number'] == number for e in entries)}.npz"
+    arrays = {key: _packed(key, plane) for key, plane in values.items()}
+    part = target / f".{name}.part"
+    with part.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    part.replace(target / name)
+    changed = float(np.mean(arrays["before"] != arrays["after"]))
+    entries.append(
+        {"number": number, "epoch": epoch, "region": region, "changed": changed, "file": name}
+    )
+    draft = target / f".{INDEX}.part"
+    draft.write_text(json.dumps(entries), "utf-8")
+    draft.replace(target / INDEX)
+
+
+def of(folder: Path, image: str) -> list[Round]:
+    """The rounds of an image in a run's folder, in order; empty where the run has none."""
+    boxes = _boxes(folder, image)
+    found = [
+        Round(
+            int(e["number"]), int(e["epoch"]), image, boxes[e["region"]], float(e["changed"]),
+            folder / FOLDER / Path(e["file"]).name,
+        )
+        for e in _index(folder)
+        if e["region"] in boxes
+    ]  # fmt: skip
+    return sorted(found, key=lambda r: (r.number, r.box))
+
+
+def reason(found: Round, y: int, x: int) -> str:
+    """Why the label at a level-0 pixel of the image is as it is after a round; "" outside."""
+    box = found.box
+    if not (box.y0 <= y < box.y1 and box.x0 <= x < box.x1):
+        return ""
+    small = _read(found.file)
+    h, w = small["after"].shape
+    place = ((y - box.y0) * h // box.height, (x - box.x0) * w // box.width)
+    after, before = int(small["after"][place]), int(small["before"][place])
+    if after == UNKNOWN:
+        return "no rough label here, or a clean one: never relabelled"
+    loss, vote, rank, taken = (float(small[k][place]) for k in ("loss", "vote", "rank", "taken"))
+    said = f"loss {loss:.2g} (largest {100 * rank:.0f} %)"
+    if not taken:
+        return f"kept as {NAMES[after]}: {said}"
+    votes = f"{vote if after == NUCLEUS else 1 - vote:.2f} of the vote"
+    word = "relabelled as" if after != before else "voted on and left as"
+    return f"{word} {NAMES[after]}: {said}, {votes}"
+
+
+def _packed(name: str, plane: NDArray[np.float32]) -> NDArray[Any]:
+    if name in STATES:
+        return np.where(np.isnan(plane), UNKNOWN, plane > 0.5).astype(np.uint8)
+    return plane.astype(np.float16)
+
+
+def _index(folder: Path) -> Sequence[dict[str, Any]]:
+    path = folder / FOLDER / INDEX
+    if not path.is_file():
+        return []
+    try:
+        return list(json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise NoisySegError(f"{path}: rounds cannot be read ({error})") from error
+
+
+def _boxes(folder: Path, image: str) -> dict[str, Box]:
+    """The regions of an image by name."""
+    for name in REGIONS:
+        try:
+            entries = json.loads((folder / name).read_text("utf-8"))["regions"]
+            return {
+                str(e["name"]): Box(*map(int, e["box"])) for e in entries if e["image"] == image
+            }
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return {}
+
+
+@lru_cache(maxsize=8)
+def _loaded(path: Path, written: int) -> Maps:
+    with np.load(path, allow_pickle=False) as arrays:
+        return {
+            name: arrays[name] if name in STATES else arrays[name].astype(np.float32)
+            for name in arrays.files
+        }
+
+
+def _read(path: Path) -> Maps:
+    try:
+        return _loaded(path, path.stat().st_mtime_ns)
+    except (OSError, ValueError, KeyError) as error:
+        raise NoisySegError(f"{path}: this round cannot be read ({error})") from error
