@@ -92,16 +92,22 @@ def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
     return (values * weight).sum() / weight.sum().clamp(min=1e-12)
 
 
-def information_loss(p: Tensor, label: Tensor, mask: Tensor, epsilon: float = 1e-6) -> Tensor:
-    """L_DMI = -log |det Q|, Q = P S^T of (p, 1 - p) and (s, 1 - s) (Eq. 3 of iGTT; Xu et al. 2019).
+def joint_determinant(p: Tensor, label: Tensor, mask: Tensor) -> Tensor:
+    """Determinant of Q = P S^T of (p, 1 - p), (s, 1 - s), per pixel (Eq. 3 of iGTT).
 
-    p, label: probabilities of nucleus (B, h, w); Q is that of all pixels of the batch in `mask`,
-    divided by their number. `epsilon` keeps it finite where label and prediction share nothing.
+    p, label: probabilities of nucleus (B, h, w); of all pixels of the batch in `mask`. It is the
+    covariance of p and s: below zero where a prediction is the inverse of its label.
     """
-    counts = mask.to(p.dtype)
-    sides = [torch.stack([v * counts, (1 - v) * counts]).flatten(1) for v in (p, label)]
-    joint = sides[0] @ sides[1].T / mask.sum().clamp(min=1)
-    determinant = joint[0, 0] * joint[1, 1] - joint[0, 1] * joint[1, 0]
+    p, label = torch.where(mask, p, 0.0).flatten(), torch.where(mask, label, 0.0).flatten()
+    count = mask.sum().clamp(min=1)
+    inside = mask.flatten().to(p.dtype)
+    sides = [torch.stack([v, inside - v]) for v in (p, label)]
+    joint = sides[0] @ sides[1].T / count
+    return joint[0, 0] * joint[1, 1] - joint[0, 1] * joint[1, 0]
+
+
+def information_loss(determinant: Tensor, epsilon: float = 1e-6) -> Tensor:
+    """L_DMI = -log |det Q| (Eq. 3 of iGTT; Xu et al. 2019), finite where det Q = 0."""
     return -(determinant.abs() + epsilon).log()
 
 

@@ -67,11 +67,13 @@ def batch(tnbc: tuple[NDArray[np.uint8], NDArray[np.int32]]) -> Batch:
     known = torch.ones(4, 48, 48, dtype=torch.bool)
     known[:, :12, :12] = False
     labels = tiles(label).masked_fill(~known, UNKNOWN)
+    revised = labels.float().masked_fill(labels == UNKNOWN, torch.nan)
     names = ("voronoi", "cluster", "local", "rough", "clean", "given")
     tiles_of_batch = Batch(
         image=tiles(rgb), hematoxylin=tiles(hematoxylin),
         labels={plane: labels.clone() for plane in names}, known=known,
-        tissue=tiles(rgb.mean(axis=2) < 0.9), planes={}, half=torch.tensor([0, 1, 0, 1]),
+        tissue=tiles(rgb.mean(axis=2) < 0.9), planes={"meta_structure": revised},
+        half=torch.tensor([0, 1, 0, 1]),
         superpixels=tiles(superpixels(tnbc[0][::2, ::2], 0.5)).long(),
     )  # fmt: skip
     return with_meta(tiles_of_batch)

@@ -35,10 +35,17 @@ def learned(method: Method) -> dict[str, Tensor]:
 
 
 def relabelled(batch: Batch, change: Callable[[Tensor], Tensor]) -> Batch:
-    """`change` applied to every label, of the meta tiles too."""
+    """`change` applied to every label, also to those that a method makes and of the meta tiles."""
     labels = {name: change(label) for name, label in batch.labels.items()}
+    planes = {name: revised(plane, change) for name, plane in batch.planes.items()}
     meta = batch.meta and relabelled(batch.meta, change)
-    return replace(batch, labels=labels, meta=meta)
+    return replace(batch, labels=labels, planes=planes, meta=meta)
+
+
+def revised(plane: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
+    """`change` applied to a plane of labels that a method makes itself, NaN where unknown."""
+    states = change(plane.nan_to_num(UNKNOWN).to(torch.uint8))
+    return states.float().masked_fill(states == UNKNOWN, torch.nan)
 
 
 def nothing_known(batch: Batch) -> Batch:

@@ -100,6 +100,9 @@ def _useful(image: TrainingImage, row: Block, needs: Needs) -> bool:
     _, y, x, h, w = row
     window = np.s_[y : y + h, x : x + w]
     tissue = bool(image.tissue[window].any())
+    if needs.unlabeled and not needs.labels:
+        # fluorescence has no stained tissue: what is not blank can be learned from
+        return bool(np.ptp(image.image[:, *window]) > 0)
     if not image.labels or (needs.unlabeled and tissue):
         return tissue
     supervised = any(bool((plane[window] != UNKNOWN).any()) for plane in image.labels.values())

@@ -1,0 +1,44 @@
+"""What of an image may be nucleus, without asking anyone: darkness of the stain, or intensity."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor
+
+Modality = Literal["auto", "stained", "fluorescence"]
+
+BRIGHT = 0.35
+"""Median brightness of an image from which its ground is bright: tissue on glass, not black."""
+COLOURED = 0.04
+"""Mean difference of an image's largest and smallest channel above which it shows colours."""
+LEAST_CONTRAST = 2 / 255
+"""Deviation below which an image is not brought to 1: noise of a blank one stays small."""
+
+
+def signal(image: Tensor, hematoxylin: Tensor, modality: Modality = "auto") -> Tensor:
+    """Brighter where a nucleus is more likely, (B, 1, h, w) in 0..1; each image by itself.
+
+    image: RGB (B, 3, h, w) in 0..1; hematoxylin (B, 1, h, w), 1 = no stain. stained: the stain.
+    fluorescence: intensity, or darkness where the ground is bright (inverted). auto: the
+    stain where the ground is bright and coloured, else as in fluorescence.
+    """
+    intensity = image.mean(dim=1, keepdim=True)
+    stain = 1 - hematoxylin
+    if modality == "stained":
+        return stain
+    ground = image.amax(dim=1).flatten(1).median(dim=1).values
+    bright = (ground > BRIGHT)[:, None, None, None]
+    light = bright * (1 - intensity) + ~bright * intensity
+    if modality == "fluorescence":
+        return light
+    chroma = (image.amax(dim=1) - image.amin(dim=1)).flatten(1).mean(dim=1)
+    coloured = bright & (chroma > COLOURED)[:, None, None, None]
+    return coloured * stain + ~coloured * light
+
+
+def standardised(x: Tensor) -> Tensor:
+    """Each image of (B, 1, h, w) with mean 0 and deviation 1 (z-score)."""
+    mean = x.mean(dim=(-2, -1), keepdim=True)
+    deviation = x.std(dim=(-2, -1), keepdim=True, correction=0)
+    return (x - mean) / deviation.clamp(min=LEAST_CONTRAST)
