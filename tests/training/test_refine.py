@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, stats
 
 from napari_noisyseg import stains
-from napari_noisyseg.training.refine import Evidence, Found, further, judge, outlines
+from napari_noisyseg.training.refine import Evidence, Found, corrected, further, judge, outlines
 
 Tissue = tuple[NDArray[np.uint8], NDArray[np.int32]]
 
@@ -188,3 +188,23 @@ def test_further_nuclei_leave_fields_and_marked_ones_alone() -> None:
     assert labels[70, 20] == 0
     assert labels[20, 70] == 8
     assert set(np.unique(labels)) == {0, 7, 8}
+
+
+def test_nuclei_that_a_rough_mask_lacks_are_outlined_anew(tnbc: Tissue) -> None:
+    rgb, truth = tnbc[0][:240, :240], tnbc[1][:240, :240]
+    lacking = np.isin(truth, np.unique(truth)[1::3])
+    given = (truth > 0) & ~lacking
+    depth = ndimage.distance_transform_edt(truth > 0)
+    believed = np.where(given | (lacking & (depth > 5)), 0.9, 0.1).astype(np.float32)
+    density = stains.densities(rgb, stains.FIXED)[0]
+    neutral = np.full(truth.shape, 0.5, np.float32)
+    labels = corrected(Evidence(neutral, 0 * neutral, density, rgb, 0.25), believed, given)
+
+    def iou(mask: NDArray) -> float:
+        mask, lacked = mask & ~given, lacking & ~given
+        return float((mask & lacked).sum() / (mask | lacked).sum())
+
+    assert iou(labels > 0) > iou(believed > 0.5) + 0.1
+    assert ((labels > 0) & given).sum() > 0.98 * given.sum()
+    whole = corrected(evidence(believed), np.where(given, believed, 0), given)
+    assert ((whole > 0) == given).mean() > 0.99

@@ -12,17 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_noisyseg import instances
 from napari_noisyseg.data.prepare import label_planes
 from napari_noisyseg.data.regions import Region, StoredRegion
 from napari_noisyseg.data.resample import resize
-from napari_noisyseg.method import TrainingImage
+from napari_noisyseg.method import NUCLEUS, TrainingImage
 from napari_noisyseg.training.explain import changes, explain
 from napari_noisyseg.training.loop import Training
 from napari_noisyseg.training.model import NAME as MODEL
 from napari_noisyseg.training.model import ModelFile, write_model
 from napari_noisyseg.training.predict import Maps, Model, density_of, splitting_of
-from napari_noisyseg.training.refine import Evidence, Found, further, judge, outlines
+from napari_noisyseg.training.refine import Evidence, Found, corrected, further, judge, outlines
 
 FOLDER, INDEX = "results", "index.json"
 
@@ -68,13 +67,15 @@ def refine(
     if len(region.points):
         labels = outlines(evidence, region.points, region.serials)
     if everywhere or not (len(region.points) and type(model.method).needs.points):
-        labels = further(evidence, labels, region.known, splitting_of(model.config))
-    maps, judged = _explained(model, region, image)
+        # a field without a point says where to look, not that there is no nucleus
+        marked = region.known if len(region.points) else np.zeros_like(region.known)
+        labels = further(evidence, labels, marked, splitting_of(model.config))
+    maps, judged = _explained(model, region, evidence, image)
     return Refined(region, labels, {**shown, **maps}, judge(evidence, labels), judged)
 
 
 def _explained(
-    model: Model, region: Region, image: TrainingImage | None
+    model: Model, region: Region, evidence: Evidence, image: TrainingImage | None
 ) -> tuple[Maps, dict[str, NDArray[Any]]]:
     """What the method makes of the region's labels at level 0: maps, and label images."""
     if image is None:
@@ -83,15 +84,14 @@ def _explained(
         name: resize(values, region.shape)
         for name, values in explain(model.method, image, model.device).items()
     }
-    corrected = maps.pop("corrected", None)
-    if corrected is None:
+    believed = maps.pop("corrected", None)
+    if believed is None:
         return maps, {}
     planes = label_planes(region, region.shape, ("rough", "clean"))
-    after = corrected > 0.5
-    return maps, {
-        "corrected": instances.from_probability(corrected, region.mpp, threshold=0.5),
-        "changes": changes(after, planes["rough"], planes["clean"]),
-    }
+    given = (planes["rough"] == NUCLEUS) | (planes["clean"] == NUCLEUS)
+    labels = corrected(evidence, believed, given)
+    after = changes(labels > 0, planes["rough"], planes["clean"])
+    return maps, {"corrected": labels, "changes": after}
 
 
 def write_results(
