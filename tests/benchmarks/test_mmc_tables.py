@@ -9,7 +9,7 @@ import torch
 
 from napari_noisyseg import benchmarks, registry
 from napari_noisyseg.benchmarks import mmc
-from napari_noisyseg.benchmarks.mmc import Arm, Size, config_of, scores, table2, table4
+from napari_noisyseg.benchmarks.mmc import MODES, Arm, Size, config_of, scores, table2, table4
 from napari_noisyseg.benchmarks.patches import Counts, Patches, Tissue, load, single_nuclei
 from napari_noisyseg.method import Prediction
 
@@ -92,5 +92,15 @@ def test_scores_are_equations_8_and_9() -> None:
 
 
 def test_are_listed() -> None:
-    assert {"mmc-table2", "mmc-table4"} <= set(benchmarks.names())
+    assert {"mmc-table2", "mmc-table4", "mmc-modes"} <= set(benchmarks.names())
     assert benchmarks.load("mmc-table2") is table2
+
+
+def test_modes_differ_in_nothing_but_the_way_to_the_meta_gradient() -> None:
+    arm = Arm("mmc", "partial")
+    method = registry.load("mmc")
+    configs = {k: config_of(method, "small", arm, v).model_dump() for k, v in MODES.items()}
+    way = {"meta_gradient", "meta_point", "meta_every"}
+    rest = [{k: v for k, v in c.items() if k not in way} for c in configs.values()]
+    assert all(other == rest[0] for other in rest)
+    assert configs["exact"]["meta_gradient"] == "exact"

@@ -27,6 +27,7 @@ _TABLE = {
     "mlbseg-supervision": ("mlbseg", "supervision", "MLB-Seg: no, noisy and mixed rough labels"),
     "mmc-table2": ("mmc", "table2", "MMC against its comparators under three noises (Table II)"),
     "mmc-table4": ("mmc", "table4", "depths of MMC's correction network (Table IV)"),
+    "mmc-modes": ("mmc", "modes", "whether MMC's fast gradients end where the exact one does"),
     "gui": ("gui", "run", "how smooth the window stays while a run trains"),
     "overhead": ("overhead", "run", "share of a training step outside the networks"),
     "meta-step": ("meta_step", "run", "what a bilevel step costs against a plain one"),
