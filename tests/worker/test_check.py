@@ -103,7 +103,7 @@ def rough_mask(project: Project, box: Box) -> None:
 
 
 def test_points_are_answered_with_scnet_and_masks_with_plain_training(bare: Project) -> None:
-    assert recommend(bare).method == "scnet"
+    assert recommend(bare).method == "igtt"
     rough_mask(bare, Box(0, 0, 8, 8))
     advice = recommend(bare)
     assert advice.method in registry.names()

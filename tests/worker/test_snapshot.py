@@ -9,6 +9,7 @@ from tiny_runs import SIDE
 
 from napari_noisyseg.data.regions import Region, open_regions
 from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.method import Needs
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Candidate, Nucleus, Outline
@@ -158,3 +159,26 @@ def test_where_nobody_painted_masks_open_proposals_are_the_rough_ones(
     project.nuclei.paint("tissue", box, np.zeros((4, 4), np.int32), np.ones((4, 4), np.int32))
     (region,) = frozen(project, tmp_path / "b")
     assert (region.rough > 0).sum() == 16
+
+
+def test_images_without_annotation_are_taken_where_a_method_can_use_them(
+    project: Project, tmp_path: Path, tnbc: Tissue
+) -> None:
+    project.add_array(tnbc[0][200:330, 200:300], "bare", 0.25)
+    project.add_array(np.full((64, 64, 3), 240, np.uint8), "blank", 0.25)
+    assert write_snapshot(project, tmp_path / "a", None, Needs(points=True)) == ["tissue"]
+    names = write_snapshot(project, tmp_path / "b", None, Needs(unlabeled=True))
+    assert names == ["tissue", "bare"]
+    bare = open_regions(tmp_path / "b" / "snapshot")[1].load()
+    assert np.array_equal(bare.rgb, tnbc[0][200:330, 200:300])
+    assert not (bare.known | bare.rough_known | bare.clean_known).any()
+
+
+def test_a_large_image_without_a_field_is_not_trained_on(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rgb = np.arange(90 * 80 * 3).reshape(90, 80, 3).astype(np.uint8)
+    project.add_array(rgb, "vast", 0.25)
+    monkeypatch.setattr("napari_noisyseg.worker.unlabeled.LARGEST", 90 * 80 - 1)
+    with pytest.raises(NoisySegError, match=r"vast is too large.*--field"):
+        write_snapshot(project, tmp_path / "a", ["vast"], Needs(unlabeled=True))

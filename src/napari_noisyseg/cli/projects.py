@@ -13,11 +13,15 @@ from ..coarse.project import KINDS, derive_image
 from ..errors import NoisySegError
 from ..exchange.importing import Imported, import_clean, import_points, import_rough
 from ..slides import IMAGE_SUFFIXES, Box
-from ..store import SUFFIX, Project
+from ..store import SUFFIX, ImageRecord, Project
 from .output import Json, Progress, print_json, print_table, say
 
 ProjectPath = Annotated[Path, typer.Argument(metavar="PROJECT", help="The NAME.noisyseg folder.")]
 Paths = Annotated[list[Path] | None, typer.Option(metavar="PATH", help="Files or folders.")]
+
+Channel = Annotated[
+    int | None, typer.Option(min=1, help="Channel of fluorescence that shows the nuclei.")
+]
 
 POINT_SUFFIXES = (".csv", ".geojson", ".json")
 MASK_SUFFIXES = (".tif", ".tiff", ".png", ".geojson", ".json", ".xml")
@@ -44,6 +48,7 @@ def create(
     clean_complete: Annotated[
         bool, typer.Option("--clean-complete", help="The clean masks miss no nucleus.")
     ] = False,
+    channel: Channel = None,
 ) -> None:
     """Make a project from images and the annotation at hand, paired by file name."""
     files = image_files(images)
@@ -61,7 +66,8 @@ def create(
     try:
         with Project.create(partial) as made:
             for file in files:
-                _fill(made, file, {k: v.get(file) for k, v in given.items()}, mpp, boxes)
+                record = made.add_image(file, mpp=mpp, channel=channel)
+                _fill(made, file, record, {k: v.get(file) for k, v in given.items()}, boxes)
                 if clean_complete and file in given["clean"]:
                     _declare_whole(made, made.images()[-1].name)
         partial.rename(target)
@@ -71,9 +77,12 @@ def create(
 
 
 def _fill(
-    project: Project, file: Path, given: dict[str, Path | None], mpp: float | None, boxes: list[Box]
+    project: Project,
+    file: Path,
+    record: ImageRecord,
+    given: dict[str, Path | None],
+    boxes: list[Box],
 ) -> None:
-    record = project.add_image(file, mpp=mpp)
     if record.mpp_assumed:
         say(f"{file.name}: no µm per pixel in the file; 0.25 is assumed (say --mpp)")
     for box in boxes:
@@ -158,12 +167,16 @@ def _box(text: str) -> Box:
     return Box(y, x, y + h, x + w)
 
 
-def add(project: ProjectPath, images: Annotated[list[Path], typer.Argument()]) -> None:
+def add(
+    project: ProjectPath,
+    images: Annotated[list[Path], typer.Argument()],
+    channel: Channel = None,
+) -> None:
     """Add more images to a project."""
     files = image_files(images)
     with open_project(project, write=True) as opened:
         for file in files:
-            record = opened.add_image(file)
+            record = opened.add_image(file, channel=channel)
             print(record.name)
 
 

@@ -74,8 +74,8 @@ def divisor_of_16_bits(pixels: NDArray[np.uint16], what: str) -> int:
     """
     if pixels.shape[-1] < 3:
         raise NoisySegError(
-            f"{what} is one grey channel of 16 bits, as of fluorescence: stained tissue in colour "
-            "is needed; if it is a grey picture of one, save it with 8 bits"
+            f"{what} is one grey channel of 16 bits, as of fluorescence: take it with its range "
+            "stretched (--channel 1), or save it with 8 bits"
         )
     top = int(pixels[..., :3].max(initial=0))
     if top <= 255:
@@ -83,7 +83,8 @@ def divisor_of_16_bits(pixels: NDArray[np.uint16], what: str) -> int:
     if top <= TWELVE_BITS:
         raise NoisySegError(
             f"{what} keeps colours up to {top} in 16 bits, so its full range is unclear: "
-            "save it with 8 bits per channel"
+            "save it with 8 bits per channel; of fluorescence, say which channel shows the nuclei "
+            f"(--channel 1 to {pixels.shape[-1]})"
         )
     return 257
 

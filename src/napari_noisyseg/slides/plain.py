@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.slides.channels import chosen
 from napari_noisyseg.slides.colour import to_rgb
 from napari_noisyseg.slides.limits import check_decodable, plausible_mpp
 from napari_noisyseg.slides.slide import Slide, from_array
@@ -21,11 +22,15 @@ FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
 
 
-def open_plain(path: Path) -> Slide:
-    """The image as one decoded level; raises `NoisySegError` for what is none."""
+def open_plain(path: Path, channel: int | None = None) -> Slide:
+    """The image as one decoded level; raises `NoisySegError` for what is none.
+
+    channel: which channel of fluorescence to take, 1 the first.
+    """
     with opened(path) as image:
         dpi = image.info.get("dpi", (0, 0))
-        pixels = to_rgb(_in_plain_mode(image, path), str(path))
+        found = _in_plain_mode(image, path)
+        pixels = to_rgb(found if channel is None else chosen(found, channel, str(path)), str(path))
     mpp = plausible_mpp(*(25_400 / float(d) if d else None for d in dpi[:2]))
     slide = from_array(pixels, mpp, path.name)
     slide.path = path

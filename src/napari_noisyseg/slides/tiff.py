@@ -14,6 +14,13 @@ from numpy.typing import NDArray
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides.box import Box
+from napari_noisyseg.slides.channels import (
+    check_single,
+    chosen,
+    is_fluorescence,
+    names_of,
+    which,
+)
 from napari_noisyseg.slides.level import Level, Pixels
 from napari_noisyseg.slides.limits import check_decodable
 from napari_noisyseg.slides.slide import Slide, from_array
@@ -40,11 +47,14 @@ def is_of_scanner(path: Path) -> bool:
         return False
 
 
-def open_tiff(path: Path) -> Slide:
-    """The image as a lazy pyramid if it is one, else decoded; `NoisySegError` says what is off."""
+def open_tiff(path: Path, channel: int | None = None) -> Slide:
+    """The image as a lazy pyramid if it is one, else decoded; `NoisySegError` says what is off.
+
+    channel: which channel of fluorescence to take, 1 the first.
+    """
     file = _opened(path)
     try:
-        slide = _slide(file, path)
+        slide = _slide(file, path) if channel is None else _channel(file, path, channel)
     except NoisySegError:
         file.close()
         raise
@@ -71,6 +81,8 @@ def _opened(path: Path) -> Any:
 
 def _slide(file: Any, path: Path) -> Slide:
     series = _image_of(file, path)
+    if is_fluorescence(series):
+        raise which(str(path), series.shape[series.axes.index("C")], names_of(file))
     levels = list(series.levels)
     for level in levels:
         _check_complete(level, file.filehandle.size, path)
@@ -88,6 +100,18 @@ def _slide(file: Any, path: Path) -> Slide:
     convert = converter(page, coarse, path)
     lazy = [_level(series, n, convert, path) for n in range(len(levels))]
     return Slide(path, lazy, mpp, is_pyramid=True, close=file.close)
+
+
+def _channel(file: Any, path: Path, channel: int) -> Slide:
+    """One channel of a plain image, decoded."""
+    series = _image_of(file, path)
+    check_single(path, series)
+    _check_complete(series.levels[0], file.filehandle.size, path)
+    check_decodable(*_size(series), what=str(path))
+    pixels = _channels_last(series.asarray(), series.axes)
+    slide = from_array(chosen(pixels, channel, str(path)), mpp_of(file, series.keyframe), path.name)
+    slide.path = path
+    return slide
 
 
 def _image_of(file: Any, path: Path) -> Any:

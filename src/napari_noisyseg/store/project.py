@@ -170,16 +170,21 @@ class Project:
         return self._images.record(self._images.row(name))
 
     def add_image(
-        self, path: Path, name: str | None = None, mpp: float | None = None
+        self,
+        path: Path,
+        name: str | None = None,
+        mpp: float | None = None,
+        channel: int | None = None,
     ) -> ImageRecord:
         """An image file: a plain one is copied in, a slide is linked by path and content.
 
         Without `mpp` (µm per pixel) the file's own counts; where it has none, 0.25 is assumed and
-        the record says so. Errors: `NoisySegError` for an unreadable file, a name that is taken,
-        or a file that the project has already.
+        the record says so. channel: which channel of fluorescence to take, 1 the first. Errors:
+        `NoisySegError` for an unreadable file, a name that is taken, or a file that the project has
+        already.
         """
         self._database.refuse_reader()
-        with open_image(path) as slide:
+        with open_image(path, channel) as slide:
             sha = content_hash(path)
             chosen = self._new_name(name, slide.name, sha)
             scale = mpp if mpp is not None else slide.mpp

@@ -21,8 +21,9 @@ from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Field, ImageRecord, Nucleus, Outline
 from napari_noisyseg.worker.masks import Judge
+from napari_noisyseg.worker.unlabeled import LARGEST, Unlabeled
 
-WHOLE = 4_000_000
+WHOLE = LARGEST
 """Pixels up to which an image is one region; of larger ones the fields' surroundings are."""
 SURROUNDINGS = 32.0
 """µm of tissue around a field that a region holds."""
@@ -40,15 +41,20 @@ def write_snapshot(
 ) -> list[str]:
     """Write FOLDER/snapshot; returns the names of its regions.
 
-    images: which of the project's; None for every annotated one. Raises NoisySegError when there
-    is nothing to learn from, or masks cannot be what `needs` asks for.
+    images: which of the project's; None for every annotated one, and for every other one too where
+    `needs.unlabeled`. Raises NoisySegError when there is nothing to learn from, or masks cannot be
+    what `needs` asks for.
     """
     records = _chosen(project, images)
-    judge = Judge(needs)
+    judge, bare = Judge(needs), Unlabeled(needs is not None and needs.unlabeled)
     regions = (
-        judge.looked_at(region) for record in records for region in regions_of(project, record)
+        judge.looked_at(region)
+        for record in records
+        for region in regions_of(project, record, bare)
     )
     names = save_regions(folder / FOLDER, regions, version=project.nuclei.version())
+    if not names and bare.refused:
+        raise NoisySegError(f"{project.path}: nothing to train on: {'; '.join(bare.refused[:3])}")
     if not names:
         raise NoisySegError(
             f"{project.path}: no annotated image to train on; add points in a field (--points, "
@@ -64,17 +70,20 @@ def _chosen(project: Project, names: Sequence[str] | None) -> list[ImageRecord]:
     return [project.image(name) for name in names]
 
 
-def regions_of(project: Project, record: ImageRecord) -> Iterator[Region]:
-    """The annotated parts of one image; none where nobody has said anything of it."""
+def regions_of(project: Project, record: ImageRecord, bare: Unlabeled) -> Iterator[Region]:
+    """The annotated parts of one image; where nobody has said anything of it, what `bare` takes."""
     fields = project.nuclei.fields(record.name)
-    boxes = _boxes(project, record, fields)
+    said = _boxes(project, record, fields)
+    boxes = said or bare.boxes(record)
     if not boxes:
         return
     slide = project.pixels(record.name)
     try:
         for i, box in enumerate(boxes):
             name = record.name if len(boxes) == 1 else f"{record.name} {i + 1}"
-            yield region(project, record, name, box, slide.read(box))
+            rgb = slide.read(box)
+            if said or bare.shows_something(record.name, rgb):
+                yield region(project, record, name, box, rgb)
     finally:
         slide.close()
 

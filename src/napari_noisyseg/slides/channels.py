@@ -1,0 +1,68 @@
+"""Fluorescence: one channel of 8 or 16 bits, chosen by a person, becomes a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from napari_noisyseg.errors import NoisySegError
+
+SATURATED = 0.1
+"""Percent of the pixels that the stretched range leaves out at either end."""
+
+
+def which(what: str, count: int, names: Sequence[str] = ()) -> NoisySegError:
+    """The question for the channel, with the channels' names where the file has them."""
+    listed = ", ".join(
+        f"{i + 1} {names[i]}" if i < len(names) else str(i + 1) for i in range(count)
+    )
+    return NoisySegError(
+        f"{what} has {count} channels of fluorescence ({listed}): say which one shows the nuclei "
+        f"(--channel 1 to {count}), or save that one alone"
+    )
+
+
+def chosen(pixels: NDArray[Any], channel: int, what: str) -> NDArray[np.uint8]:
+    """Channel 1..n of (H, W[, n]) numbers as grey RGB of 8 bits, stretched over its own range."""
+    planes = pixels.reshape(*pixels.shape[:2], -1)
+    count = planes.shape[2]
+    if not 1 <= channel <= count:
+        many = f"channels 1 to {count}" if count > 1 else "one channel"
+        raise NoisySegError(f"{what} has {many}: there is no --channel {channel}")
+    values = planes[..., channel - 1].astype(np.float32)
+    low, high = np.percentile(values, (SATURATED, 100 - SATURATED))
+    if high <= low:
+        low, high = float(values.min()), max(float(values.max()), float(values.min()) + 1)
+    grey = np.rint(255 * np.clip((values - low) / (high - low), 0, 1)).astype(np.uint8)
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
+def is_fluorescence(series: Any) -> bool:
+    """Whether a TIFF's channels are planes of their own, of more than 8 bits, not colours."""
+    lengths = dict(zip(series.axes, series.shape, strict=True))
+    return "S" not in lengths and lengths.get("C", 1) > 1 and series.dtype != np.uint8
+
+
+def names_of(file: Any) -> list[str]:
+    """The channels' names as OME or ImageJ wrote them; [] where there are none."""
+    labels = (file.imagej_metadata or {}).get("Labels") or []
+    if file.ome_metadata:
+        image = tifffile.xml2dict(file.ome_metadata).get("OME", {}).get("Image", {})
+        image = image[0] if isinstance(image, list) else image
+        found = image.get("Pixels", {}).get("Channel", [])
+        labels = [c.get("Name", "") for c in (found if isinstance(found, list) else [found])]
+    return [str(label) for label in labels if label]
+
+
+def check_single(path: Path, series: Any) -> None:
+    """Refuse pyramids: they are linked, not copied, so that a choice would be lost."""
+    if len(series.levels) > 1:
+        raise NoisySegError(
+            f"{path} is a pyramid, of which no channel can be chosen: save the one that shows the "
+            "nuclei alone, as a plain TIFF"
+        )
