@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -159,5 +160,5 @@ def _loaded(path: Path, written: int) -> Maps:
 def _read(path: Path) -> Maps:
     try:
         return _loaded(path, path.stat().st_mtime_ns)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise NoisySegError(f"{path}: this round cannot be read ({error})") from error

@@ -11,7 +11,7 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_noisyseg import registry
-from napari_noisyseg.events import Event, Failed, Finished, Previewed
+from napari_noisyseg.events import Event, Failed, Finished, Previewed, Relabelled
 from napari_noisyseg.gui import layers
 from napari_noisyseg.gui.adoption import Adoption
 from napari_noisyseg.gui.docks import StepDock, Summary
@@ -20,11 +20,13 @@ from napari_noisyseg.gui.jobs import Jobs
 from napari_noisyseg.gui.previews import LivePreview
 from napari_noisyseg.gui.progress import RunProgress, first_line
 from napari_noisyseg.gui.question import FieldQuestion
+from napari_noisyseg.gui.rounds import RoundsView
 from napari_noisyseg.gui.runs_table import RunsTable, read_ended, run_row, state_of
 from napari_noisyseg.gui.runspec import predict_others, run_spec
 from napari_noisyseg.gui.runview import RunView
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.theme import palette
+from napari_noisyseg.gui.toggles import MapToggles
 from napari_noisyseg.gui.trainoptions import Choice, TrainOptions
 from napari_noisyseg.store.runs import Run
 from napari_noisyseg.worker import client
@@ -74,11 +76,14 @@ class TrainDock(StepDock):
         self.notice.setVisible(not can_train())
         self.view = RunView(palette())
         self.view.hide()
+        self.maps = MapToggles(self.session, self.jobs)
+        self.rounds = RoundsView(self.session, self.jobs)
         self.table = RunsTable()
         box = QVBoxLayout(self)
         box.setContentsMargins(12, 10, 12, 10)
         box.setSpacing(10)
-        for part in (self.button, self.notice, self.question, self.options, self.view):
+        shown = (self.view, self.maps, self.rounds)
+        for part in (self.button, self.notice, self.question, self.options, *shown):
             box.addWidget(part)
         box.addWidget(self._build_runs())
         box.addStretch()
@@ -135,6 +140,8 @@ class TrainDock(StepDock):
         self._breath.stop()
         self._drawing.stop()
         self.follower.stop()
+        self.maps.closing()
+        self.rounds.closing()
         self.jobs.close()
 
     def enter(self) -> None:
@@ -243,6 +250,8 @@ class TrainDock(StepDock):
         if run_id == self._shown or self._shown is None:
             self._shown = run_id
             self.previews.show(run_id, previews.values())
+        if any(isinstance(event, Relabelled) for event in events):
+            self._look_at_rounds()
         if any(isinstance(event, Finished | Failed) for event in events):
             self._keep_up()
         elif not self._breath.isActive():
@@ -269,6 +278,15 @@ class TrainDock(StepDock):
         if progress is not None:
             self.view.show_progress(progress)
         self.view.setVisible(progress is not None)
+        self.maps.setVisible(progress is not None)
+
+    def _look_at_rounds(self) -> None:
+        """The rounds of the run that is shown, if its method relabels in rounds."""
+        project, run_id = self.session.project, self._shown
+        if project is None or run_id is None or not self.follower.knows(run_id):
+            self.rounds.look(None)
+        else:
+            self.rounds.look(project.runs.get(run_id).dir)
 
     def _ended(self, run_id: str, progress: RunProgress) -> None:
         self._over[run_id] = progress
@@ -297,6 +315,7 @@ class TrainDock(StepDock):
             self._over |= {run: p for run, p in found.items() if run not in self._over}
             if self._shown is None and found:
                 self._shown = max(found)
+                self._look_at_rounds()
             self._show_progress()
             self._listed()
 
@@ -305,6 +324,7 @@ class TrainDock(StepDock):
         self._shown = run_id
         ids = [row.id for row in self.table.rows]
         self.table.select(ids.index(run_id) if run_id in ids else None)
+        self._look_at_rounds()
         self._show_progress()
         self._refresh()
 
@@ -340,6 +360,7 @@ class TrainDock(StepDock):
         with self.session.guard():
             for run_id in self.follower.living:
                 client.look(project.runs.get(run_id), image)
+        self._look_at_rounds()
 
     def _annotated(self) -> None:
         self._settle.start()
