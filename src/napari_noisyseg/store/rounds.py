@@ -150,7 +150,7 @@ def _boxes(folder: Path, image: str) -> dict[str, Box]:
 
 @lru_cache(maxsize=8)
 def _loaded(path: Path, written: int) -> Maps:
-    with np.load(path, allow_pickle=False) as arrays:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         return {
             name: arrays[name] if name in STATES else arrays[name].astype(np.float32)
             for name in arrays.files
