@@ -14,7 +14,7 @@ import typer
 from typer.exceptions import TyperException
 
 from ..errors import JobError, NoisySegError
-from . import benchmark, doctor, exchange, projects, review, show, simulate, training
+from . import benchmark, doctor, exchange, projects, review, show, simulate, suggest, training
 from .words import spread
 
 app = typer.Typer(
@@ -26,7 +26,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (show, projects, training, review, exchange, simulate, benchmark, doctor):
+for module in (show, projects, suggest, training, review, exchange, simulate, benchmark, doctor):
     module.register(app)
 
 

@@ -65,6 +65,14 @@ class Nuclei:
         """Many nuclei at points (n, 2) of (y, x) as one action; one outside refuses them all."""
         return points.add_many(self._context, image, points_yx, classes, origin)
 
+    def drop(self, image: str, points_yx: ArrayLike) -> None:
+        """Remember that at points (n, 2) of (y, x) is no nucleus: nothing is suggested there."""
+        points.add_many(self._context, image, points_yx, None, points.DROPPED)
+
+    def dropped(self, image: str) -> NDArray[np.float64]:
+        """Places (n, 2) of (y, x) of suggestions that a person dropped."""
+        return points.dropped(self._context, image)
+
     def move(self, id: str, y: float, x: float) -> None:
         """Put a nucleus's point elsewhere in its image; its outline stays."""
         points.move(self._context, id, y, x)
@@ -271,7 +279,8 @@ class Nuclei:
         # what belongs to removed images does not count
         shown = {row.id for row in rows}
         database = self._context.database
-        nuclei = [r for r in database.rows(_STATES) if r[0] in shown]
+        rows_of = database.rows(_STATES)
+        nuclei = [r for r in rows_of if r[0] in shown and r[1] != points.DROPPED]
         by_state = {s: sum(r[3] for r in nuclei if r[2] == s) for s in STATES}
         fields_, complete_, found_, outlines_ = (
             sum(r[1] for r in database.rows(sql) if r[0] in shown)

@@ -15,10 +15,14 @@ from napari_noisyseg.store import classes as naming
 from napari_noisyseg.store.context import Context
 from napari_noisyseg.store.history import IN_KEYS, as_keys
 from napari_noisyseg.store.images import ImageRow
-from napari_noisyseg.store.records import Aspect, Nucleus
+from napari_noisyseg.store.records import Aspect, Nucleus, State
 
 FOUND_BY_RUN = "candidate"
 """`origin` of a nucleus that a run found and a person decided on."""
+SUGGESTED = "suggested"
+"""`origin` of a nucleus that was suggested and that a person kept."""
+DROPPED = "dropped"
+"""`origin` of a place that was suggested and that a person says is no nucleus."""
 
 _SELECT = """
 SELECT n.id, n.serial, i.name, n.y, n.x, n.class, n.origin, n.state,
@@ -26,7 +30,7 @@ SELECT n.id, n.serial, i.name, n.y, n.x, n.class, n.origin, n.state,
 FROM nucleus n JOIN image i ON i.id = n.image LEFT JOIN outline o ON o.id = n.id AND o.frozen
 """
 # what a run found is a nucleus once a person says so; a mere guess marks nothing
-STANDS = f"(n.origin != '{FOUND_BY_RUN}' OR n.state = 'accepted')"
+STANDS = f"(n.origin NOT IN ('{FOUND_BY_RUN}', '{DROPPED}') OR n.state = 'accepted')"
 
 
 def add_many(
@@ -45,25 +49,42 @@ def add_many(
     if not len(places):
         return []
     ids = [str(uuid.uuid4()) for _ in places]
-    words = "add a point" if len(ids) == 1 else f"add {len(ids)} points"
+    state: State = "rejected" if origin == DROPPED else "unreviewed"
+    words = _words(origin, len(ids))
     with context.history.action(words, row.id, Aspect.POINTS) as action:
         naming.ensure(context, {n for n in names if n is not None})
         serials = context.serials(len(ids))
         with action.changing("nucleus", ids):
             context.database.many(
                 "INSERT INTO nucleus (id, serial, image, y, x, class, origin, state, run, reviewer)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, 'unreviewed', NULL, '')",
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, '')",
                 [
-                    (id, serial, row.id, y, x, name, origin)
+                    (id, serial, row.id, y, x, name, origin, state)
                     for id, serial, (y, x), name in zip(
                         ids, serials, places.tolist(), names, strict=True
                     )
                 ],
             )
     return [
-        Nucleus(id, serial, image, y, x, name, origin, "unreviewed", False)
+        Nucleus(id, serial, image, y, x, name, origin, state, False)
         for id, serial, (y, x), name in zip(ids, serials, places.tolist(), names, strict=True)
     ]
+
+
+def _words(origin: str, count: int) -> str:
+    if origin == DROPPED:
+        return "drop a suggestion" if count == 1 else f"drop {count} suggestions"
+    verb = "keep" if origin == SUGGESTED else "add"
+    return f"{verb} a point" if count == 1 else f"{verb} {count} points"
+
+
+def dropped(context: Context, image: str) -> NDArray[np.float64]:
+    """See `Nuclei.dropped`."""
+    rows = context.database.rows(
+        "SELECT y, x FROM nucleus WHERE image = ? AND origin = ? ORDER BY serial",
+        (context.images.row(image).id, DROPPED),
+    )
+    return np.array(rows, np.float64).reshape(-1, 2)
 
 
 def move(context: Context, id: str, y: float, x: float) -> None:

@@ -51,8 +51,8 @@ class Nucleus:
     """A nucleus that a person marked or decided on; (y, x) its point in level-0 pixels.
 
     `id` is a UUID for life, `serial` its value in label images (order of birth, unique in the
-    project). `origin` is how it came: click, import, ... or `candidate` for one that a run found.
-    `frozen` says that its outline was accepted or edited and no run may change it.
+    project). `origin` is how it came: click, import, suggested, ... or `candidate` for one that a
+    run found. `frozen` says that its outline was accepted or edited and no run may change it.
     """
 
     id: str

@@ -1,0 +1,79 @@
+"""suggest: from the nuclei that were clicked, where the rest may be."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import NoisySegError
+from ..review import suggestions
+from ..store import Project
+from .output import Json, print_json, print_table, say
+from .projects import ProjectPath, open_project
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to the app."""
+    app.command()(suggest)
+
+
+def suggest(
+    project: ProjectPath,
+    image: Annotated[
+        str | None, typer.Option(help="One image; else every one with points.")
+    ] = None,
+    keep_above: Annotated[
+        float | None, typer.Option(metavar="P", help="Keep those of at least this score as points.")
+    ] = None,
+    incomplete: Annotated[
+        bool, typer.Option("--incomplete", help="Fields are not complete: unmarked is unknown.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Propose the nuclei that bear no point yet; with --keep-above, mark the sure ones."""
+    if keep_above is not None and not 0 <= keep_above <= 1:
+        raise NoisySegError(f"--keep-above {keep_above}: give a score from 0 to 1")
+    with open_project(project, write=keep_above is not None or incomplete) as opened:
+        names = [image] if image is not None else _marked(opened)
+        if not names:
+            raise NoisySegError(
+                f"{opened.path.name}: there is no point yet to learn from; click a few dozen "
+                "nuclei first (Annotate ▸ points, or --points)"
+            )
+        if incomplete:
+            _take_back(opened, names)
+        found = [s for name in names for s in suggestions.suggestions(opened, name)]
+        sure = [s for s in found if keep_above is not None and s.score >= keep_above]
+        kept = suggestions.keep(opened, sure)
+        found = suggestions.pending(opened, found)
+        promised = suggestions.promised(opened, found)
+        points = opened.nuclei.counts().points
+    _print(found, {"kept": kept, "points": points, "in_complete_fields": promised}, as_json)
+
+
+def _marked(project: Project) -> list[str]:
+    return [i.name for i in project.images() if project.nuclei.of(i.name)]
+
+
+def _take_back(project: Project, names: list[str]) -> None:
+    with project.nuclei.together("declare fields incomplete"):
+        for field in (f for name in names for f in project.nuclei.fields(name) if f.complete):
+            project.nuclei.change_field(field.id, complete=False)
+
+
+def _print(found: list[suggestions.Suggestion], state: dict[str, int], as_json: bool) -> None:
+    rows: list[dict[str, Any]] = [
+        {"image": s.image, "x": round(s.x, 1), "y": round(s.y, 1), "score": round(s.score, 3)}
+        for s in found
+    ]
+    if state["in_complete_fields"]:
+        say(
+            f"{state['in_complete_fields']} of them lie in fields declared complete, where what "
+            "bears no point is trained as background; --incomplete takes that back"
+        )
+    if as_json:
+        print_json({**state, "suggested": len(rows), "suggestions": rows})
+        return
+    print(f"{len(rows)} suggested, {state['kept']} kept; {state['points']} points now")
+    print_table(rows[:20])

@@ -1,0 +1,130 @@
+"""The rest of the nuclei, suggested from some: found, kept, dropped, remembered, undone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+from scipy.spatial import KDTree
+
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.instances import suggest
+from napari_noisyseg.review import suggestions as rest
+from napari_noisyseg.store.project import Project
+
+
+@pytest.fixture(scope="module")
+def tissue(tnbc):
+    """Pixels, and one point for each nucleus in an order at random; every third is clicked."""
+    rgb, labels = tnbc
+    middles = ndimage.center_of_mass(labels > 0, labels, np.unique(labels)[1:])
+    return rgb, np.random.default_rng(0).permutation(np.array(middles))
+
+
+@pytest.fixture
+def project(tissue, tmp_path):
+    rgb, points = tissue
+    with Project.create(tmp_path / "p.noisyseg") as made:
+        made.add_array(rgb, "tnbc", 0.25)
+        made.nuclei.add_many("tnbc", points[: len(points) // 3])
+        yield made
+
+
+@pytest.fixture(scope="module")
+def found(tissue):
+    rgb, points = tissue
+    return suggest(rgb, points[: len(points) // 3], 0.25)
+
+
+def test_most_of_the_rest_is_found_and_little_else(tissue, found):
+    left = tissue[1][len(tissue[1]) // 3 :]
+    away, _ = KDTree(left).query(found.points)
+    missed, _ = KDTree(found.points).query(left)
+    assert (away <= 8).mean() > 0.7
+    assert (missed <= 8).mean() > 0.7
+
+
+def test_the_surest_come_first_and_none_lies_on_a_point(tissue, found):
+    clicked = tissue[1][: len(tissue[1]) // 3]
+    assert (np.diff(found.scores) <= 0).all()
+    assert 0 <= found.scores.min() <= found.scores.max() <= 1
+    assert KDTree(clicked).query(found.points)[0].min() > 4
+
+
+def test_the_same_points_give_the_same(tissue, found):
+    again = suggest(tissue[0], tissue[1][: len(tissue[1]) // 3], 0.25)
+    np.testing.assert_array_equal(again.points, found.points)
+
+
+def test_a_network_that_knows_better_is_heard(tissue, tnbc, found):
+    rgb, points = tissue
+    clicked, left = points[: len(points) // 3], points[len(points) // 3 :]
+    probability = ndimage.gaussian_filter((tnbc[1] > 0).astype(np.float32), 1)
+    better = suggest(rgb, clicked, 0.25, probability=probability)
+
+    def missed(places):
+        return int((KDTree(places).query(left)[0] > 8).sum())
+
+    assert missed(better.points) < missed(found.points)
+
+
+def test_too_few_points_are_refused_in_words(tissue, project, tmp_path):
+    with pytest.raises(NoisySegError, match="click at least 5"):
+        suggest(tissue[0], tissue[1][:3], 0.25)
+    with Project.create(tmp_path / "q.noisyseg") as empty:
+        empty.add_array(tissue[0], "bare", 0.25)
+        with pytest.raises(NoisySegError, match="no point yet"):
+            rest.suggestions(empty, "bare")
+        empty.nuclei.add("bare", 20, 20)
+        with pytest.raises(NoisySegError, match="too few points"):
+            rest.suggestions(empty, "bare")
+
+
+def test_what_is_kept_is_a_point_and_what_is_dropped_never_comes_again(project):
+    found = rest.suggestions(project, "tnbc")
+    before = project.nuclei.counts()
+    assert rest.keep(project, found[:5]) == 5
+    rest.drop(project, found[5:10])
+    counts = project.nuclei.counts()
+    assert counts.points == before.points + 5
+    assert (counts.rejected, counts.reviewed) == (0, 0)
+    assert len(project.nuclei.dropped("tnbc")) == 5
+    assert rest.pending(project, found) == found[10:]
+    again = [(s.y, s.x) for s in rest.suggestions(project, "tnbc")]
+    taken = [(s.y, s.x) for s in found[:10]]
+    assert KDTree(taken).query(again)[0].min() > rest.HERE_PX
+
+
+def test_a_place_is_kept_once(project):
+    found = rest.suggestions(project, "tnbc")
+    assert rest.keep(project, found[:1]) == 1
+    assert rest.keep(project, found[:2]) == 1
+
+
+def test_decisions_survive_a_restart_and_are_undone(project):
+    found = rest.suggestions(project, "tnbc")
+    rest.keep(project, found[:3])
+    rest.drop(project, found[3:5])
+    project.close()
+    with Project.open(project.path) as again:
+        assert again.nuclei.dropped("tnbc").tolist() == [[s.y, s.x] for s in found[3:5]]
+        assert rest.pending(again, found) == found[5:]
+        assert again.nuclei.undo() == "drop 2 suggestions"
+        assert rest.pending(again, found) == found[3:]
+        assert again.nuclei.undo() == "keep 3 points"
+        assert rest.pending(again, found) == found
+        assert again.nuclei.redo() == "keep 3 points"
+        assert rest.pending(again, found) == found[3:]
+
+
+def test_suggestions_in_fields_declared_complete_are_counted(project):
+    found = [rest.Suggestion("tnbc", 50, 50, 0.9), rest.Suggestion("tnbc", 300, 300, 0.8)]
+    field = project.nuclei.add_field("tnbc", (0, 0, 100, 100), complete=True)
+    assert rest.promised(project, found) == 1
+    project.nuclei.change_field(field.id, complete=False)
+    assert rest.promised(project, found) == 0
+
+
+def test_regions_that_overlap_suggest_a_nucleus_once():
+    twice = [rest.Suggestion("a", 10, 10, 0.5), rest.Suggestion("a", 12, 10, 0.9)]
+    assert rest._once(twice, 0.25) == [twice[1]]
