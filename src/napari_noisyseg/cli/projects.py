@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..coarse.project import KINDS, derive_image
+from ..coarse.project import EVERY, KINDS, SUPERPIXEL, derive_image
 from ..errors import NoisySegError
 from ..exchange.importing import Imported, import_clean, import_points, import_rough
 from ..slides import IMAGE_SUFFIXES, Box
@@ -235,16 +235,17 @@ def run_row(run: Any) -> dict[str, Any]:
 def derive(
     project: ProjectPath,
     kind: Annotated[
-        list[str] | None, typer.Option(help=f"{', '.join(KINDS)}; all if not said.")
+        list[str] | None, typer.Option(help=f"{', '.join(EVERY)}; those from points if not said.")
     ] = None,
 ) -> None:
-    """Derive coarse labels from the points and keep them in the project."""
+    """Derive coarse labels from points, or superpixels, and keep them in the project."""
     kinds = tuple(kind or KINDS)
-    unknown = set(kinds) - set(KINDS)
+    unknown = set(kinds) - set(EVERY)
     if unknown:
-        raise NoisySegError(f"--kind {sorted(unknown)[0]!r}: one of {', '.join(KINDS)}")
+        raise NoisySegError(f"--kind {sorted(unknown)[0]!r}: one of {', '.join(EVERY)}")
     with open_project(project, write=True) as opened:
-        names = [r.name for r in opened.images() if opened.nuclei.of(r.name)]
+        every = kinds == (SUPERPIXEL,)
+        names = [r.name for r in opened.images() if every or opened.nuclei.of(r.name)]
         if not names:
             raise NoisySegError(
                 f"{opened.path}: no image has points; click some, or 'noisyseg import --as points'"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from ..coarse.project import KINDS
+from ..coarse.project import EVERY
 
 
 def _any(word: str) -> bool:
@@ -14,7 +14,7 @@ def _any(word: str) -> bool:
 MANY: Mapping[str, Mapping[str, Callable[[str], bool]]] = {
     "create": dict.fromkeys(("--images", "--points", "--masks", "--clean", "--field"), _any),
     "train": {"--set": lambda word: "=" in word},
-    "derive": {"--kind": lambda word: word in KINDS},
+    "derive": {"--kind": lambda word: word in EVERY},
 }
 """Command, option, and which further words are values of it."""
 

@@ -7,11 +7,16 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import NoisySegError
 from ..slides import Box
 from ..store import Project
 from . import CoarseLabels
+from .superpixels import SIZE_UM, superpixels
 
 KINDS = ("voronoi", "cluster", "local")
+"""derived from points"""
+SUPERPIXEL = "superpixel"
+EVERY = (*KINDS, SUPERPIXEL)
 
 WHOLE_PIXELS = 4_000_000
 """images up to this size are worked on as a whole; of larger ones only the fields"""
@@ -50,6 +55,11 @@ def points_in(project: Project, image: str, box: Box) -> dict[int, tuple[float, 
 def derive_image(project: Project, image: str, kinds: Iterable[str] = KINDS) -> None:
     """Derive and keep the coarse labels of one image; needs the project's lock."""
     kinds = tuple(kinds)
+    if SUPERPIXEL in kinds:
+        derive_superpixels(project, image)
+        kinds = tuple(kind for kind in kinds if kind != SUPERPIXEL)
+    if not kinds:
+        return
     source = {"derived_from": "points", "annotation_version": project.nuclei.version()}
     for box in regions(project, image):
         labels = labels_of(project, image, box, kinds)
@@ -57,6 +67,24 @@ def derive_image(project: Project, image: str, kinds: Iterable[str] = KINDS) -> 
             project.labels.write_box(image, kind, box, array, source)
         if labels.fit is not None:
             project.labels.set_fit(image, labels.fit)
+
+
+def derive_superpixels(project: Project, image: str, size_um: float = SIZE_UM) -> None:
+    """Keep the superpixels of one image, ids from 1 that no two fields share; 0 elsewhere."""
+    record = project.image(image)
+    boxes = regions(project, image)
+    if not boxes:
+        raise NoisySegError(
+            f"{image}: too large to cut into superpixels as a whole; mark a field (Annotate ▸ "
+            "field, or --field x,y,w,h)"
+        )
+    source = {"derived_from": "pixels", "superpixel_um": size_um}
+    last = 0
+    for box in boxes:
+        with project.pixels(image) as slide:
+            ids = superpixels(slide.read(box), record.mpp, size_um) + last
+        project.labels.write_box(image, SUPERPIXEL, box, ids, source)
+        last = int(ids.max())
 
 
 def _arrays(labels: CoarseLabels, kinds: Iterable[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from napari_noisyseg.data import suitability
 from napari_noisyseg.data.batches import (
     Augmentation,
     Pixels,
@@ -49,6 +50,7 @@ class TrainingData:
         seed: int = 0,
     ) -> None:
         self.images = list(images)
+        suitability.check(self.images, config, needs)
         self.seed = seed
         self.crop = config.crop
         self.halves = needs.halves

@@ -158,7 +158,7 @@ class Superpixel:
     def revise(self, progress: Progress, images: Sequence[TrainingImage]) -> Iterator[Revision]:
         """Eqs. 6-8 where a round ends: the superpixels of largest loss over all images."""
         if progress.epoch == 0:
-            self._look_at_clean(images)
+            self.noise.look_at(images)
         peak = self.rounds.end_epoch()
         if peak and self.config.return_to_peak:
             self.rounds.kept = {k: v.clone() for k, v in self.peers.weights().items()}
@@ -168,13 +168,6 @@ class Superpixel:
             self.peers.load_weights(self.rounds.kept)
         if self.rounds.next(progress) and self.config.relabel:
             yield from self._relabelled(images)
-
-    def _look_at_clean(self, images: Sequence[TrainingImage]) -> None:
-        both = [
-            np.concatenate([image.labels[name].ravel() for image in images])
-            for name in ("given", "clean")
-        ]
-        self.noise.told(*both)
 
     def _relabelled(self, images: Sequence[TrainingImage]) -> Iterator[Revision]:
         """Losses of all images first: the largest are sought among them all."""

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_noisyseg import losses
-from napari_noisyseg.method import NUCLEUS, UNKNOWN, Batch
+from napari_noisyseg.method import NUCLEUS, UNKNOWN, Batch, TrainingImage
 from napari_noisyseg.nets.peers import PeerConfig
 from napari_noisyseg.noise import rate
 
@@ -132,8 +131,12 @@ class NoiseRate:
         """The rate so far; 0 while nothing is known."""
         return float(np.mean(self.estimates)) if self.estimates else 0.0
 
-    def told(self, given: NDArray[np.uint8], clean: NDArray[np.uint8]) -> None:
-        """Learn it from rough and clean states (n,), where nobody set it and both overlap."""
+    def look_at(self, images: Sequence[TrainingImage]) -> None:
+        """Learn it where rough and clean labels overlap, if nobody set it."""
+        given, clean = (
+            np.concatenate([image.labels[name].ravel() for image in images])
+            for name in ("given", "clean")
+        )
         found = None if self.certain else rate.by_agreement(given, clean)
         if found is not None:
             self.estimates, self.certain = [found], True

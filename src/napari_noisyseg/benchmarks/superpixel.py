@@ -1,0 +1,208 @@
+"""`superpixel-noise` and `superpixel-speed`: superpixel-guided learning on windows of MoNuSeg.
+
+The paper's organs are single objects; here every window holds many nuclei. All methods see the same
+windows for the same number of epochs with networks of the same shape; nothing is clean.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .. import losses, registry
+from ..data.loader import TrainingData
+from ..method import Batch, MethodConfig, Progress
+from ..methods.superpixel import Superpixel, SuperpixelConfig
+from ..nets import selection
+from ..training.loop import Training, train
+from ..training.plan import Plan
+from . import superpixel_case as case
+from .ledger import Row, rows_of
+from .mlbseg import dice
+from .patches import Counts
+from .report import Report
+from .superpixel_case import Kind
+
+METHODS = ("superpixel", "supervised", "coteaching", "jocor")
+Settings = Mapping[str, bool | int | float | str]
+WINDOWS: Settings = {
+    "tile": 64, "tile_overlap": 0, "crop": 64, "width": 16, "encoder": "1-1-1", "stem": "stride2",
+    "batch_size": 16, "input": "rgb",
+}  # fmt: skip
+"""windows are not cut; a network for the little they hold"""
+ABLATION: dict[str, Settings] = {
+    "pixels": {"use_superpixels": False},
+    "no_selection": {"select": False},
+    "no_relabelling": {"relabel": False},
+}
+"""Table 2, each removed from the whole"""
+STOPPING = (4, 8, 16)
+"""fixed lengths of a round in epochs, against the loss gap's peak (supplement, Table 1)"""
+
+
+@dataclass(frozen=True)
+class Size:
+    """Windows, and epochs of training on them."""
+
+    counts: Counts
+    epochs: int
+
+
+SHORT = Size(Counts(train=240, test=96, meta=1), epochs=36)
+FULL = Size(Counts(train=1000, test=700, meta=1), epochs=60)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One training: a method on labels of one noise."""
+
+    method: str
+    kind: Kind
+    alpha: float
+    beta: float
+
+
+def noise(data: Path, full: bool) -> Report:
+    """Table 1 for three cells of both noises, Table 2 and the supplement's tables at (0.7, 0.7)."""
+    size = FULL if full else SHORT
+    arms: dict[str, tuple[Arm, Settings]] = {
+        f"dice_{m}_{kind}_{a}_{b}": (Arm(m, kind, a, b), {})
+        for a, b in (case.REFERENCE, *(c for c in case.CELLS if c != case.REFERENCE))
+        for kind in case.KINDS
+        for m in METHODS
+    }
+    reference = Arm("superpixel", "affine", *case.REFERENCE)
+    arms |= {f"dice_without_{k}": (reference, settings) for k, settings in ABLATION.items()}
+    arms |= {f"dice_stop_{n}": (reference, {"round_epochs": n}) for n in STOPPING}
+    jobs: list[tuple[str, Callable[[], Row]]] = [
+        (key, partial(_trained, data, size, arm, settings)) for key, (arm, settings) in arms.items()
+    ]
+    rows, complete = rows_of("superpixel-noise", full, jobs)
+    return Report("superpixel-noise", {**_figures(rows), "complete": float(complete)}, rows)
+
+
+def _figures(rows: list[Row]) -> dict[str, float]:
+    """The Dice of every arm; what relabelling gains, and the labels' Dice before."""
+    figures = {str(row["key"]): float(str(row["dice"])) for row in rows}
+    for row in rows:
+        if row["key"] == "dice_superpixel_affine_0.7_0.7":
+            before, after = float(str(row["label_before"])), float(str(row["label_after"]))
+            figures |= {"label_gain": round(after - before, 4), "label_dice": before}
+            figures["noise_rate"] = float(str(row["noise_rate"]))
+    return figures
+
+
+def _trained(data: Path, size: Size, arm: Arm, settings: Settings) -> Row:
+    """One training from scratch, its Dice on the test windows and that of its labels."""
+    began, method = time.monotonic(), registry.load(arm.method)
+    protocol = case.protocol_of(data, size.counts, arm.kind, arm.alpha, arm.beta)
+    config = config_of(arm.method, settings)
+    trained = method(config, "cpu", 0)
+    images = case.images_of(protocol.train, config, config.label_planes() or ())
+    held = TrainingData(images, config, method.needs, "cpu")
+    run = Training(trained, config, held, Plan(size.epochs), "cpu")
+    deque(train(run), maxlen=0)
+    row: Row = {"dice": round(dice(trained, config, protocol.test), 4), "steps": run.at.step}
+    if "corrected" in method.shows:
+        before, after = case.gains(trained, images, protocol.train)
+        row |= {"label_before": round(before, 4), "label_after": round(after, 4)}
+    for key in ("noise_rate", "round"):
+        if key in run.losses:
+            row[key] = round(run.losses[key], 3)
+    return {**row, "seconds": round(time.monotonic() - began)}
+
+
+def config_of(name: str, settings: Settings) -> MethodConfig:
+    """The small preset for windows; settings that a method has not are left out."""
+    kind = registry.load(name).Config
+    given = {k: v for k, v in {**WINDOWS, **settings}.items() if k in kind.model_fields}
+    return kind.from_preset("small", **given)
+
+
+SIDE, BATCH, REPEATS = 128, 8, 15
+"""px of the timed tiles, how many, and how often"""
+STEP_WINDOWS = Counts(train=32, test=1, meta=1)
+
+
+def speed(data: Path, full: bool) -> Report:
+    """Pooling by scatter-add against a loop over superpixels; a step against plain networks."""
+    protocol = case.protocol_of(data, STEP_WINDOWS, "affine", *case.REFERENCE)
+    config = SuperpixelConfig.from_preset(
+        "small", tile=SIDE, crop=SIDE, tile_overlap=0, working_mpp=case.MPP, warmup=0.0,
+        noise_rate=0.12,
+    )  # fmt: skip
+    images = case.images_of(protocol.train, config, config.label_planes() or ())
+    held = TrainingData(images, config, Superpixel.needs, "cpu")
+    repeats = REPEATS * (4 if full else 1)
+    pooling, loop = _pooling(held, repeats)
+    ours, plain = _steps(held, config, repeats)
+    rows: list[Row] = [
+        {"key": "pooling", "ms": round(1000 * pooling, 3), "loop_ms": round(1000 * loop, 2)},
+        {"key": "step", "ms": round(1000 * ours, 1), "plain_ms": round(1000 * plain, 1)},
+    ]
+    figures = {"pooling_speedup": round(loop / pooling, 1), "step_ratio": round(ours / plain, 3)}
+    return Report("superpixel-speed", figures, rows)
+
+
+def _pooling(held: TrainingData, repeats: int) -> tuple[float, float]:
+    """Seconds of Eq. 1 for a batch by scatter-add and by a loop over superpixels (medians)."""
+    batch = held.batch(0, 0, BATCH)
+    assert batch.superpixels is not None
+    index = losses.superpixel_index(batch.superpixels)
+    values = torch.rand(BATCH, 3, SIDE, SIDE)
+    mask = batch.labels["rough"] < 2
+
+    def looped() -> list[Tensor]:
+        flat = values.movedim(1, -1)
+        return [flat[(index == k) & mask].mean(0) for k in torch.unique(index[mask]).tolist()]
+
+    fast = _median(lambda: losses.superpixel_mean(values, index, mask), repeats)
+    return fast, _median(looped, max(3, repeats // 5))
+
+
+def _steps(held: TrainingData, config: SuperpixelConfig, repeats: int) -> tuple[float, float]:
+    """Seconds of a step of the method and of the same two networks trained plainly, in turns."""
+    method, twins = Superpixel(config, "cpu", 0), Superpixel(config, "cpu", 1)
+    progress = Progress(1, 10, 10, 0.1)
+    batches = [held.batch(0, k, BATCH) for k in range(2)]
+    times: tuple[list[float], list[float]] = ([], [])
+    for k in range(repeats + 2):
+        batch = batches[k % 2]
+        began = time.perf_counter()
+        method.step(batch, progress)
+        between = time.perf_counter()
+        _plain(twins, batch, progress)
+        times[0].append(between - began)
+        times[1].append(time.perf_counter() - between)
+    ours, plain = (statistics.median(taken[2:]) for taken in times)
+    return ours, plain
+
+
+def _plain(twins: Superpixel, batch: Batch, progress: Progress) -> None:
+    """Cross-entropy of both networks on every labelled pixel, by the same optimiser."""
+    peers = twins.peers
+    peers.begin(progress.fraction)
+    label, _, _ = selection.target_of(batch)
+    a, b = peers.logits(batch.image, batch.hematoxylin)
+    total = losses.cross_entropy(a, label) + losses.cross_entropy(b, label)
+    peers.update(total)
+    total.item()
+
+
+def _median(job: Callable[[], object], repeats: int) -> float:
+    def once() -> Iterator[float]:
+        for _ in range(repeats):
+            began = time.perf_counter()
+            job()
+            yield time.perf_counter() - began
+
+    job()
+    return statistics.median(once())
