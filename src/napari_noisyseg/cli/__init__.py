@@ -14,7 +14,18 @@ import typer
 from typer.exceptions import TyperException
 
 from ..errors import JobError, NoisySegError
-from . import benchmark, doctor, exchange, projects, review, show, simulate, suggest, training
+from . import (
+    benchmark,
+    doctor,
+    exchange,
+    projects,
+    review,
+    show,
+    simulate,
+    suggest,
+    training,
+    worth,
+)
 from .words import spread
 
 app = typer.Typer(
@@ -26,7 +37,9 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (show, projects, suggest, training, review, exchange, simulate, benchmark, doctor):
+for module in (
+    show, projects, suggest, worth, training, review, exchange, simulate, benchmark, doctor,
+):  # fmt: skip
     module.register(app)
 
 

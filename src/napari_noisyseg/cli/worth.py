@@ -1,0 +1,65 @@
+"""worth: what the rough masks of a project are worth, before any training."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import NoisySegError
+from ..store import Project
+from ..worker.worth import Worth
+from ..worker.worth import worth as worth_of
+from .output import Json, print_json
+from .projects import ProjectPath, open_project
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to the app."""
+    app.command()(worth)
+
+
+def worth(
+    project: ProjectPath,
+    image: Annotated[str | None, typer.Option(help="One image; else every one with masks.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell the bias of rough masks, what they miss, and what they keep of the truth."""
+    with open_project(project) as opened:
+        names = [image] if image is not None else _rough(opened)
+        if not names:
+            raise NoisySegError(
+                f"{opened.path.name} has no rough masks: paint some under Annotate, or import "
+                "them (--masks)"
+            )
+        found = [worth_of(opened, name) for name in names]
+    if as_json:
+        print_json({"images": {seen.image: _row(seen) for seen in found}})
+        return
+    for seen in found:
+        print(f"{seen.image}: {seen.masks} rough masks, {seen.accepted} accepted nuclei")
+        print("\n".join(f"  {line}" for line in [*seen.lines(), seen.advice]))
+
+
+def _rough(project: Project) -> list[str]:
+    return [i.name for i in project.images() if "rough" in project.nuclei.planes(i.name)]
+
+
+def _row(seen: Worth) -> dict[str, Any]:
+    return {
+        "masks": seen.masks,
+        "accepted": seen.accepted,
+        "bias_um": seen.bias_um,
+        "bias_interval": seen.bias_interval,
+        "missing": seen.missing,
+        "missing_interval": seen.missing_interval,
+        "missing_of": seen.missing_of,
+        "matrix": None if seen.matrix is None else seen.matrix.tolist(),
+        "rank": seen.rank,
+        "distance": seen.distance,
+        "distance_interval": seen.distance_interval,
+        "mean_density": float(seen.density.mean()),
+        "more": seen.more,
+        "method": seen.method,
+        "advice": seen.advice,
+    }
