@@ -31,6 +31,8 @@ _TABLE = {
     "mmc-modes": ("mmc", "modes", "whether MMC's fast gradients end where the exact one does"),
     "superpixel-noise": ("superpixel", "noise", "superpixels relabelled under noise (Table 1)"),
     "superpixel-speed": ("superpixel", "speed", "what pooling and a step with superpixels cost"),
+    "structure": ("structure", "run", "clean, randomized, perturbed and random labels (Eq. 1)"),
+    "igtt": ("igtt", "run", "no annotation at all, against thresholds and true masks (Table 6)"),
     "gui": ("gui", "run", "how smooth the window stays while a run trains"),
     "overhead": ("overhead", "run", "share of a training step outside the networks"),
     "meta-step": ("meta_step", "run", "what a bilevel step costs against a plain one"),
