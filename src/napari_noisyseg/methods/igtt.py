@@ -39,6 +39,9 @@ from napari_noisyseg.noise import structure
 PLANE = "meta_structure"
 """of `Batch.planes`: the labels Y* of the epoch, 1 nucleus and 0 background"""
 
+FAINT = 4 / 255
+"""signal below which differences are noise of the camera: added before the logarithm"""
+
 
 class IGTTConfig(MethodConfig):
     """Section 6 and the published settings; the seed is ours, as black masks teach nothing."""
@@ -57,16 +60,17 @@ class IGTTConfig(MethodConfig):
     modality: Modality = "auto"
     """what nuclei look like: dark in stained tissue, bright in fluorescence; auto asks each image's
     colours and brightness"""
-    seed_labels: Literal["otsu", "random"] = "otsu"
+    seed_labels: Literal["otsu", "sure", "random"] = "otsu"
     """labels of the first epoch (ours; the paper's black masks have no gradient): Otsu's threshold
-    of the stain or of the intensity, or random pixels"""
+    of the stain or of the intensity; the same, unknown where Otsu's threshold of the square root
+    finds more; or random pixels"""
     seed_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """P_generate of random seed labels (Fig. 5)"""
     thresholds: Annotated[int, Field(ge=2, le=1000)] = 30
     """K, thresholds tried on each prediction (section 6.2)"""
-    choice: Literal["dmi", "shannon"] = "dmi"
-    """measure of mutual information that chooses among them: |det Q| (Eq. 3), which cuts at the
-    prediction's mean and widens what it finds, or Shannon's of the same Q (ours)"""
+    choice: Literal["dmi", "correlation"] = "dmi"
+    """what chooses among them: |det Q| (Eq. 3), which cuts at the prediction's mean and so widens
+    what it finds, or the correlation of mask and prediction (ours)"""
     use_structure: bool = True
     """extract the meta-structure of each new label (section 6.3)"""
     width_of_objects: Literal["fixed", "own"] = "fixed"
@@ -98,6 +102,9 @@ class IGTTConfig(MethodConfig):
     """weight decay"""
     average_weights: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """decay of the moving average of weights that predicts (ours); 0: the weights as they are"""
+    see_faint: bool = False
+    """show the network the logarithm of the signal too, so that faint nuclei beside bright ones
+    stand out (ours)"""
     stains: Literal["fixed", "estimated"] = "fixed"
     """stain matrix of the hematoxylin component: one for all images, or each image's own"""
 
@@ -106,7 +113,9 @@ class IGTTConfig(MethodConfig):
         """`small` trains on two CPU cores in minutes."""
         small: dict[str, bool | int | float | str] = {
             "working_mpp": 0.5, "tile": 128, "crop": 128, "batch_size": 8, "epochs": 20,
-            "width": 16, "choice": "shannon", "width_of_objects": "own", "smallest": 3.0,
+            "width": 16, "choice": "correlation", "seed_labels": "sure",
+            "width_of_objects": "own", "smallest": 3.0, "sample": 0.5,
+            "dmi_weight": 0.4, "see_faint": True, "revise_every": 3,
             "optimizer": "adam", "lr": 3e-3, "lr_schedule": "cosine", "average_weights": 0.98,
         }  # fmt: skip
         return {"paper": {}, "small": small}
@@ -126,7 +135,9 @@ class IGTT:
 
     def __init__(self, config: IGTTConfig, device: str, seed: int) -> None:
         self.config, self.device, self.seed = config, device, seed
-        self.net = build.seeded(lambda: build.unet(1, config.width), device, seed)
+        self.net = build.seeded(
+            lambda: build.unet(1 + config.see_faint, config.width), device, seed
+        )
         self.average = WeightAverage(self.net, config.average_weights)
         self.reading = Reading().to(device)
         self.optimizer = _optimizer(config, self.net)
@@ -168,9 +179,13 @@ class IGTT:
         return {"determinant": determinant, "dmi": dmi, "iou": iou, "total": total}
 
     def _input(self, image: Tensor, hematoxylin: Tensor) -> Tensor:
-        """How much each pixel looks like a nucleus, z-scored, (B, 1, h, w)."""
-        x = signal(image, hematoxylin, self.config.modality)
-        return build.channels_last(standardised(x))
+        """How much each pixel looks like a nucleus, z-scored."""
+        return self._seen(signal(image, hematoxylin, self.config.modality))
+
+    def _seen(self, x: Tensor) -> Tensor:
+        """The channels that the network sees, (B, 1 or 2, h, w), of (B, 1, h, w)."""
+        shown = [x, (x + FAINT).log()] if self.config.see_faint else [x]
+        return build.channels_last(torch.cat([standardised(one) for one in shown], dim=1))
 
     @torch.no_grad()
     def validate(self, batch: Batch, progress: Progress) -> Losses:
@@ -210,11 +225,14 @@ class IGTT:
 
     def _seed(self, seen: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
         """Labels of the first epoch, (H, W)."""
-        if self.config.seed_labels == "random":
-            return structure.sampled(np.ones(seen.shape, bool), self.config.seed_share, rng).astype(
-                np.float32
-            )
-        return self._structure(structure.otsu(seen), rng)
+        kind = self.config.seed_labels
+        if kind == "random":
+            every = np.ones(seen.shape, bool)
+            return structure.sampled(every, self.config.seed_share, rng).astype(np.float32)
+        sure = structure.sure_otsu(seen) if kind == "sure" else structure.otsu(seen)
+        labels = self._structure(sure == 1, rng)
+        labels[np.isnan(sure)] = np.nan
+        return labels
 
     def _structure(self, mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float32]:
         """The extraction of meta-structure of a mask (section 6.3), (H, W)."""
@@ -243,7 +261,7 @@ class IGTT:
         """P of a whole image, (H, W), as the network gives it."""
         x = torch.from_numpy(self._signal(image))[None, None].to(self.device)
         net = self.average.module
-        p = in_windows(lambda part: _nucleus(net(part))[:, None], standardised(x))
+        p = in_windows(lambda part: _nucleus(net(part))[:, None], self._seen(x))
         return cast("NDArray[np.float32]", p[0, 0].float().cpu().numpy())
 
     @torch.no_grad()
