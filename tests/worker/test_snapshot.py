@@ -78,6 +78,28 @@ def test_a_field_that_is_reviewed_through_is_trusted_as_a_whole(
     assert region.clean_known.all()
 
 
+def test_a_field_with_rough_masks_that_nobody_decided_on_is_not_trusted_as_a_whole(
+    project: Project, tmp_path: Path
+) -> None:
+    nuclei = project.nuclei.of("tissue")
+    box, mask = Box(10, 20, 16, 25), np.ones((6, 5), bool)
+    project.nuclei.set_outline(nuclei[0].id, box, mask, "drawn")
+    project.nuclei.decide([nuclei[0].id], "accepted")
+    project.nuclei.remove([n.id for n in nuclei[1:]])
+    whole, before = Box(0, 0, SIDE, SIDE), np.zeros((SIDE, SIDE), np.int32)
+    rough = before.copy()
+    rough[8:18, 18:28] = 1
+    project.nuclei.paint("tissue", whole, before, rough, "rough")
+    assert frozen(project, tmp_path / "decided")[0].clean_known.all()
+    further = rough.copy()
+    further[100:110, 100:110] = 2
+    project.nuclei.paint("tissue", whole, rough, further, "rough")
+    (region,) = frozen(project, tmp_path / "open")
+    assert region.clean_known[12, 22]
+    assert not region.clean_known[100:110, 100:110].any()
+    assert region.clean_known.sum() < 400
+
+
 def test_rough_masks_are_background_only_close_by_outside_fields(
     project: Project, tmp_path: Path
 ) -> None:

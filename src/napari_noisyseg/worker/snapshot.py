@@ -21,6 +21,7 @@ from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Field, ImageRecord, Nucleus, Outline
 from napari_noisyseg.worker.masks import Judge
+from napari_noisyseg.worker.surroundings import partly_known
 from napari_noisyseg.worker.unlabeled import LARGEST, Unlabeled
 
 WHOLE = LARGEST
@@ -48,7 +49,7 @@ def write_snapshot(
     records = _chosen(project, images)
     judge, bare = Judge(needs), Unlabeled(needs is not None and needs.unlabeled)
     regions = (
-        judge.looked_at(region)
+        judge.looked_at(partly_known(region) if needs and needs.points else region)
         for record in records
         for region in regions_of(project, record, bare)
     )
@@ -123,7 +124,11 @@ def region(
     rough = rough_masks(project, record.name, box)
     clean, rejected = _settled(project, record.name, box)
     fields = project.nuclei.fields(record.name)
-    settled = _settled_fields(fields, nuclei, box) | rejected
+    undecided = np.zeros_like(rejected)
+    if "rough" in project.nuclei.planes(record.name):
+        decided = np.unique(rough[(clean > 0) | rejected])
+        undecided = (rough > 0) & ~np.isin(rough, decided)
+    settled = _settled_fields(fields, nuclei, undecided, box) | rejected
     return Region(
         name=name,
         image=record.name,
@@ -185,16 +190,21 @@ def _within(inner: Box, outer: Box) -> tuple[slice, slice]:
 
 
 def _settled_fields(
-    fields: Sequence[Field], nuclei: Sequence[Nucleus], box: Box
+    fields: Sequence[Field], nuclei: Sequence[Nucleus], undecided: NDArray[np.bool_], box: Box
 ) -> NDArray[np.bool_]:
-    """Complete fields in which every nucleus was accepted or rejected: trusted as a whole."""
+    """Complete fields in which every nucleus was accepted or rejected: trusted as a whole.
+
+    undecided: rough masks, bool (h, w) of the box, that meet no nucleus with a decision: they are
+    nuclei too that the field's promise speaks of.
+    """
     settled = np.zeros((box.height, box.width), bool)
     for field in fields:
         inside = [n for n in nuclei if field.box.contains(n.y, n.x)]
         done = bool(inside) and all(n.state in ("accepted", "rejected") for n in inside)
         seen = field.box.intersect(box)
-        if field.complete and done and not seen.empty:
-            settled[_within(seen, box)] = True
+        part = _within(seen, box)
+        if field.complete and done and not seen.empty and not undecided[part].any():
+            settled[part] = True
     return settled
 
 
