@@ -51,11 +51,14 @@ class SuperpixelConfig(PeerConfig):
     return_to_peak: bool = True
     """a round ends with the weights at which the loss gap was largest"""
     stop_when_settled: bool = True
-    """training ends when a round brings no larger loss gap; off: it goes on, labels stay (ours)"""
+    """training ends when the loss gap no longer rises in a round; off: it goes on, labels stay (ours)"""
     round_epochs: Annotated[int, Field(ge=0, le=100_000)] = 0
     """epochs of a round, instead of the loss gap's peak; 0: by the peak (Eq. 5)"""
     round_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     """share of the schedule after which a round ends, peak or not (ours); 0: no limit"""
+    relabel_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """share of the (1 - R) M left-out pixels that a round relabels at most, those of largest loss
+    (ours); 1: all of them, as in Eq. 6"""
     most_rounds: Annotated[int, Field(ge=1, le=1000)] = 1000
     """rounds of relabelling (published: 1)"""
     use_superpixels: bool = True
@@ -174,13 +177,17 @@ class Superpixel:
         number = self.rounds.number
         judged = [self._whole(image) for image in images]
         everything = selection.joined(judged)
-        share = min(1.0, self.share / self.config.growth)
-        chosen = selection.taken(everything, share, self.config.per_class)
+        chosen = self._taken(everything, self.share / self.config.growth)
         rank = _rank(everything.loss, everything.sizes)
         lengths = [len(one.loss) for one in judged]
         parts = zip(torch.split(chosen, lengths), torch.split(rank, lengths), strict=True)
         for index, (one, (mine, ranks)) in enumerate(zip(judged, parts, strict=True)):
             yield _revision(index, images[index], one, (mine, ranks), number)
+
+    def _taken(self, judged: Judged, share: float) -> Tensor:
+        """Eq. 6 for R = `share`, bool (K,)."""
+        left_out = self.config.relabel_share * (1 - min(1.0, share))
+        return selection.taken(judged, 1 - left_out, self.config.per_class)
 
     def _whole(self, image: TrainingImage) -> Judged:
         """The superpixels of a whole image, by the networks as they predict; on the CPU."""
@@ -212,7 +219,7 @@ class Superpixel:
         a, b = self._probabilities(batch)
         judged = self._judge((a, b), batch)
         if self.config.relabel and not self.rounds.settled:
-            chosen = selection.taken(judged, self.share, self.config.per_class)
+            chosen = self._taken(judged, self.share)
             label = torch.where(
                 doubtful, losses.voted_label(label, judged.index, chosen, judged.votes), label
             )
@@ -252,7 +259,6 @@ class Rounds:
         self.number = 0
         self.began = config.warmup
         self.gaps: list[float] = []
-        self.before = 0.0
         self.settled = False
         self.total, self.steps = 0.0, 0
         self.kept: dict[str, Tensor] = {}
@@ -285,12 +291,12 @@ class Rounds:
         return late or len(self.gaps) > self.gaps.index(max(self.gaps)) + c.patience
 
     def next(self, progress: Progress) -> bool:
-        """On to the next round if this one's gap rose above the last one's; else all is settled."""
-        top = max(self.gaps)
-        if top <= self.before or not self.config.relabel or self.number >= self.config.most_rounds:
+        """On to the next round, or, if the gap did not rise in this one, all is settled (§3.2)."""
+        rose = max(self.gaps) > self.gaps[0]
+        if not (rose and self.config.relabel and self.number < self.config.most_rounds):
             self.settled = True
             return False
-        self.number, self.before, self.began = self.number + 1, top, progress.fraction
+        self.number, self.began = self.number + 1, progress.fraction
         self.gaps, self.kept = [], {}
         return True
 

@@ -69,8 +69,10 @@ def keep(
     """
     target = folder / FOLDER
     target.mkdir(exist_ok=True)
-    entries = [e for e in _index(folder) if (e["number"], e["region"]) != (number, region)]
-    name = f"{number}-{sum(e['number'] == number for e in entries)}.npz"
+    known = list(_index(folder))
+    same = [e["file"] for e in known if (e["number"], e["region"]) == (number, region)]
+    name = same[0] if same else f"{number}-{sum(e['number'] == number for e in known)}.npz"
+    entries = [e for e in known if e["file"] != name]
     arrays = {key: _packed(key, plane) for key, plane in values.items()}
     part = target / f".{name}.part"
     with part.open("wb") as file:
