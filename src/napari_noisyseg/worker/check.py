@@ -9,6 +9,7 @@ from typing import Any
 
 from napari_noisyseg import registry
 from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.instances.suggest import FEWEST
 from napari_noisyseg.method import Needs
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.worker.snapshot import PROPOSED
@@ -79,14 +80,15 @@ def _accepted(project: Project, name: str) -> bool:
 
 
 def _check_points(project: Project, method: str, names: Sequence[str]) -> None:
-    """Points must lie in a field declared complete: elsewhere nothing may be called background."""
+    """A point must lie in a complete field, or enough of them in an image to teach their rims."""
     marked = complete = False
     for name in names:
         points = [n for n in project.nuclei.of(name) if n.state != "rejected"]
         fields = [f.box for f in project.nuclei.fields(name) if f.complete]
         marked = marked or bool(points)
         complete = complete or bool(fields)
-        if any(box.contains(n.y, n.x) for n in points for box in fields):
+        inside = any(box.contains(n.y, n.x) for n in points for box in fields)
+        if inside or len(points) >= FEWEST:
             return
     if not marked:
         raise NoisySegError(
@@ -96,7 +98,8 @@ def _check_points(project: Project, method: str, names: Sequence[str]) -> None:
     what = "no point lies in a complete field" if complete else "no field is declared complete"
     raise NoisySegError(
         f"{what}, so nothing is known to be background: mark a field in which every nucleus "
-        "has its point (--field x,y,w,h, or Annotate ▸ field)"
+        f"has its point (--field x,y,w,h, or Annotate ▸ field), or click at least {FEWEST} nuclei "
+        "of one image"
     )
 
 
