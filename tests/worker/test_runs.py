@@ -94,6 +94,9 @@ def test_a_killed_run_is_lost_and_its_checkpoint_resumes(project: Project) -> No
     if sys.platform != "win32":
         assert os.getsid(process.pid) != os.getsid(0)
         assert process.nice() >= 10
+    group = Path(f"/proc/{process.pid}/autogroup")
+    if group.exists():
+        assert int(group.read_text("ascii").split()[-1]) >= 10
     process.kill()
     process.wait(30)
     assert not client.is_alive(run)

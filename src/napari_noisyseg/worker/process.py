@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import subprocess
 import sys
@@ -63,12 +64,26 @@ def be_nice(yielding: bool = False) -> None:
     A window beside us needs the second: niced alone, a wakening window still waits a tick or two.
     """
     process = psutil.Process()
+    _be_nice_as_a_session(19 if yielding else 10)
     if yielding and sys.platform == "linux":
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     if sys.platform == "win32":
         process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
     elif process.nice() < 10:
         process.nice(10)
+
+
+def _be_nice_as_a_session(level: int) -> None:
+    """Where Linux shares the processor out among sessions first, a nice value counts in one only.
+
+    So the session that the child leads must be nice (autogroup, see sched(7)).
+    """
+    group = Path("/proc/self/autogroup")
+    if sys.platform != "linux" or os.getsid(0) != os.getpid() or not group.exists():
+        return
+    # another system may forbid it: then the child is as nice as it can be
+    with contextlib.suppress(OSError):
+        group.write_text(str(level), "ascii")
 
 
 def reap(run: Run) -> None:
