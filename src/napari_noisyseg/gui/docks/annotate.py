@@ -19,7 +19,9 @@ from napari_noisyseg.gui.docks import Mark, StepDock, Summary
 from napari_noisyseg.gui.fieldlist import FieldList
 from napari_noisyseg.gui.keys import Binding
 from napari_noisyseg.gui.session import Session
+from napari_noisyseg.gui.suggestrow import SuggestRow
 from napari_noisyseg.gui.tools.kit import Kit, kit_of
+from napari_noisyseg.gui.tools.suggesting import SuggestTool
 from napari_noisyseg.gui.widgets import More, button, column, label, line, tool
 
 HINTS = {
@@ -70,6 +72,8 @@ class AnnotateDock(StepDock):
         box.addWidget(self.classes)
         self.fields = FieldList(self.kit)
         box.addWidget(self.fields)
+        self.suggest = SuggestRow(SuggestTool(self.session))
+        box.addWidget(self.suggest)
         self.undo = button("Undo", "Take back the last action (Ctrl+Z)", self.session.undo)
         self.redo = button("Redo", "Do it again (Ctrl+Shift+Z)", self.session.redo)
         self.counts = label(role="quiet")
@@ -113,6 +117,7 @@ class AnnotateDock(StepDock):
             Binding("C", "field complete or not", self.fields.flip, footer=False),
             Binding("Del", "remove chosen", self._delete),
             Binding("Backspace", "remove chosen", self._delete, footer=False),
+            *self.suggest.bindings(),
         )
 
     # --- what it shows -------------------------------------------------------------------------

@@ -1,0 +1,181 @@
+"""The rest of the nuclei, suggested: one after the other under the camera, to keep or to drop."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from napari.layers import Points
+from psygnal import Signal
+
+from napari_noisyseg.gui import layers, looks
+from napari_noisyseg.gui.closeup import centre
+from napari_noisyseg.gui.session import Session
+from napari_noisyseg.review import suggestions as rest
+from napari_noisyseg.review.suggestions import Suggestion
+from napari_noisyseg.store.project import Project
+from napari_noisyseg.store.records import ImageRecord
+
+VIEW_UM = 40.0
+"""what the canvas's shorter side shows of the tissue around a suggestion"""
+SIZE_UM, LARGE = 2.0, 1.8
+"""diameter of a suggestion, and how much larger the one under the camera is"""
+CURRENT = "#35d0ff"
+
+
+class SuggestTool:
+    """Asks for suggestions of the active image and carries out what a person says of them.
+
+    What was found is no person's work and is not kept: asking again finds it again.
+    """
+
+    changed = Signal()
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.busy = False
+        self.open: list[Suggestion] = []
+        self._found: list[Suggestion] = []
+        self._of: tuple[Project, str] | None = None
+        self._row = 0
+        session.image_changed.connect(self.refresh)
+        session.project_changed.connect(self.refresh)
+        session.annotation_changed.connect(self._on_annotation)
+
+    @property
+    def asked(self) -> bool:
+        """Whether suggestions were found for the active image since it was opened."""
+        return self._of is not None and self._of == self._now()
+
+    @property
+    def current(self) -> Suggestion | None:
+        """The suggestion under the camera."""
+        return self.open[self._row] if self.open else None
+
+    def above(self, score: float) -> int:
+        """How many open suggestions have at least this score."""
+        return sum(s.score >= score for s in self.open)
+
+    # --- acts ----------------------------------------------------------------------------------
+
+    def ask(self) -> None:
+        """Look for the rest of the nuclei of the active image, out of the way."""
+        if self.busy:
+            return
+        with self.session.guard():
+            record, project = self.session.require_image(), self.session.require_project()
+            self.busy = True
+            self.changed.emit()
+            work = partial(_attempt, project, record.name)
+            self.session.submit(work, partial(self._arrived, project, record.name))
+
+    def keep(self) -> None:
+        """Make a point of the suggestion under the camera; the next one comes."""
+        if self.current is not None:
+            self._settle([self.current], rest.keep)
+
+    def drop(self) -> None:
+        """The suggestion under the camera is no nucleus, now and later; the next one comes."""
+        if self.current is not None:
+            self._settle([self.current], rest.drop)
+
+    def keep_above(self, score: float) -> None:
+        """Make points of all with at least this score, as one action."""
+        sure = [s for s in self.open if s.score >= score]
+        if sure:
+            self._settle(sure, rest.keep)
+            self.session.say(f"{len(sure)} suggestions kept; Ctrl+Z takes it back")
+
+    def move(self, step: int) -> None:
+        """Go along the suggestions without a word on them."""
+        if self.open:
+            self._row = (self._row + step) % len(self.open)
+            self._show(look=True)
+
+    def _settle(self, chosen: list[Suggestion], act: Any) -> None:
+        with self.session.acting():
+            act(self.session.require_project(), chosen)
+        self._look()
+        self.changed.emit()
+
+    # --- what is there -------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Show what is still open of what was found for the active image."""
+        self.open = rest.pending(self._of[0], self._found) if self.asked and self._of else []
+        self._row = min(self._row, max(len(self.open) - 1, 0))
+        self._show(look=False)
+
+    def _now(self) -> tuple[Project, str] | None:
+        project, image = self.session.project, self.session.image
+        return (project, image) if project is not None and image is not None else None
+
+    def _on_annotation(self, image: str) -> None:
+        if self.asked and image == self.session.image:
+            self.refresh()
+
+    def _arrived(self, project: Project, image: str, answer: Any) -> None:
+        self.busy = False
+        if isinstance(answer, Exception):
+            self.session.failed(answer)
+        elif (project, image) == self._now():
+            self._of, self._found, self._row = (project, image), answer, 0
+            self.refresh()
+            self._look()
+        self.changed.emit()
+
+    # --- showing -------------------------------------------------------------------------------
+
+    def layer(self) -> Any | None:
+        """The layer that shows them, or None."""
+        image = self.session.image
+        return layers.find(self.session.viewer, image, "suggested") if image else None
+
+    def _show(self, look: bool) -> None:
+        record = self.session.record()
+        if record is not None and (self.open or self.layer() is not None):
+            layer = self.layer() or self._make(record)
+            layer.data = np.array([(s.y, s.x) for s in self.open], float).reshape(-1, 2)
+            if self.open:
+                self._dress(layer, record)
+        if look:
+            self._look()
+        self.changed.emit()
+
+    def _dress(self, layer: Any, record: ImageRecord) -> None:
+        sizes = np.full(len(self.open), SIZE_UM / record.mpp)
+        edges = np.array([looks.POINT["suggested"]] * len(self.open))
+        sizes[self._row] *= LARGE
+        edges[self._row] = CURRENT
+        layer.size, layer.border_color = sizes, edges
+        layer.selected_data = set()
+
+    def _look(self) -> None:
+        record = self.session.record()
+        if record is not None and self.current is not None:
+            place = (self.current.y, self.current.x)
+            centre(self.session.viewer, record, place, VIEW_UM)
+
+    def _make(self, record: ImageRecord) -> Any:
+        viewer = self.session.viewer
+        layer = Points(
+            np.empty((0, 2)),
+            name=layers.name_of(record, "suggested"),
+            size=SIZE_UM / record.mpp,
+            face_color="#00000000",
+            border_color=looks.POINT["suggested"],
+            border_width=0.2,
+            **layers.geometry(viewer, record),
+        )
+        layer.canvas_size_limits = (7, 24)
+        layer.editable = False
+        return layers.insert(viewer, layer, record, "suggested")
+
+
+def _attempt(project: Project, image: str) -> list[Suggestion] | Exception:
+    """What was found, or why nothing was: the tool must hear of it either way."""
+    try:
+        return rest.suggestions(project, image)
+    except Exception as error:  # told in a notice
+        return error
