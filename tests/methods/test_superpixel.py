@@ -23,7 +23,8 @@ from napari_noisyseg.nets.pixelwise import PixelwiseConfig
 MIDDLE = Progress(epoch=5, epochs=10, step=50, fraction=0.5)
 TINY: dict[str, Any] = {
     "width": 4, "encoder": "1-1-1", "stem": "stride1", "warmup": 0.0, "noise_rate": 0.2,
-    "per_class": False, "average_weights": 0.0, "relabel_share": 1.0,
+    "per_class": False, "average_weights": 0.0, "sure_only": False,
+    "cut_by_label": False,
 }  # fmt: skip
 
 Build = Callable[..., Superpixel]
@@ -192,6 +193,27 @@ def test_classes_apart_have_as_many_wrong_pixels_each() -> None:
     nuclei, rest = torch.tensor([0.0, 20.0]), torch.tensor([80.0, 0.0])
     assert selection.shares(0.9, nuclei, rest) == pytest.approx((0.75, 1 - 5 / 80))
     assert selection.shares(0.5, nuclei, rest)[0] == 0.5
+
+
+def test_only_what_is_sure_is_relabelled() -> None:
+    """Nuclei 0-3 are believed 0.7 on average, background 4-7 0.8: 0.7 and 0.8 are sure."""
+    votes = torch.tensor([0.9, 0.9, 0.95, 0.05, 0.05, 0.05, 0.0, 0.7])
+    nucleus = torch.arange(8) < 4
+    loss = torch.tensor([0.1, 0.1, 0.1, 3.0, 0.1, 0.1, 0.1, 1.5])
+    judged = selection.Judged(torch.empty(0), loss, torch.ones(8), votes, nucleus)
+    assert selection.surely_wrong(judged, 0.5).nonzero().flatten().tolist() == [3, 7]
+    assert selection.surely_wrong(judged, 0.8).nonzero().flatten().tolist() == [3]
+    unsure = replace(judged, votes=torch.where(votes == 0.7, 0.6, votes))
+    assert selection.surely_wrong(unsure, 0.5).nonzero().flatten().tolist() == [3]
+
+
+def test_superpixels_are_cut_where_the_label_ends(build: Build, batch: Batch) -> None:
+    label, doubtful, _ = selection.target_of(batch)
+    even = (torch.full((2, 2, 16, 24), 0.5), torch.full((2, 2, 16, 24), 0.5))
+    judged = build(cut_by_label=True)._judge(even, batch)
+    of_pixel = judged.nucleus[judged.index]
+    assert torch.equal(of_pixel[doubtful], label[doubtful] == NUCLEUS)
+    assert (judged.sizes > 0).sum() > 1.5 * (build()._judge(even, batch).sizes > 0).sum()
 
 
 def relabelled(method: Superpixel, batch: Batch) -> Any:

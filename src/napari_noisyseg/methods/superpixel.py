@@ -51,14 +51,17 @@ class SuperpixelConfig(PeerConfig):
     return_to_peak: bool = True
     """a round ends with the weights at which the loss gap was largest"""
     stop_when_settled: bool = True
-    """training ends when the loss gap no longer rises in a round; off: it goes on, labels stay (ours)"""
+    """training ends when the loss gap no longer rises in a round; off: it goes on (ours)"""
     round_epochs: Annotated[int, Field(ge=0, le=100_000)] = 0
     """epochs of a round, instead of the loss gap's peak; 0: by the peak (Eq. 5)"""
     round_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     """share of the schedule after which a round ends, peak or not (ours); 0: no limit"""
-    relabel_share: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """share of the (1 - R) M left-out pixels that a round relabels at most, those of largest loss
-    (ours); 1: all of them, as in Eq. 6"""
+    sure_only: bool = False
+    """relabel, of the largest losses, only what the networks are sure of as confident learning has
+    it: no less probable than the mean of what carries that label (ours)"""
+    cut_by_label: bool = False
+    """superpixels are cut where the rough label's outline runs, so that a part of one can be wrong
+    and the outline can be right (ours)"""
     most_rounds: Annotated[int, Field(ge=1, le=1000)] = 1000
     """rounds of relabelling (published: 1)"""
     use_superpixels: bool = True
@@ -73,7 +76,8 @@ class SuperpixelConfig(PeerConfig):
         """`small` trains on two CPU cores in minutes."""
         small: dict[str, bool | int | float | str] = {
             "patience": 2, "return_to_peak": False, "stop_when_settled": False,
-            "round_share": 0.2,
+            "round_share": 0.25, "most_rounds": 2, "warmup": 0.4, "balance": 0.1,
+            "superpixel_um": 1.6, "sure_only": True, "cut_by_label": True,
         }  # fmt: skip
         return {"paper": {}, "small": {**super().presets()["small"], **small}}
 
@@ -136,7 +140,10 @@ class Superpixel:
         """The doubtful superpixels of a batch, or its pixels."""
         label, doubtful, _ = selection.target_of(batch, PLANE)
         if self.config.use_superpixels and batch.superpixels is not None:
-            index = losses.superpixel_index(batch.superpixels)
+            ids = batch.superpixels
+            if self.config.cut_by_label:
+                ids = 2 * ids + (batch.labels["rough"] == NUCLEUS)
+            index = losses.superpixel_index(ids)
         else:
             index = selection.pixels_of(label)
         return selection.judge(probabilities, label, doubtful, index, self.config.balance)
@@ -186,8 +193,10 @@ class Superpixel:
 
     def _taken(self, judged: Judged, share: float) -> Tensor:
         """Eq. 6 for R = `share`, bool (K,)."""
-        left_out = self.config.relabel_share * (1 - min(1.0, share))
-        return selection.taken(judged, 1 - left_out, self.config.per_class)
+        share = min(1.0, share)
+        if self.config.sure_only:
+            return selection.surely_wrong(judged, share)
+        return selection.taken(judged, share, self.config.per_class)
 
     def _whole(self, image: TrainingImage) -> Judged:
         """The superpixels of a whole image, by the networks as they predict; on the CPU."""
@@ -211,14 +220,14 @@ class Superpixel:
     def explain(self, batch: Batch) -> Mapping[str, Tensor]:
         """The label as the method believes it, and what of it is trusted.
 
-        corrected: the label with the superpixels of largest loss called by vote, as the next
-        relabelling would; the clean label where there is one, the prediction where there is none.
+        corrected: the label after the last round (before the first, as the next would make it); the
+        clean label where there is one, the prediction where there is none.
         weights: 0 where a rough label was changed, 1 elsewhere.
         """
         label, doubtful, trusted = selection.target_of(batch, PLANE)
         a, b = self._probabilities(batch)
         judged = self._judge((a, b), batch)
-        if self.config.relabel and not self.rounds.settled:
+        if self.config.relabel and not self.rounds.number:
             chosen = self._taken(judged, self.share)
             label = torch.where(
                 doubtful, losses.voted_label(label, judged.index, chosen, judged.votes), label

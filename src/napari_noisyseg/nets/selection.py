@@ -91,6 +91,19 @@ def taken(judged: Judged, share: float, per_class: bool) -> Tensor:
     return nucleus | background
 
 
+def surely_wrong(judged: Judged, share: float) -> Tensor:
+    """Eq. 6 among what is surely of the other class, bool (K,)."""
+    nuclei, rest = by_class(judged)
+    least = [
+        max(float((belief * sizes).sum() / sizes.sum().clamp(min=1)), 0.5)
+        for belief, sizes in ((1 - judged.votes, rest), (judged.votes, nuclei))
+    ]
+    wrong = torch.where(judged.nucleus, 1 - judged.votes >= least[0], judged.votes >= least[1])
+    sizes = torch.where(wrong, judged.sizes, 0.0)
+    most = (1 - share) * float(judged.sizes.sum()) / max(float(sizes.sum()), 1.0)
+    return losses.large_loss(judged.loss, sizes, 1 - min(most, 1.0))
+
+
 def by_class(judged: Judged) -> tuple[Tensor, Tensor]:
     """Sizes (K,) of superpixels labelled nucleus and background, zero for the other class."""
     nuclei = torch.where(judged.nucleus, judged.sizes, 0.0)
