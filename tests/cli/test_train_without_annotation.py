@@ -86,3 +86,13 @@ def test_a_channel_of_16_bits_is_asked_for_then_taken(noisyseg, tmp_path: Path) 
     assert not (tmp_path / "bare.noisyseg").exists()
     project = made(noisyseg, tmp_path, "--channel", 1)
     assert json.loads(noisyseg("info", project, "--json").out)["images"][0]["name"] == "cells"
+    words = ("--method", "igtt", "--epochs", 1, "--device", "cpu", *QUICK, "--json")
+    done = noisyseg("train", project, *words)
+    assert done.code == 0, done.err
+    model, out = json.loads(done.out)["dir"], tmp_path / "out"
+    done = noisyseg("predict", path, "--model", model, "--output", out)
+    assert done.code == 2
+    assert "--channel 1 to 2" in done.err
+    done = noisyseg("predict", path, "--model", model, "--output", out, "--channel", 1)
+    assert done.code == 0, done.err
+    assert tifffile.imread(out / "cells.tif").shape == (128, 128)

@@ -18,7 +18,7 @@ from ..errors import JobError, NoisySegError
 from ..method import Needs
 from ..store import Project
 from .output import Json, Progress, print_json, print_table, say
-from .projects import ProjectPath, image_files, open_project, run_row
+from .projects import Channel, ProjectPath, image_files, open_project, run_row
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
@@ -205,6 +205,7 @@ def predict(
     output: Annotated[Path, typer.Option(metavar="DIR", help="Where DIR/<stem>.tif go.")],
     device: Device = "auto",
     mpp: Annotated[float | None, typer.Option(help="µm per pixel, if the file has none.")] = None,
+    channel: Channel = None,
 ) -> None:
     """Predict nuclei on other images with a trained model."""
     files = image_files(images)
@@ -217,7 +218,7 @@ def predict(
     output.mkdir(parents=True, exist_ok=True)
     progress = Progress("predict")
     for i, file in enumerate(files):
-        labels = predict_nuclei(loaded, file, mpp, say)
+        labels = predict_nuclei(loaded, file, mpp, say, channel)
         write_labels(output / f"{file.stem}.tif", labels)
         progress.update((i + 1) / len(files), file.name)
         print(output / f"{file.stem}.tif")

@@ -187,13 +187,18 @@ def load_model(path: Path, device: str = "auto") -> Model:
 
 
 def predict_nuclei(
-    model: Model, path: Path, mpp: float | None = None, say: Callable[[str], None] = print
+    model: Model,
+    path: Path,
+    mpp: float | None = None,
+    say: Callable[[str], None] = print,
+    channel: int | None = None,
 ) -> NDArray[np.int32]:
     """One id per nucleus, int32 (H, W) at level 0, of an image file.
 
-    Without an mpp, given or in the file, 0.25 is assumed and `say` is told.
+    Without an mpp, given or in the file, 0.25 is assumed and `say` is told. channel: of
+    fluorescence, 1 the first.
     """
-    slide = open_image(path)
+    slide = open_image(path, channel)
     try:
         height, width = slide.shape
         if height * width > MAX_PIXELS:
