@@ -152,12 +152,14 @@ def superpixel_mean(values: Tensor, index: Tensor, mask: Tensor) -> tuple[Tensor
     index: int (B, h, w) from 0 (`superpixel_index`); only pixels of `mask` count. All superpixels
     at once, by scatter-add; those without a pixel have size and means zero.
     """
-    where = index[mask]
-    inside = values.movedim(1, -1)[mask]
-    count = int(index.max()) + 1
-    sizes = values.new_zeros(count).index_add_(0, where, inside.new_ones(len(inside)))
-    sums = values.new_zeros(count, values.shape[1]).index_add_(0, where, inside)
-    return sums / sizes.clamp(min=1)[:, None], sizes
+    flat, count = index.reshape(-1), int(index.max()) + 1
+
+    def summed(plane: Tensor) -> Tensor:
+        return plane.new_zeros(count).scatter_add_(0, flat, plane.reshape(-1))
+
+    sizes = summed(mask.to(values.dtype))
+    sums = [summed(torch.where(mask, plane, 0.0)) for plane in values.unbind(1)]
+    return torch.stack(sums, dim=1) / sizes.clamp(min=1)[:, None], sizes
 
 
 def superpixel_index(ids: Tensor) -> Tensor:

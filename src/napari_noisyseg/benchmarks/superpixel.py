@@ -56,7 +56,7 @@ class Size:
     epochs: int
 
 
-SHORT = Size(Counts(train=240, test=96, meta=1), epochs=36)
+SHORT = Size(Counts(train=240, test=96, meta=1), epochs=40)
 FULL = Size(Counts(train=1000, test=700, meta=1), epochs=60)
 
 
@@ -161,8 +161,12 @@ def _pooling(held: TrainingData, repeats: int) -> tuple[float, float]:
     mask = batch.labels["rough"] < 2
 
     def looped() -> list[Tensor]:
-        flat = values.movedim(1, -1)
-        return [flat[(index == k) & mask].mean(0) for k in torch.unique(index[mask]).tolist()]
+        parts = zip(values, index, mask, strict=True)
+        return [
+            tile[:, (own == k) & known].mean(1)
+            for tile, own, known in parts
+            for k in torch.unique(own[known]).tolist()
+        ]
 
     fast = _median(lambda: losses.superpixel_mean(values, index, mask), repeats)
     return fast, _median(looped, max(3, repeats // 5))

@@ -45,7 +45,7 @@ class SuperpixelConfig(PeerConfig):
     balance: Annotated[float, Field(ge=0, le=1)] = 0.65
     """lambda of Eq. 2: weight of the networks' agreement against the label"""
     growth: Annotated[float, Field(ge=1, le=10)] = 1.1
-    """gamma, by which R grows from round to round"""
+    """gamma, by which R grows from round to round; 1: as much is doubted to the end (ours)"""
     patience: Annotated[int, Field(ge=1, le=1000)] = 5
     """epochs without a larger loss gap after which it has peaked (published; not in the paper)"""
     return_to_peak: bool = True
@@ -76,7 +76,7 @@ class SuperpixelConfig(PeerConfig):
         """`small` trains on two CPU cores in minutes."""
         small: dict[str, bool | int | float | str] = {
             "patience": 2, "return_to_peak": False, "stop_when_settled": False,
-            "round_share": 0.25, "most_rounds": 2, "warmup": 0.4, "balance": 0.1,
+            "round_share": 0.25, "most_rounds": 2, "growth": 1.0, "warmup": 0.4, "balance": 0.1,
             "superpixel_um": 1.6, "sure_only": True, "cut_by_label": True,
         }  # fmt: skip
         return {"paper": {}, "small": {**super().presets()["small"], **small}}
@@ -220,14 +220,15 @@ class Superpixel:
     def explain(self, batch: Batch) -> Mapping[str, Tensor]:
         """The label as the method believes it, and what of it is trusted.
 
-        corrected: the label after the last round (before the first, as the next would make it); the
-        clean label where there is one, the prediction where there is none.
+        corrected: the label after the rounds, and as one more would make it unless training ended
+        by itself; the clean label where there is one, the prediction where there is none.
         weights: 0 where a rough label was changed, 1 elsewhere.
         """
         label, doubtful, trusted = selection.target_of(batch, PLANE)
         a, b = self._probabilities(batch)
         judged = self._judge((a, b), batch)
-        if self.config.relabel and not self.rounds.number:
+        over = self.rounds.settled and self.config.stop_when_settled
+        if self.config.relabel and not over:
             chosen = self._taken(judged, self.share)
             label = torch.where(
                 doubtful, losses.voted_label(label, judged.index, chosen, judged.votes), label
