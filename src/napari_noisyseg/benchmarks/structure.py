@@ -25,7 +25,7 @@ from .ledger import Row, rows_of
 from .report import Report
 
 Change = Callable[[Mask, np.random.Generator], Mask]
-SHORT, FULL = Size(60, 10, 12), Size(150, 20, 16)
+SHORT, FULL = Size(80, 18, 12), Size(150, 30, 16)
 RADIUS = 3
 """px by which labels are dilated or eroded: nuclei measure 16 px across"""
 
