@@ -76,7 +76,7 @@ class SuperpixelConfig(PeerConfig):
         """`small` trains on two CPU cores in minutes."""
         small: dict[str, bool | int | float | str] = {
             "patience": 2, "return_to_peak": False, "stop_when_settled": False,
-            "round_share": 0.25, "most_rounds": 2, "growth": 1.0, "warmup": 0.4, "balance": 0.1,
+            "round_share": 0.25, "most_rounds": 2, "warmup": 0.4, "balance": 0.1,
             "superpixel_um": 1.6, "sure_only": True, "cut_by_label": True,
         }  # fmt: skip
         return {"paper": {}, "small": {**super().presets()["small"], **small}}
