@@ -22,7 +22,7 @@ EDGE_UM = {NEW: 0.18, OLD: 0.12}
 SMOOTH = 0.4
 """level-0 pixels by which a drawn outline may leave the mask's: it is not a staircase then"""
 MASKS = frozenset({"refined", "corrected", "rough", "voronoi", "cluster", "local", "superpixel",
-                   "changes", "probability", "uncertainty", "weights",
+                   "changes", "probability", "uncertainty", "density", "weights",
                    "weights_pseudo"})  # fmt: skip
 """kinds of layers that cover the tissue and go while the hide key is held"""
 COARSE = frozenset({"voronoi", "cluster", "local", "superpixel"})

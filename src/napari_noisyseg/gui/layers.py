@@ -27,8 +27,9 @@ from napari_noisyseg.store.records import ImageRecord
 
 KEY = "noisyseg"
 KINDS = (
-    "image", "probability", "uncertainty", "weights", "weights_pseudo", "superpixel", "voronoi",
-    "cluster", "local", "rough", "corrected", "changes", "refined", "fields", "suggested", "points",
+    "image", "probability", "uncertainty", "weights", "weights_pseudo", "density", "superpixel",
+    "voronoi", "cluster", "local", "rough", "corrected", "changes", "refined", "fields",
+    "suggested", "points",
 )  # fmt: skip
 """Every kind of layer, from the bottom of an image's group to its top."""
 EDITABLE = frozenset({"rough", "fields", "points", "suggested"})

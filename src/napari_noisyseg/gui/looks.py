@@ -74,7 +74,9 @@ def states(kind: str, contour: bool) -> dict[str, Any]:
 
 def heat(kind: str) -> dict[str, Any]:
     """Keywords of `napari.layers.Image` for a map in 0..1."""
-    colormap = {"probability": "viridis", "uncertainty": "magma"}.get(kind, "cividis")
+    colormap = {"probability": "viridis", "uncertainty": "magma", "density": "inferno"}.get(
+        kind, "cividis"
+    )
     return {
         "colormap": colormap, "opacity": 0.5, "contrast_limits": (0.0, 1.0), "visible": False,
         "interpolation2d": "linear",

@@ -10,13 +10,15 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QSlider
 from napari_noisyseg.gui import layers
 from napari_noisyseg.gui.clustersizes import ClusterSizes
 from napari_noisyseg.gui.docks import StepDock, Summary
+from napari_noisyseg.gui.jobs import Jobs
 from napari_noisyseg.gui.keys import Binding
 from napari_noisyseg.gui.legend import Legend
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.tools.deriving import Deriver
 from napari_noisyseg.gui.tools.kit import Kit, kit_of
 from napari_noisyseg.gui.tools.live import KINDS
-from napari_noisyseg.gui.widgets import button, column, label, line
+from napari_noisyseg.gui.widgets import More, button, column, label, line
+from napari_noisyseg.gui.worthview import WorthView
 
 WORDS = {
     "voronoi": ("Voronoi", "Cell borders are background, the marked spot is nucleus"),
@@ -43,6 +45,7 @@ class CoarseDock(StepDock):
         super().__init__(session)
         self.kit: Kit = kit_of(session)
         self.deriver = Deriver(session)
+        self.jobs = Jobs(self)
         self._build()
         session.keys.bind(
             self.step,
@@ -82,6 +85,10 @@ class CoarseDock(StepDock):
             self.derive_all, role="primary",
         )  # fmt: skip
         box.addLayout(line(self.derive, self.refit))
+        self.worth = WorthView(self.session, self.jobs)
+        self.section = More(self.worth, title="What is this label worth?")
+        self.section.toggle.toggled.connect(self.worth.open)
+        box.addWidget(self.section)
         box.addStretch(1)
 
     def _kinds(self) -> QGridLayout:
@@ -128,8 +135,13 @@ class CoarseDock(StepDock):
         has_points = bool(self.kit.points.nuclei and self.kit.fields.fields)
         self.derive.setEnabled(has_points and self.session.writable and not self.deriver.left)
         self.sizes.refresh()
+        self.worth.refresh()
         self.refit.setEnabled(self.kit.live.labels is not None and not self.kit.live.busy)
         self.changed.emit()
+
+    def closing(self) -> None:
+        """The window is going."""
+        self.jobs.close()
 
     def _show_opacity(self, kind: str) -> None:
         image, slider = self.session.image, self.opacity[kind]
