@@ -66,7 +66,7 @@ class Needs:
     """What a method must be given; the loop and the Train dock check it before a run starts."""
 
     points: bool = False
-    """points in at least one field that is declared complete"""
+    """points in a field that is declared complete, or a few nuclei clicked in one image"""
     rough: bool = False
     """rough (noisy) masks"""
     clean: bool = False
