@@ -5,12 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from napari_noisyseg.benchmarks.tissue import inner_points
 from napari_noisyseg.coarse import CoarseLabels
 from napari_noisyseg.coarse.published import cluster_label
-from napari_noisyseg.data.prepare import training_image
+from napari_noisyseg.data.prepare import label_planes, training_image
 from napari_noisyseg.data.regions import Region, region_of
+from napari_noisyseg.method import BACKGROUND, NUCLEUS
 from napari_noisyseg.methods.scnet import SCNetConfig
 
 
@@ -51,3 +53,13 @@ def test_what_review_settled_counts_with_every_recipe(region: Region) -> None:
     plane = training_image(settled, config, ("cluster",)).labels["cluster"]
     assert (plane[20:40, 20:40] == 1).all()
     assert not (plane[100:130, 60:90] == 2).any()
+
+
+def test_a_line_of_background_parts_clean_nuclei_that_touch(region: Region) -> None:
+    clean = np.zeros(region.shape, np.int32)
+    clean[20:40, 20:40], clean[20:40, 40:60], clean[60:80, 20:40] = 1, 2, 3
+    settled = replace(region, clean=clean, clean_known=np.ones(region.shape, bool))
+    plane = label_planes(settled, region.shape, ("clean",))["clean"]
+    assert (plane[20:40, 39:41] == BACKGROUND).all()
+    assert ndimage.label(plane == NUCLEUS)[1] == 3
+    assert (plane == NUCLEUS).sum() == (clean > 0).sum() - 2 * 20

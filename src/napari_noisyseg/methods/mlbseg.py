@@ -203,7 +203,7 @@ class MLBSeg:
         if self.config.clean_step and not warm and clean is not None:
             self._update(clean.loss(self.net(clean.image)))
         self._keep(clean)
-        told = {} if self.trusted is None else {"trusted": self.trusted}
+        told: dict[str, Tensor] = {} if self.trusted is None else {"trusted": self.trusted}
         return _numbers({**found, "total": total, **told})
 
     def _keep(self, clean: Clean | None) -> None:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from napari_noisyseg import losses
 from napari_noisyseg.method import NUCLEUS, UNKNOWN, Batch, TrainingImage
+from napari_noisyseg.nets import noise_rate
 from napari_noisyseg.nets.peers import PeerConfig
-from napari_noisyseg.noise import rate
 
 ESTIMATES = 8
 """updates over which the noise rate is estimated from what networks believe"""
@@ -150,7 +150,7 @@ class NoiseRate:
             np.concatenate([image.labels[name].ravel() for image in images])
             for name in ("given", "clean")
         )
-        found = None if self.certain else rate.by_agreement(given, clean)
+        found = None if self.certain else noise_rate.by_agreement(given, clean)
         if found is not None:
             self.estimates, self.certain = [found], True
 
@@ -160,7 +160,7 @@ class NoiseRate:
             return
         parts = (judged.votes, judged.nucleus, judged.sizes)
         votes, nucleus, sizes = (values.detach().cpu().numpy() for values in parts)
-        self.estimates.append(rate.by_confidence(votes, nucleus, sizes))
+        self.estimates.append(noise_rate.by_confidence(votes, nucleus, sizes))
 
     def state_dict(self) -> dict[str, Any]:
         """Plain numbers."""
