@@ -186,7 +186,7 @@ class MLBSeg:
         self.noise = torch.Generator().manual_seed(seed)
         self.reference: Clean | None = None
         self.trusted: Tensor | None = None
-        """share of the last batch's imperfect labels that had any weight, where they were weighed"""
+        """share of the last imperfect labels that had any weight, where they were weighed"""
 
     def step(self, batch: Batch, progress: Progress) -> Losses:
         """One update: on clean pixels alone in the warm start, then Eq. 9."""
