@@ -64,8 +64,8 @@ def be_nice(yielding: bool = False) -> None:
     A window beside us needs the second: niced alone, a wakening window still waits a tick or two.
     """
     process = psutil.Process()
-    _be_nice_as_a_session(19 if yielding else 10)
     if yielding and sys.platform == "linux":
+        _be_nice_as_a_session()
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     if sys.platform == "win32":
         process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
@@ -73,17 +73,17 @@ def be_nice(yielding: bool = False) -> None:
         process.nice(10)
 
 
-def _be_nice_as_a_session(level: int) -> None:
+def _be_nice_as_a_session() -> None:
     """Where Linux shares the processor out among sessions first, a nice value counts in one only.
 
-    So the session that the child leads must be nice (autogroup, see sched(7)).
+    So the session that the child leads must be nice beside the window's (autogroup, see sched(7)).
     """
     group = Path("/proc/self/autogroup")
-    if sys.platform != "linux" or os.getsid(0) != os.getpid() or not group.exists():
+    if os.getsid(0) != os.getpid() or not group.exists():
         return
     # another system may forbid it: then the child is as nice as it can be
     with contextlib.suppress(OSError):
-        group.write_text(str(level), "ascii")
+        group.write_text("10", "ascii")
 
 
 def reap(run: Run) -> None:

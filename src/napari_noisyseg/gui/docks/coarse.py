@@ -14,6 +14,7 @@ from napari_noisyseg.gui.jobs import Jobs
 from napari_noisyseg.gui.keys import Binding
 from napari_noisyseg.gui.legend import Legend
 from napari_noisyseg.gui.session import Session
+from napari_noisyseg.gui.superpixelview import SuperpixelView
 from napari_noisyseg.gui.tools.deriving import Deriver
 from napari_noisyseg.gui.tools.kit import Kit, kit_of
 from napari_noisyseg.gui.tools.live import KINDS
@@ -85,6 +86,8 @@ class CoarseDock(StepDock):
             self.derive_all, role="primary",
         )  # fmt: skip
         box.addLayout(line(self.derive, self.refit))
+        self.superpixels = SuperpixelView(self.session, self.jobs)
+        box.addWidget(self.superpixels)
         self.worth = WorthView(self.session, self.jobs)
         self.section = More(self.worth, title="What is this label worth?")
         self.section.toggle.toggled.connect(self.worth.open)
@@ -136,6 +139,7 @@ class CoarseDock(StepDock):
         self.derive.setEnabled(has_points and self.session.writable and not self.deriver.left)
         self.sizes.refresh()
         self.worth.refresh()
+        self.superpixels.refresh()
         self.refit.setEnabled(self.kit.live.labels is not None and not self.kit.live.busy)
         self.changed.emit()
 
