@@ -41,6 +41,7 @@ def test_rough_masks_are_corrected_from_twenty_accepted_nuclei(
             lambda wanted=count + 1: project.nuclei.counts(name).accepted == wanted, timeout=10_000
         )
 
+    assert panel.docks["annotate"].summary().text == f"rough masks · {TO_ACCEPT} accepted"
     panel.open_step("train")
     options = panel.docks["train"].options
     options._chosen_by_hand = False

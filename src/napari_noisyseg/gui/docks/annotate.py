@@ -23,6 +23,7 @@ from napari_noisyseg.gui.suggestrow import SuggestRow
 from napari_noisyseg.gui.tools.kit import Kit, kit_of
 from napari_noisyseg.gui.tools.suggesting import SuggestTool
 from napari_noisyseg.gui.widgets import More, button, column, label, line, tool
+from napari_noisyseg.store.project import Project
 
 HINTS = {
     "points": "Click each nucleus once. Drag moves a point, right click removes it.",
@@ -129,6 +130,9 @@ class AnnotateDock(StepDock):
             image = self.session.image_layer()
             return Summary("click a nucleus to begin" if image is not None else "open an image")
         counts = project.nuclei.counts()
+        if not counts.points and not counts.fields and self._rough_masks(project):
+            accepted = f" · {counts.accepted} accepted" if counts.accepted else ""
+            return Summary(f"rough masks{accepted}", "done")
         nuclei = "1 nucleus" if counts.points == 1 else f"{counts.points} nuclei"
         if counts.fields == 0:
             return Summary(f"{nuclei} · no field yet", "warn" if counts.points else "todo")
@@ -137,6 +141,10 @@ class AnnotateDock(StepDock):
             fields = f"{counts.complete} of {fields} complete"
         mark: Mark = "done" if counts.complete else "warn"
         return Summary(f"{nuclei} · {fields}", mark if counts.points else "todo")
+
+    def _rough_masks(self, project: Project) -> bool:
+        image = self.session.image
+        return image is not None and "rough" in project.nuclei.planes(image)
 
     def refresh(self, event: Any = None) -> None:
         """Bring the controls up to date."""
