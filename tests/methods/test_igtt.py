@@ -201,3 +201,27 @@ def test_standardised_images_have_mean_0_and_deviation_1_and_blank_ones_stay_qui
     assert torch.allclose(z.mean(dim=(1, 2, 3)), torch.zeros(2), atol=1e-5)
     assert torch.allclose(z.std(dim=(1, 2, 3), correction=0), torch.ones(2), atol=1e-4)
     assert standardised(torch.full((1, 1, 4, 4), 0.3)).abs().max() < 1e-4
+
+
+def test_labels_that_leave_the_signal_end_the_revisions_and_the_first_come_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rgb, truth = cells()
+    (image,) = images(rgb)
+    method, other = built(agreement_drop=0.05), built(agreement_drop=0.0)
+    (first,) = method.revise(START, [image])
+    thinned = truth & (np.indices(truth.shape).sum(axis=0) % 2 == 0)
+    seen = iter([truth, thinned, truth, thinned])
+    for one in (method, other):
+        monkeypatch.setattr(one, "_upright", lambda _: [next(seen).astype(np.float32)])
+    (revised,) = method.revise(LATER, [image])
+    assert not np.array_equal(revised.values, first.values, equal_nan=True)
+    (back,) = method.revise(Progress(2, 4, 16, 0.5), [image])
+    assert np.array_equal(back.values, first.values, equal_nan=True)
+    assert not list(method.revise(Progress(3, 4, 24, 0.75), [image]))
+    resumed = built(agreement_drop=0.05)
+    resumed.load_state_dict(method.state_dict())
+    assert resumed.settled
+    for epoch in (1, 2):
+        (kept,) = other.revise(Progress(epoch, 4, 8 * epoch, epoch / 4), [image])
+    assert kept.values.sum() < first.values[first.values == 1].sum()

@@ -29,8 +29,9 @@ SHORT, FULL = Size(100, 12, 12), Size(150, 24, 16)
 SEEDS, MANY_SEEDS = 3, 10
 BLOCKS, OFFSETS = (51, 101, 151), (0.0, 0.25, 0.5, 1.0)
 """of adaptive thresholding: px, and deviations of the image above the local mean"""
-VARIANTS: dict[str, Mapping[str, bool | str]] = {
-    "random-seed": {"seed_labels": "random"},
+VARIANTS: dict[str, Mapping[str, bool | str | float]] = {
+    "random-seed": {"seed_labels": "random", "agreement_drop": 0.0},
+    "to-the-end": {"agreement_drop": 0.0},
     "without-structure": {"use_structure": False},
 }
 
@@ -85,7 +86,7 @@ def _above_local(block: int, offset: float, rgb: NDArray[np.uint8]) -> Mask:
     return mask
 
 
-def _trained(data: Path, size: Size, settings: Mapping[str, bool | str], seed: int) -> Row:
+def _trained(data: Path, size: Size, settings: Mapping[str, bool | str | float], seed: int) -> Row:
     config = IGTTConfig.from_preset("small", width=size.width, **settings)
     return _judged(data, size, IGTT(config, "cpu", seed))
 

@@ -82,6 +82,9 @@ class IGTTConfig(MethodConfig):
     """p_sample, share of the pixels that is kept (section 6.3)"""
     smallest: Annotated[float, Field(ge=0, le=1000)] = 0.0
     """µm² below which a piece of a label is dropped and a hole filled (ours)"""
+    agreement_drop: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """labels that agree with the sure pixels of the signal by so much less (in Dice) than earlier
+    ones end the revisions, and the first labels come back (ours); 0: revise to the end"""
     revise_every: Annotated[int, Field(ge=1, le=1000)] = 1
     """epochs between two revisions of the labels"""
     dmi_weight: Annotated[float, Field(ge=0, le=100)] = 1.0
@@ -116,6 +119,7 @@ class IGTTConfig(MethodConfig):
             "width": 16, "choice": "correlation", "seed_labels": "sure",
             "width_of_objects": "own", "smallest": 3.0, "sample": 0.5,
             "dmi_weight": 0.4, "see_faint": True, "revise_every": 3,
+            "agreement_drop": 0.02,
             "optimizer": "adam", "lr": 3e-3, "lr_schedule": "cosine", "average_weights": 0.98,
         }  # fmt: skip
         return {"paper": {}, "small": small}
@@ -140,6 +144,8 @@ class IGTT:
         )
         self.average = WeightAverage(self.net, config.average_weights)
         self.reading = Reading().to(device)
+        self.agreed, self.settled = 0.0, False
+        """the best agreement of labels with the signal so far; whether no more are wanted"""
         self.optimizer = _optimizer(config, self.net)
 
     def step(self, batch: Batch, progress: Progress) -> Losses:
@@ -195,20 +201,37 @@ class IGTT:
     def revise(self, progress: Progress, images: Sequence[TrainingImage]) -> Iterator[Revision]:
         """Sections 6.2 and 6.3 over whole images: the labels Y* of the epoch that begins."""
         c = self.config
-        if progress.epoch % c.revise_every:
+        if progress.epoch % c.revise_every or self.settled:
             return
-        if progress.epoch == 0:
-            self._upright(images)
-            for index, image in enumerate(images):
-                rng = np.random.default_rng([self.seed, index])
-                yield Revision(index, PLANE, self._seed(self._signal(image), rng))
+        predictions = self._upright(images)
+        levels = [structure.most_informative(p, c.thresholds, c.choice) for p in predictions]
+        masks = [p > level for p, level in zip(predictions, levels, strict=True)]
+        if progress.epoch == 0 or self._strays(masks, images):
+            yield from self._first(images)
             return
-        levels = []
-        for index, p in enumerate(self._upright(images)):
-            levels.append(structure.most_informative(p, c.thresholds, c.choice))
-            rng = np.random.default_rng([self.seed, index, progress.epoch])
-            yield Revision(index, PLANE, self._structure(p > levels[-1], rng))
         self.reading.set(float(np.median(levels)))
+        for index, mask in enumerate(masks):
+            rng = np.random.default_rng([self.seed, index, progress.epoch])
+            yield Revision(index, PLANE, self._structure(mask, rng))
+
+    def _strays(self, masks: Sequence[NDArray[np.bool_]], images: Sequence[TrainingImage]) -> bool:
+        """Whether new labels leave the signal that earlier ones were nearer to; no more are wanted.
+
+        A network that sees thinned labels of its own may thin them further, round after round.
+        """
+        if not self.config.agreement_drop:
+            return False
+        pairs = zip(masks, images, strict=True)
+        agreed = np.mean([structure.agreement(mask, self._signal(i)) for mask, i in pairs])
+        self.settled = bool(agreed < self.agreed - self.config.agreement_drop)
+        self.agreed = max(self.agreed, float(agreed))
+        return self.settled
+
+    def _first(self, images: Sequence[TrainingImage]) -> Iterator[Revision]:
+        """The labels of the first epoch."""
+        for index, image in enumerate(images):
+            rng = np.random.default_rng([self.seed, index])
+            yield Revision(index, PLANE, self._seed(self._signal(image), rng))
 
     def _upright(self, images: Sequence[TrainingImage]) -> list[NDArray[np.float32]]:
         """P of every image; a network that calls the brighter parts background is turned round.
@@ -280,6 +303,8 @@ class IGTT:
             "net": dict(self.net.state_dict()),
             "average": dict(self.average.state_dict()),
             "reading": dict(self.reading.state_dict()),
+            "agreed": self.agreed,
+            "settled": self.settled,
             "optimizer": build.optimizer_state(self.optimizer),
         }
 
@@ -288,6 +313,7 @@ class IGTT:
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
         self.reading.load_state_dict(state["reading"])
+        self.agreed, self.settled = state["agreed"], bool(state["settled"])
         build.load_optimizer_state(self.optimizer, state["optimizer"])
 
     def weights(self) -> dict[str, Tensor]:

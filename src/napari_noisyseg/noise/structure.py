@@ -113,6 +113,14 @@ def sure_otsu(signal: Floats) -> NDArray[np.float32]:
     return np.select([bright, faint], [1.0, np.nan], 0.0).astype(np.float32)
 
 
+def agreement(mask: Mask, signal: Floats) -> float:
+    """Dice of a mask with the sure pixels of the signal (`sure_otsu`); 1 where both are empty."""
+    sure = sure_otsu(signal)
+    found = mask & ~np.isnan(sure)
+    total = int(found.sum()) + int((sure == 1).sum())
+    return 2 * int((found & (sure == 1)).sum()) / total if total else 1.0
+
+
 def covariance(signal: Floats, prediction: Floats) -> float:
     """Above zero where a prediction is larger in brighter places: it is not turned round."""
     return float(np.mean((signal - signal.mean()) * (prediction - prediction.mean())))
