@@ -99,10 +99,13 @@ def test_the_disk_is_full_while_exporting(
     assert not list((tmp_path / "out").glob("*.tif"))
 
 
-def test_train_without_a_field_says_what_to_do(noisyseg, tmp_path: Path) -> None:
+def test_few_points_without_a_field_are_told_what_to_do(noisyseg, tmp_path: Path) -> None:
     project = tmp_path / "none.noisyseg"
     assert noisyseg("create", project, "--images", samples.FIELD).code == 0
-    done = noisyseg("import", project, samples.FIELD_POINTS)
+    few = tmp_path / "few.csv"
+    lines = samples.FIELD_POINTS.read_text("utf-8").splitlines()
+    few.write_text("\n".join(lines[:4]), "utf-8")
+    done = noisyseg("import", project, few, "--image", samples.FIELD.stem)
     assert done.code == 0, done.err
     said = refused(noisyseg("train", project, "--method", "scnet", "--time-budget", 30))
     assert "field" in said

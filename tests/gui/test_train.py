@@ -241,6 +241,9 @@ def test_results_come_with_their_image_also_as_levels(qtbot, session, dock, monk
     viewer = session.viewer
     qtbot.waitUntil(lambda: layers.find(viewer, "large", "refined") is not None, timeout=60_000)
     assert not layers.find(viewer, "large", "refined").multiscale
+    done: list[object] = []
+    dock.jobs.do(lambda: None, done.append, done.append)  # all that was asked for before is shown
+    qtbot.waitUntil(lambda: done == [None], timeout=60_000)
     layers.remove(viewer, "large", "refined")
     monkeypatch.setattr("napari_noisyseg.gui.adoption.LARGEST", 1000)
     dock.adoption.show("large")
