@@ -6,13 +6,12 @@ from functools import partial
 from typing import Any
 
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QCheckBox, QWidget
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QWidget
 
 from napari_noisyseg.gui import layers
 from napari_noisyseg.gui.adoption import LABELS, read_results
 from napari_noisyseg.gui.jobs import Jobs
 from napari_noisyseg.gui.session import Session
-from napari_noisyseg.gui.widgets import line
 
 KINDS = {
     "refined": "outlines", "corrected": "corrected", "changes": "changes",
@@ -33,7 +32,7 @@ class MapToggles(QWidget):  # type: ignore[misc]
         super().__init__()
         self._session, self._jobs = session, jobs
         self.boxes = {kind: QCheckBox(words) for kind, words in KINDS.items()}
-        self.setLayout(line(*self.boxes.values(), 1, spacing=8))
+        self._lay_out()
         for kind, box in self.boxes.items():
             box.setToolTip(TIPS.get(kind, f"Show or hide the {KINDS[kind]}"))
             box.clicked.connect(lambda wanted, kind=kind: self._clicked(kind, wanted))
@@ -42,6 +41,15 @@ class MapToggles(QWidget):  # type: ignore[misc]
         self._timer.timeout.connect(self.refresh)
         self._timer.start()
         self.refresh()
+
+    def _lay_out(self) -> None:
+        """Three in a row: the narrowest panel holds them."""
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(8)
+        grid.setVerticalSpacing(4)
+        for i, box in enumerate(self.boxes.values()):
+            grid.addWidget(box, i // 3, i % 3)
 
     def closing(self) -> None:
         """The window is going."""

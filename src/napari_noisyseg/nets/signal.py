@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
+import torch.nn.functional as F
 from torch import Tensor
 
 Modality = Literal["auto", "stained", "fluorescence"]
@@ -12,6 +14,9 @@ BRIGHT = 0.35
 """Median brightness of an image from which its ground is bright: tissue on glass, not black."""
 COLOURED = 0.04
 """Mean difference of an image's largest and smallest channel above which it shows colours."""
+DARKEST = 1 / 255
+"""least light that comes through a stain: density is 1 there"""
+GAUSSIAN = (0.0545, 0.2442, 0.4026, 0.2442, 0.0545)
 LEAST_CONTRAST = 2 / 255
 """Deviation below which an image is not brought to 1: noise of a blank one stays small."""
 
@@ -19,12 +24,13 @@ LEAST_CONTRAST = 2 / 255
 def signal(image: Tensor, hematoxylin: Tensor, modality: Modality = "auto") -> Tensor:
     """Brighter where a nucleus is more likely, (B, 1, h, w) in 0..1; each image by itself.
 
-    image: RGB (B, 3, h, w) in 0..1; hematoxylin (B, 1, h, w), 1 = no stain. stained: the stain.
+    image: RGB (B, 3, h, w) in 0..1; hematoxylin (B, 1, h, w), 1 = no stain. stained: the optical
+    density of the stain, which is how much there is of it (Beer-Lambert), without its grain.
     fluorescence: intensity, or darkness where the ground is bright (inverted). auto: the
     stain where the ground is bright and coloured, else as in fluorescence.
     """
     intensity = image.mean(dim=1, keepdim=True)
-    stain = 1 - hematoxylin
+    stain = _smooth(hematoxylin.clamp(min=DARKEST).log() / math.log(DARKEST))
     if modality == "stained":
         return stain
     ground = image.amax(dim=1).flatten(1).median(dim=1).values
@@ -35,6 +41,14 @@ def signal(image: Tensor, hematoxylin: Tensor, modality: Modality = "auto") -> T
     chroma = (image.amax(dim=1) - image.amin(dim=1)).flatten(1).mean(dim=1)
     coloured = bright & (chroma > COLOURED)[:, None, None, None]
     return coloured * stain + ~coloured * light
+
+
+def _smooth(x: Tensor) -> Tensor:
+    """(B, 1, h, w) after a Gaussian of 1 px; borders are repeated."""
+    weights = x.new_tensor(GAUSSIAN)
+    for shape, pad in (((1, 1, -1, 1), (0, 0, 2, 2)), ((1, 1, 1, -1), (2, 2, 0, 0))):
+        x = F.conv2d(F.pad(x, pad, mode="replicate"), weights.view(shape))
+    return x
 
 
 def standardised(x: Tensor) -> Tensor:
