@@ -40,7 +40,7 @@ def test_rough_masks_alone_are_relabelled_in_rounds(
         lambda: layers.find(session.viewer, name, "changes") is not None, timeout=30_000
     )
     shot(panel, qtbot, tmp_path / "rounds.png")
-    assert "% of the pixels relabelled" in dock.rounds.line.text()
+    assert "% relabelled" in dock.rounds.line.text()
     assert {"refined", "corrected", "weights"} <= set(project.labels.kinds(name))
 
 

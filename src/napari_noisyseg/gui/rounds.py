@@ -105,9 +105,7 @@ class RoundsView(QWidget):  # type: ignore[misc]
         else:
             shown = self._rounds[self.at]
             share = 100 * float(np.mean([r.changed for r in shown]))
-            self.line.setText(
-                f"round {self.at + 1} of {count} · {share:.1f} % of the pixels relabelled"
-            )
+            self.line.setText(f"round {self.at + 1} of {count} · {share:.1f} % relabelled")
         self.reason.setText(POINT_AT if self.at is not None else "")
         self.back_button.setEnabled(self.at != 0)
         self.next_button.setEnabled(self.at is None or self.at < count - 1)

@@ -64,8 +64,10 @@ def note_words(progress: RunProgress) -> str:
         return progress.end.hint
     parts = list(progress.warnings[-2:])
     changed = progress.relabelled
-    # a co-trained network's pseudo labels change all the time: that is no news for a person
-    if changed is not None and changed.share >= 0.001 and not changed.plane.startswith("pseudo"):
+    # a co-trained network's pseudo labels change all the time, and first labels (a share of 1) are
+    # no change: that is no news for a person
+    news = changed is not None and not changed.plane.startswith("pseudo")
+    if changed is not None and news and 0.001 <= changed.share < 1:
         share = 100 * changed.share
         parts.append(f"the method changed {share:.1f} % of its own training labels")
     parts.append(progress.note)
