@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 BACKGROUND, NUCLEUS, UNKNOWN = 0, 1, 2
 """The three states of a pixel in every label plane. Unknown is never trained as background."""
 
+KEPT, ADDED, REMOVED = 1, 2, 3
+"""Values of the `changes` layer: nucleus before and after, only after, only before; else 0."""
+
 Preset = Literal["small", "paper"]
 
 

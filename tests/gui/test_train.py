@@ -130,14 +130,14 @@ def test_a_run_shows_and_can_be_stopped(qtbot, session, dock, started):
     qtbot.waitUntil(lambda: dock.view.line.text() == "epoch 2/4 · 0:21 left", timeout=10_000)
     assert dock.summary().mark == "busy"
     assert dock.summary().text == "epoch 2/4 · 0:21 left"
-    assert [row.state for row in dock.table.rows] == ["running"]
+    assert [row.state for row in dock.runs.table.rows] == ["running"]
     dock.button.click()
     assert started.stop_requested
     started.say(Finished(True, 3.0))
     dock.follower.poll()
     assert dock.button.text() == "Train"
-    assert dock.resume_button.isEnabled()
-    assert [row.state for row in dock.table.rows] == ["stopped"]
+    assert dock.runs.resume.isEnabled()
+    assert [row.state for row in dock.runs.table.rows] == ["stopped"]
 
 
 def appear(qtbot, session, kind):
@@ -225,7 +225,7 @@ def test_other_images_are_predicted_with_the_selected_run(
         raise NoisySegError("enough for this test")
 
     monkeypatch.setattr(runspec, "start_prediction", start)
-    dock.predict_button.click()
+    dock.runs.predict.click()
     qtbot.waitUntil(lambda: "enough for this test" in session.said, timeout=60_000)
     assert asked == [(started.id, ["other"], "auto")]
     assert dock.button.isEnabled()
@@ -288,12 +288,14 @@ def test_runs_of_before_are_listed_and_resumed(qtbot, session, dock, started, mo
     qtbot.addWidget(again)
     monkeypatch.setattr(Run, "alive", lambda self: False)
     again.follower.follow(session.project)
-    qtbot.waitUntil(lambda: [row.state for row in again.table.rows] == ["stopped"], timeout=60_000)
+    qtbot.waitUntil(
+        lambda: [row.state for row in again.runs.table.rows] == ["stopped"], timeout=60_000
+    )
     wanted = []
     monkeypatch.setattr(train_module.client, "start", lambda project, spec: wanted.append(spec))
     monkeypatch.setattr(again, "_started", lambda run: None)
-    assert again.resume_button.isEnabled()
-    again.resume_button.click()
+    assert again.runs.resume.isEnabled()
+    again.runs.resume.click()
     qtbot.waitUntil(lambda: bool(wanted), timeout=60_000)
     assert wanted[0].resume == started.id
     assert wanted[0].method == "scnet"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from napari_noisyseg import losses
+from napari_noisyseg.benchmarks.steps import take_steps
 from napari_noisyseg.data.loader import TrainingData
 from napari_noisyseg.data.prepare import training_image
 from napari_noisyseg.data.regions import region_of
@@ -49,15 +50,7 @@ def cells(inverted: bool = False) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]
 
 
 def trained(method: IGTT, given: list[TrainingImage], epochs: int = 4) -> IGTT:
-    data = TrainingData(given, method.config, method.needs)
-    each = data.steps_per_epoch(method.config.batch_size)
-    for epoch in range(epochs):
-        for step in range(each):
-            done = epoch * each + step
-            progress = Progress(epoch, epochs, done, done / (epochs * each))
-            for revision in [] if step else list(method.revise(progress, data.images)):
-                data.revise(revision.image, revision.plane, revision.values)
-            method.step(data.batch(epoch, step, method.config.batch_size), progress)
+    take_steps(method, TrainingData(given, method.config, method.needs), method.config, epochs)
     return method
 
 

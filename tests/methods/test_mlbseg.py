@@ -61,7 +61,7 @@ def of(image: Tensor, rough: Tensor, clean: Tensor) -> Batch:
 
 def doubled(method: MLBSeg, batch: Batch) -> tuple[Any, Clean]:
     """The method in double precision, and what it makes of a batch."""
-    method.net.double()
+    method.student.net.double()
     clean = method._clean(batch.meta)
     assert clean is not None
     doubt = method._doubt(batch)
@@ -71,16 +71,16 @@ def doubled(method: MLBSeg, batch: Batch) -> tuple[Any, Clean]:
 
 def by_double_backward(method: MLBSeg, doubt: Any, pseudo: Tensor, clean: Clean) -> Tensor:
     """-dL_c(theta - dL(theta, w)/dtheta)/dw at w = 0: Eqs. 4 and 6 word by word."""
-    names, parameters = zip(*method.net.named_parameters(), strict=True)
+    names, parameters = zip(*method.student.net.named_parameters(), strict=True)
     w = torch.zeros(2, *doubt.label.shape, dtype=torch.float64, requires_grad=True)
-    logp = method.net(doubt.image).log_softmax(dim=1)
+    logp = method.student.net(doubt.image).log_softmax(dim=1)
     maps = []
     for label in (doubt.label, pseudo):
         picked = -logp.gather(1, label.long().clamp(max=1)[:, None])[:, 0]
         maps.append(torch.where(label == UNKNOWN, 0.0, picked))
     slopes = torch.autograd.grad((w * torch.stack(maps)).sum(), parameters, create_graph=True)
     moved = {n: p - s for n, p, s in zip(names, parameters, slopes, strict=True)}
-    there = functional_call(method.net, moved, (clean.image,)).log_softmax(dim=1)
+    there = functional_call(method.student.net, moved, (clean.image,)).log_softmax(dim=1)
     known = clean.label != UNKNOWN
     loss = -there.gather(1, clean.label.long().clamp(max=1)[:, None])[:, 0][known].mean()
     return -torch.autograd.grad(loss, w)[0]
@@ -95,9 +95,9 @@ def test_weights_are_those_of_double_backpropagation(batch: Batch, mode: str, ap
     for step in range(10):
         method.step(batch, replace(WARM, step=step))
     doubt, clean = doubled(method, batch)
-    method.net.train()
+    method.student.net.train()
     with torch.no_grad():
-        pseudo = method.net(doubt.image).argmax(dim=1).to(torch.uint8)
+        pseudo = method.student.net(doubt.image).argmax(dim=1).to(torch.uint8)
     expected = by_double_backward(method, doubt, pseudo, clean)
     found = method._meta_weights(doubt, [], clean)[1]
     assert (found - expected).norm() < apart * expected.norm()
@@ -122,7 +122,7 @@ def test_weights_that_vanish_or_blow_up_stay_zero() -> None:
 def test_losses_are_the_sums_of_eq_9(batch: Batch, normalise: str) -> None:
     method, twin = build(normalise=normalise), build(normalise=normalise)
     found = method.step(batch, LATER)
-    twin.net.train()
+    twin.student.net.train()
     doubt, clean = twin._doubt(batch), twin._clean(batch.meta)
     others = twin._seen(doubt.image)
     logits, weights = twin._weigh(doubt, others, clean)
@@ -141,12 +141,12 @@ def test_losses_are_the_sums_of_eq_9(batch: Batch, normalise: str) -> None:
 
 def test_the_pseudo_label_is_the_argmax_of_all_views(batch: Batch) -> None:
     method = build(zoom_in=0, zoom_out=0, flips=1)
-    method.net.train()
+    method.student.net.train()
     doubt = method._doubt(batch)
     (mirrored,) = method._seen(doubt.image)
     with torch.no_grad():
-        logits = method.net(doubt.image)
-        expected = method.net(doubt.image.flip(3)).softmax(dim=1)[:, 1]
+        logits = method.student.net(doubt.image)
+        expected = method.student.net(doubt.image.flip(3)).softmax(dim=1)[:, 1]
         average = (logits.softmax(dim=1)[:, 1] + expected.flip(2)) / 2
     torch.testing.assert_close(mirrored, expected, atol=1e-5, rtol=0)
     own = method._doubtful(logits, doubt, [mirrored])[1]
@@ -168,30 +168,33 @@ def test_the_consistency_of_views_reaches_the_network(batch: Batch) -> None:
     method = build(mean_teacher=False, clean_weight=0.0, weighting="fixed", fixed_share=1.0)
     nothing = torch.full_like(batch.labels["rough"], UNKNOWN)
     unlabeled = replace(batch, labels={"rough": nothing, "clean": nothing})
-    before = method.net.head.weight.detach().clone()
+    before = method.student.net.head.weight.detach().clone()
     found = method.step(unlabeled, LATER)
     assert found["views"] > 0
     assert found["noisy"] == found["pseudo"] == 0
-    assert not torch.equal(before, method.net.head.weight)
+    assert not torch.equal(before, method.student.net.head.weight)
 
 
 def test_the_views_leave_running_statistics_alone(batch: Batch) -> None:
     method = build()
-    method.net.train()
-    before = {k: v.clone() for k, v in method.net.named_buffers()}
+    method.student.net.train()
+    before = {k: v.clone() for k, v in method.student.net.named_buffers()}
     method._seen(method._doubt(batch).image)
-    assert all(torch.equal(v, before[k]) for k, v in method.net.named_buffers())
+    assert all(torch.equal(v, before[k]) for k, v in method.student.net.named_buffers())
 
 
 def test_the_teacher_follows_the_student(batch: Batch) -> None:
     """theta_T = d theta_T + (1 - d) theta_S, with d = 0.99 once it has settled."""
     method = build()
-    assert method.teacher is not None
-    method.teacher.updates = 10_000
-    before = [p.clone() for p in method.teacher.module.parameters()]
+    assert method.student.teacher is not None
+    method.student.teacher.updates = 10_000
+    before = [p.clone() for p in method.student.teacher.module.parameters()]
     method.step(batch, LATER)
     for old, new, student in zip(
-        before, method.teacher.module.parameters(), method.net.parameters(), strict=True
+        before,
+        method.student.teacher.module.parameters(),
+        method.student.net.parameters(),
+        strict=True,
     ):
         torch.testing.assert_close(new, 0.99 * old + 0.01 * student)
 
@@ -199,16 +202,16 @@ def test_the_teacher_follows_the_student(batch: Batch) -> None:
 def test_the_teacher_sees_noise(batch: Batch) -> None:
     """Eqs. 12 and 13, the noise drawn again from the same seed."""
     method = build(gamma=0.3)
-    assert method.teacher is not None
+    assert method.student.teacher is not None
     x = method._doubt(batch).image
     present = torch.rand(x.shape[0], 40, 40)
     counts = torch.rand(present.shape) > 0.5
     noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        other = method.teacher.module(x + 0.3 * noise).softmax(dim=1)
+        other = method.student.teacher.module(x + 0.3 * noise).softmax(dim=1)
     both = torch.stack([1 - present, present], dim=1)
     expected = (both - other).square().sum(dim=1)[counts].mean()
-    torch.testing.assert_close(method._beside_teacher(x, present, counts), expected)
+    torch.testing.assert_close(method.student.beside_teacher(x, present, counts), expected)
 
 
 def test_the_warm_start_sees_clean_labels_alone(batch: Batch) -> None:
@@ -217,7 +220,7 @@ def test_the_warm_start_sees_clean_labels_alone(batch: Batch) -> None:
         one, other = build(), build()
         found = one.step(batch, progress)
         other.step(replace(batch, labels=opposite), progress)
-        pairs = zip(one.net.parameters(), other.net.parameters(), strict=True)
+        pairs = zip(one.student.net.parameters(), other.student.net.parameters(), strict=True)
         assert all(torch.equal(a, b) for a, b in pairs) is same
         assert ("noisy" in found) is not same
 
@@ -231,7 +234,7 @@ def test_clean_pixels_never_train_as_noisy(batch: Batch) -> None:
     assert (doubt.label[1] == UNKNOWN).all()
     assert not doubt.open[1].any()
     assert torch.equal(doubt.label[0], batch.labels["rough"][0])
-    method.net.train()
+    method.student.net.train()
     logits, weights = method._weigh(doubt, method._seen(doubt.image), method._clean(batch.meta))
     assert not weights[:, 1].any()
     assert weights[:, 0].any()
@@ -268,7 +271,7 @@ def test_what_nobody_labelled_is_labelled_when_the_warm_start_ends(batch: Batch)
     (revision,) = method.revise(LATER, images)
     assert (revision.image, revision.plane) == (0, GENERATED)
     x = 1 - batch.hematoxylin[:1]
-    expected = method.net.eval()(x).softmax(dim=1)[0, 1]
+    expected = method.student.net.eval()(x).softmax(dim=1)[0, 1]
     np.testing.assert_allclose(revision.values, expected.detach().numpy(), atol=1e-5)
     done = replace(image, planes={GENERATED: revision.values})
     assert not list(method.revise(LATER, [done]))
@@ -315,21 +318,21 @@ def test_published_differences(batch: Batch) -> None:
     plain, further = build(), build(clean_step=True)
     plain.step(batch, LATER)
     further.step(batch, LATER)
-    assert not torch.equal(plain.net.head.weight, further.net.head.weight)
+    assert not torch.equal(plain.student.net.head.weight, further.student.net.head.weight)
     method = build(lr_schedule="decay", lr=0.01)
     method.step(batch, replace(LATER, epoch=20))
-    assert method.optimizer.param_groups[0]["lr"] == pytest.approx(0.005)
+    assert method.student.optimizer.param_groups[0]["lr"] == pytest.approx(0.005)
     method = build(clip=0.01, lr=1.0, momentum=0.0)
-    before = [p.detach().clone() for p in method.net.parameters()]
+    before = [p.detach().clone() for p in method.student.net.parameters()]
     method.step(batch, LATER)
-    pairs = zip(before, method.net.parameters(), strict=True)
+    pairs = zip(before, method.student.net.parameters(), strict=True)
     moved = sum((b - p).detach().square().sum().item() for b, p in pairs)
     assert moved**0.5 == pytest.approx(0.01, rel=1e-3)
     restarted = build(ema_restart=True)
-    assert restarted.teacher is not None
-    restarted.teacher.updates = 50
+    assert restarted.student.teacher is not None
+    restarted.student.teacher.updates = 50
     list(restarted.revise(LATER, []))
-    assert restarted.teacher.updates == 0
+    assert restarted.student.teacher.updates == 0
 
 
 def test_labels_at_odds_with_the_clean_ones_weigh_less(batch: Batch) -> None:
@@ -376,7 +379,11 @@ def test_the_student_predicts_where_asked(batch: Batch) -> None:
         method = build(predicts=predicts)
         for _ in range(3):
             method.step(batch, LATER)
-        net = method.net if predicts == "student" else method.teacher and method.teacher.module
+        net = (
+            method.student.net
+            if predicts == "student"
+            else method.student.teacher and method.student.teacher.module
+        )
         assert net is not None
         expected = net.eval()(1 - batch.hematoxylin).softmax(dim=1)[:, 1]
         found = method.predict(batch.image, batch.hematoxylin).probability

@@ -153,6 +153,12 @@ def test_flip_and_random_are_what_they_say(tnbc) -> None:
     assert drawn[labels > 0].mean() == pytest.approx(0.2, abs=0.01)
 
 
+def test_points_of_large_and_sparse_ids() -> None:
+    labels = np.zeros((20, 20), np.int32)
+    labels[1:6, 1:6], labels[10:17, 10:17] = 2_000_000_000, 7
+    assert noise.points(labels, 0).tolist() == [[13, 13], [3, 3]]
+
+
 def test_points_stay_within_their_jitter(tnbc) -> None:
     _, labels = tnbc
     exact, jittered = noise.points(labels, 0), noise.points(labels, 6, seed=1)

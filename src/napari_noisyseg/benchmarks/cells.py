@@ -23,6 +23,7 @@ from ..data.regions import region_of
 from ..errors import NoisySegError
 from ..method import Batch, Method, MethodConfig, Progress, Revision, TrainingImage
 from ..methods.igtt import IGTT, PLANE, IGTTConfig
+from .steps import take_steps
 from .tissue import fields
 
 Mask = NDArray[np.bool_]
@@ -109,16 +110,7 @@ def images_of(cells: Cells, config: MethodConfig, count: int) -> list[TrainingIm
 def train(method: IGTT, images: Sequence[TrainingImage], epochs: int) -> int:
     """The loop's steps; how many there were."""
     data = TrainingData(images, method.config, method.needs)
-    size = method.config.batch_size
-    each = data.steps_per_epoch(size)
-    for epoch in range(epochs):
-        for step in range(each):
-            done = epoch * each + step
-            progress = Progress(epoch, epochs, done, done / (epochs * each))
-            for revision in [] if step else list(method.revise(progress, data.images)):
-                data.revise(revision.image, revision.plane, revision.values)
-            method.step(data.batch(epoch, step, size), progress)
-    return epochs * each
+    return take_steps(method, data, method.config, epochs)
 
 
 def probability(

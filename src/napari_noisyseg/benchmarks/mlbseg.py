@@ -22,10 +22,11 @@ from .. import noise, registry
 from ..data.loader import TrainingData
 from ..data.prepare import training_image
 from ..data.regions import region_of
-from ..method import Method, MethodConfig, Progress, TrainingImage
+from ..method import Method, MethodConfig, TrainingImage
 from .ledger import Row, rows_of
 from .patches import Counts, Patches, Protocol, load, many_nuclei
 from .report import Report
+from .steps import take_steps
 
 DICE = {"l1": 0.4148, "l2": 0.6206, "l3": 0.8031}
 """of the noisy labels (section 4.1)"""
@@ -101,22 +102,9 @@ def _trained(data: Path, size: Size, kind: tuple[float, str], settings: Settings
     config = method.Config.from_preset("small", **{**WINDOWS, **settings})
     trained = method(config, "cpu", 0)
     images = labelled(protocol, kind[0], config)
-    steps = _train(trained, config, TrainingData(images, config, method.needs), size.epochs)
+    steps = take_steps(trained, TrainingData(images, config, method.needs), config, size.epochs)
     score = round(dice(trained, config, protocol.test), 4)
     return {"dice": score, "steps": steps, "seconds": round(time.monotonic() - began)}
-
-
-def _train(method: Method, config: MethodConfig, data: TrainingData, epochs: int) -> int:
-    """The loop's steps without its choice of the best weights: too few windows are clean."""
-    each = data.steps_per_epoch(config.batch_size)
-    for epoch in range(epochs):
-        for step in range(each):
-            done = epoch * each + step
-            progress = Progress(epoch, epochs, done, done / (epochs * each))
-            for revision in [] if step else list(method.revise(progress, data.images)):
-                data.revise(revision.image, revision.plane, revision.values)
-            method.step(data.batch(epoch, step, config.batch_size), progress)
-    return epochs * each
 
 
 @cache

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from ..instances import middles
 from ..slides import Box, open_image, read_labels
 
 MIN_SIZE = 10
@@ -54,15 +54,8 @@ def _mpp(name: str, stem: str) -> float:
 
 def inner_points(labels: NDArray[np.int32]) -> NDArray[np.float64]:
     """One point a nucleus, (n, 2) of (y, x): where its distance to its own border is largest."""
-    points = []
-    for label, box in enumerate(ndimage.find_objects(labels), start=1):
-        if box is None:
-            continue
-        mask = np.pad(labels[box] == label, 1)
-        depth = ndimage.distance_transform_edt(mask)
-        y, x = np.unravel_index(int(depth.argmax()), depth.shape)
-        points.append((box[0].start + y - 1, box[1].start + x - 1))
-    return np.array(points, dtype=np.float64).reshape(-1, 2)
+    found = middles(labels, int(labels.max(initial=0)))
+    return found[np.isfinite(found).all(axis=1)]
 
 
 def shifted(

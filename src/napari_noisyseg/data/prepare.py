@@ -22,6 +22,7 @@ from napari_noisyseg.data.resample import (
     scale_points,
     working_shape,
 )
+from napari_noisyseg.instances import touching
 from napari_noisyseg.method import BACKGROUND, NUCLEUS, UNKNOWN, TrainingImage
 
 CoarseKind = Literal["voronoi", "cluster", "local"]
@@ -104,23 +105,10 @@ def label_planes(
         planes["given"] = resize_states(_rough(region, beside_clean=False), shape)
     if "clean" in names:
         clean = _states(region.clean, region.clean_known)
+        # without this line a network learns to make one of two that touch
         clean[touching(region.clean)] = BACKGROUND
         planes["clean"] = resize_states(clean, shape)
     return planes
-
-
-def touching(labels: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Where a nucleus meets another: the outermost pixel of both, bool (H, W).
-
-    Without this line a network learns to make one of two that touch.
-    """
-    found = np.zeros(labels.shape, bool)
-    for axis in (0, 1):
-        a, b = np.moveaxis(labels, axis, 0), np.moveaxis(found, axis, 0)
-        meet = (a[1:] != a[:-1]) & (a[1:] > 0) & (a[:-1] > 0)
-        b[1:] |= meet
-        b[:-1] |= meet
-    return found
 
 
 def _rough(region: Region, beside_clean: bool) -> NDArray[np.uint8]:

@@ -10,6 +10,8 @@ from typing import Any
 
 from napari.utils.colormaps import DirectLabelColormap
 
+from napari_noisyseg.method import ADDED, KEPT, REMOVED
+
 NUCLEUS = "#ffe14d"
 BACKGROUND = "#14213d"
 CLEAR = "#00000000"
@@ -36,7 +38,7 @@ def labels(kind: str) -> dict[str, Any]:
     if kind in STATES:
         return {"opacity": 0.6 if kind == "voronoi" else 0.9, **states(kind, contour=True)}
     if kind == "changes":
-        colours = {0: CLEAR, 1: "#35d0ff50", 2: "#b7ff5a", 3: "#d55e00", None: CLEAR}
+        colours = {KEPT: "#35d0ff50", ADDED: "#b7ff5a", REMOVED: "#d55e00", 0: CLEAR, None: CLEAR}
         colormap = DirectLabelColormap(color_dict=colours)
         return {"colormap": colormap, "opacity": 0.6, "visible": False}
     if kind == "corrected":

@@ -16,13 +16,11 @@ from napari_noisyseg.gui.jobs import Jobs
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.still import StillLine
 from napari_noisyseg.gui.widgets import button, column, line
-from napari_noisyseg.method import NUCLEUS
+from napari_noisyseg.method import ADDED, KEPT, NUCLEUS, REMOVED
 from napari_noisyseg.store import rounds
 from napari_noisyseg.store.records import ImageRecord
 from napari_noisyseg.store.rounds import Round
 
-KEPT, ADDED, REMOVED = 1, 2, 3
-"""values of the `changes` layer"""
 POINT_AT = "Point at the tissue to see why a superpixel is what it is."
 
 

@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 
 import numpy as np
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Failed, Finished
 from napari_noisyseg.gui.follow import LOST
 from napari_noisyseg.gui.progress import RunProgress
 from napari_noisyseg.gui.table import Column, Table
+from napari_noisyseg.gui.widgets import label, line
 from napari_noisyseg.store.runs import Run
 
 SIGNS = {
@@ -122,3 +124,23 @@ class RunsTable(Table):
 
 def _column(title: str, words: Sequence[str], text: object = str) -> Column:
     return Column(title, np.array(words, dtype=object), text)  # type: ignore[arg-type]
+
+
+class RunsOfProject(QWidget):  # type: ignore[misc]
+    """The table under its heading, and what can be done with the run that is selected."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = RunsTable()
+        self.resume = QPushButton("Resume")
+        self.predict = QPushButton("Predict other images")
+        self.resume.setToolTip("Go on from the run's last checkpoint")
+        self.predict.setToolTip("Use the selected run on the project's other images")
+        for button in (self.resume, self.predict):
+            button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(6)
+        box.addWidget(label("Runs of this project", "title"))
+        box.addWidget(self.table)
+        box.addLayout(line(self.resume, self.predict))

@@ -66,8 +66,8 @@ def note_words(progress: RunProgress) -> str:
     changed = progress.relabelled
     # a co-trained network's pseudo labels change all the time, and first labels (a share of 1) are
     # no change: that is no news for a person
-    news = changed is not None and not changed.plane.startswith("pseudo")
-    if changed is not None and news and 0.001 <= changed.share < 1:
+    pseudo = changed is not None and changed.plane.startswith("pseudo")
+    if changed is not None and not pseudo and 0.001 <= changed.share < 1:
         share = 100 * changed.share
         parts.append(f"the method changed {share:.1f} % of its own training labels")
     parts.append(progress.note)

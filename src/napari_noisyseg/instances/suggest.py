@@ -17,6 +17,7 @@ from skimage.feature import peak_local_max
 
 from napari_noisyseg.coarse.evidence import evidence
 from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.instances.measure import middles
 from napari_noisyseg.instances.points import PAPER_MPP, from_points
 from napari_noisyseg.instances.surveying import planes, planes_of_probability
 
@@ -106,17 +107,6 @@ def depth(labels: Labels, seen: F32, radius: float) -> F32:
             deep = ndi.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
             target[box][mask] = (deep / deep.max())[mask]
     return target
-
-
-def middles(labels: Labels, count: int) -> NDArray[np.float64]:
-    """The deepest pixel of each label 1..count, (count, 2); nan where there is none."""
-    found = np.full((count, 2), np.nan)
-    for label, box in enumerate(ndi.find_objects(labels, count), start=1):
-        if box is not None:
-            deep = ndi.distance_transform_edt(np.pad(labels[box] == label, 1))[1:-1, 1:-1]
-            place = np.unravel_index(int(deep.argmax()), deep.shape)
-            found[label - 1] = box[0].start + place[0], box[1].start + place[1]
-    return found
 
 
 def _inside(points: Floats, shape: tuple[int, ...]) -> NDArray[np.float64]:

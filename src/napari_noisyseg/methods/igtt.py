@@ -146,7 +146,7 @@ class IGTT:
         self.reading = Reading().to(device)
         self.agreed, self.settled = 0.0, False
         """the best agreement of labels with the signal so far; whether no more are wanted"""
-        self.optimizer = _optimizer(config, self.net)
+        self.optimizer = build.optimizer(config, self.net.parameters())
 
     def step(self, batch: Batch, progress: Progress) -> Losses:
         """One update on the labels of the epoch; pixels without one (outside images) do not count.
@@ -342,12 +342,6 @@ class Reading(nn.Module):
     def forward(self, p: Tensor) -> Tensor:
         """Probability of nucleus whose 0.5 is `level`: log-odds moved by a constant."""
         return (p.logit(eps=1e-6) - self.level.logit()).sigmoid()
-
-
-def _optimizer(c: IGTTConfig, net: nn.Module) -> torch.optim.Optimizer:
-    if c.optimizer == "adam":
-        return torch.optim.Adam(net.parameters(), c.lr, weight_decay=c.weight_decay)
-    return torch.optim.SGD(net.parameters(), c.lr, c.momentum, weight_decay=c.weight_decay)
 
 
 @torch.no_grad()

@@ -32,7 +32,7 @@ from napari_noisyseg.method import (
 from napari_noisyseg.nets import selection
 from napari_noisyseg.nets.peers import PeerConfig, Peers
 from napari_noisyseg.nets.selection import Judged, NoiseRate
-from napari_noisyseg.nets.tiling import in_windows
+from napari_noisyseg.nets.tiling import batch_of, in_windows
 
 PLANE = "relabelled"
 
@@ -116,7 +116,9 @@ class Superpixel:
         label, doubtful, trusted = selection.target_of(batch, PLANE)
         logits = self.peers.logits(batch.image, batch.hematoxylin)
         logs = cast("tuple[Tensor, Tensor]", tuple(z.float().log_softmax(dim=1) for z in logits))
-        judged = self._judge((logs[0].detach().exp(), logs[1].detach().exp()), batch)
+        judged = self._judge(
+            (logs[0].detach().exp(), logs[1].detach().exp()), batch, label, doubtful
+        )
         chosen = self._chosen(judged, progress)
         mask = doubtful & chosen[judged.index] if self.config.select else doubtful
         each = self._each(logs, label)
@@ -136,9 +138,10 @@ class Superpixel:
         last = (logs[0].movedim(1, -1), logs[1].movedim(1, -1))
         return losses.co_regularised(last, target, self.config.balance)
 
-    def _judge(self, probabilities: tuple[Tensor, Tensor], batch: Batch) -> Judged:
+    def _judge(
+        self, probabilities: tuple[Tensor, Tensor], batch: Batch, label: Tensor, doubtful: Tensor
+    ) -> Judged:
         """The doubtful superpixels of a batch, or its pixels."""
-        label, doubtful, _ = selection.target_of(batch, PLANE)
         if self.config.use_superpixels and batch.superpixels is not None:
             ids = batch.superpixels
             if self.config.cut_by_label:
@@ -200,9 +203,10 @@ class Superpixel:
 
     def _whole(self, image: TrainingImage) -> Judged:
         """The superpixels of a whole image, by the networks as they predict; on the CPU."""
-        batch = _as_batch(image, self.device)
-        a, b = self._probabilities(batch)
-        return selection.to_cpu(self._judge((a, b), batch))
+        batch = batch_of(image, self.device)
+        label, doubtful, _ = selection.target_of(batch, PLANE)
+        probabilities = self._probabilities(batch)
+        return selection.to_cpu(self._judge(probabilities, batch, label, doubtful))
 
     @torch.no_grad()
     def _probabilities(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -226,7 +230,7 @@ class Superpixel:
         """
         label, doubtful, trusted = selection.target_of(batch, PLANE)
         a, b = self._probabilities(batch)
-        judged = self._judge((a, b), batch)
+        judged = self._judge((a, b), batch, label, doubtful)
         over = self.rounds.settled and self.config.stop_when_settled
         if self.config.relabel and not over:
             chosen = self._taken(judged, self.share)
@@ -334,7 +338,7 @@ def _revision(
 ) -> Revision:
     """One image's labels after Eq. 8, NaN where none is doubtful, and why they are so."""
     chosen, rank = mine
-    batch = _as_batch(image, "cpu")
+    batch = batch_of(image, "cpu")
     before, doubtful, _ = selection.target_of(batch, PLANE)
     after = losses.voted_label(before, judged.index, chosen, judged.votes)
     reasons = {"loss": judged.loss, "vote": judged.votes, "rank": rank, "taken": chosen.float()}
@@ -346,22 +350,6 @@ def _revision(
 def _painted(values: Tensor, where: Tensor) -> NDArray[np.float32]:
     painted = torch.where(where, values, torch.nan)[0].float()
     return cast("NDArray[np.float32]", painted.numpy())
-
-
-def _as_batch(image: TrainingImage, device: str) -> Batch:
-    """A whole image as a batch of one."""
-
-    def tensor(array: NDArray[Any]) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(device)[None]
-
-    ids = image.superpixels
-    return Batch(
-        tensor(image.image), tensor(image.hematoxylin),
-        {name: tensor(label) for name, label in image.labels.items()},
-        tensor(image.known), tensor(image.tissue),
-        {name: tensor(plane) for name, plane in image.planes.items()},
-        torch.zeros(1, dtype=torch.long), None, None if ids is None else tensor(ids).long(),
-    )  # fmt: skip
 
 
 METHOD: type[Method] = Superpixel

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from napari_noisyseg import losses
 from napari_noisyseg.method import (
@@ -86,18 +87,11 @@ class Supervised:
 
     def __init__(self, config: SupervisedConfig, device: str, seed: int) -> None:
         self.config, self.device = config, device
-        self.net = build.seeded(self._make, device, seed)
+        self.net = build.seeded(partial(build.segmenter, config), device, seed)
         self.average = WeightAverage(self.net, config.average_weights)
         self.optimizer = torch.optim.Adam(
             self.net.parameters(), config.lr, weight_decay=config.weight_decay
         )
-
-    def _make(self) -> nn.Module:
-        c = self.config
-        inputs = 1 if c.input == "hematoxylin" else 3
-        if c.net == "unet":
-            return build.unet(inputs, c.width)
-        return build.resunet(inputs, c.width, c.encoder, c.stem)
 
     def step(self, batch: Batch, progress: Progress) -> Losses:
         """One update by cross-entropy."""
@@ -132,9 +126,7 @@ class Supervised:
 
     def _input(self, image: Tensor, hematoxylin: Tensor) -> Tensor:
         """Darkness, so that the network's zero padding means no stain."""
-        return build.channels_last(
-            1 - (hematoxylin if self.config.input == "hematoxylin" else image)
-        )
+        return build.darkness(self.config.input, image, hematoxylin)
 
     def _label(self, batch: Batch) -> Tensor:
         first, *rest = (batch.labels[name] for name in self.config.label_planes())

@@ -44,6 +44,27 @@ def unetpp(inputs: int, width: int, depth: int = 4) -> UNetPP:
     return UNetPP(inputs, 2, width, depth)
 
 
+def segmenter(settings: Any) -> nn.Module:
+    """The network that `input`, `net`, `width`, `encoder` and `stem` of the settings name."""
+    inputs = 1 if settings.input == "hematoxylin" else 3
+    if settings.net == "unet":
+        return unet(inputs, settings.width)
+    return resunet(inputs, settings.width, settings.encoder, settings.stem)
+
+
+def darkness(seen: str, image: Tensor, hematoxylin: Tensor) -> Tensor:
+    """What a network sees, `seen`: rgb or hematoxylin, so that its zero padding means no stain."""
+    return channels_last(1 - (hematoxylin if seen == "hematoxylin" else image))
+
+
+def optimizer(settings: Any, weights: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """The rule that `optimizer`, `lr`, `momentum` and `weight_decay` of the settings name."""
+    c = settings
+    if c.optimizer == "adam":
+        return torch.optim.Adam(weights, c.lr, weight_decay=c.weight_decay)
+    return torch.optim.SGD(weights, c.lr, c.momentum, weight_decay=c.weight_decay)
+
+
 def channels_last(x: Tensor) -> Tensor:
     """The same values in the memory order of `seeded` networks."""
     return x.contiguous(memory_format=torch.channels_last)

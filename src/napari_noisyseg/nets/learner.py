@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from napari_noisyseg import losses
 from napari_noisyseg.method import Batch, Losses, MethodConfig, Prediction, Preset
@@ -103,18 +104,11 @@ class Learner:
 
     def __init__(self, config: LearnerConfig, device: str, seed: int) -> None:
         self.config = config
-        self.net = build.seeded(self._make, device, seed)
+        self.net = build.seeded(partial(build.segmenter, config), device, seed)
         self.average = WeightAverage(self.net, config.average_weights)
         self.optimizer = torch.optim.Adam(
             self.net.parameters(), config.lr, weight_decay=config.weight_decay
         )
-
-    def _make(self) -> nn.Module:
-        c = self.config
-        inputs = 1 if c.input == "hematoxylin" else 3
-        if c.net == "unet":
-            return build.unet(inputs, c.width)
-        return build.resunet(inputs, c.width, c.encoder, c.stem)
 
     def begin(self, fraction: float, lr: float | None = None) -> float:
         """Train mode, no gradients, and the learning rate at N / N_max, which it returns.
@@ -138,8 +132,7 @@ class Learner:
 
     def input(self, image: Tensor, hematoxylin: Tensor) -> Tensor:
         """Darkness, so that the network's zero padding means no stain."""
-        seen = hematoxylin if self.config.input == "hematoxylin" else image
-        return build.channels_last(1 - seen)
+        return build.darkness(self.config.input, image, hematoxylin)
 
     @torch.no_grad()
     def judge(self, batch: Batch) -> Losses:

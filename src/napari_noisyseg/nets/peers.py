@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import torch
@@ -89,24 +90,12 @@ class Peers:
 
     def __init__(self, config: PeerConfig, device: str, seed: int) -> None:
         self.config = config
+        make = partial(build.segmenter, config)
         self.nets = nn.ModuleDict(
-            {name: build.seeded(self._make, device, 2 * seed + k) for k, name in enumerate("ab")}
+            {name: build.seeded(make, device, 2 * seed + k) for k, name in enumerate("ab")}
         )
         self.averages = {k: WeightAverage(self.nets[k], config.average_weights) for k in "ab"}
-        self.optimizer = self._optimizer()
-
-    def _make(self) -> nn.Module:
-        c = self.config
-        inputs = 1 if c.input == "hematoxylin" else 3
-        if c.net == "unet":
-            return build.unet(inputs, c.width)
-        return build.resunet(inputs, c.width, c.encoder, c.stem)
-
-    def _optimizer(self) -> torch.optim.Optimizer:
-        c, weights = self.config, self.nets.parameters()
-        if c.optimizer == "adam":
-            return torch.optim.Adam(weights, c.lr, weight_decay=c.weight_decay)
-        return torch.optim.SGD(weights, c.lr, c.momentum, weight_decay=c.weight_decay)
+        self.optimizer = build.optimizer(config, self.nets.parameters())
 
     def begin(self, fraction: float) -> None:
         """Train mode, no gradients, and the learning rate at N / N_max."""
@@ -126,13 +115,13 @@ class Peers:
 
     def logits(self, image: Tensor, hematoxylin: Tensor) -> tuple[Tensor, Tensor]:
         """Of both networks as they train, (B, 2, h, w)."""
-        x = self._input(image, hematoxylin)
+        x = build.darkness(self.config.input, image, hematoxylin)
         return self.nets["a"](x), self.nets["b"](x)
 
     @torch.no_grad()
     def judged(self, image: Tensor, hematoxylin: Tensor) -> tuple[Tensor, Tensor]:
         """Probabilities (B, 2, h, w) of both networks as they predict."""
-        x = self._input(image, hematoxylin)
+        x = build.darkness(self.config.input, image, hematoxylin)
         a, b = (self.averages[k].module(x).softmax(dim=1) for k in "ab")
         return a, b
 
@@ -141,11 +130,6 @@ class Peers:
         a, b = (p[:, 1] for p in self.judged(image, hematoxylin))
         mean = (a + b) / 2 if self.config.predict_by == "both" else a
         return Prediction(mean, {"uncertainty": (a - b).abs()})
-
-    def _input(self, image: Tensor, hematoxylin: Tensor) -> Tensor:
-        """Darkness, so that the networks' zero padding means no stain."""
-        seen = hematoxylin if self.config.input == "hematoxylin" else image
-        return build.channels_last(1 - seen)
 
     def state_dict(self) -> dict[str, Any]:
         """Networks, averages and optimiser."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
@@ -40,7 +41,7 @@ class PixelwiseConfig(PeerConfig):
         return ("rough", "clean", "given")
 
 
-class Pixelwise:
+class Pixelwise(ABC):
     """Two networks and the share of pixels that they keep; `_total` is the method's own."""
 
     Config: ClassVar[type[MethodConfig]] = PixelwiseConfig
@@ -52,9 +53,9 @@ class Pixelwise:
         self.peers = Peers(config, device, seed)
         self.noise = NoiseRate(config)
 
+    @abstractmethod
     def _total(self, logs: Logs, batch: Batch, share: float) -> Tensor:
         """The loss of both networks when `share` of the doubtful pixels is kept."""
-        raise NotImplementedError
 
     def step(self, batch: Batch, progress: Progress) -> Losses:
         """One update of both networks, by pixels of small loss and by clean ones."""

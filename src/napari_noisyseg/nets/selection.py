@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -73,22 +73,22 @@ def pixels_of(label: Tensor) -> Tensor:
 
 def kept(judged: Judged, share: float, per_class: bool) -> Tensor:
     """Eq. 3, bool (K,): those of smallest loss, of all or of either class apart."""
-    if not per_class:
-        return losses.small_loss(judged.loss, judged.sizes, share)
-    nuclei, rest = by_class(judged)
-    both = zip((nuclei, rest), shares(share, nuclei, rest), strict=True)
-    nucleus, background = (losses.small_loss(judged.loss, sizes, s) for sizes, s in both)
-    return nucleus | background
+    return _chosen(losses.small_loss, judged, share, per_class)
 
 
 def taken(judged: Judged, share: float, per_class: bool) -> Tensor:
     """Eq. 6, bool (K,): those of largest loss, of all or of either class apart."""
+    return _chosen(losses.large_loss, judged, share, per_class)
+
+
+def _chosen(
+    rule: Callable[[Tensor, Tensor, float], Tensor], judged: Judged, share: float, per_class: bool
+) -> Tensor:
     if not per_class:
-        return losses.large_loss(judged.loss, judged.sizes, share)
+        return rule(judged.loss, judged.sizes, share)
     nuclei, rest = by_class(judged)
-    both = zip((nuclei, rest), shares(share, nuclei, rest), strict=True)
-    nucleus, background = (losses.large_loss(judged.loss, sizes, s) for sizes, s in both)
-    return nucleus | background
+    of_nuclei, of_rest = shares(share, nuclei, rest)
+    return rule(judged.loss, nuclei, of_nuclei) | rule(judged.loss, rest, of_rest)
 
 
 def surely_wrong(judged: Judged, share: float) -> Tensor:

@@ -1,11 +1,34 @@
-"""Running a network over an image that is too large for one pass."""
+"""Running a network over a whole image, in windows where it is too large for one pass."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+from napari_noisyseg.method import Batch, TrainingImage
+
+
+def batch_of(image: TrainingImage, device: str) -> Batch:
+    """A whole image as a batch of one."""
+
+    def tensor(array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(device)[None]
+
+    return Batch(
+        image=tensor(image.image),
+        hematoxylin=tensor(image.hematoxylin),
+        labels={name: tensor(label) for name, label in image.labels.items()},
+        known=tensor(image.known),
+        tissue=tensor(image.tissue),
+        planes={name: tensor(plane) for name, plane in image.planes.items()},
+        half=torch.zeros(1, dtype=torch.long, device=device),
+        superpixels=None if image.superpixels is None else tensor(image.superpixels).long(),
+    )
 
 
 def in_windows(

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from napari_noisyseg.instances import middles
 from napari_noisyseg.noise.draws import DIRECTION, SIZE, chosen, draws
-from napari_noisyseg.noise.redraw import ids_of, windows_of
+from napari_noisyseg.noise.redraw import ids_of
 
 
 def points(
@@ -31,15 +31,6 @@ def points(
 
 def inner_points(labels: NDArray[Any], ids: NDArray[np.int64]) -> NDArray[np.float64]:
     """Of each nucleus the pixel farthest from its border, (n, 2) of (y, x)."""
-    labels = np.ascontiguousarray(labels, dtype=np.int32)
-    windows = windows_of(labels)
-    found = [_deepest(labels, int(i), windows[int(i)]) for i in ids]
-    return np.array(found, np.float64).reshape(-1, 2)
-
-
-def _deepest(
-    labels: NDArray[np.int32], nucleus: int, window: tuple[slice, slice]
-) -> tuple[int, int]:
-    depth = ndimage.distance_transform_edt(np.pad(labels[window] == nucleus, 1))
-    y, x = np.unravel_index(int(depth.argmax()), depth.shape)
-    return window[0].start + int(y) - 1, window[1].start + int(x) - 1
+    every = ids_of(labels)  # packed, as the largest id may be far beyond their number
+    packed = np.searchsorted(np.append(0, every), labels).astype(np.int32)
+    return middles(packed, len(every))[np.searchsorted(every, ids)]

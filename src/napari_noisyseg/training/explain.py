@@ -6,21 +6,26 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from napari_noisyseg.data.resample import Shape
-from napari_noisyseg.method import NUCLEUS, UNKNOWN, Batch, Method, TrainingImage
+from napari_noisyseg.method import (
+    ADDED,
+    KEPT,
+    NUCLEUS,
+    REMOVED,
+    UNKNOWN,
+    Method,
+    TrainingImage,
+)
+from napari_noisyseg.nets.tiling import batch_of
 from napari_noisyseg.training.device import precision
-
-KEPT, ADDED, REMOVED = 1, 2, 3
-"""Values of the `changes` layer; 0: background before and after."""
 
 
 def explain(method: Method, image: TrainingImage, device: str) -> dict[str, NDArray[Any]]:
     """The method's maps of its labels, float32 (H, W) at working resolution; {} where none."""
     with precision(device):
-        maps = method.explain(_batch(image, device))
+        maps = method.explain(batch_of(image, device))
     return {name: values[0].float().cpu().numpy() for name, values in maps.items()}
 
 
@@ -56,19 +61,3 @@ def changes(
     return np.select(
         [corrected & given, corrected & ~given, ~corrected & given], [KEPT, ADDED, REMOVED], 0
     ).astype(np.uint8)
-
-
-def _batch(image: TrainingImage, device: str) -> Batch:
-    def tensor(array: NDArray[Any]) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(device)[None]
-
-    return Batch(
-        image=tensor(image.image),
-        hematoxylin=tensor(image.hematoxylin),
-        labels={name: tensor(label) for name, label in image.labels.items()},
-        known=tensor(image.known),
-        tissue=tensor(image.tissue),
-        planes={name: tensor(plane) for name, plane in image.planes.items()},
-        half=torch.zeros(1, dtype=torch.long, device=device),
-        superpixels=None if image.superpixels is None else tensor(image.superpixels).long(),
-    )

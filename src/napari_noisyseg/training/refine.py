@@ -137,7 +137,7 @@ def _measure(evidence: Evidence, labels: Labels, count: int) -> dict[str, NDArra
     width = max(2.0, RING * PAPER_MPP / evidence.mpp)
     ring = np.where(labels == 0, expand_labels(labels, width), 0)
     edge = np.where(find_boundaries(labels, mode="inner"), labels, 0)
-    crowded = np.where(_beside_another(labels), edge, 0)
+    crowded = np.where(instances.touching(labels), edge, 0)
     rows = np.arange(labels.shape[0])[:, None]
     columns = np.arange(labels.shape[1])[None, :]
 
@@ -163,18 +163,6 @@ def _measure(evidence: Evidence, labels: Labels, count: int) -> dict[str, NDArra
         "crowded": number(crowded) / np.maximum(number(edge), 1),
         "cut": number(_frame(labels)) / np.maximum(number(edge), 1),
     }
-
-
-def _beside_another(labels: Labels) -> NDArray[np.bool_]:
-    """Pixels with a pixel of another nucleus above, below, left or right."""
-    beside = np.zeros(labels.shape, bool)
-    for axis in (0, 1):
-        a = np.moveaxis(labels, axis, 0)
-        b = np.moveaxis(beside, axis, 0)
-        other = (a[1:] != a[:-1]) & (a[1:] > 0) & (a[:-1] > 0)
-        b[1:] |= other
-        b[:-1] |= other
-    return beside
 
 
 def _frame(labels: Labels) -> Labels:

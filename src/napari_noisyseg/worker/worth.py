@@ -16,7 +16,8 @@ from scipy import ndimage
 from napari_noisyseg.coarse.project import regions
 from napari_noisyseg.data.regions import Region
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.instances.suggest import FEWEST, middles, suggest
+from napari_noisyseg.instances import middles
+from napari_noisyseg.instances.suggest import FEWEST, suggest
 from napari_noisyseg.noise import transition
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from napari.settings import get_settings
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout
 
 from napari_noisyseg import registry
 from napari_noisyseg.events import Event, Failed, Finished, Previewed, Relabelled
@@ -21,7 +21,7 @@ from napari_noisyseg.gui.previews import LivePreview
 from napari_noisyseg.gui.progress import RunProgress, first_line
 from napari_noisyseg.gui.question import FieldQuestion
 from napari_noisyseg.gui.rounds import RoundsView
-from napari_noisyseg.gui.runs_table import RunsTable, read_ended, run_row, state_of
+from napari_noisyseg.gui.runs_table import RunsOfProject, read_ended, run_row, state_of
 from napari_noisyseg.gui.runspec import predict_others, run_spec
 from napari_noisyseg.gui.runview import RunView
 from napari_noisyseg.gui.session import Session
@@ -78,35 +78,15 @@ class TrainDock(StepDock):
         self.view.hide()
         self.maps = MapToggles(self.session, self.jobs)
         self.rounds = RoundsView(self.session, self.jobs)
-        self.table = RunsTable()
+        self.runs = RunsOfProject()
         box = QVBoxLayout(self)
         box.setContentsMargins(12, 10, 12, 10)
         box.setSpacing(10)
         shown = (self.view, self.maps, self.rounds)
         for part in (self.button, self.notice, self.question, self.options, *shown):
             box.addWidget(part)
-        box.addWidget(self._build_runs())
+        box.addWidget(self.runs)
         box.addStretch()
-
-    def _build_runs(self) -> QWidget:
-        self.runs = QWidget()
-        heading = QLabel("Runs of this project")
-        heading.setProperty("role", "title")
-        self.resume_button = QPushButton("Resume")
-        self.predict_button = QPushButton("Predict other images")
-        self.resume_button.setToolTip("Go on from the run's last checkpoint")
-        self.predict_button.setToolTip("Use the selected run on the project's other images")
-        buttons = QHBoxLayout()
-        for button in (self.resume_button, self.predict_button):
-            button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-            buttons.addWidget(button)
-        box = QVBoxLayout(self.runs)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(6)
-        box.addWidget(heading)
-        box.addWidget(self.table)
-        box.addLayout(buttons)
-        return self.runs
 
     def _connect(self) -> None:
         session = self.session
@@ -125,9 +105,9 @@ class TrainDock(StepDock):
         self.follower.listed.connect(self._listed)
         self.question.answered.connect(self.train)
         self.button.clicked.connect(self._press)
-        self.resume_button.clicked.connect(self.resume)
-        self.predict_button.clicked.connect(self.predict)
-        self.table.chosen.connect(lambda row: self.show_run(self.table.rows[row].id))
+        self.runs.resume.clicked.connect(self.resume)
+        self.runs.predict.clicked.connect(self.predict)
+        self.runs.table.chosen.connect(lambda row: self.show_run(self.runs.table.rows[row].id))
 
     def closing(self) -> None:
         """The window is going: the runs go on without us."""
@@ -212,7 +192,7 @@ class TrainDock(StepDock):
         return self.session.project.runs.get(run_id)
 
     def _selected_id(self) -> str | None:
-        row = self.table.selected()
+        row = self.runs.table.selected()
         return row.id if row is not None else self._shown
 
     def _start(self, choice: Choice, resume: Run | None = None) -> None:
@@ -306,8 +286,10 @@ class TrainDock(StepDock):
                 partial(_read_all, unread), partial(self._read, project), self.adoption.failed
             )
         known = [(run, self._progress(run.id)) for run in reversed(runs)]
-        self.table.show_rows([run_row(run, found) for run, found in known if found is not None])
-        self.runs.setVisible(bool(self.table.rows))
+        self.runs.table.show_rows(
+            [run_row(run, found) for run, found in known if found is not None]
+        )
+        self.runs.setVisible(bool(self.runs.table.rows))
         self._refresh()
 
     def _read(self, project: Any, found: dict[str, RunProgress]) -> None:
@@ -322,8 +304,8 @@ class TrainDock(StepDock):
     def show_run(self, run_id: str) -> None:
         """Show a run's curve and figures."""
         self._shown = run_id
-        ids = [row.id for row in self.table.rows]
-        self.table.select(ids.index(run_id) if run_id in ids else None)
+        ids = [row.id for row in self.runs.table.rows]
+        self.runs.table.select(ids.index(run_id) if run_id in ids else None)
         self._look_at_rounds()
         self._show_progress()
         self._refresh()
@@ -386,8 +368,8 @@ class TrainDock(StepDock):
         self.button.setEnabled(not self._starting and (running or can_train()))
         progress = self._progress(self._selected_id())
         state = state_of(progress) if progress is not None else ""
-        self.resume_button.setEnabled(state in RESUMABLE and can_train() and not running)
-        self.predict_button.setEnabled(state in ("finished", "stopped") and can_train())
+        self.runs.resume.setEnabled(state in RESUMABLE and can_train() and not running)
+        self.runs.predict.setEnabled(state in ("finished", "stopped") and can_train())
         self.changed.emit()
 
     def _restyle(self) -> None:
