@@ -63,7 +63,7 @@ class Settings:
     ends: bool = False
     """difference: v of the first layers and of the last `blocks` decoder blocks alone; those
     between pass changes on, but have no part of v (an approximation, for pixel weights)"""
-    radius: float = 1e-5
+    radius: float = 4e-6
     """difference and decoder: how far W moves for the difference, as a share of its norm"""
     every: int = 1
     """a meta step every so many steps; `Bilevel.due` says when"""
