@@ -59,6 +59,12 @@ def test_cross_entropy_of_nothing_is_zero(logits: torch.Tensor, label: torch.Ten
     assert not logits.grad.any()
 
 
+def test_what_a_share_exceeds() -> None:
+    values = torch.arange(1.0, 101.0)[torch.randperm(100)].reshape(4, 25)
+    assert losses.exceeded(values, 0.05).item() == 95
+    assert losses.exceeded(torch.tensor([0.0] * 99 + [3.0]), 0.05).item() == 3
+
+
 def test_equation_5() -> None:
     previous = torch.tensor([0.2, 1.0, torch.nan])
     present = torch.tensor([0.6, 0.0, 0.7])

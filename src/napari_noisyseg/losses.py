@@ -48,6 +48,13 @@ def normalised_weights(weights: Tensor, jointly: bool = False, epsilon: float = 
     return kept / (total + epsilon)
 
 
+def exceeded(values: Tensor, share: float) -> Tensor:
+    """What a share of the values, of any number and shape, exceeds; the largest where that is 0."""
+    flat = values.flatten()
+    found = flat.kthvalue(max(1, round((1 - share) * len(flat)))).values
+    return torch.where(found > 0, found, flat.max())
+
+
 def moving_average(previous: Tensor, present: Tensor, alpha: float) -> Tensor:
     """p_n = alpha y + (1 - alpha) p_(n-1) (SC-Net Eq. 5); where p_(n-1) is NaN, p_n = y."""
     average = alpha * present + (1 - alpha) * previous

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -143,6 +145,27 @@ def test_a_short_epoch_goes_round_again() -> None:
     assert len(data.split.training) == 1
     assert data.steps_per_epoch(4) == 8
     assert data.batch(0, 7, 4).image.shape == (4, 3, 40, 40)
+
+
+def test_what_judges_does_not_teach_as_clean() -> None:
+    needs = Needs(labels=("local", "clean"), clean=True, meta=True)
+    images = [image_of((200, 200), seed=s) for s in range(8)]
+    for image in images:
+        image.labels["clean"] = image.labels["local"]
+    data = TrainingData(images, small(), needs)
+    assert data.clean is not None
+    assert len(data.split.validation)
+    assert len(data.clean.apart_from(data.split.validation)) == len(data.clean)
+
+
+def test_meta_batches_are_as_large_as_the_setting_says() -> None:
+    needs = Needs(labels=("local", "clean"), clean=True, meta=True)
+    image = image_of((200, 200))
+    image.labels["clean"] = image.labels["local"]
+    config = SimpleNamespace(**small().model_dump(), meta_batch_size=6)
+    data = TrainingData([image], config, needs)
+    sizes = [len(data.batch(0, 0, size).meta.image) for size in (4, 2)]
+    assert sizes == [6, 3]
 
 
 def test_nothing_annotated_is_refused_with_a_way_out() -> None:

@@ -18,7 +18,7 @@ from napari_noisyseg.data.prepare import training_image
 from napari_noisyseg.data.regions import region_of
 from napari_noisyseg.method import Progress, TrainingImage
 from napari_noisyseg.methods.igtt import IGTT, PLANE, IGTTConfig
-from napari_noisyseg.nets.signal import signal, standardised
+from napari_noisyseg.nets.signal import modality_of, signal, standardised
 
 TINY: dict[str, Any] = {"width": 8, "tile": 64, "crop": 64, "batch_size": 4, "revise_every": 1}
 START = Progress(0, 4, 0, 0.0)
@@ -139,8 +139,10 @@ def test_labels_are_revised_when_the_settings_say() -> None:
     assert [len(found) for found in epochs] == [1, 0, 0, 1, 0]
 
 
-@pytest.mark.parametrize("inverted", [False, True])
-@pytest.mark.parametrize("modality", ["auto", "fluorescence"])
+@pytest.mark.parametrize(
+    ("inverted", "modality"),
+    [(False, "auto"), (True, "auto"), (False, "fluorescence"), (True, "inverted")],
+)
 def test_bright_nuclei_are_found_and_dark_ones_on_bright_ground(
     inverted: bool, modality: str
 ) -> None:
@@ -194,6 +196,27 @@ def test_the_ground_decides_what_is_nucleus_in_grey_images() -> None:
     assert both[0, 0, 2, 2] > both[0, 0, 0, 0]
     stained = signal(dark, stain, "stained")[0, 0].numpy()
     assert np.allclose(stained, density(stain), atol=1e-5)
+
+
+def test_a_crop_full_of_bright_nuclei_is_seen_as_its_image_is() -> None:
+    rgb = np.full((128, 128, 3), 5, np.uint8)
+    rgb[:40, :40] = 220
+    (image,) = images(rgb)
+    crop = torch.from_numpy(image.image[None, :, :20, :20])
+    assert modality_of(crop) == ["inverted"]
+    method = built()
+    list(method.revise(START, [image]))
+    assert method.modality == "fluorescence"
+    again = built()
+    again.load_state_dict(method.state_dict())
+    assert again.modality == "fluorescence"
+
+
+def test_when_the_first_labels_come_back_the_output_is_cut_where_they_were() -> None:
+    method, given = built(), images(cells()[0])
+    method.reading.set(0.01)
+    list(method.revise(START, given))
+    assert float(method.reading.level) == 0.5
 
 
 def test_standardised_images_have_mean_0_and_deviation_1_and_blank_ones_stay_quiet() -> None:

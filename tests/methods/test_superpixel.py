@@ -245,6 +245,22 @@ def test_a_round_relabels_the_largest_losses(build: Build, batch: Batch) -> None
     assert method.share == pytest.approx(0.8 * 1.1)
 
 
+def test_no_more_is_relabelled_than_is_noise(build: Build, batch: Batch) -> None:
+    """R of Eq. 6 is that of the round that ended; once it is 1, nothing is left to relabel."""
+    method = build(round_epochs=2, growth=1.1, noise_rate=0.05, sure_only=False)
+    (first,) = relabelled(method, batch)
+    taken = first.reasons["taken"][~np.isnan(first.values)]
+    assert (taken > 0).mean() <= 0.05
+    (second,) = relabelled(method, batch)
+    assert not (np.nan_to_num(second.reasons["taken"]) > 0).any()
+
+
+def test_a_round_of_one_epoch_relabels(build: Build, batch: Batch) -> None:
+    method = build(round_epochs=1, most_rounds=3)
+    method.rounds.add(1.0)
+    assert len(list(method.revise(MIDDLE, [image_of(batch)]))) == 1
+
+
 def test_clean_pixels_are_never_relabelled(build: Build, batch: Batch) -> None:
     """Even where the plane of another round says so, and whatever the rough label was."""
     contrary = torch.zeros(2, 16, 24)
@@ -288,12 +304,13 @@ def test_a_round_ends_with_the_weights_of_the_peak(build: Build, batch: Batch) -
         kept.append({k: v.clone() for k, v in method.weights().items()})
         method.rounds.total, method.rounds.steps = gap, 1
         list(method.revise(MIDDLE, [image]))
-        method.step(batch, MIDDLE)
-        method.rounds.total, method.rounds.steps = 0.0, 0
         if method.rounds.settled:
             break
+        method.step(batch, MIDDLE)
+        method.rounds.total, method.rounds.steps = 0.0, 0
     assert method.rounds.settled
-    peak = kept[1]
+    peak, at_end = kept[1], method.weights()
+    assert all(torch.equal(at_end[k], v) for k, v in peak.items())
     assert not all(torch.equal(peak[k], v) for k, v in kept[-1].items())
 
 

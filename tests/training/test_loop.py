@@ -146,6 +146,19 @@ def test_out_of_memory_makes_the_batch_smaller_with_a_word() -> None:
     assert len(losses(events)) == 4
 
 
+def test_smaller_batches_do_not_make_a_resumed_epoch_longer(tmp_path: Path) -> None:
+    run = training(tmp_path, epochs=2)
+    run.method.fail_above = 2
+    stream = train(run)
+    steps = [event for event in islice(stream, 4) if isinstance(event, Stepped)]
+    stream.close()
+    again = training(tmp_path, epochs=2)
+    again.resume(load_newest(tmp_path / "checkpoints"))
+    started, *_ = events = list(train(again))
+    assert (again.at.batch_size, started.steps_per_epoch) == (2, 2)
+    assert len(steps) + len(losses(events)) == 4
+
+
 def test_out_of_memory_at_the_smallest_batch_says_what_to_do() -> None:
     run = training(epochs=2)
     run.method.fail_above = 1

@@ -25,11 +25,14 @@ STEPS = 50
 EVERY = 5
 """of which the short form measures every so many"""
 
+NEAR = 4e-6
+"""radius for the smallest error: in early steps, and in a net so large, curvature is what is felt"""
+
 TARGETS = {
     "exact": Settings("exact"),
     "forward": Settings("forward", "virtual", "lagged"),
-    "equal": Settings("difference", "virtual", "lagged"),
-    "equal, fresh": Settings("difference", point="virtual"),
+    "equal": Settings("difference", "virtual", "lagged", radius=NEAR),
+    "equal, fresh": Settings("difference", point="virtual", radius=NEAR),
     "difference": Settings("difference", "virtual", "lagged", forward_blocks=0),
     "default, at W'": Settings("decoder", "virtual", "lagged"),
     "whole decoder": Settings(blocks=None),

@@ -56,7 +56,8 @@ class TrainingData:
         self.halves = needs.halves
         self.augmentation = augmentation_of(config)
         self.split = _split(self.images, config, needs, seed)
-        self.clean = _clean(self.images, config) if needs.meta else None
+        self.clean = _clean(self.images, config, self.split) if needs.meta else None
+        self.batch_size = config.batch_size
         self.meta_batch_size = getattr(config, "meta_batch_size", config.batch_size)
         self.pixels = Pixels(self.images, device)
 
@@ -72,7 +73,8 @@ class TrainingData:
         if self.clean is None:
             return batch
         members = np.arange(len(self.clean))
-        size = min(self.meta_batch_size, batch_size)
+        # no more than the setting, and less where memory does not suffice for whole batches
+        size = max(1, self.meta_batch_size * batch_size // self.batch_size)
         fresh = self.clean.take(self._turn(members, epoch, step, size))
         return replace(batch, meta=self._augmented(fresh, generator))
 
@@ -144,14 +146,16 @@ def _split(images: Sequence[TrainingImage], config: MethodConfig, needs: Needs, 
     return Split(training, split.validation)
 
 
-def _clean(images: Sequence[TrainingImage], config: MethodConfig) -> Tiles:
+def _clean(images: Sequence[TrainingImage], config: MethodConfig, split: Split) -> Tiles:
+    """Tiles of clean pixels, none of which judges: unless those that judge are all there are."""
     tiles = around_clean(images, config.tile)
     if not len(tiles):
         raise NoisySegError(
             "no clean pixel in any image of the run: accept some nuclei under Review, or import "
             "trusted masks (--clean)"
         )
-    return tiles
+    apart = tiles.apart_from(split.validation)
+    return apart if len(apart) else tiles
 
 
 def _mix(*numbers: int) -> int:

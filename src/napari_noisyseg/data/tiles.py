@@ -47,6 +47,10 @@ class Tiles:
         """Some of the tiles."""
         return Tiles(self.rows[which], self.half[which], self.side)
 
+    def apart_from(self, others: Tiles) -> Tiles:
+        """Those that share no pixel with any of the others."""
+        return self.take(~_touch(self.rows, others.rows))
+
 
 @dataclass(frozen=True, slots=True)
 class Split:
@@ -202,8 +206,7 @@ def hold_out(tiles: Tiles, seed: int) -> Split:
         return whole(tiles)
     held = np.zeros(len(tiles), bool)
     held[_chosen(tiles, seed)] = True
-    touching = _touch(tiles.rows, tiles.rows[held])
-    left = ~held & ~touching
+    left = ~held & ~_touch(tiles.rows, tiles.rows[held])
     if any(not (tiles.half[left] == h).any() for h in np.unique(tiles.half)):
         return whole(tiles)
     return Split(tiles.take(left), tiles.take(held))

@@ -12,7 +12,7 @@ from .bilevel import (
     Step,
     assign,
 )
-from .passes import still
+from .passes import full_precision, still
 
 __all__ = [
     "Bilevel",
@@ -25,5 +25,6 @@ __all__ = [
     "Settings",
     "Step",
     "assign",
+    "full_precision",
     "still",
 ]

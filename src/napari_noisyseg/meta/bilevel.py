@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from napari_noisyseg.meta.passes import Kinks, Part, dual_numbers, norm, still
+from napari_noisyseg.meta.passes import Kinks, Part, dual_numbers, full_precision, norm, still
 
 Mode = Literal["exact", "forward", "difference", "decoder"]
 Point = Literal["virtual", "present"]
@@ -63,7 +63,7 @@ class Settings:
     ends: bool = False
     """difference: v of the first layers and of the last `blocks` decoder blocks alone; those
     between pass changes on, but have no part of v (an approximation, for pixel weights)"""
-    radius: float = 4e-6
+    radius: float = 1e-5
     """difference and decoder: how far W moves for the difference, as a share of its norm"""
     every: int = 1
     """a meta step every so many steps; `Bilevel.due` says when"""
@@ -140,7 +140,8 @@ class Bilevel:
 
     Every pass runs as the network stands (normalise by batch: put it in train mode), and of all of
     them the one over the doubtful batch alone moves the running statistics, once a step. The
-    network must be deterministic (no dropout), as its outputs are compared between passes.
+    network must be deterministic (no dropout), as its outputs are compared between passes. A meta
+    step computes in full precision, whatever autocast says.
     """
 
     def __init__(self, net: nn.Module, settings: Settings) -> None:
@@ -173,8 +174,12 @@ class Bilevel:
 
     def step(self, inner: Inner, outer: Outer, theta: Sequence[Tensor]) -> Step:
         """dL'/dtheta of the clean loss after a virtual step, and what the real step needs."""
-        if self.settings.mode == "exact":
-            return self._exact(inner, outer, theta)
+        with full_precision(inner.image):
+            exact = self.settings.mode == "exact"
+            return (self._exact if exact else self._fast)(inner, outer, theta)
+
+    def _fast(self, inner: Inner, outer: Outer, theta: Sequence[Tensor]) -> Step:
+        """By a directional derivative, as the settings say."""
         if self.settings.point == "present":
             direction, clean = self._direction(outer, self._present())
             pass_ = self._forward(inner)

@@ -31,7 +31,7 @@ from napari_noisyseg.method import (
 )
 from napari_noisyseg.nets import build
 from napari_noisyseg.nets.ema import WeightAverage
-from napari_noisyseg.nets.signal import Modality, signal, standardised
+from napari_noisyseg.nets.signal import Modality, modality_of, signal, standardised
 from napari_noisyseg.nets.tiling import in_windows
 from napari_noisyseg.nets.unet import UNet
 from napari_noisyseg.noise import structure
@@ -58,8 +58,8 @@ class IGTTConfig(MethodConfig):
     """keep tiles back to choose the best weights by: labels of two epochs are no common measure, so
     the last weights are taken"""
     modality: Modality = "auto"
-    """what nuclei look like: dark in stained tissue, bright in fluorescence; auto asks each image's
-    colours and brightness"""
+    """what nuclei look like: dark in stained tissue, bright in fluorescence, dark in inverted one;
+    auto asks each image's colours and brightness"""
     seed_labels: Literal["otsu", "sure", "random"] = "otsu"
     """labels of the first epoch (ours; the paper's black masks have no gradient): Otsu's threshold
     of the stain or of the intensity; the same, unknown where Otsu's threshold of the square root
@@ -144,6 +144,8 @@ class IGTT:
         )
         self.average = WeightAverage(self.net, config.average_weights)
         self.reading = Reading().to(device)
+        self.modality: Modality = config.modality
+        """of all images, once they have been looked at as a whole; auto where they differ"""
         self.agreed, self.settled = 0.0, False
         """the best agreement of labels with the signal so far; whether no more are wanted"""
         self.optimizer = build.optimizer(config, self.net.parameters())
@@ -164,7 +166,7 @@ class IGTT:
         terms = self._terms(self.net, batch)
         if terms["determinant"] < 0:
             # |det Q| would lead on to the inverse of the labels, where the IoU has no gradient
-            _turn(self.net.head)
+            self._turn()
             terms = self._terms(self.net, batch)
         self.optimizer.zero_grad()
         terms["total"].backward()  # type: ignore[no-untyped-call]
@@ -186,7 +188,7 @@ class IGTT:
 
     def _input(self, image: Tensor, hematoxylin: Tensor) -> Tensor:
         """How much each pixel looks like a nucleus, z-scored."""
-        return self._seen(signal(image, hematoxylin, self.config.modality))
+        return self._seen(signal(image, hematoxylin, self.modality))
 
     def _seen(self, x: Tensor) -> Tensor:
         """The channels that the network sees, (B, 1 or 2, h, w), of (B, 1, h, w)."""
@@ -203,6 +205,8 @@ class IGTT:
         c = self.config
         if progress.epoch % c.revise_every or self.settled:
             return
+        if progress.epoch == 0 and c.modality == "auto":
+            self._look_at(images)
         predictions = self._upright(images)
         levels = [structure.most_informative(p, c.thresholds, c.choice) for p in predictions]
         masks = [p > level for p, level in zip(predictions, levels, strict=True)]
@@ -213,6 +217,11 @@ class IGTT:
         for index, mask in enumerate(masks):
             rng = np.random.default_rng([self.seed, index, progress.epoch])
             yield Revision(index, PLANE, self._structure(mask, rng))
+
+    def _look_at(self, images: Sequence[TrainingImage]) -> None:
+        """A crop, full of bright nuclei, would seem to be an inverted image."""
+        kinds = {modality_of(torch.from_numpy(image.image)[None])[0] for image in images}
+        self.modality = kinds.pop() if len(kinds) == 1 else "auto"
 
     def _strays(self, masks: Sequence[NDArray[np.bool_]], images: Sequence[TrainingImage]) -> bool:
         """Whether new labels leave the signal that earlier ones were nearer to; no more are wanted.
@@ -228,7 +237,8 @@ class IGTT:
         return self.settled
 
     def _first(self, images: Sequence[TrainingImage]) -> Iterator[Revision]:
-        """The labels of the first epoch."""
+        """The labels of the first epoch, cut at 0.5."""
+        self.reading.set(0.5)
         for index, image in enumerate(images):
             rng = np.random.default_rng([self.seed, index])
             yield Revision(index, PLANE, self._seed(self._signal(image), rng))
@@ -242,9 +252,13 @@ class IGTT:
         pairs = zip(images, predictions, strict=True)
         if sum(structure.covariance(self._signal(image), p) for image, p in pairs) >= 0:
             return predictions
-        for net in (self.net, cast("UNet", self.average.module)):
-            _turn(net.head)
+        self._turn()
         return [1 - p for p in predictions]
+
+    def _turn(self) -> None:
+        """Exchange the classes of the network, and of its average, which would blend the two."""
+        for net in (self.net, cast("UNet", self.average.module)):
+            _exchange(net.head)
 
     def _seed(self, seen: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
         """Labels of the first epoch, (H, W)."""
@@ -275,7 +289,7 @@ class IGTT:
         x = signal(
             torch.from_numpy(image.image)[None],
             torch.from_numpy(image.hematoxylin)[None],
-            self.config.modality,
+            self.modality,
         )
         return cast("NDArray[np.float32]", x[0, 0].numpy())
 
@@ -303,6 +317,7 @@ class IGTT:
             "net": dict(self.net.state_dict()),
             "average": dict(self.average.state_dict()),
             "reading": dict(self.reading.state_dict()),
+            "modality": self.modality,
             "agreed": self.agreed,
             "settled": self.settled,
             "optimizer": build.optimizer_state(self.optimizer),
@@ -314,6 +329,7 @@ class IGTT:
         self.average.load_state_dict(state["average"])
         self.reading.load_state_dict(state["reading"])
         self.agreed, self.settled = state["agreed"], bool(state["settled"])
+        self.modality = state["modality"]
         build.load_optimizer_state(self.optimizer, state["optimizer"])
 
     def weights(self) -> dict[str, Tensor]:
@@ -345,7 +361,7 @@ class Reading(nn.Module):
 
 
 @torch.no_grad()
-def _turn(head: nn.Conv2d) -> None:
+def _exchange(head: nn.Conv2d) -> None:
     """Exchange the two classes, in place."""
     for values in (head.weight, head.bias):
         if values is not None:

@@ -227,9 +227,7 @@ class MLBSeg:
             return (w * self._doubtful(logits, doubt, others)).sum()
 
         inner, outer = meta.Inner(doubt.image, weighted, 1.0), meta.Outer(clean.image, clean.loss)
-        # Half precision would drown the difference that the approximations take.
-        with torch.autocast(doubt.image.device.type, enabled=False):
-            step = self.bilevel.step(inner, outer, [w])
+        step = self.bilevel.step(inner, outer, [w])
         return step.outputs[0], -step.gradients[0]
 
     def _fixed(self, doubt: Doubt) -> Tensor:
@@ -314,7 +312,7 @@ class MLBSeg:
             self.student.net.eval()
             packed = torch.cat([doubt.image, doubt.label[:, None], doubt.open[:, None]], dim=1)
             weights = in_windows(lambda part: self._of_window(part, clean), packed, 512, 64)
-        shown = (weights / _high(weights)).clamp(max=1)
+        shown = (weights / losses.exceeded(weights, 0.01).clamp(min=1e-30)).clamp(max=1)
         given = torch.where(batch.labels["clean"] == UNKNOWN, shown[:, 0], 1.0)
         return {"weights": given, "weights_pseudo": shown[:, 1]}
 
@@ -364,13 +362,6 @@ def _unlabeled(image: TrainingImage) -> NDArray[np.bool_]:
     rough, clean = (image.labels[name] == UNKNOWN for name in ("rough", "clean"))
     unlabeled: NDArray[np.bool_] = (image.known | image.tissue) & rough & clean
     return unlabeled
-
-
-def _high(weights: Tensor) -> Tensor:
-    """The weight that one pixel in a hundred exceeds; the largest where that is zero."""
-    flat = weights.flatten()
-    high = flat.kthvalue(max(1, round(0.99 * len(flat)))).values
-    return torch.where(high > 0, high, flat.max()).clamp(min=1e-30)
 
 
 def _zero(batch: Batch) -> Tensor:

@@ -190,9 +190,11 @@ class MMC:
         weight = self._importance(batch).masked_fill(_given(batch) == UNKNOWN, 0.0)
         if not c.pairs_weight or not weight.any():
             return {}
-        corrected = self.correction(self._h(*(o.detach() for o in outputs)), _given(batch))
-        error = F.binary_cross_entropy(corrected.float(), _nucleus(label), reduction="none")
-        loss = losses.weighted_mean(error, weight)
+        with meta.full_precision(weight):  # of a probability: no such loss in half precision
+            h = self._h(*(o.detach().float() for o in outputs))
+            corrected = self.correction(h, _given(batch))
+            error = F.binary_cross_entropy(corrected, _nucleus(label), reduction="none")
+            loss = losses.weighted_mean(error, weight)
         self.meta_optimizer.zero_grad()
         (c.pairs_weight * loss).backward()  # type: ignore[no-untyped-call]
         self.meta_optimizer.step()

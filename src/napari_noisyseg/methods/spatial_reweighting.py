@@ -147,19 +147,19 @@ class SpatialReweighting:
         return self.learner.predict(image, hematoxylin)
 
     def explain(self, batch: Batch) -> Mapping[str, Tensor]:
-        """weights: what a rough pixel counts by the last clean tiles; four times the mean is 1.
+        """weights: what a rough pixel counts by the last clean tiles, 0..1.
 
-        1 too where the label is clean or unknown.
+        1 stands for the weight that one in twenty of those above zero exceeds, and for clean and
+        unknown labels.
         """
         self.learner.net.eval()
         doubtful = _doubtful(batch)
         states = torch.stack([batch.labels["rough"], doubtful.to(torch.uint8)], dim=1)
         planes = (batch.image, batch.hematoxylin, states.to(batch.image.dtype))
         helpful = in_windows(self._explained, torch.cat(planes, dim=1), side=320, margin=48)[:, 0]
-        largest = (
-            helpful[helpful > 0].quantile(0.95) if (helpful > 0).any() else helpful.new_ones(())
-        )
-        return {"weights": (helpful / largest).clamp(max=1).masked_fill(~doubtful, 1.0)}
+        some = helpful[helpful > 0]
+        large = losses.exceeded(some, 0.05) if len(some) else helpful.new_ones(())
+        return {"weights": (helpful / large).clamp(max=1).masked_fill(~doubtful, 1.0)}
 
     def _explained(self, planes: Tensor) -> Tensor:
         """RGB, hematoxylin, rough label and where it counts (B, 6, h, w) to (B, 1, h, w)."""
@@ -190,12 +190,6 @@ class SpatialReweighting:
 def _doubtful(batch: Batch) -> Tensor:
     """Where the label is rough and not clean, bool (B, h, w)."""
     return (batch.labels["rough"] != UNKNOWN) & (batch.labels["clean"] == UNKNOWN)
-
-
-def _large(values: Tensor) -> Tensor:
-    """The mean of those above zero, four times; 1 where there is none."""
-    positive = values[values > 0]
-    return 4 * positive.mean() if len(positive) else values.new_ones(())
 
 
 METHOD: type[Method] = SpatialReweighting

@@ -108,7 +108,10 @@ class Superpixel:
     @property
     def share(self) -> float:
         """R: 1 - noise rate, grown by gamma with every round, no more than 1."""
-        return min(1.0, (1 - self.noise.value) * self.config.growth**self.rounds.number)
+        return self._share_of(self.rounds.number)
+
+    def _share_of(self, number: int) -> float:
+        return min(1.0, (1 - self.noise.value) * self.config.growth**number)
 
     def step(self, batch: Batch, progress: Progress) -> Losses:
         """Eqs. 1-5: both networks, by the superpixels of small loss and by clean pixels."""
@@ -187,7 +190,7 @@ class Superpixel:
         number = self.rounds.number
         judged = [self._whole(image) for image in images]
         everything = selection.joined(judged)
-        chosen = self._taken(everything, self.share / self.config.growth)
+        chosen = self._taken(everything, self._share_of(number - 1))  # of the round that ended
         rank = _rank(everything.loss, everything.sizes)
         lengths = [len(one.loss) for one in judged]
         parts = zip(torch.split(chosen, lengths), torch.split(rank, lengths), strict=True)
@@ -196,7 +199,6 @@ class Superpixel:
 
     def _taken(self, judged: Judged, share: float) -> Tensor:
         """Eq. 6 for R = `share`, bool (K,)."""
-        share = min(1.0, share)
         if self.config.sure_only:
             return selection.surely_wrong(judged, share)
         return selection.taken(judged, share, self.config.per_class)
@@ -306,7 +308,7 @@ class Rounds:
 
     def next(self, progress: Progress) -> bool:
         """On to the next round, or, if the gap did not rise in this one, all is settled (§3.2)."""
-        rose = max(self.gaps) > self.gaps[0]
+        rose = max(self.gaps) > self.gaps[0] or self.config.round_epochs == 1
         if not (rose and self.config.relabel and self.number < self.config.most_rounds):
             self.settled = True
             return False

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Modality = Literal["auto", "stained", "fluorescence"]
+Modality = Literal["auto", "stained", "fluorescence", "inverted"]
 
 BRIGHT = 0.35
 """Median brightness of an image from which its ground is bright: tissue on glass, not black."""
@@ -26,21 +27,29 @@ def signal(image: Tensor, hematoxylin: Tensor, modality: Modality = "auto") -> T
 
     image: RGB (B, 3, h, w) in 0..1; hematoxylin (B, 1, h, w), 1 = no stain. stained: the optical
     density of the stain, which is how much there is of it (Beer-Lambert), without its grain.
-    fluorescence: intensity, or darkness where the ground is bright (inverted). auto: the
-    stain where the ground is bright and coloured, else as in fluorescence.
+    fluorescence: intensity; inverted: darkness. auto: as `modality_of` each image says.
     """
+    kinds = modality_of(image) if modality == "auto" else [modality] * len(image)
     intensity = image.mean(dim=1, keepdim=True)
-    stain = _smooth(hematoxylin.clamp(min=DARKEST).log() / math.log(DARKEST))
-    if modality == "stained":
-        return stain
+    shown = {"fluorescence": intensity, "inverted": 1 - intensity}
+    if "stained" in kinds:
+        shown["stained"] = _smooth(hematoxylin.clamp(min=DARKEST).log() / math.log(DARKEST))
+    return torch.stack([shown[kind][k] for k, kind in enumerate(kinds)])
+
+
+def modality_of(image: Tensor) -> list[Modality]:
+    """What each image of (B, 3, h, w) seems to be: better asked of a whole one than of a part.
+
+    Where the ground is bright: stained if there are colours, else inverted fluorescence.
+    """
     ground = image.amax(dim=1).flatten(1).median(dim=1).values
-    bright = (ground > BRIGHT)[:, None, None, None]
-    light = bright * (1 - intensity) + ~bright * intensity
-    if modality == "fluorescence":
-        return light
     chroma = (image.amax(dim=1) - image.amin(dim=1)).flatten(1).mean(dim=1)
-    coloured = bright & (chroma > COLOURED)[:, None, None, None]
-    return coloured * stain + ~coloured * light
+    bright: Modality
+    found: list[Modality] = []
+    for level, colour in zip(ground.tolist(), chroma.tolist(), strict=True):
+        bright = "stained" if colour > COLOURED else "inverted"
+        found.append(bright if level > BRIGHT else "fluorescence")
+    return found
 
 
 def _smooth(x: Tensor) -> Tensor:

@@ -109,7 +109,7 @@ def train(run: Training) -> Generator[Event, None, None]:
     run that was stopped and resumed the same as one that was not.
     """
     at, data = run.at, run.data
-    per_epoch = data.steps_per_epoch(at.batch_size)
+    per_epoch = data.steps_per_epoch(run.config.batch_size)  # even if batches became smaller
     schedule = Schedule(run.plan.epochs or run.config.epochs, per_epoch, run.deadline)
     at.epochs = at.epochs or schedule.epochs
     shown = run.preview.taken if run.preview else 0.0
