@@ -139,11 +139,11 @@ def test_fast_gradients_of_the_correction_point_the_same_way(
 def test_clean_tiles_join_late(mmc: Build, batch: Batch) -> None:
     method = mmc(clean_tiles=1, clean_from=0.4)
     for fraction, count in ((0.3, 3), (0.4, 4)):
-        joined = method._joined(batch, replace(MIDDLE, fraction=fraction))
+        joined = method.config.joined(batch, fraction)
         assert len(joined.image) == len(joined.labels["rough"]) == len(joined.known) == count
     assert batch.meta is not None
     assert torch.equal(joined.labels["clean"][3], batch.meta.labels["clean"][0])
-    assert len(mmc(clean_tiles=1, train_on_clean=False)._joined(batch, MIDDLE).image) == 3
+    assert len(mmc(clean_tiles=1, train_on_clean=False).config.joined(batch, 0.5).image) == 3
 
 
 def test_the_correction_learns_from_the_clean_tiles_alone(mmc: Build, batch: Batch) -> None:

@@ -26,7 +26,7 @@ EVERY = 5
 """of which the short form measures every so many"""
 
 NEAR = 4e-6
-"""radius for the smallest error: in early steps, and in a net so large, curvature is what is felt"""
+"""radius of the smallest error of a net so large, whose curvature is felt in early steps"""
 
 TARGETS = {
     "exact": Settings("exact"),

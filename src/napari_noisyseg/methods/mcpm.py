@@ -29,24 +29,17 @@ from napari_noisyseg.method import (
 )
 from napari_noisyseg.nets import build
 from napari_noisyseg.nets.correction import WeightNet
-from napari_noisyseg.nets.learner import Learner, LearnerConfig, with_clean_tiles
+from napari_noisyseg.nets.learner import JoiningConfig, Learner
 from napari_noisyseg.nets.tiling import in_windows
 
 
-class MCPMConfig(LearnerConfig):
+class MCPMConfig(JoiningConfig):
     """The network and schedule of MMC, whose tables this serves."""
 
     meta_lr: Annotated[float, Field(gt=0, le=1)] = 1e-4
     """learning rate of the weight network (Adam; MMC's)"""
     weight_width: Annotated[int, Field(ge=2, le=256)] = 16
     """channels of the weight network (ours)"""
-    train_on_clean: bool = False
-    """clean pixels teach the segmentation too, at weight 1 (ours)"""
-    clean_tiles: Annotated[int, Field(ge=0, le=256)] = 0
-    """how many of an update's meta tiles join its batch, if clean pixels teach (ours)"""
-    clean_from: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """share of the schedule after which they join (ours): before, the clean loss is that of tiles
-    which the segmentation has hardly seen"""
     meta_gradient: meta.Mode = "forward"
     """how the gradient of the weights is computed: exact (double backpropagation), forward (the
     same number at less cost), difference, or decoder (approximations)"""
@@ -89,7 +82,7 @@ class MCPM:
     def step(self, batch: Batch, progress: Progress) -> Losses:
         """The weight network by the clean loss after a virtual step, then the real step."""
         rate = self.learner.begin(progress.fraction)
-        batch = self._joined(batch, progress)
+        batch = self.config.joined(batch, progress.fraction)
 
         def loss(logits: Tensor, features: Tensor) -> Tensor:
             return self._weighted(batch, logits)
@@ -105,12 +98,6 @@ class MCPM:
         self.learner.update()
         values = {"weighted": total.item(), "total": total.item()}
         return values if step.outer is None else {**values, "meta": step.outer.item()}
-
-    def _joined(self, batch: Batch, progress: Progress) -> Batch:
-        """The batch, and the clean tiles that teach beside it."""
-        c = self.config
-        teach = c.train_on_clean and progress.fraction >= c.clean_from
-        return with_clean_tiles(batch, c.clean_tiles if teach else 0)
 
     def _outer(self, clean: Batch) -> meta.Outer:
         image = self.learner.input(clean.image, clean.hematoxylin)

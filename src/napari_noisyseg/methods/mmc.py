@@ -34,11 +34,11 @@ from napari_noisyseg.method import (
 )
 from napari_noisyseg.nets import build
 from napari_noisyseg.nets.correction import Activation, CorrectionNet, Depth, Start
-from napari_noisyseg.nets.learner import Learner, LearnerConfig, with_clean_tiles
+from napari_noisyseg.nets.learner import JoiningConfig, Learner
 from napari_noisyseg.nets.tiling import in_windows
 
 
-class MMCConfig(LearnerConfig):
+class MMCConfig(JoiningConfig):
     """The paper's settings; where it is silent, ours, and it says so."""
 
     meta_lr: Annotated[float, Field(gt=0, le=1)] = 1e-4
@@ -65,13 +65,6 @@ class MMCConfig(LearnerConfig):
     gradient of Eq. 5, which their sigmoid scales down; 0: no limit"""
     warmup: Annotated[float, Field(ge=0, le=1)] = 0.0
     """first share of the schedule, which trains on rough masks as they are (ours)"""
-    train_on_clean: bool = False
-    """clean pixels teach the segmentation too, with their label as it is (ours)"""
-    clean_tiles: Annotated[int, Field(ge=0, le=256)] = 0
-    """how many of an update's meta tiles join its batch, if clean pixels teach (ours)"""
-    clean_from: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """share of the schedule after which they join (ours): before, the clean loss is that of tiles
-    which the segmentation has hardly seen"""
     meta_gradient: meta.Mode = "forward"
     """how the gradient of Eq. 5 is computed: exact (double backpropagation), forward (the same
     number at less cost), difference, or decoder (approximations)"""
@@ -145,7 +138,7 @@ class MMC:
     def step(self, batch: Batch, progress: Progress) -> Losses:
         """Eqs. 3-7: the C-Net by the clean loss after a virtual step, then the real step."""
         rate = self.learner.begin(progress.fraction)
-        batch = self._joined(batch, progress)
+        batch = self.config.joined(batch, progress.fraction)
         warm = progress.fraction < self.config.warmup
 
         def loss(logits: Tensor, features: Tensor) -> Tensor:  # Eqs. 4 and 7
@@ -163,12 +156,6 @@ class MMC:
         self.learner.update()  # Eq. 6
         values = {"corrected": total.item(), **pairs, "total": total.item()}
         return values if step.outer is None else {**values, "meta": step.outer.item()}
-
-    def _joined(self, batch: Batch, progress: Progress) -> Batch:
-        """The batch, and the clean tiles that teach beside it."""
-        c = self.config
-        teach = c.train_on_clean and progress.fraction >= c.clean_from
-        return with_clean_tiles(batch, c.clean_tiles if teach else 0)
 
     def _outer(self, clean: Batch) -> meta.Outer:
         """L' of Eq. 5: cross-entropy on the clean pixels."""

@@ -9,10 +9,9 @@ of MMC.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from napari_noisyseg import losses, meta
@@ -29,21 +28,13 @@ from napari_noisyseg.method import (
     Revision,
     TrainingImage,
 )
-from napari_noisyseg.nets.learner import Learner, LearnerConfig, with_clean_tiles
+from napari_noisyseg.nets.learner import JoiningConfig, Learner
 from napari_noisyseg.nets.tiling import in_windows
 
 
-class SpatialReweightingConfig(LearnerConfig):
+class SpatialReweightingConfig(JoiningConfig):
     """The network and schedule of MMC, whose tables this serves."""
 
-    train_on_clean: bool = False
-    """clean pixels teach the segmentation too, each as much as a rough pixel does on average
-    (ours)"""
-    clean_tiles: Annotated[int, Field(ge=0, le=256)] = 0
-    """how many of an update's meta tiles join its batch, if clean pixels teach (ours)"""
-    clean_from: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """share of the schedule after which they join (ours): before, the clean loss is that of tiles
-    which the segmentation has hardly seen"""
     meta_gradient: meta.Mode = "forward"
     """how the gradient of the weights is computed: exact (double backpropagation), forward (the
     same number at less cost), difference, or decoder (approximations)"""
@@ -83,7 +74,7 @@ class SpatialReweighting:
     def step(self, batch: Batch, progress: Progress) -> Losses:
         """Weights by the clean loss at weights of zero, then a step with them."""
         rate = self.learner.begin(progress.fraction)
-        batch = self._joined(batch, progress)
+        batch = self.config.joined(batch, progress.fraction)
         if batch.meta is not None:
             image = self.learner.input(batch.meta.image, batch.meta.hematoxylin)
             self.clean = image, batch.meta.labels["clean"]
@@ -102,12 +93,6 @@ class SpatialReweighting:
         if doubtful.any():
             values["trusted"] = ((helpful > 0).sum() / doubtful.sum()).item()
         return {**values, "meta": step.outer.item()}
-
-    def _joined(self, batch: Batch, progress: Progress) -> Batch:
-        """The batch, and the clean tiles that teach beside it."""
-        c = self.config
-        teach = c.train_on_clean and progress.fraction >= c.clean_from
-        return with_clean_tiles(batch, c.clean_tiles if teach else 0)
 
     def _helpful(
         self, x: Tensor, rough: Tensor, doubtful: Tensor, rate: float

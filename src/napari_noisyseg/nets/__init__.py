@@ -1,1 +1,1 @@
-"""Networks: plain torch modules that know no settings, files or devices."""
+"""Networks, and what several methods have in common when they train them: plain torch, no files."""

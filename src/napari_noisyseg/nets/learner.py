@@ -77,6 +77,23 @@ class LearnerConfig(MethodConfig):
         return {"paper": {}, "small": small}
 
 
+class JoiningConfig(LearnerConfig):
+    """A learner whose clean pixels may teach beside the rough ones (ours)."""
+
+    train_on_clean: bool = False
+    """clean pixels teach the segmentation too, with their label as it is (ours)"""
+    clean_tiles: Annotated[int, Field(ge=0, le=256)] = 0
+    """how many of an update's meta tiles join its batch, if clean pixels teach (ours)"""
+    clean_from: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """share of the schedule after which they join (ours): before, the clean loss is that of tiles
+    which the segmentation has hardly seen"""
+
+    def joined(self, batch: Batch, fraction: float) -> Batch:
+        """The batch at N / N_max, and the clean tiles that teach beside it."""
+        teach = self.train_on_clean and fraction >= self.clean_from
+        return with_clean_tiles(batch, self.clean_tiles if teach else 0)
+
+
 DROP_AFTER = 0.6
 """Share of the schedule after which "steps" divides the learning rate by ten: 300 of 500 epochs."""
 
