@@ -194,17 +194,33 @@ def test_nuclei_that_a_rough_mask_lacks_are_outlined_anew(tnbc: Tissue) -> None:
     rgb, truth = tnbc[0][:240, :240], tnbc[1][:240, :240]
     lacking = np.isin(truth, np.unique(truth)[1::3])
     given = (truth > 0) & ~lacking
+    believed = np.where(given, 0.9, 0.1).astype(np.float32)
     depth = ndimage.distance_transform_edt(truth > 0)
-    believed = np.where(given | (lacking & (depth > 5)), 0.9, 0.1).astype(np.float32)
-    density = stains.densities(rgb, stains.FIXED)[0]
-    neutral = np.full(truth.shape, 0.5, np.float32)
-    labels = corrected(Evidence(neutral, 0 * neutral, density, rgb, 0.25), believed, given)
+    predicted = np.where(depth > 4, 0.9, 0.1).astype(np.float32)
+    seen = Evidence(predicted, 0 * predicted, stains.densities(rgb, stains.FIXED)[0], rgb, 0.25)
+    nowhere = np.zeros(truth.shape, bool)
+    labels = corrected(seen, believed, given, nowhere)
 
     def iou(mask: NDArray) -> float:
         mask, lacked = mask & ~given, lacking & ~given
         return float((mask & lacked).sum() / (mask | lacked).sum())
 
-    assert iou(labels > 0) > iou(believed > 0.5) + 0.1
+    assert iou(labels > 0) > iou(predicted > 0.5) + 0.1
     assert ((labels > 0) & given).sum() > 0.98 * given.sum()
-    whole = corrected(evidence(believed), np.where(given, believed, 0), given)
+    assert len(np.unique(labels[labels > 0])) > len(np.unique(labels[given & (labels > 0)]))
+    whole = corrected(seen, believed, given, ~given)
     assert ((whole > 0) == given).mean() > 0.99
+
+
+def test_nothing_unlikely_is_added(tnbc: Tissue) -> None:
+    """A faint prediction without an edge, beside a sure one on a true nucleus."""
+    rgb, truth = tnbc[0][:240, :240], tnbc[1][:240, :240]
+    pale = ndimage.binary_erosion(truth == 0, iterations=12)
+    y, x = np.argwhere(pale)[0]
+    predicted = np.where(truth > 0, 0.9, 0.1).astype(np.float32)
+    predicted[y - 6 : y + 7, x - 6 : x + 7] = 0.55
+    seen = Evidence(predicted, 0 * predicted, stains.densities(rgb, stains.FIXED)[0], rgb, 0.25)
+    nowhere = np.zeros(truth.shape, bool)
+    labels = corrected(seen, np.zeros_like(predicted), nowhere, nowhere)
+    assert labels[y, x] == 0
+    assert ((labels > 0) & (truth > 0)).sum() > 0.5 * (truth > 0).sum()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from napari_noisyseg.training.confidence import confidence, range_of
 PAPER_MPP = 0.25
 RING = 4
 """Width of the ring around a nucleus that it is compared with, in px at 0.25 µm."""
+LIKELY = 0.5
+"""Confidence from which a nucleus that no rough mask shows is added."""
 SMALL, LARGE = 0.4, 2.2
 """Area over the image's median at which a nucleus is worth a word."""
 
@@ -74,27 +76,46 @@ def further(
     return joined.astype(np.int32)
 
 
-def corrected(evidence: Evidence, believed: Map, given: NDArray[np.bool_]) -> Labels:
+def corrected(
+    evidence: Evidence, believed: Map, given: NDArray[np.bool_], empty: NDArray[np.bool_]
+) -> Labels:
     """Nuclei of the label as a method believes it, int32 (H, W).
 
     believed: probability of nucleus (H, W); given: what the rough masks and the clean nuclei
-    cover. What lies in them is taken as it is. Nuclei that they lack are believed too small, as
-    the rough masks say background there: each is outlined anew around its middle (ours).
+    cover; empty: what is known to be no nucleus. What lies in the given masks is taken as it is.
+    Nuclei that they lack are believed too small, if at all, as the rough masks say background
+    there: they are sought in the prediction instead (ours).
     """
-    e = evidence
-    found = instances.from_probability(believed, e.mpp, threshold=0.5)
-    sizes = np.bincount(found.ravel())
-    covered = np.bincount(found[given].ravel(), minlength=len(sizes))
-    added = covered < sizes / 2
-    added[0] = False
-    if not added.any():
-        return found
-    middles = np.array(center_of_mass(found > 0, found, np.arange(1, len(sizes))))
+    found = instances.from_probability(believed, evidence.mpp, threshold=0.5)
+    kept = np.where(_outside(found, given)[found] & ~given, 0, found)
+    new = _lacking(evidence, given, empty)
+    labels: Labels = np.where(kept > 0, kept, np.where(new > 0, new + found.max(), 0))
+    return labels.astype(np.int32)
+
+
+def _lacking(evidence: Evidence, given: NDArray[np.bool_], empty: NDArray[np.bool_]) -> Labels:
+    """Predicted nuclei beside the given ones, outlined anew around their middles, that are more
+    likely right than not.
+    """
+    e = replace(evidence, probability=np.where(empty, 0, evidence.probability))
+    seen = instances.from_probability(e.probability, e.mpp, threshold=0.5)
+    outside = _outside(seen, given)
+    if not outside.any():
+        return np.zeros_like(seen)
+    middles = np.array(center_of_mass(seen > 0, seen, np.arange(1, len(outside))))
     outlined = instances.from_points(e.probability, middles, e.density, e.mpp, rgb=e.rgb)
-    kept = np.where(added[found] & ~given, 0, found)
-    new = np.where(added[outlined] & ~given, outlined, 0)
-    labels: Labels = np.where(kept > 0, kept, new).astype(np.int32)
-    return labels
+    new = np.where(outside[outlined] & ~given & ~empty, outlined, 0)
+    sure = [found.label for found in judge(e, new) if found.score >= LIKELY]
+    return np.where(np.isin(new, sure), new, 0)
+
+
+def _outside(labels: Labels, given: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Of labels 0..n, which have less than half of their pixels in `given`; not 0."""
+    sizes = np.bincount(labels.ravel())
+    covered = np.bincount(labels[given].ravel(), minlength=len(sizes))
+    outside: NDArray[np.bool_] = covered < sizes / 2
+    outside[0] = False
+    return outside
 
 
 def judge(evidence: Evidence, labels: Labels, clicked: Collection[int] = ()) -> list[Found]:

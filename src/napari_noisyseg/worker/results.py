@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from napari_noisyseg.data.prepare import label_planes
 from napari_noisyseg.data.regions import Region, StoredRegion
 from napari_noisyseg.data.resample import resize
-from napari_noisyseg.method import NUCLEUS, TrainingImage
+from napari_noisyseg.method import BACKGROUND, NUCLEUS, TrainingImage
 from napari_noisyseg.training.explain import changes, explain
 from napari_noisyseg.training.loop import Training
 from napari_noisyseg.training.model import NAME as MODEL
@@ -89,7 +89,7 @@ def _explained(
         return maps, {}
     planes = label_planes(region, region.shape, ("rough", "clean"))
     given = (planes["rough"] == NUCLEUS) | (planes["clean"] == NUCLEUS)
-    labels = corrected(evidence, believed, given)
+    labels = corrected(evidence, believed, given, planes["clean"] == BACKGROUND)
     after = changes(labels > 0, planes["rough"], planes["clean"])
     return maps, {"corrected": labels, "changes": after}
 
