@@ -17,7 +17,6 @@ from skimage.feature import peak_local_max
 
 from napari_noisyseg.coarse.evidence import evidence
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.instances.measure import middles
 from napari_noisyseg.instances.points import PAPER_MPP, from_points
 from napari_noisyseg.instances.surveying import planes, planes_of_probability
 
@@ -162,13 +161,14 @@ def _free(found: Suggested, taken: NDArray[np.float64], apart: float) -> Suggest
 def _centred(
     found: Suggested, clicked: NDArray[np.float64], seen: F32, mpp: float, rgb: NDArray[np.uint8]
 ) -> Suggested:
-    """Half of the way to the middle of the outline that each would have; the surest first."""
+    """Moved to the middle of the outline that each would have, twice; the surest first."""
     if not len(found.points):
         return found
-    everyone = np.concatenate([clicked, found.points])
-    labels = _outlined(seen, everyone, mpp, rgb)
-    middle = middles(labels, len(everyone))[len(clicked) :]
-    moved = np.where(np.isnan(middle), found.points, (middle + found.points) / 2)
+    points = found.points
+    names = len(clicked) + 1 + np.arange(len(points))
+    for _ in range(2):
+        labels = _outlined(seen, np.concatenate([clicked, points]), mpp, rgb)
+        points = np.array(ndi.center_of_mass(labels > 0, labels, names))
     order = np.argsort(-found.scores, kind="stable")
     scores = np.clip(np.round(found.scores[order], 4), 0, 1).astype(np.float64)
-    return Suggested(np.round(moved[order], 1).astype(np.float64), scores)
+    return Suggested(np.round(points[order], 1).astype(np.float64), scores)
