@@ -35,8 +35,9 @@ def test_8_bit_colours_kept_in_16_bits_stay_as_they_are() -> None:
     assert np.array_equal(to_rgb(RGB.astype(np.uint16), "x"), RGB)
 
 
-def test_colours_in_0_to_1_are_scaled() -> None:
-    assert np.array_equal(to_rgb(RGB / 255, "x"), RGB)
+@pytest.mark.parametrize("pixels", [RGB, RGB[..., 0], RGB[..., :1]])
+def test_colours_and_greys_in_0_to_1_are_scaled(pixels: np.ndarray) -> None:
+    assert np.array_equal(to_rgb(pixels / 255, "x"), to_rgb(pixels, "x"))
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,8 @@ def test_colours_in_0_to_1_are_scaled() -> None:
         (np.full((4, 4), 900, np.uint16), "fluorescence"),
         (np.ones((4, 4), bool), "mask"),
         (RGB / 100, "decimal numbers"),
-        (np.full((4, 4, 3), np.nan), "decimal numbers"),
+        (RGB[..., 0] / 100, "decimal numbers from"),
+        (np.where(np.arange(12) == 5, np.nan, 0.5).reshape(2, 2, 3), "which 1 are not finite"),
         (RGB.astype(np.int64), "8 bits per channel"),
         (np.zeros((9, 9, 7), np.uint8), "7 channels"),
         (np.zeros((3, 40, 70), np.uint8), "colours first"),

@@ -17,7 +17,7 @@ def to_rgb(array: NDArray[Any], what: str) -> NDArray[np.uint8]:
 
     Transparent pixels are laid on white. 16-bit colours over the full range and floats in 0..1 are
     scaled. `what` names the image in errors. Raises `NoisySegError` where it is not plain what the
-    numbers mean: grey of 16 bits or floats (fluorescence), more channels, masks, volumes.
+    numbers mean: grey of 16 bits (fluorescence), other floats, more channels, masks, volumes.
     """
     pixels = np.asarray(array)
     _check_shape(pixels.shape, what)
@@ -90,10 +90,16 @@ def divisor_of_16_bits(pixels: NDArray[np.uint16], what: str) -> int:
 
 
 def _from_floats(pixels: NDArray[Any], what: str) -> NDArray[np.uint8]:
-    low, high = float(pixels.min()), float(pixels.max())
-    if not (low >= 0 and high <= 1) or pixels.shape[-1] < 3:
+    wrong = int(np.size(pixels) - np.isfinite(pixels).sum())
+    if wrong:
         raise NoisySegError(
-            f"{what} holds decimal numbers from {low:g} to {high:g}; only colours in 0..1 have a "
+            f"{what} holds decimal numbers of which {wrong} are not finite (NaN or infinite): fill "
+            "them, or save it with 8 bits per channel"
+        )
+    low, high = float(pixels.min()), float(pixels.max())
+    if low < 0 or high > 1:
+        raise NoisySegError(
+            f"{what} holds decimal numbers from {low:g} to {high:g}; only those in 0..1 have a "
             "plain meaning: save it with 8 bits per channel"
         )
     scaled: NDArray[np.uint8] = np.rint(pixels * 255).astype(np.uint8)
