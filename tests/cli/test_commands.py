@@ -89,6 +89,17 @@ def test_evaluate_says_when_nothing_pairs(noisyseg, tmp_path: Path) -> None:
     assert "no two label images share a name" in done.err
 
 
+def test_evaluate_names_the_files_that_do_not_fit(noisyseg, tmp_path: Path) -> None:
+    for name, side in (("a", 5), ("b", 7)):
+        (tmp_path / name).mkdir()
+        tifffile.imwrite(tmp_path / name / "one.tif", np.zeros((5, 5), np.uint8))
+        tifffile.imwrite(tmp_path / name / "two.tif", np.zeros((5, side), np.uint8))
+    done = noisyseg("evaluate", tmp_path / "a", tmp_path / "b")
+    assert done.code == 2
+    assert f"{tmp_path / 'a' / 'two.tif'} is 5 x 5 pixels" in done.err
+    assert f"{tmp_path / 'b' / 'two.tif'} is 7 x 5 pixels" in done.err
+
+
 def test_benchmarks_are_named_and_need_data(noisyseg, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "annotated-field" in noisyseg("benchmark", "--list").out
     monkeypatch.setenv("NOISYSEG_DATA", "/nowhere")

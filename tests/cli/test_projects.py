@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_noisyseg.store import Project
+
 
 def create(noisyseg, field: Path, *words: object):
     project = field / "case.noisyseg"
@@ -82,6 +84,7 @@ WRONG = {
     "field not numbers": (("--images", "{f}/field.png", "--field", "1,2,x"), "four numbers"),
     "field outside": (("--images", "{f}/field.png", "--field", "900,900,5,5"), "outside"),
     "mask of another size": (("--images", "{f}/field.png", "--masks", "{f}/small.tif"), "256"),
+    "complete without clean": (("--images", "{f}/field.png", "--clean-complete"), "--clean"),
     "mpp of zero": (("--images", "{f}/field.png", "--mpp", "0"), "µm per pixel"),
 }
 
@@ -121,6 +124,64 @@ def test_add_more_images(noisyseg, field: Path) -> None:
     done = noisyseg("add", project, field / "second.png")
     assert done.code == 0, done.err
     assert [i["name"] for i in document(noisyseg, project)["images"]] == ["field", "second"]
+
+
+def test_add_takes_all_images_or_none(noisyseg, field: Path) -> None:
+    project, _ = create(noisyseg, field)
+    (field / "second.png").write_bytes((field / "field.png").read_bytes())
+    done = noisyseg("add", project, field / "second.png", field / "field.csv")
+    assert done.code == 2
+    assert done.out == ""
+    assert [i["name"] for i in document(noisyseg, project)["images"]] == ["field"]
+    done = noisyseg("add", project, field / "second.png", field / "field.png")
+    assert "in the project already" in done.err
+    assert [i["name"] for i in document(noisyseg, project)["images"]] == ["field"]
+
+
+def masks_of(path: Path, shape: tuple[int, int] = (256, 256)) -> Path:
+    masks = np.zeros(shape, np.uint16)
+    masks[10:20, 10:30] = 1
+    tifffile.imwrite(path, masks)
+    return path
+
+
+@pytest.mark.parametrize("other", ["field.csv", "small.tif"])
+def test_import_takes_all_files_or_none(noisyseg, field: Path, other: str) -> None:
+    project, _ = create(noisyseg, field)
+    masks_of(field / "small.tif", (64, 64))
+    before = document(noisyseg, project)
+    files = masks_of(field / "field.tif"), field / other
+    done = noisyseg("import", project, *files, "--as", "clean")
+    assert done.code == 2
+    assert done.err.count("\n") == 1
+    assert other in done.err
+    assert document(noisyseg, project) == before
+
+
+def test_import_of_several_files_is_undone_at_once(noisyseg, field: Path) -> None:
+    project, _ = create(noisyseg, field)
+    done = noisyseg("import", project, masks_of(field / "field.tif"), field / "field.csv")
+    assert done.code == 0, done.err
+    assert done.err.count("\n") == 2
+    with Project.open(project) as opened:
+        assert opened.nuclei.undo() == "import 2 files"
+        assert not opened.nuclei.of("field")
+        assert not opened.nuclei.painted("field").any()
+
+
+def test_import_takes_no_file_of_another_format(noisyseg, field: Path) -> None:
+    project, _ = create(noisyseg, field)
+    file = masks_of(field / "field.tif")
+    done = noisyseg("import", project, file, "--format", "geojson")
+    assert done.code == 2
+    assert ".geojson, .json" in done.err
+    assert noisyseg("import", project, file, "--format", "labels").code == 0
+
+
+def test_a_mask_of_another_name_is_said_to_be_taken(noisyseg, field: Path) -> None:
+    _, done = create(noisyseg, field, "--masks", masks_of(field / "rough.tif"))
+    assert done.code == 0, done.err
+    assert "rough.tif is taken for field.png" in done.err
 
 
 def test_not_a_project(noisyseg, field: Path) -> None:

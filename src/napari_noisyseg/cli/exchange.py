@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,6 +19,8 @@ from .output import Json, print_json, print_table, say
 from .projects import ProjectPath, open_project
 
 LABEL_SUFFIXES = (".tif", ".tiff", ".png")
+ENDINGS = {"geojson": (".geojson", ".json"), "csv": (".csv",), "labels": LABEL_SUFFIXES}
+"""What a file of each format that can be imported ends in."""
 
 
 def register(app: typer.Typer) -> None:
@@ -52,10 +55,24 @@ def import_(
 ) -> None:
     """Bring in points, rough masks or trusted masks; files pair with images by name."""
     with open_project(project, write=True) as opened:
+        for file in files:
+            _check_format(file, format_)
         pairs = [(file, _image_of(opened, file, image)) for file in files]
-        for file, name in pairs:
-            found = _import_one(opened, file, name, kind or _usual(file, format_))
-            say(f"{name}: {found.count} from {file.name}. {found.note}".strip())
+        # several files are one action: all of them come in, or none
+        once = opened.nuclei.together(f"import {len(files)} files") if files[1:] else nullcontext()
+        with once:
+            found = [_import_one(opened, *pair, kind or _usual(pair[0])) for pair in pairs]
+    for (file, name), one in zip(pairs, found, strict=True):
+        say(f"{name}: {one.count} from {file.name}. {one.note}".strip())
+
+
+def _check_format(file: Path, format_: str | None) -> None:
+    endings = ENDINGS.get(format_ or "")
+    if endings and not file.name.lower().endswith(endings):
+        raise NoisySegError(
+            f"{file}: --format {format_} means files that end in {', '.join(endings)}; leave "
+            "--format out to go by the ending"
+        )
 
 
 def _image_of(project: Project, file: Path, name: str | None) -> str:
@@ -70,9 +87,8 @@ def _image_of(project: Project, file: Path, name: str | None) -> str:
     raise NoisySegError(f"{file}: no image {wanted!r} in the project; say --image NAME of {names}")
 
 
-def _usual(file: Path, format_: str | None) -> str:
-    is_points = format_ == "csv" or file.suffix.lower() == ".csv"
-    return "points" if is_points else "rough"
+def _usual(file: Path) -> str:
+    return "points" if file.suffix.lower() == ".csv" else "rough"
 
 
 def _import_one(project: Project, file: Path, name: str, kind: str) -> Imported:
@@ -88,10 +104,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Score label images against the truth; folders pair by file name."""
-    images = {
-        stem: evaluate_pair(read_labels(a), read_labels(b), min_size)
-        for stem, a, b in _pairs(predicted, truth)
-    }
+    images = {stem: _score(a, b, min_size) for stem, a, b in _pairs(predicted, truth)}
     mean = {
         key: _mean([row[key] for row in images.values()]) for key in next(iter(images.values()))
     }
@@ -99,6 +112,17 @@ def evaluate(
         print_json({"images": images, "mean": mean})
         return
     print_table([{"image": stem, **row} for stem, row in [*images.items(), ("mean", mean)]])
+
+
+def _score(predicted: Path, truth: Path, min_size: int) -> dict[str, float | None]:
+    mine, theirs = read_labels(predicted), read_labels(truth)
+    if mine.shape != theirs.shape:
+        sizes = [f"{labels.shape[1]} x {labels.shape[0]} pixels" for labels in (mine, theirs)]
+        raise NoisySegError(
+            f"{predicted} is {sizes[0]} but {truth} is {sizes[1]}: both must be label images of "
+            "the same image"
+        )
+    return evaluate_pair(mine, theirs, min_size)
 
 
 def _pairs(predicted: Path, truth: Path) -> list[tuple[str, Path, Path]]:

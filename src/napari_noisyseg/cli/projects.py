@@ -51,6 +51,8 @@ def create(
     channel: Channel = None,
 ) -> None:
     """Make a project from images and the annotation at hand, paired by file name."""
+    if clean_complete and not clean:
+        raise NoisySegError("--clean-complete is about trusted masks: give them with --clean")
     files = image_files(images)
     boxes = [_box(text) for text in field or ()]
     given = {
@@ -146,6 +148,8 @@ def _paired(
 ) -> dict[Path, Path]:
     files = [f for path in paths or () for f in _inside(path, suffixes)]
     if len(images) == len(files) == 1:
+        if images[0].stem != files[0].stem:
+            say(f"{files[0].name} is taken for {images[0].name}, though their names differ")
         return {images[0]: files[0]}
     by_stem = {f.stem: f for f in files}
     pairs = {image: by_stem.pop(image.stem) for image in images if image.stem in by_stem}
@@ -175,6 +179,8 @@ def add(
     """Add more images to a project."""
     files = image_files(images)
     with open_project(project, write=True) as opened:
+        for file in files:
+            opened.check_image(file, channel)
         for file in files:
             record = opened.add_image(file, channel=channel)
             print(record.name)

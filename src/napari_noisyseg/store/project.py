@@ -193,6 +193,11 @@ class Project:
             rgb = slide.read(Box(0, 0, *slide.shape))
         return self._add_copy(rgb, chosen, scale, sha)
 
+    def check_image(self, path: Path, channel: int | None = None) -> None:
+        """Raise what `add_image` would raise for this file, and add nothing."""
+        with open_image(path, channel) as slide:
+            self._new_name(None, slide.name, content_hash(path))
+
     def add_array(self, rgb: NDArray[Any], name: str, mpp: float | None = None) -> ImageRecord:
         """Pixels (H, W, 3) that come from no file, such as a napari layer: copied in."""
         self._database.refuse_reader()
