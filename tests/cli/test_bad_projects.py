@@ -121,6 +121,7 @@ def test_few_points_without_a_field_are_told_what_to_do(noisyseg, tmp_path: Path
         (("--resume", "2020"), "2020"),
         (("--epochs", "3", "--time-budget", "9"), "one of them"),
         (("--config", "/nowhere.json"), "nowhere"),
+        (("--seed", "-1"), "--seed"),
     ],
 )
 def test_settings_that_cannot_be(noisyseg, project: Path, words, expected: str) -> None:

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import tifffile
+
+from napari_noisyseg.cli.training import _Shown
+from napari_noisyseg.events import Started, Stepped
+from napari_noisyseg.store.runs import Run
+from napari_noisyseg.worker import process
 
 QUICK = ("--set", "width=16", "--set", "crop=64", "--set", "tile=64", "--set", "tile_overlap=0")
 
 
 @pytest.fixture
-def trained(noisyseg, field: Path) -> Path:
+def marked(noisyseg, field: Path) -> Path:
     project = field / "case.noisyseg"
     words = ("--images", field / "field.png", "--points", field / "field.csv", "--mpp", 0.25)
     assert noisyseg("create", project, *words).code == 0
+    return project
+
+
+@pytest.fixture
+def trained(noisyseg, marked: Path) -> Path:
+    project = marked
     done = noisyseg(
         "train", project, "--method", "scnet", "--epochs", 1, "--device", "cpu", *QUICK, "--json"
     )
@@ -59,3 +73,58 @@ def test_a_finished_run_cannot_be_stopped(noisyseg, trained: Path) -> None:
     done = noisyseg("stop", trained, run["run"])
     assert done.code == 2
     assert "not running" in done.err
+    first = trained / "runs" / run["run"]
+    shutil.copytree(first, first.with_name(f"{run['run'][:-4]}ffff"))
+    done = noisyseg("stop", trained, run["run"][:4])
+    assert done.code == 2
+    assert "several runs begin with" in done.err
+
+
+def test_predict_checks_every_image_before_the_first(
+    noisyseg, trained: Path, field: Path, tmp_path: Path
+) -> None:
+    (model,) = (trained / "runs").iterdir()
+    good, bad, out = field / "field.png", tmp_path / "bad.png", tmp_path / "out" / "here"
+    bad.write_bytes(good.read_bytes()[:2000])
+    done = noisyseg("predict", good, bad, "--model", model, "--output", out)
+    assert (done.code, done.out) == (2, "")
+    assert "bad.png" in done.err
+    assert not out.parent.exists()
+    for output in (bad, bad / "in a file"):
+        done = noisyseg("predict", good, "--model", model, "--output", output)
+        assert done.code == 2
+        assert "--output" in done.err
+        assert "name a folder" in done.err
+    (tmp_path / "own").mkdir()
+    own = tmp_path / "own" / "own.tif"
+    tifffile.imwrite(own, np.asarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3)), "u1"))
+    before = own.read_bytes()
+    done = noisyseg("predict", own, "--model", model, "--output", own.parent)
+    assert done.code == 2
+    assert "overwrite" in done.err
+    assert own.read_bytes() == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process there cannot say how it was ended")
+def test_a_killed_training_says_what_may_help(
+    noisyseg, marked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launch = process.launch
+
+    def launch_and_kill(run: Run, threads: int | None = None) -> None:
+        launch(run, threads)
+        psutil.Process(run.worker()["pid"]).kill()
+
+    monkeypatch.setattr(process, "launch", launch_and_kill)
+    done = noisyseg("train", marked, "--method", "scnet", "--epochs", 1, "--device", "cpu")
+    assert done.code == 1
+    assert "memory ran out" in done.err
+    assert "smaller crop, width or batch_size, or preset=small" in done.err
+
+
+def test_the_bar_counts_what_is_done(capsys: pytest.CaptureFixture[str]) -> None:
+    for steps, of, words in [(1, 1, "25% epoch 1/1"), (6, 2, "75% epoch 2/2")]:
+        shown = _Shown("run")
+        shown.take(Started("m", of, 4, "cpu"))
+        shown.take(Stepped((steps - 1) // 4, steps, of, {"total": 1.0}))
+        assert words in capsys.readouterr().err

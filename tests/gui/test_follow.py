@@ -98,6 +98,7 @@ def test_a_killed_process_is_told_as_words_and_what_to_do(project, heard):
     assert isinstance(end, Failed)
     assert "gone" in end.message
     assert "Resume" in end.hint
+    assert "batch_size" in end.hint
     assert run_row(run, follower.progress(run.id) or read_ended(run)).state == "lost"
 
 

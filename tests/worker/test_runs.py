@@ -104,6 +104,7 @@ def test_a_killed_run_is_lost_and_its_checkpoint_resumes(project: Project) -> No
     process.wait(30)
     assert not client.is_alive(run)
     assert run.state() == "lost"
+    assert client.lost(run) == (client.LOST if sys.platform == "win32" else client.KILLED)
     assert adopt_finished(project) == []
     with (run.dir / "events.jsonl").open("ab") as file:
         file.write(b'{"event": "Stepped", "ti')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from dataclasses import asdict
@@ -16,11 +17,12 @@ import typer
 from .. import events, registry
 from ..errors import JobError, NoisySegError
 from ..method import Needs
-from ..store import Project
+from ..slides import open_image
 from .output import Json, Progress, print_json, print_table, say
 from .projects import Channel, ProjectPath, image_files, open_project, run_row
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
+MOST_SEEDS = 2**32 - 1
 
 
 def register(app: typer.Typer) -> None:
@@ -57,7 +59,7 @@ def train(
         float | None, typer.Option(min=1, metavar="SECONDS", help="Wall clock, all included.")
     ] = None,
     device: Device = "auto",
-    seed: int = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEEDS)] = 0,
     config: Annotated[Path | None, typer.Option(help="A JSON file of settings.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE")] = None,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run.")] = None,
@@ -115,35 +117,62 @@ def _setting(text: str) -> tuple[str, Any]:
 
 def _follow(run: Any) -> events.Event:
     """Show the run's events until it ends; Ctrl+C asks it to stop and waits for its results."""
-    progress = Progress(run.id)
+    shown = _Shown(run.id)
     tail = run.tail()
     while True:
         try:
             for event in tail.poll():
-                _show(event, progress)
+                shown.take(event)
                 if isinstance(event, events.Finished | events.Failed):
-                    progress.close()
+                    shown.close()
                     return event
             if run.state() == "lost":
-                raise JobError(f"run {run.id}: its process is gone; see {run.dir / 'log.txt'}")
+                raise _lost(run)
             time.sleep(0.1)
         except KeyboardInterrupt:
             say("stopping at the next step; results are written first")
             run.request_stop()
 
 
-def _show(event: events.Event, progress: Progress) -> None:
-    match event:
-        case events.Started(note=note) if note:
-            say(note)
-        case events.Warned(message=message):
-            say(message)
-        case events.Stepped():
-            left = event.seconds_left
-            loss = event.losses.get("total", sum(event.losses.values()))
-            words = f"epoch {event.epoch + 1}/{event.epochs} loss {loss:.3f}"
-            words += "" if left is None else f" {int(left) // 60}:{int(left) % 60:02d} left"
-            progress.update((event.epoch + 1) / max(event.epochs, 1), words)
+def _lost(run: Any) -> JobError:
+    from ..worker import client, process
+
+    word = client.lost(run)
+    log = f" See {run.dir / process.LOG}." if process.has_log(run) else ""
+    return JobError(f"run {run.id}: {word.message}. {word.hint}{log}")
+
+
+class _Shown:
+    """A run's events as a bar and lines for a person."""
+
+    def __init__(self, title: str) -> None:
+        self._bar = Progress(title)
+        self._per_epoch = 1
+
+    def take(self, event: events.Event) -> None:
+        """Show one event."""
+        match event:
+            case events.Started():
+                self._per_epoch = max(event.steps_per_epoch, 1)
+                if event.note:
+                    say(event.note)
+            case events.Warned(message=message):
+                say(message)
+            case events.Stepped():
+                self._step(event)
+
+    def _step(self, event: events.Stepped) -> None:
+        left = event.seconds_left
+        loss = event.losses.get("total", sum(event.losses.values()))
+        words = f"epoch {event.epoch + 1}/{event.epochs} loss {loss:.3f}"
+        words += "" if left is None else f" {int(left) // 60}:{int(left) % 60:02d} left"
+        # steps count on over the epochs; after a smaller batch an epoch may have more of them
+        inside = min(max(event.step / self._per_epoch - event.epoch, 0), 1)
+        self._bar.update((event.epoch + inside) / max(event.epochs, 1), words)
+
+    def close(self) -> None:
+        """End the line of the bar."""
+        self._bar.close()
 
 
 def _report(path: Path, run: Any, final: events.Event, as_json: bool) -> None:
@@ -180,19 +209,10 @@ def runs(project: ProjectPath, as_json: Json = False) -> None:
         print_table(rows)
 
 
-def find_run(project: Project, name: str) -> Any:
-    """The run named `name`, or by a unique beginning of its name."""
-    found = [run for run in project.runs.list() if run.id.startswith(name)]
-    if len(found) != 1:
-        known = ", ".join(run.id for run in project.runs.list()[-5:]) or "none yet"
-        raise NoisySegError(f"run {name!r}: not in {project.path} (runs: {known})")
-    return found[0]
-
-
 def stop(project: ProjectPath, run: Annotated[str, typer.Argument(metavar="RUN")]) -> None:
     """Ask a run to stop at its next step; its checkpoint resumes."""
     with open_project(project) as opened:
-        found = find_run(opened, run)
+        found = opened.runs.get(run)
         if found.state() not in ("running", "waiting"):
             raise NoisySegError(f"run {found.id} is not running (it is {found.state()})")
         found.request_stop()
@@ -212,15 +232,45 @@ def predict(
     if find_spec("torch") is None:
         raise NoisySegError("predicting needs torch: pip install 'napari-noisyseg[train]'")
     from ..exchange.labels import write_labels
-    from ..training.predict import load_model, predict_nuclei
+    from ..training.predict import MAX_PIXELS, load_model, predict_nuclei
 
+    targets = {file: output / f"{file.stem}.tif" for file in files}
+    for file, target in targets.items():
+        _check_predictable(file, target, channel, MAX_PIXELS)
     loaded = load_model(model, device)
-    output.mkdir(parents=True, exist_ok=True)
+    _make_folder(output)
     progress = Progress("predict")
-    for i, file in enumerate(files):
-        labels = predict_nuclei(loaded, file, mpp, say, channel)
-        write_labels(output / f"{file.stem}.tif", labels)
-        progress.update((i + 1) / len(files), file.name)
-        print(output / f"{file.stem}.tif")
+    for i, (file, target) in enumerate(targets.items(), start=1):
+        write_labels(target, predict_nuclei(loaded, file, mpp, say, channel))
+        progress.update(i / len(files), file.name)
+        print(target)
     progress.close()
     sys.stdout.flush()
+
+
+def _check_predictable(file: Path, target: Path, channel: int | None, most: int) -> None:
+    """Refuse what cannot be predicted before the first image is."""
+    with open_image(file, channel) as slide:
+        height, width = slide.shape
+    if height * width > most:
+        raise NoisySegError(
+            f"{file}: {height * width / 1e6:.0f} megapixels are too many for one label image; cut "
+            "out the part you need"
+        )
+    if target.exists() and target.samefile(file):
+        raise NoisySegError(
+            f"--output {target.parent}: would overwrite {file}; name another folder"
+        )
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        # a file of this name, or one in the path to it
+        reason = "it is a file" if folder.is_file() else error.strerror
+        raise NoisySegError(
+            f"--output {folder}: cannot be made ({reason}); name a folder that you may write in"
+        ) from None
+    if not os.access(folder, os.W_OK):
+        raise NoisySegError(f"--output {folder}: cannot be written in; name another folder")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_noisyseg.events import Event, Failed
+from napari_noisyseg.events import Event
 from napari_noisyseg.gui.progress import RunProgress
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.runs import EventTail, Run
@@ -18,10 +18,6 @@ LOOK_EVERY = 6
 """polls between two looks at what other runs there are and whether the followed ones live"""
 PATIENCE = 300.0
 """seconds in which a run's folder that nobody works on yet may still become a run"""
-LOST = Failed(
-    "The training process is gone (killed, out of memory, or a power cut)",
-    "Resume goes on from its last checkpoint.",
-)
 
 
 @dataclass(slots=True)
@@ -121,7 +117,7 @@ class Follower(QObject):  # type: ignore[misc]
         if watch.progress.end is None and (rest := watch.tail.poll()):
             self._tell(run_id, watch, rest)
         if watch.progress.end is None:
-            self._tell(run_id, watch, [LOST])
+            self._tell(run_id, watch, [client.lost(watch.run)])
         # a listener may have turned to another project meanwhile
         if self._watches.pop(run_id, None) is not None:
             self._dying[run_id] = watch.run

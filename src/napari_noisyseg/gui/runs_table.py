@@ -12,11 +12,11 @@ from qtpy.QtWidgets import QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Failed, Finished
-from napari_noisyseg.gui.follow import LOST
 from napari_noisyseg.gui.progress import RunProgress
 from napari_noisyseg.gui.table import Column, Table
 from napari_noisyseg.gui.widgets import label, line
 from napari_noisyseg.store.runs import Run
+from napari_noisyseg.worker import client
 
 SIGNS = {
     "running": "▶ running",
@@ -47,7 +47,7 @@ def state_of(progress: RunProgress) -> str:
         case Finished(stopped=stopped):
             return "stopped" if stopped else "finished"
         case Failed():
-            return "lost" if progress.end == LOST else "failed"
+            return "lost" if progress.end in (client.LOST, client.KILLED) else "failed"
 
 
 def run_row(run: Run, progress: RunProgress) -> RunRow:
@@ -74,7 +74,7 @@ def read_ended(run: Run) -> RunProgress:
     progress = RunProgress()
     progress.take_all(run.events())
     if progress.end is None:
-        progress.take(LOST)
+        progress.take(client.lost(run))
     return progress
 
 

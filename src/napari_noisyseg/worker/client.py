@@ -9,6 +9,7 @@ from pathlib import Path
 
 from napari_noisyseg import registry
 from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.events import Failed
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.runs import Run, write_atomically
 from napari_noisyseg.worker import process
@@ -17,7 +18,7 @@ from napari_noisyseg.worker.check import check
 from napari_noisyseg.worker.snapshot import FOLDER, write_snapshot
 from napari_noisyseg.worker.spec import RunSpec, read_spec, write_spec
 
-__all__ = ["check", "is_alive", "look", "recommend", "start", "stop"]
+__all__ = ["check", "is_alive", "look", "lost", "recommend", "start", "stop"]
 
 SETTINGS = "settings.json"
 """The settings in full, as the child resolved them."""
@@ -25,6 +26,16 @@ INIT = "init.safetensors"
 MODEL = "model.safetensors"
 LOOK = "look.txt"
 """Names the image that previews should show."""
+LOST = Failed(
+    "The training process is gone (killed, out of memory, or a power cut)",
+    "Resume goes on from its last checkpoint.",
+)
+KILLED = Failed(
+    "The training process is gone: it was killed, most likely because memory ran out",
+    "Set a smaller crop, width or batch_size, or preset=small; Resume goes on from its last "
+    "checkpoint.",
+)
+"""What to say of runs that ended without a word of their own."""
 
 
 def start(project: Project, spec: RunSpec) -> Run:
@@ -111,3 +122,8 @@ def is_alive(run: Run) -> bool:
     """Whether the run's process works (or is about to)."""
     process.reap(run)
     return run.state() in ("running", "waiting")
+
+
+def lost(run: Run) -> Failed:
+    """What to say of a run whose process is gone without a word."""
+    return KILLED if process.was_killed(run) else LOST

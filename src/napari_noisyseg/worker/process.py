@@ -16,10 +16,13 @@ import psutil
 from napari_noisyseg.store.runs import Run
 
 LOG = "log.txt"
+KILL = 9
+"""The number of the signal that no process can answer."""
 PASSIVE = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
 """Threads that spin between operations would make the window that people work in stutter."""
 
 _children: dict[Path, subprocess.Popen[bytes]] = {}
+_codes: dict[Path, int] = {}
 
 
 def launch(run: Run, threads: int | None = None) -> None:
@@ -89,8 +92,26 @@ def _be_nice_as_a_session() -> None:
 def reap(run: Run) -> None:
     """Let the system forget a child of ours that has ended (else it lingers as a zombie)."""
     child = _children.get(run.dir)
-    if child is not None and child.poll() is not None:
+    if child is not None and (code := child.poll()) is not None:
+        _codes[run.dir] = code
         del _children[run.dir]
+
+
+def was_killed(run: Run) -> bool:
+    """Whether a dead child was killed at a blow, as the system does where memory runs out.
+
+    Of a child of another program, or of an earlier start of this one, only its silence tells.
+    """
+    reap(run)
+    # 0: somebody else took the code; a run that ended well has a last word
+    code = _codes.get(run.dir, 0)
+    return code == -KILL if code else not has_log(run)
+
+
+def has_log(run: Run) -> bool:
+    """Whether the run's log says anything."""
+    log = run.dir / LOG
+    return log.is_file() and log.stat().st_size > 0
 
 
 @atexit.register
