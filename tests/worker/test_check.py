@@ -120,4 +120,4 @@ def test_rough_masks_and_accepted_nuclei_are_answered_with_correction(bare: Proj
     bare.nuclei.decide([nucleus.id], "accepted", outlines={nucleus.id: outline})
     advice = recommend(bare)
     assert advice.method == "mmc" or "mmc" not in registry.names()
-    assert "1 accepted (clean) nuclei" in advice.have
+    assert "1 accepted (clean) nucleus" in advice.have

@@ -150,6 +150,42 @@ def test_no_rough_mask_is_told(tnbc, tmp_path):
         judging.worth(project, "tissue")
 
 
+def test_masks_that_training_would_refuse_are_told_as_that(tnbc, tmp_path, capsys):
+    rgb, labels = tnbc
+    specks = np.zeros_like(labels)
+    specks[::8, ::8] = np.arange(1, 64 * 64 + 1).reshape(64, 64)
+    for name, rough, words in [
+        ("specks", specks, "4096 of 4096 rough masks are specks"),
+        ("blob", np.ones_like(labels), "one rough mask covers 100% of the image"),
+    ]:
+        path = tmp_path / f"{name}.noisyseg"
+        with make(path, rgb, rough) as project:
+            found = judging.worth(project, "tissue")
+        assert found.method is None
+        assert found.advice.startswith("These masks cannot be trained on as they are. tissue: ")
+        assert words in found.advice
+        assert run(["worth", str(path)]) == 0
+        told = capsys.readouterr().out
+        assert words in told
+        assert "Train with" not in told
+        assert run(["train", str(path), "--method", "superpixel"]) == 2
+        assert words in capsys.readouterr().err
+
+
+def test_where_all_is_clean_already_nothing_is_left_to_correct(tnbc, tmp_path):
+    rgb, labels = tnbc
+    with make(tmp_path / "p.noisyseg", rgb, labels, labels) as project:
+        project.nuclei.add_field("tissue", Box(0, 0, *labels.shape))
+        found = judging.worth(project, "tissue")
+    assert found.method is None
+    assert "train with 'supervised'" in found.advice
+
+
+def test_one_nucleus_is_told_as_one():
+    assert judging.nuclei(1, "more accepted ") == "1 more accepted nucleus"
+    assert judging.nuclei(2) == "2 nuclei"
+
+
 def test_command_tells_all_in_json(tnbc, tmp_path, capsys):
     rgb, labels = tnbc
     rough = noise.simulate(labels, "dilate", 0.0, 2.0)

@@ -8,6 +8,7 @@ import typer
 
 from ..errors import NoisySegError
 from ..store import Project
+from ..worker.advice import nuclei
 from ..worker.worth import Worth
 from ..worker.worth import worth as worth_of
 from .output import Json, print_json
@@ -37,7 +38,8 @@ def worth(
         print_json({"images": {seen.image: _row(seen) for seen in found}})
         return
     for seen in found:
-        print(f"{seen.image}: {seen.masks} rough masks, {seen.accepted} accepted nuclei")
+        masks = f"{seen.masks} rough mask{'' if seen.masks == 1 else 's'}"
+        print(f"{seen.image}: {masks}, {nuclei(seen.accepted, 'accepted ')}")
         print("\n".join(f"  {line}" for line in [*seen.lines(), seen.advice]))
 
 

@@ -24,10 +24,10 @@ class Annotation:
     def words(self) -> str:
         """The counts that matter, as a sentence."""
         said = [
-            (self.points, f"{self.points} points"),
+            (self.points, f"{self.points} point{'' if self.points == 1 else 's'}"),
             (self.rough, f"rough masks in {_images(self.rough)}"),
-            (self.accepted, f"{self.accepted} accepted (clean) nuclei"),
-            (self.proposed, f"{self.proposed} nuclei proposed by a run"),
+            (self.accepted, nuclei(self.accepted, "accepted (clean) ")),
+            (self.proposed, f"{nuclei(self.proposed)} proposed by a run"),
         ]
         named = [words for count, words in said if count]
         return f"You have {', '.join(named)}." if named else "There is no annotation yet."
@@ -65,7 +65,7 @@ def recommend(project: Project) -> Advice:
     wishes: list[tuple[bool, str, str]] = [
         (
             rough and clean, "mmc",
-            f"rough masks and {given.accepted} accepted nuclei: the masks can be corrected",
+            f"rough masks and {nuclei(given.accepted, 'accepted ')}: the masks can be corrected",
         ),
         (
             given.points > 0 and marked, "scnet",
@@ -88,3 +88,8 @@ def _any_field(project: Project) -> bool:
 
 def _images(count: int) -> str:
     return f"{count} image{'' if count == 1 else 's'}"
+
+
+def nuclei(count: int, which: str = "") -> str:
+    """That many nuclei in words; which: what they are, with a space after it."""
+    return f"{count} {which}{'nucleus' if count == 1 else 'nuclei'}"

@@ -15,6 +15,8 @@ SPECK = 2.0
 MANY_SPECKS = 1000
 BLOB = 0.6
 """Share of its image above which a single mask is no nucleus."""
+CONTRAST = 4
+"""Grey levels between the darkest and the brightest pixel of an image that shows something."""
 
 
 @dataclass
@@ -23,40 +25,91 @@ class Judge:
 
     needs: Needs | None
     noisy: int = field(default=0, init=False)
+    open: int = field(default=0, init=False)
     nucleus: int = field(default=0, init=False)
     background: int = field(default=0, init=False)
+    told: set[str] = field(default_factory=set, init=False)
+    blank: list[str] = field(default_factory=list, init=False)
+    seen: int = field(default=0, init=False)
 
     def looked_at(self, region: Region) -> Region:
         """The region itself; NoisySegError where its rough mask is no mask of nuclei."""
-        if self.needs and self.needs.rough:
-            _judge_rough(region)
-        clean = region.clean > 0
+        if self._learns_from_rough:
+            judge_rough(region)
+        clean, rough = region.clean > 0, region.rough > 0
+        background, settled = region.clean_known & ~clean, region.clean_known | clean
         self.nucleus += int(clean.sum())
-        self.background += int((region.clean_known & ~clean).sum())
-        self.noisy += int((region.rough_known & ~(region.clean_known | clean)).sum())
+        self.background += int(background.sum())
+        self.noisy += int((region.rough_known & ~settled).sum())
+        self.open += int((~settled).sum())
+        if clean.any() or rough.any():
+            self.told.add("nucleus")
+        if background.any() or (region.rough_known & ~rough).any():
+            self.told.add("background")
+        self._look_blank(region)
         return region
+
+    @property
+    def _learns_from_rough(self) -> bool:
+        return self.needs is not None and "rough" in self.needs.labels
+
+    def _look_blank(self, region: Region) -> None:
+        """Note a region of one colour: one bright nucleus is enough for it to be none."""
+        self.seen += 1
+        low, high = (edge(region.rgb, axis=(0, 1)) for edge in (np.min, np.max))
+        if (high.astype(int) - low).max() < CONTRAST:
+            self.blank.append(
+                f"{region.image} is blank (all pixels between {low.min()} and {high.max()} of 255)"
+            )
 
     def verdict(self) -> None:
         """NoisySegError where clean or noisy pixels are missing that the method needs."""
         needs = self.needs
-        if needs and needs.clean and not self.nucleus:
+        if needs and needs.clean:
+            self._judge_clean()
+        elif self._learns_from_rough:
+            self._judge_classes()
+        if needs and needs.clean and self._learns_from_rough:
+            self._judge_corrigible(needs)
+        if needs and self.blank and len(self.blank) == self.seen:
+            raise NoisySegError(
+                f"nothing to train on: {'; '.join(self.blank[:3])}; give the images of these "
+                "annotations, or save them again with their range stretched"
+            )
+
+    def _judge_clean(self) -> None:
+        if not self.nucleus:
             raise NoisySegError(
                 "no clean nucleus in the images of this run: accept some under Review, or import "
                 "trusted masks (--clean); 'supervised' needs none"
             )
-        if needs and needs.clean and not self.background:
+        if not self.background:
             raise NoisySegError(
                 "no clean background in the images of this run: the accepted nuclei fill them; "
                 "accept nuclei of another image, or declare a field complete (--clean-complete)"
             )
-        if needs and needs.rough and needs.clean and not self.noisy:
-            raise NoisySegError(
-                "every pixel of the rough masks is clean already, so there is nothing to correct: "
-                "train with 'supervised', or add images with rough masks (--masks)"
-            )
+
+    def _judge_classes(self) -> None:
+        for what, mend in (
+            ("nucleus", "check that the right masks were imported"),
+            ("background", "masks must leave out what is no nucleus"),
+        ):
+            if what not in self.told:
+                raise NoisySegError(f"the masks hold no {what} in any image of the run: {mend}")
+
+    def _judge_corrigible(self, needs: Needs) -> None:
+        """Where nothing is left that a method could doubt; some learn from bare tissue as well."""
+        if self.open if needs.unlabeled else self.noisy:
+            return
+        what = "of the images" if needs.unlabeled else "of the rough masks"
+        raise NoisySegError(
+            f"every pixel {what} is clean already, so there is nothing to correct: "
+            "train with 'supervised', or add images with rough masks (--masks)"
+        )
 
 
-def _judge_rough(region: Region) -> None:
+def judge_rough(region: Region) -> None:
+    """NoisySegError where the rough mask of a region is no mask of nuclei."""
     areas = np.bincount(region.rough.ravel())[1:]
     areas = areas[areas > 0]
     if not len(areas):

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_noisyseg import registry
 from napari_noisyseg.coarse.project import regions
 from napari_noisyseg.data.regions import Region
 from napari_noisyseg.errors import NoisySegError
@@ -22,6 +23,8 @@ from napari_noisyseg.noise import transition
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.worker import advice
+from napari_noisyseg.worker.advice import nuclei
+from napari_noisyseg.worker.masks import Judge, judge_rough
 from napari_noisyseg.worker.snapshot import region
 
 F64 = NDArray[np.float64]
@@ -50,7 +53,8 @@ class Worth:
     distance of the rough outlines from the accepted ones, positive where they lie outside.
     missing: share of nuclei without a rough mask; missing_of: accepted or likely nuclei. matrix:
     (2, 2), [j, i] = p(rough j | true i) around accepted nuclei, 0 background; rank and distance
-    (2 keeps all, 0 nothing) are the matrix's. None where nothing is known yet.
+    (2 keeps all, 0 nothing) are the matrix's. None where nothing is known yet; method: None where
+    training would refuse the masks, and `advice` says why.
     """
 
     image: str
@@ -68,7 +72,7 @@ class Worth:
     distance: float | None
     distance_interval: Interval | None
     more: int
-    method: str
+    method: str | None
     advice: str
 
     def lines(self) -> list[str]:
@@ -104,6 +108,7 @@ def _judged(project: Project, seen: Region) -> Worth:
     matrix, distance_interval = _matrix(seen)
     accepted = len(np.unique(seen.clean[seen.clean > 0]))
     more = _more(accepted, bias_interval, missing if judged_by == "accepted" else None)
+    fault = _fault(project, seen, recommended.method)
     return Worth(
         image=seen.image,
         box=seen.box,
@@ -120,9 +125,23 @@ def _judged(project: Project, seen: Region) -> Worth:
         distance=None if matrix is None else transition.randomization_distance(matrix),
         distance_interval=distance_interval,
         more=more,
-        method=recommended.method,
-        advice=_sentence(recommended, accepted, more),
+        method=None if fault else recommended.method,
+        advice=fault or _sentence(recommended, accepted, more),
     )
+
+
+def _fault(project: Project, seen: Region, method: str) -> str:
+    """Why training would refuse these masks, and what to do; "" where it would not."""
+    judge = Judge(registry.describe(method).needs)
+    try:
+        judge_rough(seen)
+        judge.looked_at(seen)
+        record, *others = project.images()
+        if not others and seen.shape == (record.height, record.width):
+            judge.verdict()
+    except NoisySegError as error:
+        return f"These masks cannot be trained on as they are. {error}."
+    return ""
 
 
 def density(rough: NDArray[np.int32], mpp: float) -> NDArray[np.float32]:
@@ -245,8 +264,8 @@ def _sentence(found: advice.Advice, accepted: int, more: int) -> str:
     if not more:
         return f"{start}; more accepted nuclei would change these figures little."
     if accepted < JUDGES:
-        return f"{start}; accept {more} nuclei to see how far the masks are off."
-    return f"{start}; {more} more accepted nuclei would settle the figures."
+        return f"{start}; accept {nuclei(more)} to see how far the masks are off."
+    return f"{start}; {nuclei(more, 'more accepted ')} would settle the figures."
 
 
 def _bias_words(seen: Worth) -> str:
