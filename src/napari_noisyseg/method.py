@@ -60,8 +60,17 @@ class MethodConfig(BaseModel):
 
     @classmethod
     def from_preset(cls, preset: Preset, **changes: bool | int | float | str) -> Self:
-        """The preset's settings with a person's changes on top."""
-        return cls.model_validate({"preset": preset, **cls.presets()[preset], **changes})
+        """The preset's settings with a person's changes on top.
+
+        Whoever sets a smaller `tile` and no overlap gets one of half a tile at most: the preset's
+        may be as large as the tile, and each tile would start a pixel after the last.
+        """
+        values = {"preset": preset, **cls.presets()[preset], **changes}
+        tile = changes.get("tile")
+        if isinstance(tile, int) and "tile_overlap" not in changes:
+            usual = values.get("tile_overlap", cls.model_fields["tile_overlap"].default)
+            values["tile_overlap"] = min(usual, tile // 2)
+        return cls.model_validate(values)
 
 
 @dataclass(frozen=True, slots=True)

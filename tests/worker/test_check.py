@@ -9,13 +9,13 @@ from tiny_runs import spec
 
 from napari_noisyseg import registry
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.method import Needs
+from napari_noisyseg.method import MethodConfig, Needs
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Outline
-from napari_noisyseg.worker import client
+from napari_noisyseg.worker import check, client
 from napari_noisyseg.worker.advice import recommend
-from napari_noisyseg.worker.check import check_needs, check_settings
+from napari_noisyseg.worker.check import check_needs, check_settings, check_tiles
 
 
 @pytest.fixture
@@ -90,6 +90,68 @@ def test_every_preset_passes_its_own_check() -> None:
         description = registry.describe(name)
         for values in description.presets.values():
             check_settings(description.schema, values)
+            check_tiles(values, description.presets)
+
+
+@pytest.mark.parametrize(
+    ("config", "tile"),
+    [
+        ({"tile": 64, "tile_overlap": 64}, 64),
+        ({"tile_overlap": 128, "preset": "paper"}, 128),
+        ({"tile_overlap": 160}, 160),
+    ],
+)
+def test_tiles_that_would_hardly_move_on_are_refused(config: dict[str, Any], tile: int) -> None:
+    with pytest.raises(NoisySegError, match=f"smaller than the tile of {tile} pixels"):
+        check_tiles(config, registry.describe("mmc").presets)
+
+
+@pytest.mark.parametrize("config", [{"tile": 64}, {"tile_overlap": 150}, {"preset": "paper"}])
+def test_tiles_that_move_on_pass(config: dict[str, Any]) -> None:
+    check_tiles(config, registry.describe("mmc").presets)
+
+
+def test_a_smaller_tile_takes_a_smaller_overlap_with_it() -> None:
+    kind = MethodConfig
+    assert kind.from_preset("paper", tile=64).tile_overlap == 32
+    assert kind.from_preset("paper", tile=400).tile_overlap == 125
+    assert kind.from_preset("paper", tile=64, tile_overlap=50).tile_overlap == 50
+    assert kind.from_preset("paper").tile_overlap == 125
+
+
+def test_devices_that_cannot_be_here_are_refused_at_once(
+    bare: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check, "GPU_DRIVERS", ())
+    monkeypatch.setattr(check.sys, "platform", "linux")
+    bare.nuclei.add("a", 40, 40)
+    bare.nuclei.add_field("a", Box(32, 32, 64, 64))
+    for device, words in [("cuda", "no CUDA device here"), ("mps", "no Apple MPS device here")]:
+        with pytest.raises(NoisySegError, match=words):
+            client.start(bare, spec(device=device))
+    assert bare.runs.list() == []
+    for device in ("cpu", "auto"):
+        client.check(bare, spec(device=device))
+
+
+@pytest.mark.parametrize("init", ["nope", "nope.safetensors"])
+def test_weights_to_start_from_are_looked_for_first(bare: Project, init: str) -> None:
+    bare.nuclei.add("a", 40, 40)
+    bare.nuclei.add_field("a", Box(32, 32, 64, 64))
+    with pytest.raises(NoisySegError, match=r"the last are: none yet|there is no such file"):
+        client.start(bare, spec(init=init))
+
+
+def test_what_is_there_instead_of_clean_nuclei_is_advised(bare: Project) -> None:
+    needs = registry.describe("mlbseg").needs
+    with pytest.raises(NoisySegError, match="'igtt' learns from images without any"):
+        check_needs(bare, "mlbseg", needs)
+    bare.nuclei.add("a", 40, 40)
+    with pytest.raises(NoisySegError, match="'scnet' learns from points"):
+        check_needs(bare, "mlbseg", needs)
+    rough_mask(bare, Box(0, 0, 8, 8))
+    with pytest.raises(NoisySegError, match="'supervised' learns from rough masks alone"):
+        check_needs(bare, "mlbseg", needs)
 
 
 def test_an_unknown_method_is_refused(bare: Project) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from napari_noisyseg import registry
@@ -14,6 +18,12 @@ from napari_noisyseg.method import Needs
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.worker.snapshot import PROPOSED
 from napari_noisyseg.worker.spec import RunSpec
+
+GPU_DRIVERS = (
+    "/proc/driver/nvidia", "/dev/nvidiactl", "/dev/nvhost-ctrl", "/dev/nvhost-ctrl-gpu",
+    "/dev/kfd", "/dev/dxg",
+)  # fmt: skip
+"""On Linux one of these is there where torch may find a GPU: NVIDIA's, AMD's or Windows's."""
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "integer": (int,), "number": (int, float), "string": (str,), "boolean": (bool,)
@@ -36,6 +46,8 @@ def check(project: Project, spec: RunSpec) -> None:
         )
     description = registry.describe(spec.method)
     check_settings(description.schema, spec.config)
+    check_tiles(spec.config, description.presets)
+    check_device(spec.device)
     if spec.resume is None:
         check_needs(project, spec.method, description.needs, spec.images)
 
@@ -59,13 +71,22 @@ def check_needs(
     if needs.clean and not clean:
         raise NoisySegError(
             f"{method} learns from accepted nuclei and there are none: accept some under Review, "
-            "or import trusted masks (--clean); 'supervised' learns from rough masks alone"
+            f"or import trusted masks (--clean); {_instead(project, names, rough)}"
         )
     if needs.masks and not (rough or clean):
         raise NoisySegError(
             f"{method} learns from masks and there are none: import some (--masks, --clean) or "
             "accept nuclei under Review"
         )
+
+
+def _instead(project: Project, names: Sequence[str], rough: bool) -> str:
+    """A method for what there is."""
+    if rough:
+        return "'supervised' learns from rough masks alone"
+    if any(project.nuclei.of(name) for name in names):
+        return "'scnet' learns from points"
+    return "'igtt' learns from images without any annotation"
 
 
 def _rough(project: Project, name: str) -> bool:
@@ -115,6 +136,35 @@ def check_settings(schema: Mapping[str, Any], config: Mapping[str, Any]) -> None
         wrong = _wrong(properties[name], value)
         if wrong:
             raise NoisySegError(f"setting {name}: must be {wrong} (given: {value!r})")
+
+
+def check_tiles(config: Mapping[str, Any], presets: Mapping[Any, Mapping[str, Any]]) -> None:
+    """Raise NoisySegError for an overlap as large as the tile, whichever preset it comes to."""
+    overlap, preset = config.get("tile_overlap"), config.get("preset")
+    tiles = [values["tile"] for name, values in presets.items() if preset in (None, name)]
+    tile = config.get("tile") or max(tiles)
+    if overlap is not None and overlap >= tile:
+        raise NoisySegError(
+            f"setting tile_overlap: must be smaller than the tile of {tile} pixels (given: "
+            f"{overlap}); half of it at most is usual"
+        )
+
+
+def check_device(device: str) -> None:
+    """Raise NoisySegError for a device that cannot be here, as far as that shows without torch."""
+    if device == "cuda" and not _may_have_cuda():
+        raise NoisySegError("no CUDA device here; use --device auto or cpu")
+    if device == "mps" and sys.platform != "darwin":
+        raise NoisySegError("no Apple MPS device here; use --device auto or cpu")
+
+
+def _may_have_cuda() -> bool:
+    with contextlib.suppress(PackageNotFoundError):
+        if version("torch").endswith("+cpu"):
+            return False
+    if sys.platform == "darwin":
+        return False
+    return sys.platform != "linux" or any(Path(path).exists() for path in GPU_DRIVERS)
 
 
 def _wrong(rule: Mapping[str, Any], value: Any) -> str | None:

@@ -49,6 +49,7 @@ def start(project: Project, spec: RunSpec) -> Run:
     resumed = project.runs.get(spec.resume) if spec.resume else None
     spec = _continued(resumed, spec) if resumed else spec
     check(project, spec)
+    weights = _weights(project, spec.init) if spec.init else None
     run = project.runs.new()
     try:
         if resumed:
@@ -56,8 +57,8 @@ def start(project: Project, spec: RunSpec) -> Run:
         else:
             needs = registry.describe(spec.method).needs
             write_snapshot(project, run.dir, spec.images, needs)
-        if spec.init:
-            _copy_weights(project, spec.init, run.dir)
+        if weights:
+            shutil.copyfile(weights, run.dir / INIT)
         write_spec(run.dir, spec, created=time.time())
         process.launch(run, spec.threads)
     except BaseException:
@@ -98,14 +99,17 @@ def _take_over(resumed: Run, folder: Path) -> None:
         )  # fmt: skip
 
 
-def _copy_weights(project: Project, init: str, folder: Path) -> None:
+def _weights(project: Project, init: str) -> Path:
+    """The model file of a run, or of a path to one."""
     path = Path(init)
     if path.suffix != ".safetensors" and not (path / MODEL).is_file():
         path = project.runs.get(init).dir
     path = path if path.suffix == ".safetensors" else path / MODEL
     if not path.is_file():
+        if init.endswith(".safetensors"):
+            raise NoisySegError(f"--init {init}: there is no such file")
         raise NoisySegError(f"--init {init}: has no model yet (it has not finished)")
-    shutil.copyfile(path, folder / INIT)
+    return path
 
 
 def stop(run: Run) -> None:

@@ -23,6 +23,7 @@ from napari_noisyseg.training.loop import Training, train
 from napari_noisyseg.training.model import ModelFile, read_model
 from napari_noisyseg.training.plan import Plan, settings
 from napari_noisyseg.training.preview import Preview
+from napari_noisyseg.worker.check import check_tiles
 from napari_noisyseg.worker.results import model_of, write_results
 from napari_noisyseg.worker.spec import RunSpec, read_spec
 
@@ -98,6 +99,8 @@ def _open(folder: Path, began: float) -> Job:
     start = read_model(folder / INIT) if (folder / INIT).is_file() else None
     given = {**_settings_of(start[0], spec), **spec.config} if start else spec.config
     config, words = settings(kind, given, device.name, spec.time_budget)
+    # only now it is certain which preset the tile comes from
+    check_tiles({**spec.config, "tile": config.tile}, {})
     (folder / SETTINGS).write_text(json.dumps(config.model_dump(), indent=1), "utf-8")
     method = kind(config, device.name, spec.seed)
     if start:
