@@ -224,7 +224,9 @@ def predict(
     model: Annotated[Path, typer.Option(metavar="RUN_DIR", help="A run's folder.")],
     output: Annotated[Path, typer.Option(metavar="DIR", help="Where DIR/<stem>.tif go.")],
     device: Device = "auto",
-    mpp: Annotated[float | None, typer.Option(help="µm per pixel, if the file has none.")] = None,
+    mpp: Annotated[
+        float | None, typer.Option(min=0.001, help="µm per pixel, if the file has none.")
+    ] = None,
     channel: Channel = None,
 ) -> None:
     """Predict nuclei on other images with a trained model."""

@@ -135,24 +135,6 @@ class Run:
         except OSError:
             return False
 
-    def word(self) -> str:
-        """The state in a sentence, with what to do where something went wrong."""
-        state = self.state()
-        if state == "lost":
-            return (
-                "the process ended without a word (killed, out of memory or a power cut); "
-                f"resume it from its last checkpoint, and see {self.dir / 'log.txt'}"
-            )
-        last = self._last_word()
-        if state == "failed" and isinstance(last, Failed):
-            return f"{last.message}{f' ({last.hint})' if last.hint else ''}"
-        return {
-            "waiting": "waiting to be started",
-            "running": "running",
-            "stopped": "stopped by request; it can be resumed",
-            "finished": "finished",
-        }.get(state, state)
-
     def events(self) -> list[Event]:
         """Everything it has said so far."""
         return self.tail().poll()
