@@ -86,8 +86,9 @@ def suggest(
     learned = _learned(features, target[::step, ::step], seen[::step, ::step])
     found = _peaks(learned, radius / step, least)
     found = Suggested(found.points * step, found.scores)
-    found = _free(found, np.concatenate([clicked, refused]), APART * radius)
-    return _centred(found, clicked, seen, mpp, rgb)
+    taken = np.concatenate([clicked, refused])
+    found = _centred(_free(found, taken, APART * radius), clicked, seen, mpp, rgb)
+    return _free(found, taken, APART * radius)
 
 
 def depth(labels: Labels, seen: F32, radius: float) -> F32:
