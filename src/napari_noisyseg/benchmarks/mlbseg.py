@@ -32,7 +32,9 @@ DICE = {"l1": 0.4148, "l2": 0.6206, "l3": 0.8031}
 """of the noisy labels (section 4.1)"""
 Settings = Mapping[str, bool | int | float | str]
 MPP = 0.25
-WINDOWS: Settings = {"tile": 64, "tile_overlap": 0, "crop": 64, "zoom_out": 2, "flips": 1}
+WINDOWS: Settings = {
+    "tile": 64, "tile_overlap": 0, "crop": 64, "depth": 4, "zoom_in": 1, "zoom_out": 2, "flips": 1
+}  # fmt: skip
 """windows are not cut; the paper's four views"""
 NO_VIEWS: Settings = {"zoom_in": 0, "zoom_out": 0, "flips": 0}
 NO_TEACHER: Settings = {"mean_teacher": False}

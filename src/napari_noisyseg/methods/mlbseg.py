@@ -97,8 +97,8 @@ class MLBSegConfig(StudentConfig):
             "working_mpp": 0.5, "tile": 128, "tile_overlap": 64, "crop": 96, "epochs": 30,
             "batch_size": 8, "meta_batch_size": 4, "meta_gradient": "difference",
             "input": "hematoxylin", "level_stains": True, "stain_jitter": 0.25,
-            "zoom_out": 1, "flips": 0, "clean_step": True,
-            "width": 12, "lr": 0.05, "lr_schedule": "cosine",
+            "zoom_in": 0, "zoom_out": 1, "flips": 0, "clean_step": True,
+            "width": 12, "depth": 3, "lr": 0.05, "lr_schedule": "cosine",
         }  # fmt: skip
         return {"paper": {}, "small": small}
 
