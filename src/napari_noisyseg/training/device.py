@@ -47,7 +47,9 @@ def _cuda_words() -> str:
 
 def _cpu_words() -> str:
     free = psutil.virtual_memory().available / GIB
-    return f"CPU ({torch.get_num_threads()} threads, {free:.0f} GB of memory free)"
+    threads = torch.get_num_threads()
+    many = "" if threads == 1 else "s"
+    return f"CPU ({threads} thread{many}, {free:.0f} GB of memory free)"
 
 
 def set_threads(count: int | None) -> int:
