@@ -388,3 +388,9 @@ def test_the_student_predicts_where_asked(batch: Batch) -> None:
         expected = net.eval()(1 - batch.hematoxylin).softmax(dim=1)[:, 1]
         found = method.predict(batch.image, batch.hematoxylin).probability
         torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("preset", ["small", "paper"])
+def test_accepted_nuclei_with_thin_margins_do_not_judge(preset: Any) -> None:
+    """By them a warm start that calls everything a nucleus seems the best."""
+    assert not MLBSegConfig.from_preset(preset).hold_out
