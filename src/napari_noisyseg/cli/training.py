@@ -234,11 +234,13 @@ def predict(
     if find_spec("torch") is None:
         raise NoisySegError("predicting needs torch: pip install 'napari-noisyseg[train]'")
     from ..exchange.labels import write_labels
-    from ..training.predict import MAX_PIXELS, load_model, predict_nuclei
+    from ..training.predict import check_size, load_model, predict_nuclei
 
     targets = {file: output / f"{file.stem}.tif" for file in files}
     for file, target in targets.items():
-        _check_predictable(file, target, channel, MAX_PIXELS)
+        with open_image(file, channel) as slide:
+            check_size(file, *slide.shape)
+        _check_target(file, target)
     loaded = load_model(model, device)
     _make_folder(output)
     progress = Progress("predict")
@@ -250,15 +252,7 @@ def predict(
     sys.stdout.flush()
 
 
-def _check_predictable(file: Path, target: Path, channel: int | None, most: int) -> None:
-    """Refuse what cannot be predicted before the first image is."""
-    with open_image(file, channel) as slide:
-        height, width = slide.shape
-    if height * width > most:
-        raise NoisySegError(
-            f"{file}: {height * width / 1e6:.0f} megapixels are too many for one label image; cut "
-            "out the part you need"
-        )
+def _check_target(file: Path, target: Path) -> None:
     if target.exists() and target.samefile(file):
         raise NoisySegError(
             f"--output {target.parent}: would overwrite {file}; name another folder"

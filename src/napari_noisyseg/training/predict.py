@@ -186,6 +186,15 @@ def load_model(path: Path, device: str = "auto") -> Model:
     return Model(method, config, file, chosen)
 
 
+def check_size(path: Path, height: int, width: int) -> None:
+    """NoisySegError for an image with more pixels than one label image may have."""
+    if height * width > MAX_PIXELS:
+        raise NoisySegError(
+            f"{path}: {height * width / 1e6:.0f} megapixels are too many for one label image; cut "
+            "out the part you need"
+        )
+
+
 def predict_nuclei(
     model: Model,
     path: Path,
@@ -201,11 +210,7 @@ def predict_nuclei(
     slide = open_image(path, channel)
     try:
         height, width = slide.shape
-        if height * width > MAX_PIXELS:
-            raise NoisySegError(
-                f"{path}: {height * width / 1e6:.0f} megapixels are too many for one label image; "
-                "cut out the part you need"
-            )
+        check_size(path, height, width)
         size = mpp or slide.mpp
         if size is None:
             size = ASSUMED_MPP
