@@ -12,10 +12,10 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QApplication, QColorDialog, QInputDialog
 
-from napari_noisyseg.gui import looks
-from napari_noisyseg.gui.docks.annotate import AnnotateDock
-from napari_noisyseg.gui.keyfilter import canvases
+from napari_noisyseg.gui.canvas import looks
+from napari_noisyseg.gui.docks.annotate.dock import AnnotateDock
 from napari_noisyseg.gui.panel import Panel
+from napari_noisyseg.gui.window.keyfilter import canvases
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store import Project
 

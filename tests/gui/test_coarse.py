@@ -10,8 +10,8 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from scipy.ndimage import center_of_mass
 
-from napari_noisyseg.gui import layers
-from napari_noisyseg.gui.docks.coarse import CoarseDock
+from napari_noisyseg.gui.canvas import layers
+from napari_noisyseg.gui.docks.coarse.dock import CoarseDock
 from napari_noisyseg.gui.panel import Panel
 
 LEFT = Qt.MouseButton.LeftButton

@@ -13,8 +13,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 
 from napari_noisyseg.exchange import exporting
-from napari_noisyseg.gui.exportdialog import FORMATS, LAYERS, ExportDialog, counted
 from napari_noisyseg.gui.panel import Panel
+from napari_noisyseg.gui.window.exportdialog import FORMATS, LAYERS, ExportDialog, counted
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store import Candidate, Outline
 

@@ -11,12 +11,18 @@ import pytest
 from qtpy.QtCore import QEvent, QObject
 
 from napari_noisyseg.events import Checkpointed, Failed, Finished, Started, Stepped, Validated
-from napari_noisyseg.gui.follow import Follower
-from napari_noisyseg.gui.plot import LossPlot, running_mean
-from napari_noisyseg.gui.progress import RunProgress
-from napari_noisyseg.gui.runs_table import RunsTable, read_ended, result_of, run_row, when_of
-from napari_noisyseg.gui.runview import RunView
-from napari_noisyseg.gui.theme import palette
+from napari_noisyseg.gui.controllers.follow import Follower
+from napari_noisyseg.gui.controllers.progress import RunProgress
+from napari_noisyseg.gui.docks.train.plot import LossPlot, running_mean
+from napari_noisyseg.gui.docks.train.runs_table import (
+    RunsTable,
+    read_ended,
+    result_of,
+    run_row,
+    when_of,
+)
+from napari_noisyseg.gui.docks.train.runview import RunView
+from napari_noisyseg.gui.widgets.theme import palette
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.runs import Run
 

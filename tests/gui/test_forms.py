@@ -12,9 +12,9 @@ from qtpy.QtWidgets import QApplication
 
 from napari_noisyseg import registry
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.gui.forms import ConfigForm
-from napari_noisyseg.gui.schema import form_fields
-from napari_noisyseg.gui.widgets import More
+from napari_noisyseg.gui.widgets.forms import ConfigForm
+from napari_noisyseg.gui.widgets.parts import More
+from napari_noisyseg.gui.widgets.schema import form_fields
 from napari_noisyseg.method import MethodConfig
 
 pytestmark = pytest.mark.gui

@@ -15,9 +15,9 @@ from napari.settings import get_settings
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QPoint, Qt
 
-from napari_noisyseg.gui import layers
-from napari_noisyseg.gui.keyfilter import canvases
+from napari_noisyseg.gui.canvas import layers
 from napari_noisyseg.gui.panel import Panel
+from napari_noisyseg.gui.window.keyfilter import canvases
 
 LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from napari_noisyseg.events import Previewed
-from napari_noisyseg.gui import layers
-from napari_noisyseg.gui.previews import show_map
+from napari_noisyseg.gui.canvas import layers
+from napari_noisyseg.gui.controllers.previews import show_map
 from napari_noisyseg.gui.session import Session
 
 

@@ -13,7 +13,7 @@ from napari_noisyseg.events import (
     Validated,
     Warned,
 )
-from napari_noisyseg.gui.progress import MOST_POINTS, RunProgress, clock
+from napari_noisyseg.gui.controllers.progress import MOST_POINTS, RunProgress, clock
 
 
 def running() -> RunProgress:

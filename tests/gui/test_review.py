@@ -8,11 +8,11 @@ from napari.components import ViewerModel
 from qtpy.QtCore import Qt
 from skimage.measure import regionprops
 
-from napari_noisyseg.gui import closeup, layers
-from napari_noisyseg.gui.adoption import reviewed
-from napari_noisyseg.gui.closeup import TAG, Hiding, centre, outline_paths, visible_box
-from napari_noisyseg.gui.docks.review import VIEW_UM, ReviewDock
-from napari_noisyseg.gui.measurements import WIDTHS
+from napari_noisyseg.gui.canvas import closeup, layers
+from napari_noisyseg.gui.canvas.closeup import TAG, Hiding, centre, outline_paths, visible_box
+from napari_noisyseg.gui.controllers.adoption import reviewed
+from napari_noisyseg.gui.docks.review.dock import VIEW_UM, ReviewDock
+from napari_noisyseg.gui.docks.review.measurements import WIDTHS
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.records import Candidate, Outline
 

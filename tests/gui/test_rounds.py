@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_noisyseg.gui import layers
+from napari_noisyseg.gui.canvas import layers
+from napari_noisyseg.gui.docks.train.rounds import POINT_AT, RoundsView
 from napari_noisyseg.gui.jobs import Jobs
-from napari_noisyseg.gui.rounds import POINT_AT, RoundsView
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.store import rounds
 

@@ -11,7 +11,7 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.gui import layers
+from napari_noisyseg.gui.canvas import layers
 from napari_noisyseg.gui.session import Session, session_of
 from napari_noisyseg.gui.tools.kit import kit_of
 from napari_noisyseg.slides import Box

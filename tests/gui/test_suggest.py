@@ -10,10 +10,10 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from scipy.ndimage import center_of_mass
 
-from napari_noisyseg.gui import layers
-from napari_noisyseg.gui.docks.annotate import AnnotateDock
-from napari_noisyseg.gui.keyfilter import canvases
+from napari_noisyseg.gui.canvas import layers
+from napari_noisyseg.gui.docks.annotate.dock import AnnotateDock
 from napari_noisyseg.gui.panel import Panel
+from napari_noisyseg.gui.window.keyfilter import canvases
 
 LEFT = Qt.MouseButton.LeftButton
 PATIENCE = 60_000

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_noisyseg.gui.table import Column, Table, TableModel
+from napari_noisyseg.gui.widgets.table import Column, Table, TableModel
 
 pytestmark = pytest.mark.gui
 

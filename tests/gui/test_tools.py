@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from napari_noisyseg.coarse import CoarseLabels
-from napari_noisyseg.gui import layers
+from napari_noisyseg.gui.canvas import layers
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.tools.kit import Kit, kit_of
 from napari_noisyseg.gui.tools.live import shown_of

@@ -13,11 +13,12 @@ from skimage.measure import regionprops
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Failed, Finished, Previewed, Started, Stepped
-from napari_noisyseg.gui import layers, runspec
-from napari_noisyseg.gui.docks import train as train_module
-from napari_noisyseg.gui.docks.train import TrainDock
-from napari_noisyseg.gui.runspec import run_spec
-from napari_noisyseg.gui.trainoptions import Choice, TrainOptions, needs_words
+from napari_noisyseg.gui.canvas import layers
+from napari_noisyseg.gui.controllers import runspec
+from napari_noisyseg.gui.controllers.runspec import run_spec
+from napari_noisyseg.gui.docks.train import dock as train_module
+from napari_noisyseg.gui.docks.train.dock import TrainDock
+from napari_noisyseg.gui.docks.train.options import Choice, TrainOptions, needs_words
 from napari_noisyseg.method import Needs
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.runs import Run
@@ -245,7 +246,7 @@ def test_results_come_with_their_image_also_as_levels(qtbot, session, dock, monk
     dock.jobs.do(lambda: None, done.append, done.append)  # all that was asked for before is shown
     qtbot.waitUntil(lambda: done == [None], timeout=60_000)
     layers.remove(viewer, "large", "refined")
-    monkeypatch.setattr("napari_noisyseg.gui.adoption.LARGEST", 1000)
+    monkeypatch.setattr("napari_noisyseg.gui.controllers.adoption.LARGEST", 1000)
     dock.adoption.show("large")
     qtbot.waitUntil(lambda: layers.find(viewer, "large", "refined") is not None, timeout=60_000)
     layer = layers.find(viewer, "large", "refined")
@@ -351,7 +352,8 @@ def test_without_torch_it_says_what_to_install(qtbot, session, monkeypatch):
 
 def test_the_docks_never_import_torch():
     code = (
-        "import sys; from napari_noisyseg.gui.docks import train, review; "
+        "import sys; from napari_noisyseg.gui.docks.train import dock; "
+        "from napari_noisyseg.gui.docks.review import dock; "
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=120)

@@ -13,7 +13,7 @@ from test_panel import Hand
 
 from napari_noisyseg.benchmarks.tissue import inner_points
 from napari_noisyseg.exchange.exporting import export
-from napari_noisyseg.gui.keyfilter import canvases
+from napari_noisyseg.gui.window.keyfilter import canvases
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow]
 FIELD = (60, 60, 300, 330)

@@ -11,7 +11,8 @@ from qtpy.QtWidgets import QFileDialog
 from walking import qupath_file, train
 
 from napari_noisyseg import noise
-from napari_noisyseg.gui import files, layers
+from napari_noisyseg.gui.canvas import layers
+from napari_noisyseg.gui.window import files
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow]
 

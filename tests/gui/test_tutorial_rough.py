@@ -12,8 +12,9 @@ from qtpy.QtWidgets import QFileDialog
 from walking import qupath_file, train
 
 from napari_noisyseg import noise
-from napari_noisyseg.gui import files, layers
-from napari_noisyseg.gui.keyfilter import canvases
+from napari_noisyseg.gui.canvas import layers
+from napari_noisyseg.gui.window import files
+from napari_noisyseg.gui.window.keyfilter import canvases
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow]
 TO_ACCEPT = 20

@@ -10,9 +10,9 @@ from pytestqt.qtbot import QtBot
 from scipy import ndimage
 
 from napari_noisyseg import noise
-from napari_noisyseg.gui import layers
-from napari_noisyseg.gui.docks.coarse import CoarseDock
-from napari_noisyseg.gui.matrixview import MatrixView
+from napari_noisyseg.gui.canvas import layers
+from napari_noisyseg.gui.docks.coarse.dock import CoarseDock
+from napari_noisyseg.gui.docks.coarse.matrixview import MatrixView
 from napari_noisyseg.gui.panel import Panel
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.records import Outline

@@ -5,9 +5,9 @@ from __future__ import annotations
 from napari.layers import Labels, Points
 from napari.viewer import Viewer
 
-from napari_noisyseg.gui import files
 from napari_noisyseg.gui.session import Session, session_of
 from napari_noisyseg.gui.tools.kit import kit_of
+from napari_noisyseg.gui.window import files
 
 
 def use_points(viewer: Viewer) -> None:

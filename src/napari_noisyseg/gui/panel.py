@@ -19,13 +19,13 @@ from qtpy.QtWidgets import (
 )
 
 from napari_noisyseg.gui.docks import StepDock
-from napari_noisyseg.gui.header import Header
-from napari_noisyseg.gui.keyfilter import KeyFilter
 from napari_noisyseg.gui.keys import ALWAYS, Binding
-from napari_noisyseg.gui.rows import StepRow
 from napari_noisyseg.gui.session import session_of
-from napari_noisyseg.gui.settling import settle
-from napari_noisyseg.gui.theme import palette, stylesheet
+from napari_noisyseg.gui.widgets.rows import StepRow
+from napari_noisyseg.gui.widgets.theme import palette, stylesheet
+from napari_noisyseg.gui.window.header import Header
+from napari_noisyseg.gui.window.keyfilter import KeyFilter
+from napari_noisyseg.gui.window.settling import settle
 
 STEPS = {
     "annotate": ("annotate", "AnnotateDock"),
@@ -39,7 +39,7 @@ WIDTH = 360
 def dock_class(step: str) -> type[StepDock]:
     """The dock of a step, imported when it is asked for."""
     module, name = STEPS[step]
-    found: type[StepDock] = getattr(import_module(f"napari_noisyseg.gui.docks.{module}"), name)
+    found: type[StepDock] = getattr(import_module(f"napari_noisyseg.gui.docks.{module}.dock"), name)
     return found
 
 
@@ -171,7 +171,7 @@ class Panel(QWidget):  # type: ignore[misc]
 
     def show_cheat_sheet(self) -> None:
         """Show every key of every step in a window of its own."""
-        from napari_noisyseg.gui.cheatsheet import CheatSheet
+        from napari_noisyseg.gui.window.cheatsheet import CheatSheet
 
         self._sheet = CheatSheet(self.session.keys, self)
         self._sheet.show()

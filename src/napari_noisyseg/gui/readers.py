@@ -9,7 +9,7 @@ from typing import Any
 from napari import current_viewer
 from napari.settings import get_settings
 
-from napari_noisyseg.gui.lazy import LayerData, layer_data
+from napari_noisyseg.gui.canvas.lazy import LayerData, layer_data
 from napari_noisyseg.gui.session import SUFFIX, session_of
 from napari_noisyseg.slides import open_image
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from napari_noisyseg import samples
 from napari_noisyseg.exchange import csv_points
-from napari_noisyseg.gui.lazy import LayerData, layer_data
+from napari_noisyseg.gui.canvas.lazy import LayerData, layer_data
 from napari_noisyseg.slides import open_image, read_labels
 
 

@@ -20,7 +20,7 @@ from psygnal import EmitLoopError, Signal
 
 from napari_noisyseg.coarse.project import regions
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.gui import layers
+from napari_noisyseg.gui.canvas import layers
 from napari_noisyseg.gui.keys import Keys
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project

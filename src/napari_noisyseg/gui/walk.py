@@ -19,8 +19,8 @@ from qtpy.QtWidgets import QApplication
 from napari_noisyseg import samples
 from napari_noisyseg.errors import JobError
 from napari_noisyseg.exchange.exporting import export
-from napari_noisyseg.gui.keyfilter import canvases
 from napari_noisyseg.gui.launch import show
+from napari_noisyseg.gui.window.keyfilter import canvases
 from napari_noisyseg.metrics import aji
 from napari_noisyseg.slides import read_labels
 

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_noisyseg.gui.session import Session
-
-Mark = Literal["todo", "done", "busy", "stale", "warn"]
-
-
-class Summary(NamedTuple):
-    """A step's one line of truth, its mark, and for "busy" how far it is (0..1, None unknown)."""
-
-    text: str
-    mark: Mark = "todo"
-    fraction: float | None = None
+from napari_noisyseg.gui.summary import Summary
 
 
 class StepDock(QWidget):  # type: ignore[misc]

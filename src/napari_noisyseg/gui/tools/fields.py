@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from psygnal import Signal
 
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.gui import layers, looks
+from napari_noisyseg.gui.canvas import layers, looks
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.records import Aspect, Field, ImageRecord

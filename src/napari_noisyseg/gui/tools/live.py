@@ -7,7 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from napari_noisyseg.coarse import CoarseLabels, chosen_in
-from napari_noisyseg.gui import layers, looks
+from napari_noisyseg.gui.canvas import layers, looks
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.tools.points import PointsTool
 from napari_noisyseg.slides import Box

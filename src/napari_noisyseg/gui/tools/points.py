@@ -13,7 +13,7 @@ from napari.layers.base import ActionType
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from napari_noisyseg.gui import layers, looks
+from napari_noisyseg.gui.canvas import layers, looks
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.settings import setting
 from napari_noisyseg.slides import Box

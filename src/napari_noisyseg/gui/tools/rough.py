@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.gui import layers
+from napari_noisyseg.gui.canvas import layers
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.records import Aspect, ImageRecord

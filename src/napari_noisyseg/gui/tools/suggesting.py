@@ -9,8 +9,8 @@ import numpy as np
 from napari.layers import Points
 from psygnal import Signal
 
-from napari_noisyseg.gui import layers, looks
-from napari_noisyseg.gui.closeup import centre
+from napari_noisyseg.gui.canvas import layers, looks
+from napari_noisyseg.gui.canvas.closeup import centre
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.review import suggestions as rest
 from napari_noisyseg.review.suggestions import Suggestion

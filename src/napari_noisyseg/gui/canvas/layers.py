@@ -1,0 +1,357 @@
+"""napari layers and the project's images: names, places, and finding them again.
+
+A layer of ours is known by `layer.metadata["noisyseg"] = {"image": ..., "kind": ...}`, never by its
+name, so renaming, hiding or deleting it by hand breaks nothing. Every layer takes scale, translate
+and units from its image. Arrays and points are (y, x); boxes are level-0 pixels.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Labels
+from numpy.typing import NDArray
+
+from napari_noisyseg import slides
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.gui.canvas import looks
+from napari_noisyseg.gui.canvas.lazy import layer_data
+from napari_noisyseg.slides import Box
+from napari_noisyseg.store.project import Project
+from napari_noisyseg.store.records import ImageRecord
+
+KEY = "noisyseg"
+KINDS = (
+    "image", "probability", "uncertainty", "weights", "weights_pseudo", "density", "superpixel",
+    "voronoi", "cluster", "local", "rough", "corrected", "changes", "refined", "fields",
+    "suggested", "points",
+)  # fmt: skip
+"""Every kind of layer, from the bottom of an image's group to its top."""
+EDITABLE = frozenset({"rough", "fields", "points", "suggested"})
+
+
+def unwrap(thing: Any) -> Any:
+    """The napari object itself, where napari handed a plugin its public-only proxy."""
+    return getattr(thing, "__wrapped__", thing)
+
+
+# --- finding -------------------------------------------------------------------------------------
+
+
+def tag(layer: Any) -> dict[str, Any]:
+    """What we noted on a layer: {"image": name, "kind": kind}, or {} for somebody else's."""
+    metadata = getattr(layer, "metadata", None)
+    found = metadata.get(KEY) if isinstance(metadata, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def mark(layer: Any, image: str, kind: str, **more: Any) -> None:
+    """Note on a layer which image and kind it is of."""
+    layer.metadata = {**layer.metadata, KEY: {**more, "image": image, "kind": kind}}
+
+
+def image_name(layer: Any) -> str | None:
+    """The project image that a layer belongs to, or None."""
+    name = tag(layer).get("image")
+    return name if isinstance(name, str) else None
+
+
+def find(viewer: Any, image: str, kind: str) -> Any | None:
+    """The layer of that image and kind, whatever it is called by now; None when it is gone."""
+    for layer in viewer.layers:
+        noted = tag(layer)
+        if noted.get("image") == image and noted.get("kind") == kind:
+            return layer
+    return None
+
+
+def of_image(viewer: Any, image: str) -> list[Any]:
+    """All our layers of an image, bottom first."""
+    return [layer for layer in viewer.layers if image_name(layer) == image]
+
+
+def shown(viewer: Any) -> list[str]:
+    """Names of the project images that have layers in the viewer."""
+    names = (image_name(layer) for layer in viewer.layers)
+    return list(dict.fromkeys(name for name in names if name is not None))
+
+
+def is_image(layer: Any) -> bool:
+    """Whether a layer can be an image to annotate: an Image layer, two-dimensional, not a map."""
+    return (
+        isinstance(layer, Image) and layer.ndim == 2 and tag(layer).get("kind", "image") == "image"
+    )
+
+
+def images(viewer: Any) -> list[Any]:
+    """All Image layers that can be annotated."""
+    return [layer for layer in viewer.layers if is_image(layer)]
+
+
+def candidate(viewer: Any) -> Any | None:
+    """The image that a person means: the selected one, else the topmost visible one."""
+    active = viewer.layers.selection.active
+    if active is not None and is_image(active):
+        return active
+    choice = images(viewer)
+    visible = [layer for layer in choice if layer.visible]
+    return (visible or choice or [None])[-1]
+
+
+# --- image layers and the project ----------------------------------------------------------------
+
+
+def source_path(layer: Any) -> Path | None:
+    """The file a layer was read from, when it is still there."""
+    path = getattr(getattr(layer, "source", None), "path", None) or tag(layer).get("path")
+    found = Path(path) if path else None
+    return found if found is not None and found.exists() else None
+
+
+def file_name(name: str) -> str:
+    """A layer's name as a file name that every system takes."""
+    return re.sub(r'[<>:"/\\|?*\x00-\x1f]+', "_", name).strip(" .") or "untitled"
+
+
+def may_write(folder: Path) -> bool:
+    """Whether a project may be made in `folder`: writable, and not inside this package."""
+    inside = Path(__file__).resolve().parents[2] in (folder.resolve(), *folder.resolve().parents)
+    return not inside and os.access(folder, os.W_OK)
+
+
+def level0(layer: Any) -> Any:
+    """The full-resolution array of an Image layer, lazily."""
+    return layer.data[0] if layer.multiscale else layer.data
+
+
+def layer_mpp(layer: Any) -> float | None:
+    """µm per pixel from a layer's scale and units; None when its units are plain pixels."""
+    try:
+        factor = float((1 * layer.units[-1]).to("micrometer").magnitude)
+    except Exception:  # pint has one error class per way of not being a length
+        return None
+    return factor * float(layer.scale[-1])
+
+
+def record_of(project: Project, layer: Any) -> ImageRecord | None:
+    """The project's record of an Image layer: by its note, else by its file's content."""
+    records = {record.name: record for record in project.images()}
+    noted = image_name(layer)
+    if noted in records:
+        return records[noted]
+    path = source_path(layer)
+    if path is None or not records:
+        return None
+    same_size = [r for r in records.values() if (r.height, r.width) == _shape(layer)]
+    if not same_size:
+        return None
+    sha = slides.content_hash(path)
+    return next((record for record in same_size if record.sha == sha), None)
+
+
+def add_to(project: Project, layer: Any, stated_mpp: float | None = None) -> ImageRecord:
+    """Take an Image layer into the project: by its file where it has one, else its pixels."""
+    taken = {record.name for record in project.images()}
+    path, mpp = source_path(layer), layer_mpp(layer) or stated_mpp
+    if path is not None:
+        try:
+            return project.add_image(path, name=_free(path.stem, taken), mpp=mpp)
+        except NoisySegError:
+            if layer.multiscale:
+                raise
+    rgb = slides.to_rgb(np.asarray(level0(layer)), f"layer “{layer.name}”")
+    return project.add_array(rgb, name=_free(file_name(layer.name), taken), mpp=mpp)
+
+
+def _free(name: str, taken: Iterable[str]) -> str:
+    names = [name, *(f"{name}-{n}" for n in range(2, 10_000))]
+    return next(n for n in names if n not in set(taken))
+
+
+def _shape(layer: Any) -> tuple[int, int]:
+    height, width = level0(layer).shape[:2]
+    return int(height), int(width)
+
+
+# --- placing -------------------------------------------------------------------------------------
+
+
+def place(viewer: Any, layer: Any, record: ImageRecord) -> None:
+    """Give an image layer µm per pixel and units; what is seen on the canvas does not move.
+
+    Layers that lay exactly on the image (a segmentation of it, say) move with it.
+    """
+    if layer_mpp(layer) is not None and np.isclose(layer.scale[-1], record.mpp):
+        return
+    old_scale, old_units = np.array(layer.scale), layer.units
+    partners = [
+        other
+        for other in viewer.layers
+        if other.ndim == 2 and np.allclose(other.scale, old_scale) and other.units == old_units
+    ]
+    ratio = record.mpp / old_scale[-1]
+    camera = viewer.scene.camera
+    center, zoom = np.array(camera.center), camera.zoom
+    for other in partners:
+        other.translate = np.array(other.translate) * ratio
+        other.scale = np.array(other.scale) * ratio
+        other.units = ("um", "um")
+    camera.center, camera.zoom = tuple(center * ratio), zoom / ratio
+
+
+def geometry(
+    viewer: Any, record: ImageRecord, origin: tuple[float, float] = (0, 0)
+) -> dict[str, Any]:
+    """scale, translate, units of a layer of that image whose pixel (0, 0) lies at `origin`."""
+    layer = find(viewer, record.name, "image")
+    scale = np.array(layer.scale if layer is not None else (record.mpp, record.mpp))
+    shift = np.array(layer.translate if layer is not None else (0.0, 0.0))
+    return {
+        "scale": tuple(scale),
+        "translate": tuple(shift + scale * np.array(origin)),
+        "units": ("um", "um"),
+    }
+
+
+def name_of(record: ImageRecord, kind: str) -> str:
+    """The name that a new layer gets."""
+    if kind == "image":
+        return record.name
+    return f"{record.name} · {'weights (pseudo label)' if kind == 'weights_pseudo' else kind}"
+
+
+def insert(viewer: Any, layer: Any, record: ImageRecord, kind: str, **more: Any) -> Any:
+    """Mark a new layer and put it at its place in the group of its image; selection is kept."""
+    mark(layer, record.name, kind, **more)
+    rank, at = KINDS.index(kind), len(viewer.layers)
+    group = [
+        (i, other) for i, other in enumerate(viewer.layers) if image_name(other) == record.name
+    ]
+    below = [i for i, other in group if KINDS.index(tag(other)["kind"]) <= rank]
+    if group:
+        at = (below[-1] + 1) if below else group[0][0]
+    selected = set(viewer.layers.selection)
+    viewer.layers.insert(at, layer)
+    if selected:
+        viewer.layers.selection = selected
+    return layer
+
+
+# --- showing -------------------------------------------------------------------------------------
+
+
+def show_image(viewer: Any, project: Project, record: ImageRecord) -> Any:
+    """Show an image of the project and its group; hide the groups of the other images."""
+    layer = find(viewer, record.name, "image")
+    if layer is None:
+        data, keywords, _ = layer_data(project.pixels(record.name), record.name)
+        layer = Image(data, **keywords)
+        mark(layer, record.name, "image")
+        viewer.layers.append(layer)
+        viewer.reset_view()
+    for other in viewer.layers:
+        name = image_name(other)
+        if tag(other).get("kind") == "image":
+            other.visible = name == record.name
+    _swap_groups(viewer, record.name)
+    viewer.canvas.overlays["scale_bar"].visible = True
+    return layer
+
+
+def _swap_groups(viewer: Any, image: str) -> None:
+    """Hide what belongs to other images, and bring back what was hidden so before."""
+    for layer in viewer.layers:
+        noted = tag(layer)
+        if not noted or noted["kind"] == "image":
+            continue
+        if noted["image"] != image and layer.visible:
+            mark(layer, **{**noted, "swapped": True})
+            layer.visible = False
+        elif noted["image"] == image and noted.get("swapped"):
+            mark(layer, **{**noted, "swapped": False})
+            layer.visible = True
+
+
+def show_labels(
+    viewer: Any, record: ImageRecord, kind: str, data: NDArray[Any], box: Box | None = None
+) -> Any:
+    """Show a label image (whole, or of `box`); an existing layer is given the new data."""
+    origin = (box.y0, box.x0) if box is not None else (0, 0)
+    layer = find(viewer, record.name, kind)
+    if isinstance(layer, Labels):
+        return _update(viewer, layer, record, data, origin)
+    look = looks.labels(kind)
+    contour = look.pop("contour", 0)
+    layer = Labels(data, name=name_of(record, kind), **geometry(viewer, record, origin), **look)
+    layer.contour = contour
+    layer.editable = kind in EDITABLE
+    return insert(viewer, layer, record, kind)
+
+
+def show_map(
+    viewer: Any, record: ImageRecord, kind: str, data: NDArray[Any], box: Box | None = None,
+    step: float = 1.0,
+) -> Any:  # fmt: skip
+    """Show a map in 0..1 (probability, say); each of its pixels is `step` level-0 pixels wide."""
+    origin = (box.y0, box.x0) if box is not None else (0, 0)
+    layer = find(viewer, record.name, kind)
+    if isinstance(layer, Image):
+        return _update(viewer, layer, record, data, origin, step)
+    where = geometry(viewer, record, origin)
+    where["scale"] = tuple(step * s for s in where["scale"])
+    layer = Image(data, name=name_of(record, kind), **where, **looks.heat(kind))
+    return insert(viewer, layer, record, kind)
+
+
+def _update(
+    viewer: Any, layer: Any, record: ImageRecord, data: NDArray[Any],
+    origin: tuple[float, float], step: float = 1.0,
+) -> Any:  # fmt: skip
+    where = geometry(viewer, record, origin)
+    layer.data = data
+    scale = tuple(step * s for s in where["scale"])
+    if not np.allclose(layer.scale, scale):
+        layer.scale = scale
+    if not np.allclose(layer.translate, where["translate"]):
+        layer.translate = where["translate"]
+    return layer
+
+
+def refresh_box(layer: Any, box: Box) -> None:
+    """Redraw only `box` (in the layer's own pixels) of a Labels layer whose array was changed."""
+    refresh = getattr(layer, "_partial_labels_refresh", None)
+    if refresh is None or not layer.visible:
+        layer.refresh(extent=False)
+        return
+    layer._updated_slice = layer._expand_updated_slice_for_contour(box.slices)
+    if layer.contour == 0:
+        view = layer._slice.image
+        view.view[box.slices] = layer.colormap._data_to_texture(view.raw[box.slices])
+    refresh()
+
+
+def repaint_changed(layer: Any, data: NDArray[Any]) -> bool:
+    """Bring a Labels layer to `data` by drawing only the box that differs; False if it cannot."""
+    shown = layer.data
+    same = isinstance(shown, np.ndarray) and shown.shape == data.shape
+    if not same or shown.dtype != data.dtype or not shown.flags.writeable:
+        return False
+    differs = shown != data
+    rows, columns = np.flatnonzero(differs.any(axis=1)), np.flatnonzero(differs.any(axis=0))
+    if len(rows):
+        box = Box(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
+        shown[box.slices] = data[box.slices]
+        refresh_box(layer, box)
+    return True
+
+
+def remove(viewer: Any, image: str, kind: str) -> None:
+    """Take a layer of ours from the viewer, where it is there."""
+    layer = find(viewer, image, kind)
+    if layer is not None:
+        viewer.layers.remove(layer)

@@ -1,0 +1,133 @@
+"""Runs as Qt signals: their event files are tailed by a timer, also those alive from before."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_noisyseg.events import Event
+from napari_noisyseg.gui.controllers.progress import RunProgress
+from napari_noisyseg.store.project import Project
+from napari_noisyseg.store.runs import EventTail, Run
+from napari_noisyseg.worker import client
+
+POLL_MS = 250
+LOOK_EVERY = 6
+"""polls between two looks at what other runs there are and whether the followed ones live"""
+PATIENCE = 300.0
+"""seconds in which a run's folder that nobody works on yet may still become a run"""
+
+
+@dataclass(slots=True)
+class Watch:
+    """One followed run: its tail, and its events folded."""
+
+    run: Run
+    tail: EventTail
+    progress: RunProgress = field(default_factory=RunProgress)
+
+
+class Follower(QObject):  # type: ignore[misc]
+    """Follows the living runs of one project; the dead are never read here, however many.
+
+    `told(run id, events)` carries all new events of a poll at once, so that attaching to a long
+    run is one message; `ended(run id, progress)` comes once, after a run's last event or its
+    death; `listed()` when runs appeared or ended.
+    """
+
+    told = Signal(str, object)
+    ended = Signal(str, object)
+    listed = Signal()
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._project: Project | None = None
+        self._watches: dict[str, Watch] = {}
+        self._dying: dict[str, Run] = {}
+        self._seen: set[str] = set()
+        self._polls = 0
+        self._timer = QTimer(self, interval=POLL_MS)
+        self._timer.timeout.connect(self.poll)
+
+    @property
+    def living(self) -> list[str]:
+        """Ids of the runs that go on now, the oldest first."""
+        return sorted(self._watches)
+
+    def knows(self, run: str) -> bool:
+        """Whether a run was seen alive or dead; one that is only being prepared is not."""
+        return run in self._seen
+
+    def progress(self, run: str) -> RunProgress | None:
+        """A living run as it stands; None for any other."""
+        watch = self._watches.get(run)
+        return watch.progress if watch is not None else None
+
+    def follow(self, project: Project | None) -> None:
+        """Follow this project's runs from now on, those alive from before included."""
+        self._timer.stop()
+        for known in (self._watches, self._dying, self._seen):
+            known.clear()
+        self._project, self._polls = project, 0
+        if project is not None:
+            self.look()
+            self._timer.start()
+
+    def stop(self) -> None:
+        """Follow nothing any more; the runs go on."""
+        self.follow(None)
+
+    def look(self) -> None:
+        """See which runs there are and which live; begin to follow the living."""
+        if self._project is None:
+            return
+        before = len(self._seen), self.living
+        for run in self._project.runs.list():
+            if run.id not in self._seen and not _unborn(run):
+                self._seen.add(run.id)
+                if run.alive():
+                    self._watches[run.id] = Watch(run, run.tail())
+        for run_id, watch in list(self._watches.items()):
+            if not client.is_alive(watch.run):
+                self._end(run_id)
+        self._bury()
+        if before != (len(self._seen), self.living):
+            self.listed.emit()
+
+    def poll(self) -> None:
+        """Tell what is new; cheap when nothing is."""
+        self._polls += 1
+        for run_id, watch in list(self._watches.items()):
+            if events := watch.tail.poll():
+                self._tell(run_id, watch, events)
+            if watch.progress.end is not None and run_id in self._watches:
+                self._end(run_id)
+                self.listed.emit()
+        if self._polls % LOOK_EVERY == 0:
+            self.look()
+
+    def _tell(self, run_id: str, watch: Watch, events: list[Event]) -> None:
+        watch.progress.take_all(events)
+        self.told.emit(run_id, events)
+
+    def _end(self, run_id: str) -> None:
+        watch = self._watches[run_id]
+        if watch.progress.end is None and (rest := watch.tail.poll()):
+            self._tell(run_id, watch, rest)
+        if watch.progress.end is None:
+            self._tell(run_id, watch, [client.lost(watch.run)])
+        # a listener may have turned to another project meanwhile
+        if self._watches.pop(run_id, None) is not None:
+            self._dying[run_id] = watch.run
+            self.ended.emit(run_id, watch.progress)
+
+    def _bury(self) -> None:
+        """A child of ours that has ended lingers until it is asked for."""
+        for run_id in [r for r, run in self._dying.items() if not client.is_alive(run)]:
+            del self._dying[run_id]
+
+
+def _unborn(run: Run) -> bool:
+    return run.worker() is None and time.time() - run.created < PATIENCE

@@ -1,0 +1,48 @@
+"""What a person asked for, as the order that a worker takes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from napari_noisyseg.store.project import Project
+from napari_noisyseg.store.runs import Run
+from napari_noisyseg.worker.adopt import read_results
+from napari_noisyseg.worker.predicting import start_prediction
+from napari_noisyseg.worker.spec import RunSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A training as a person asks for it: exactly one of `epochs` and `seconds` is set."""
+
+    method: str
+    config: dict[str, bool | int | float | str]
+    epochs: int | None
+    seconds: float | None
+    device: str
+
+
+def run_spec(choice: Choice, resume: Run | None = None) -> RunSpec:
+    """The run that a person asked for; a resumed one keeps its method and settings."""
+    before: dict[str, Any] = resume.spec() if resume is not None else {}
+    return RunSpec(
+        method=before.get("method", choice.method),
+        config={} if resume is not None else choice.config,
+        epochs=choice.epochs,
+        time_budget=choice.seconds,
+        deadline=None if choice.seconds is None else time.time() + choice.seconds,
+        device=choice.device,
+        seed=before.get("seed", 0),
+        yielding=True,
+        preview_seconds=5.0,
+        resume=resume.id if resume is not None else None,
+    )
+
+
+def predict_others(project: Project, run: Run, device: str) -> Run:
+    """Start a prediction of all images of the project that the run has no results of."""
+    seen = {result.image for result in read_results(run.dir)}
+    others = [record.name for record in project.images() if record.name not in seen]
+    return start_prediction(project, run, others, device)

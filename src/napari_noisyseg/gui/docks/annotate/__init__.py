@@ -1,0 +1,1 @@
+"""Step 1: fields, points and rough masks."""

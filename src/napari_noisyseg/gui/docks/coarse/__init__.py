@@ -1,0 +1,1 @@
+"""Step 2: coarse labels, made from the points."""

@@ -1,0 +1,195 @@
+"""Step 2: coarse labels, made from the points."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QSlider
+
+from napari_noisyseg.gui.canvas import layers
+from napari_noisyseg.gui.docks import StepDock
+from napari_noisyseg.gui.docks.coarse.clustersizes import ClusterSizes
+from napari_noisyseg.gui.docks.coarse.legend import Legend
+from napari_noisyseg.gui.docks.coarse.superpixelview import SuperpixelView
+from napari_noisyseg.gui.docks.coarse.worthview import WorthView
+from napari_noisyseg.gui.jobs import Jobs
+from napari_noisyseg.gui.keys import Binding
+from napari_noisyseg.gui.session import Session
+from napari_noisyseg.gui.summary import Summary
+from napari_noisyseg.gui.tools.deriving import Deriver
+from napari_noisyseg.gui.tools.kit import Kit, kit_of
+from napari_noisyseg.gui.tools.live import KINDS
+from napari_noisyseg.gui.widgets.parts import More, button, column, label, line
+
+WORDS = {
+    "voronoi": ("Voronoi", "Cell borders are background, the marked spot is nucleus"),
+    "cluster": ("Cluster", "Pixels grouped by colour and distance to the points"),
+    "local": ("Local", "An outline grown around each point"),
+}
+WHY = {
+    "come with the first points": "Click nuclei in step 1; each click shows its labels at once.",
+    "need a field": "Labels are made inside fields: draw one in step 1.",
+    "newer than the saved ones": "What you see follows every click. Update what the project keeps:",
+    "cluster fit is old": "A fifth of the points is newer than the fit of the cluster label.",
+    "up to date": "The project keeps the labels that you see.",
+    "working …": "Making labels …",
+}
+
+
+class CoarseDock(StepDock):
+    """Which coarse labels to see, how they look, and whether the saved ones are up to date."""
+
+    step: ClassVar[str] = "coarse"
+    title: ClassVar[str] = "Labels"
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.kit: Kit = kit_of(session)
+        self.deriver = Deriver(session)
+        self.jobs = Jobs(self)
+        self._build()
+        session.keys.bind(
+            self.step,
+            Binding("1", "Voronoi", lambda: self._flip("voronoi")),
+            Binding("2", "cluster", lambda: self._flip("cluster")),
+            Binding("3", "local", lambda: self._flip("local")),
+            Binding("H", "hide while held", self._hide, self._unhide),
+        )
+        for signal in (session.annotation_changed, session.labels_changed, session.image_changed):
+            signal.connect(self.refresh, max_args=0)
+        self._hidden: list[Any] = []
+        self.refresh()
+
+    # --- building ------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        box = column(self)
+        self.state = label(role="quiet", wrap=True)
+        self.state.setMinimumHeight(32)
+        box.addWidget(self.state)
+        self.shown: dict[str, QCheckBox] = {}
+        self.opacity: dict[str, QSlider] = {}
+        box.addLayout(self._kinds())
+        self.look = QComboBox(toolTip="How nuclei are drawn")
+        self.look.addItems(["Filled", "Contour"])
+        self.look.setCurrentIndex(int(self.kit.live.contour))
+        self.look.activated.connect(lambda index: self.kit.live.draw(contour=index == 1))
+        box.addLayout(line(label("Draw"), self.look, 1))
+        box.addWidget(Legend())
+        self.sizes = ClusterSizes(self.kit.live)
+        box.addWidget(self.sizes)
+        self.refit = button(
+            "Refit", "Fit the cluster label to the points of now", self.kit.live.refit
+        )
+        self.derive = button(
+            "Update labels", "Write the coarse labels of every image to the project",
+            self.derive_all, role="primary",
+        )  # fmt: skip
+        box.addLayout(line(self.derive, self.refit))
+        self.superpixels = SuperpixelView(self.session, self.jobs)
+        box.addWidget(self.superpixels)
+        self.worth = WorthView(self.session, self.jobs)
+        self.section = More(self.worth, title="What is this label worth?")
+        self.section.toggle.toggled.connect(self.worth.open)
+        box.addWidget(self.section)
+        box.addStretch(1)
+
+    def _kinds(self) -> QGridLayout:
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(10)
+        for row, kind in enumerate(KINDS):
+            words, tip = WORDS[kind]
+            check = QCheckBox(words)
+            check.setToolTip(tip)
+            check.clicked.connect(lambda on, kind=kind: self._want(kind, on))
+            slider = QSlider(Qt.Orientation.Horizontal, minimum=5, maximum=100, value=45)
+            slider.setToolTip(f"Opacity of {words}")
+            slider.valueChanged.connect(lambda value, kind=kind: self._set_opacity(kind, value))
+            grid.addWidget(check, row, 0)
+            grid.addWidget(slider, row, 1)
+            self.shown[kind], self.opacity[kind] = check, slider
+        grid.setColumnStretch(1, 1)
+        return grid
+
+    # --- what it shows -------------------------------------------------------------------------
+
+    def summary(self) -> Summary:
+        """Whether the labels are those of the points of now."""
+        if self.kit.live.busy or self.deriver.left:
+            return Summary("working …", "busy")
+        if not self.kit.points.nuclei:
+            return Summary("come with the first points")
+        if not self.kit.fields.fields:
+            return Summary("need a field", "warn")
+        if self.kit.live.stale:
+            return Summary("cluster fit is old", "stale")
+        image = self.session.image
+        if image is not None and self.deriver.up_to_date(image):
+            return Summary("up to date", "done")
+        return Summary("newer than the saved ones", "stale")
+
+    def refresh(self, event: Any = None) -> None:
+        """Bring the controls up to date."""
+        state = self.summary()
+        self.state.setText(WHY.get(state.text, ""))
+        for kind, check in self.shown.items():
+            check.setChecked(self.kit.live.is_shown(kind))
+            self._show_opacity(kind)
+        has_points = bool(self.kit.points.nuclei and self.kit.fields.fields)
+        self.derive.setEnabled(has_points and self.session.writable and not self.deriver.left)
+        self.sizes.refresh()
+        self.worth.refresh()
+        self.superpixels.refresh()
+        self.refit.setEnabled(self.kit.live.labels is not None and not self.kit.live.busy)
+        self.changed.emit()
+
+    def closing(self) -> None:
+        """The window is going."""
+        self.jobs.close()
+
+    def _show_opacity(self, kind: str) -> None:
+        image, slider = self.session.image, self.opacity[kind]
+        layer = layers.find(self.session.viewer, image, kind) if image else None
+        slider.setEnabled(layer is not None)
+        if layer is not None and not slider.isSliderDown():
+            slider.blockSignals(True)
+            slider.setValue(round(layer.opacity * 100))
+            slider.blockSignals(False)
+
+    # --- acts ----------------------------------------------------------------------------------
+
+    def derive_all(self) -> None:
+        """Write the labels of every image with points to the project."""
+        with self.session.guard():
+            self.deriver.run()
+        self.refresh()
+
+    def _want(self, kind: str, shown: bool) -> None:
+        with self.session.guard():
+            self.kit.live.want(kind, shown)
+        self.refresh()
+
+    def _flip(self, kind: str) -> None:
+        self._want(kind, not self.kit.live.is_shown(kind))
+
+    def _layers(self) -> list[Any]:
+        image = self.session.image
+        found = [layers.find(self.session.viewer, image, kind) for kind in KINDS] if image else []
+        return [layer for layer in found if layer is not None]
+
+    def _set_opacity(self, kind: str, value: int) -> None:
+        image = self.session.image
+        layer = layers.find(self.session.viewer, image, kind) if image else None
+        if layer is not None:
+            layer.opacity = value / 100
+
+    def _hide(self) -> None:
+        self._hidden = [layer for layer in self._layers() if layer.visible]
+        for layer in self._hidden:
+            layer.visible = False
+
+    def _unhide(self) -> None:
+        for layer in self._hidden:
+            layer.visible = True
+        self._hidden = []

@@ -1,0 +1,1 @@
+"""Step 4: decisions, nucleus by nucleus."""

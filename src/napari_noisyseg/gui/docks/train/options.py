@@ -1,0 +1,189 @@
+"""What to train, for how long and on what: chosen already, to be changed by who wants to."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFormLayout,
+    QLabel,
+    QLineEdit,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_noisyseg import registry
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.gui.controllers.runspec import Choice
+from napari_noisyseg.gui.widgets.forms import ConfigForm
+from napari_noisyseg.gui.widgets.parts import More
+from napari_noisyseg.method import Needs
+
+MINUTES = (1, 2, 5, 10)
+DEFAULT_MINUTES = 2
+DEVICES = {
+    "auto": "the fastest there is",
+    "cpu": "the processor (CPU)",
+    "cuda": "a graphics card (CUDA)",
+    "mps": "Apple's graphics (MPS)",
+}
+
+
+COMPARATORS = frozenset({"finetune", "spatial-reweighting", "mcpm", "jocor", "coteaching"})
+"""methods that the papers compare with; last in the menu"""
+
+
+def likely_preset(device: str) -> str:
+    """Which defaults a run will start from, guessed without torch, for the form to show."""
+    if device == "auto":
+        seen = shutil.which("nvidia-smi") is not None
+        device = "cuda" if seen and sys.platform != "darwin" else "cpu"
+    return "paper" if device == "cuda" else "small"
+
+
+def needs_words(needs: Needs) -> str:
+    """What a method must be given, as a sentence."""
+    wants = {
+        "points": "points in a field where every nucleus is marked",
+        "rough": "rough masks",
+        "clean": "accepted nuclei",
+        "masks": "rough masks or accepted nuclei",
+    }
+    named = [words for name, words in wants.items() if getattr(needs, name, False)]
+    return f"Needs {' and '.join(named)}." if named else "Needs no annotation."
+
+
+FIRST = "scnet"
+"""the method for points alone: what a person starts with"""
+
+
+class TrainOptions(QWidget):  # type: ignore[misc]
+    """Method, length and device in the open; the method's own settings under “Settings”."""
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.method = QComboBox()
+        for name in sorted(registry.names(), key=lambda name: (name in COMPARATORS, name)):
+            self.method.addItem(registry.describe(name).title, name)
+        # until the project's annotation has been looked at
+        self.method.setCurrentIndex(max(0, self.method.findData(FIRST)))
+        self.why = QLabel(wordWrap=True)
+        self.why.setProperty("role", "quiet")
+        self.length = QComboBox()
+        for minutes in MINUTES:
+            self.length.addItem(f"{minutes} minute{'s' if minutes > 1 else ''}", minutes * 60.0)
+        self.length.addItem("a number of epochs", None)
+        self.length.setCurrentIndex(MINUTES.index(DEFAULT_MINUTES))
+        self.epochs = QLineEdit("100")
+        self.epochs.setToolTip("How many times training goes through all tiles")
+        self.device = QComboBox()
+        for name, words in DEVICES.items():
+            self.device.addItem(words, name)
+        for box in (self.method, self.length, self.device):
+            box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.form: ConfigForm | None = None
+        self._chosen_by_hand = False
+        self._build()
+        self._show_method()
+        self._show_length()
+
+    def _build(self) -> None:
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(6)
+        rows = QFormLayout()
+        rows.setVerticalSpacing(4)
+        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        rows.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
+        rows.addRow("Method", self.method)
+        rows.addRow("", self.why)
+        rows.addRow("Train for", self.length)
+        rows.addRow("", self.epochs)
+        rows.addRow("On", self.device)
+        self._rows = rows
+        box.addLayout(rows)
+        self._place = QWidget()
+        place = QVBoxLayout(self._place)
+        place.setContentsMargins(16, 0, 0, 0)
+        self.more = More(self._place, title="Settings of the method")
+        box.addWidget(self.more)
+        self.method.activated.connect(self._pick)
+        self.method.currentIndexChanged.connect(lambda _: self._show_method())
+        self.length.currentIndexChanged.connect(lambda _: self._show_length())
+        self.device.currentIndexChanged.connect(lambda _: self._show_method())
+
+    def recommend(self, method: str, why: str, have: str = "") -> None:
+        """Choose this method, unless a person has chosen one; say why, and what there is."""
+        self._why, self._have = why, have
+        self._recommended = method
+        if not self._chosen_by_hand:
+            self.method.setCurrentIndex(self.method.findData(method))
+        self._say_why()
+
+    _why = ""
+    _have = ""
+    _recommended = ""
+
+    def choice(self) -> Choice:
+        """What was chosen; raises NoisySegError naming a setting that cannot be."""
+        seconds: float | None = self.length.currentData()
+        return Choice(
+            method=self.method.currentData(),
+            config=self.form.changes() if self.form is not None else {},
+            epochs=None if seconds else self._epochs(),
+            seconds=seconds,
+            device=self.device.currentData(),
+        )
+
+    def _epochs(self) -> int:
+        text = self.epochs.text().strip()
+        if not text.isdecimal() or not 1 <= int(text) <= 100_000:
+            raise NoisySegError(f"epochs: {text!r} is no whole number from 1 to 100000")
+        return int(text)
+
+    def _pick(self) -> None:
+        self._chosen_by_hand = True
+        self._say_why()
+
+    def _say_why(self) -> None:
+        name = self.method.currentData()
+        if name == self._recommended:
+            self.why.setText(self._why)
+        elif name is not None:
+            needs = needs_words(registry.describe(name).needs)
+            self.why.setText(f"{needs} {self._have}".strip())
+
+    def _show_length(self) -> None:
+        self._rows.setRowVisible(self.epochs, self.length.currentData() is None)
+        self.changed.emit()
+
+    def _show_method(self) -> None:
+        name = self.method.currentData()
+        if name is None:
+            return
+        described = registry.describe(name)
+        self.method.setToolTip(described.paper)
+        form = ConfigForm(
+            described.schema,
+            presets={str(key): values for key, values in described.presets.items()},
+            hidden=("epochs",),
+            automatic=likely_preset(self.device.currentData()),
+        )
+        form.changed.connect(self.changed)
+        self._swap(form)
+        self._say_why()
+        self.changed.emit()
+
+    def _swap(self, form: ConfigForm) -> None:
+        old, self.form = self.form, form
+        place = self._place.layout()
+        if old is not None:
+            place.removeWidget(old)
+            old.deleteLater()
+        place.addWidget(form)

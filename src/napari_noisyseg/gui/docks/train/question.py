@@ -1,0 +1,78 @@
+"""“Have you marked every nucleus here?”: the one thing that training on points must know."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFrame, QLabel, QPushButton, QVBoxLayout
+
+from napari_noisyseg.gui.canvas.closeup import visible_box
+from napari_noisyseg.gui.session import Session
+from napari_noisyseg.slides import Box
+
+WHY = (
+    "Training learns background only where you promise that every nucleus is marked. "
+    "Elsewhere it assumes nothing."
+)
+
+
+class FieldQuestion(QFrame):  # type: ignore[misc]
+    """Asks where every nucleus is marked and makes the field; `answered` once there is one."""
+
+    answered = Signal()
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        title = QLabel("Have you marked every nucleus here?")
+        title.setProperty("role", "title")
+        why = QLabel(WHY, wordWrap=True)
+        why.setProperty("role", "quiet")
+        self.whole = QPushButton("Yes, in the whole image")
+        self.visible = QPushButton("Yes, in the part I see now")
+        self.no = QPushButton("Not yet")
+        self.whole.clicked.connect(self._declare_whole)
+        self.visible.clicked.connect(self._declare_visible)
+        self.no.clicked.connect(self.hide)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(6)
+        for part in (title, why, self.whole, self.visible, self.no):
+            box.addWidget(part)
+
+    def due(self) -> bool:
+        """Whether there are points, but no field in any image that says they are all."""
+        project = self._session.project
+        if project is None or not project.nuclei.counts().points:
+            return False
+        return not any(
+            field.complete
+            for record in project.images()
+            for field in project.nuclei.fields(record.name)
+        )
+
+    def ask(self) -> None:
+        """Show the question, with how many points each answer takes in."""
+        record = self._session.require_image()
+        seen = visible_box(self._session.viewer, record)
+        points = self._session.require_project().nuclei.of(record.name)
+        inside = sum(seen.y0 <= p.y + 0.5 < seen.y1 and seen.x0 <= p.x + 0.5 < seen.x1
+                     for p in points)  # fmt: skip
+        self.whole.setText(f"Yes, in the whole image ({len(points)} nuclei)")
+        self.visible.setText(f"Yes, in the part I see now ({inside} nuclei)")
+        self.visible.setEnabled(inside > 0)
+        self.show()
+
+    def _declare_whole(self) -> None:
+        record = self._session.require_image()
+        self._declare(Box(0, 0, record.height, record.width))
+
+    def _declare_visible(self) -> None:
+        self._declare(visible_box(self._session.viewer, self._session.require_image()))
+
+    def _declare(self, box: Box) -> None:
+        record = self._session.require_image()
+        with self._session.acting(record.name):
+            self._session.require_project().nuclei.add_field(record.name, box)
+            self.hide()
+        if not self.due():
+            self.answered.emit()

@@ -1,0 +1,1 @@
+"""What stands around the docks: header, dialogs, keys."""

@@ -1,0 +1,203 @@
+"""What goes out, in which form, to which folder: asked in one window and said in plain words."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QRadioButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.exchange import exporting, nuclei
+from napari_noisyseg.exchange.exporting import Layer
+from napari_noisyseg.gui.session import Session
+from napari_noisyseg.gui.widgets.parts import button, line
+from napari_noisyseg.store.project import Project
+
+FORMATS = {
+    "geojson": "QuPath GeoJSON: outlines with class, score and state",
+    "labels": "Label TIFF: each pixel holds the number of its nucleus",
+    "csv": "CSV table: area, shape, stain and class of each nucleus",
+    "coco": "COCO JSON: outlines and boxes, for machine learning",
+    "imagescope": "Aperio ImageScope XML: outlines",
+    "hovernet": "HoVer-Net JSON: outlines, centres and classes",
+    "histomics": "HistomicsUI JSON: outlines",
+    "ome-zarr": "OME-Zarr: image and label pyramid",
+}
+LAYERS: dict[Layer, tuple[str, str]] = {
+    "refined": (
+        "All refined nuclei",
+        "Every nucleus that the newest training found, but for those you rejected. Where you "
+        "accepted or edited an outline, yours goes out.",
+    ),
+    "accepted": (
+        "Accepted nuclei only",
+        "Only nuclei that you accepted in the review, with the outlines as you accepted them.",
+    ),
+}
+ROW = 28
+"""height of a line of the form; a layout that runs short of room would cut the words"""
+Counts = dict[Layer, dict[str, int]]
+
+
+def counted(project: Project) -> Counts:
+    """How many nuclei of each image each layer would send out; images without any are left out."""
+    taken = {"refined": nuclei.refined, "accepted": nuclei.accepted}
+    found: Counts = {layer: {} for layer in LAYERS}
+    for record in project.images():
+        for layer, counts in found.items():
+            chosen = taken[layer](project, record)
+            if chosen is not None and chosen.nuclei:
+                counts[record.name] = len(chosen.nuclei)
+    return found
+
+
+class ExportDialog(QDialog):  # type: ignore[misc]
+    """Counts in the background what would go out; Export writes it in the background too."""
+
+    def __init__(self, session: Session, parent: QWidget | None) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle("Export nuclei")
+        self.setMinimumWidth(460)
+        self.session = session
+        self.project = session.require_project()
+        self._counts: Counts | None = None
+        self._closed = False
+        self._build()
+        self._show()
+        session.submit(partial(counted, self.project), self._counted)
+
+    # --- building ------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        box = QVBoxLayout(self)
+        box.setContentsMargins(20, 16, 20, 16)
+        box.setSpacing(10)
+        self.layers: dict[Layer, QRadioButton] = {}
+        for layer, (words, _) in LAYERS.items():
+            self.layers[layer] = QRadioButton(words)
+            self.layers[layer].toggled.connect(self._show)
+            box.addWidget(self.layers[layer])
+        self.layers["refined"].setChecked(True)
+        self.words = QLabel(wordWrap=True)
+        self.words.setMinimumHeight(3 * self.fontMetrics().lineSpacing())
+        self.words.setAlignment(Qt.AlignmentFlag.AlignTop)
+        box.addWidget(self.words)
+        box.addLayout(self._form())
+        box.addLayout(self._buttons())
+
+    def _form(self) -> QFormLayout:
+        form = QFormLayout()
+        self.format = QComboBox()
+        for name in exporting.FORMATS:
+            self.format.addItem(FORMATS.get(name, name), name)
+        self.format.setCurrentIndex(max(0, self.format.findData("geojson")))
+        self.images = QComboBox()
+        self.images.addItem("All images of the project", None)
+        for record in self.project.images():
+            self.images.addItem(record.name, record.name)
+        self.images.currentIndexChanged.connect(self._show)
+        beside = self.project.path
+        self.folder = QLineEdit(str(beside.with_name(f"{beside.stem} export")))
+        self.folder.setToolTip("One file for each image is written here; it is made if need be")
+        browse = button("Browse…", "Choose another folder", self._browse)
+        for part in (self.format, self.images, self.folder, browse):
+            part.setMinimumHeight(ROW)
+        form.addRow("Format", self.format)
+        form.addRow("Images", self.images)
+        form.addRow("Folder", line(self.folder, browse))
+        return form
+
+    def _buttons(self) -> QHBoxLayout:
+        self.cancel = QPushButton("Cancel", autoDefault=False)
+        self.cancel.clicked.connect(self.reject)
+        self.export = QPushButton("Export", default=True)
+        self.export.setProperty("role", "primary")
+        self.export.clicked.connect(self.accept)
+        return line(1, self.cancel, self.export)
+
+    # --- what it shows -------------------------------------------------------------------------
+
+    @property
+    def layer(self) -> Layer:
+        """Which nuclei are to go out."""
+        return "refined" if self.layers["refined"].isChecked() else "accepted"
+
+    def _counted(self, counts: Counts) -> None:
+        if not self._closed:
+            self._counts = counts
+            self._show()
+
+    def _show(self) -> None:
+        if not hasattr(self, "export"):  # still being built
+            return
+        self.words.setText(f"{self._how_many()} {LAYERS[self.layer][1]}")
+        self.export.setEnabled(self._number() > 0)
+
+    def _chosen(self) -> dict[str, int]:
+        counts = (self._counts or {}).get(self.layer, {})
+        image = self.images.currentData()
+        return {name: n for name, n in counts.items() if image in (None, name)}
+
+    def _number(self) -> int:
+        return sum(self._chosen().values())
+
+    def _how_many(self) -> str:
+        if self._counts is None:
+            return "Counting …"
+        number, images = self._number(), len(self._chosen())
+        if not number:
+            how = "train first" if self.layer == "refined" else "accept some in the review first"
+            return f"<b>Nothing to export yet: {how}.</b>"
+        nuclei_ = "1 nucleus" if number == 1 else f"{number} nuclei"
+        return f"<b>{nuclei_} of {'1 image' if images == 1 else f'{images} images'}.</b>"
+
+    # --- acts ----------------------------------------------------------------------------------
+
+    def _browse(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, "Export into folder", self.folder.text())
+        if chosen:
+            self.folder.setText(chosen)
+
+    def accept(self) -> None:
+        """Write the files out of the way; what came of it is said."""
+        with self.session.guard():
+            if not self.folder.text().strip():
+                raise NoisySegError("no folder is named: choose one to export into")
+            folder, layer = Path(self.folder.text().strip()).expanduser(), self.layer
+            form, image = self.format.currentData(), self.images.currentData()
+            write = partial(exporting.export, self.project, folder, form, layer, image)
+            number, session = self._number(), self.session
+            session.submit(write, lambda files: session.say(_written(files, number, layer)))
+            super().accept()
+
+    def done(self, result: int) -> None:
+        """Qt: closed, one way or the other."""
+        self._closed = True
+        super().done(result)
+
+    def closeEvent(self, event: Any) -> None:
+        """Qt: closed by its frame."""
+        self._closed = True
+        super().closeEvent(event)
+
+
+def _written(files: list[Path], number: int, layer: Layer) -> str:
+    what = files[0].name if len(files) == 1 else f"{len(files)} files"
+    nuclei_ = f"1 {layer} nucleus" if number == 1 else f"{number} {layer} nuclei"
+    return f"exported {nuclei_}: {what} in {files[0].parent}"

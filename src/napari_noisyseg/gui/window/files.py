@@ -1,0 +1,123 @@
+"""The panel's menu: opening, importing and exporting, each a file dialog and one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import QUrl
+from qtpy.QtGui import QDesktopServices
+from qtpy.QtWidgets import QFileDialog, QWidget
+
+from napari_noisyseg.exchange import importing
+from napari_noisyseg.gui.session import SUFFIX, Session
+from napari_noisyseg.gui.window.exportdialog import ExportDialog
+from napari_noisyseg.slides import IMAGE_SUFFIXES
+
+Act = Callable[[Session, QWidget], None]
+POINT_FILES = "Points (*.csv *.geojson *.json)"
+MASK_FILES = "Masks (*.tif *.tiff *.png *.geojson *.json)"
+
+
+def open_project(session: Session, parent: QWidget) -> None:
+    """Open another project."""
+    chosen = QFileDialog.getExistingDirectory(parent, f"Open a project (NAME{SUFFIX})")
+    if chosen:
+        with session.guard():
+            session.open(Path(chosen))
+
+
+def new_project(session: Session, parent: QWidget) -> None:
+    """Make a project at a place of one's choice."""
+    proposed = str(session.proposed_path())
+    chosen, _ = QFileDialog.getSaveFileName(parent, "New project", proposed, f"*{SUFFIX}")
+    if chosen:
+        with session.guard():
+            path = Path(chosen)
+            session.create(path if path.suffix == SUFFIX else path.with_name(path.name + SUFFIX))
+            if session.image_layer() is not None:
+                session.require_image()
+
+
+def add_images(session: Session, parent: QWidget) -> None:
+    """Take more image files into the project."""
+    patterns = " ".join(f"*{suffix}" for suffix in sorted(IMAGE_SUFFIXES))
+    chosen, _ = QFileDialog.getOpenFileNames(parent, "Add images", "", f"Images ({patterns})")
+    with session.guard():
+        for path in chosen:
+            record = session.require_project().add_image(Path(path))
+            session.show_image(record.name)
+        session.project_changed.emit()
+
+
+def import_points(session: Session, parent: QWidget) -> None:
+    """Points of the active image from a file."""
+    _import(session, parent, POINT_FILES, importing.import_points)
+
+
+def import_rough(session: Session, parent: QWidget) -> None:
+    """Rough masks of the active image from a file."""
+    _import(session, parent, MASK_FILES, importing.import_rough)
+
+
+def import_clean(session: Session, parent: QWidget) -> None:
+    """Trusted masks of the active image from a file."""
+
+    def accept(project: Any, image: str, path: Path) -> Any:
+        return importing.import_clean(project, image, path, complete=False)
+
+    _import(session, parent, MASK_FILES, accept)
+
+
+def _import(session: Session, parent: QWidget, kinds: str, act: Callable[..., Any]) -> None:
+    chosen, _ = QFileDialog.getOpenFileName(parent, "Import", "", kinds)
+    if chosen:
+        with session.acting():
+            record = session.require_image()
+            act(session.require_project(), record.name, Path(chosen))
+
+
+def export(session: Session, parent: QWidget) -> None:
+    """Ask what goes out, in which form and where, and write it."""
+    with session.guard():
+        ExportDialog(session, parent).open()
+
+
+def show_folder(session: Session, parent: QWidget) -> None:
+    """Show where the project lies."""
+    if session.project is not None:
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(session.project.path.parent)))
+
+
+def remove_image(session: Session, parent: QWidget) -> None:
+    """Take the active image from the project; undo brings it back with all its annotation."""
+    with session.guard():
+        session.remove_image()
+
+
+def show_keys(session: Session, parent: QWidget) -> None:
+    """Show every key."""
+    binding = session.keys.find("F1")
+    if binding is not None:
+        binding.press()
+
+
+MENU: tuple[tuple[str, str, Act] | None, ...] = (
+    ("Open project…", "Open a .noisyseg folder", open_project),
+    ("New project…", "Make a project where you choose", new_project),
+    ("Add images…", "Take more images or slides into this project", add_images),
+    ("Remove this image", "Undo brings it back with its annotation", remove_image),
+    None,
+    ("Import points…", "CSV (x, y, class) or QuPath GeoJSON", import_points),
+    ("Import rough masks…", "Label images or QuPath GeoJSON", import_rough),
+    ("Import trusted masks…", "Masks to take as accepted nuclei", import_clean),
+    (
+        "Export nuclei…",
+        "All refined nuclei or only accepted ones, in the format you choose",
+        export,
+    ),
+    None,
+    ("Show folder", "Where the project lies on disk", show_folder),
+    ("All keys", "F1", show_keys),
+)

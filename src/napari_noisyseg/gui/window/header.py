@@ -1,0 +1,153 @@
+"""The panel's header: which project, saved when, which image at which resolution, and the menu."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QFontMetrics
+from qtpy.QtWidgets import (
+    QComboBox,
+    QLineEdit,
+    QMenu,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)  # fmt: skip
+
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.gui.canvas import layers
+from napari_noisyseg.gui.session import Session
+from napari_noisyseg.gui.widgets.parts import MARGIN, label, line
+from napari_noisyseg.gui.window import files
+
+NAME_ROOM = 190
+ASSUMED_MPP = 0.25
+
+
+class Header(QWidget):  # type: ignore[misc]
+    """Reads the session; its acts go to `gui.files`."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self.name = label(role="title")
+        self.saved = label(role="quiet")
+        self.menu_button = QToolButton(text="⋯", toolTip="Project, images, import, export")
+        self.menu_button.setProperty("role", "menu")
+        self.menu_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.menu_button.setMenu(self._menu())
+        self.images = QComboBox(toolTip="The image at work")
+        self.images.activated.connect(self._choose_image)
+        self.mpp = self._mpp_box()
+        self.assumed = label(role="warn")
+        box = QVBoxLayout(self)
+        box.setContentsMargins(MARGIN, 4, MARGIN, 6)
+        box.setSpacing(4)
+        box.addLayout(line(self.name, 1, self.saved, self.menu_button))
+        box.addLayout(line(self.images, self.assumed, self.mpp, label("µm/px", "quiet")))
+        self.images.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.images.setMinimumWidth(60)
+        self.refresh()
+
+    def _mpp_box(self) -> QLineEdit:
+        box = QLineEdit()
+        box.setFixedWidth(56)
+        box.setAlignment(Qt.AlignmentFlag.AlignRight)
+        box.setToolTip("Resolution in µm per pixel. Change it when the file does not know it")
+        box.editingFinished.connect(self._set_mpp)
+        return box
+
+    def _menu(self) -> QMenu:
+        menu = QMenu(self)
+        menu.setToolTipsVisible(True)
+        for entry in files.MENU:
+            if entry is None:
+                menu.addSeparator()
+                continue
+            words, tip, act = entry
+            action = menu.addAction(words)
+            action.setToolTip(tip)
+            action.triggered.connect(lambda _=False, act=act: act(self.session, self))
+        return menu
+
+    # --- what it shows -------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Bring it up to date with the session."""
+        project = self.session.project
+        if project is None:
+            self._name("No project yet")
+            self.name.setToolTip(f"Your first click makes {self.session.proposed_path()}")
+            self.saved.setText("saves itself")
+        else:
+            self._name(project.path.name)
+            self.name.setToolTip(str(project.path))
+            self.saved.setText(self._saved() if project.writable else "read only")
+        self._show_images()
+        self._show_mpp()
+
+    def _name(self, text: str) -> None:
+        metrics = QFontMetrics(self.name.font())
+        self.name.setText(metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, NAME_ROOM))
+
+    def _saved(self) -> str:
+        at = self.session.saved_at
+        return f"saved {at:%H:%M}" if at is not None else "saved"
+
+    def _show_images(self) -> None:
+        names = (
+            [record.name for record in self.session.project.images()]
+            if self.session.project
+            else []
+        )
+        layer = self.session.image_layer()
+        active = self.session.image
+        if active is None and layer is not None:
+            names, active = [*names, layer.name], layer.name
+        if names != [self.images.itemText(i) for i in range(self.images.count())]:
+            self.images.clear()
+            self.images.addItems(names)
+        if active is not None:
+            self.images.setCurrentText(active)
+        self.images.setEnabled(len(names) > 1)
+        self.images.setPlaceholderText("no image open")
+
+    def _show_mpp(self) -> None:
+        record, layer = self.session.record(), self.session.image_layer()
+        mpp = (
+            record.mpp
+            if record is not None
+            else layers.layer_mpp(layer)
+            if layer is not None
+            else None
+        )
+        stated = mpp or self.session.stated_mpp
+        unsure = record.mpp_assumed if record is not None else layer is not None and stated is None
+        self.assumed.setText("assumed" if unsure else "")
+        self.assumed.setToolTip("The file does not say its resolution; set it if you know it")
+        self.mpp.setEnabled(layer is not None)
+        if not self.mpp.hasFocus():
+            self.mpp.setText(f"{stated or ASSUMED_MPP:.4g}")
+
+    # --- acts ----------------------------------------------------------------------------------
+
+    def _choose_image(self, index: int) -> None:
+        name = self.images.itemText(index)
+        if self.session.project is not None and name != self.session.image:
+            with self.session.guard():
+                self.session.show_image(name)
+
+    def _set_mpp(self) -> None:
+        if not self.mpp.isModified():
+            return
+        self.mpp.setModified(False)
+        with self.session.guard():
+            self.session.set_mpp(_number(self.mpp.text()))
+        self.refresh()
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text.replace(",", "."))
+    except ValueError:
+        raise NoisySegError(f"“{text}” is no number of µm per pixel: write it as 0.25") from None
