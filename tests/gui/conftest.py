@@ -119,6 +119,7 @@ def bare(png: Path, opened: Callable[[Path], Session]) -> Iterator[Session]:
     session = opened(png)
     session.said = said = []  # type: ignore[attr-defined]
     session.noticed.connect(said.append)
+    session.news.connect(said.append)
     yield session
     session.shut()
     unexpected = [text for text in said if text.startswith("that did not work")]

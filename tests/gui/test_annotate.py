@@ -76,6 +76,8 @@ class TestFields:
         assert "not all marked" in dock.fields.list.item(1).text()
         assert words_on_canvas(dock) == ["1", "2 · not all marked"]
         layer: Any = dock.kit.fields.layer()
+        choose(dock, qtbot, 0)
+        dock.kit.fields.choose(None)
         wanted = [QColor(c).getRgbF()[:3] for c in (looks.FIELD, looks.OPEN_FIELD)]
         np.testing.assert_allclose(layer.edge_color[:, :3], wanted, atol=0.01)
         assert dock.summary().text == "4 nuclei · 1 of 2 fields complete"
@@ -103,14 +105,12 @@ class TestFields:
         assert len(dock.kit.points.nuclei) == 4
 
     def test_list_and_canvas_choose_the_same_field(self, dock: AnnotateDock, qtbot: QtBot) -> None:
-        layer: Any = dock.kit.fields.layer()
         choose(dock, qtbot, 0)
-        assert set(layer.selected_data) == {0}
-        dock.session.viewer.layers.selection = {layer}
-        layer.mode = "select"
-        layer.selected_data = {1}
+        assert dock.kit.fields.chosen == dock.kit.fields.fields[0].id
+        dock.kit.fields.choose(dock.kit.fields.fields[1].id)
         assert dock.fields.list.currentRow() == 1
         canvas = canvases(dock.session.viewer)[0]
+        qtbot.keyClick(canvas, Qt.Key.Key_F)
         qtbot.keyClick(canvas, Qt.Key.Key_Delete)
         assert [f.box for f in dock.kit.fields.fields] == [Box(20, 20, 220, 220)]
 
@@ -203,9 +203,9 @@ class TestClasses:
         named.classes.actions_["color"].trigger()
         assert classes(named)["tumour"] == "#ff00ff"
         layer: Any = named.kit.points.layer()
-        assert layer.face_color[-1] == pytest.approx((1, 0, 1, 1))
+        assert layer.border_color[-1] == pytest.approx((1, 0, 1, 1))
         named.session.undo()
-        assert layer.face_color[-1] != pytest.approx((1, 0, 1, 1))
+        assert layer.border_color[-1] != pytest.approx((1, 0, 1, 1))
 
     def test_remove_asks_what_its_nuclei_become(
         self, named: AnnotateDock, monkeypatch: pytest.MonkeyPatch

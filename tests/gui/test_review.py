@@ -4,15 +4,16 @@ from time import thread_time
 
 import numpy as np
 import pytest
-from napari.components import ViewerModel
 from qtpy.QtCore import Qt
 from skimage.measure import regionprops
 
 from napari_noisyseg.gui.canvas import closeup, layers
-from napari_noisyseg.gui.canvas.closeup import TAG, Hiding, centre, outline_paths, visible_box
-from napari_noisyseg.gui.controllers.adoption import reviewed
+from napari_noisyseg.gui.canvas.closeup import centre, outline_paths, visible_box
 from napari_noisyseg.gui.docks.review.dock import VIEW_UM, ReviewDock
 from napari_noisyseg.gui.docks.review.measurements import WIDTHS
+from napari_noisyseg.gui.tools.hand import Press
+from napari_noisyseg.gui.tools.kit import kit_of
+from napari_noisyseg.gui.tools.reading import reviewed
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.records import Candidate, Outline
 
@@ -40,7 +41,11 @@ def session(bare, tnbc):
         refined[one.outline.box.slices][one.outline.mask] = one.serial
     project.labels.write(record.name, "refined", refined, {})
     project.labels.write(record.name, "probability", (refined > 0).astype(np.float16), {})
-    layers.show_labels(bare.viewer, record, "refined", refined)
+    kit_of(bare)
+    bare.look(step="review")
+    bare.keys.scope = "review"
+    bare.sync()
+    assert layers.find(bare.viewer, record.name, "refined") is not None
     return bare
 
 
@@ -51,22 +56,30 @@ def dock(qtbot, session):
     made.resize(360, 900)
     made.show()
     made.enter()
-    qtbot.waitUntil(lambda: made.item is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: made.review.item is not None, timeout=60_000)
+    qtbot.wait(20)
     yield made
     made.closing()
 
 
 def press(dock, key: str) -> None:
     dock.session.keys.find(key).press()
+    drawn_now(dock)
+
+
+def drawn_now(dock) -> None:
+    """What one act changes is drawn once, when the act is over."""
+    if dock._drawing.isActive():
+        dock._draw()
 
 
 def drawn(dock) -> list[np.ndarray]:
-    layer = next(one for one in dock.session.viewer.layers if one.metadata.get(TAG))
-    return list(layer.data)
+    drawn_now(dock)
+    return list(layers.find(dock.session.viewer, dock.review.item.image, "judged").data)
 
 
 def test_it_begins_with_the_most_doubtful_centred_at_a_constant_zoom(dock):
-    viewer, item = dock.session.viewer, dock.item
+    viewer, item = dock.session.viewer, dock.review.item
     assert item.candidate.score == pytest.approx(0.02)
     assert dock.card.reason.text() == "The edge is faint"
     record = dock.session.record()
@@ -85,37 +98,38 @@ def test_it_begins_with_the_most_doubtful_centred_at_a_constant_zoom(dock):
 
 def test_keys_decide_go_on_and_are_undone(dock):
     project = dock.session.project
-    first = dock.item.id
+    first = dock.review.item.id
     press(dock, "A")
-    second = dock.item.id
+    second = dock.review.item.id
     press(dock, "R")
-    third = dock.item.id
+    third = dock.review.item.id
     press(dock, "U")
-    assert len({first, second, third, dock.item.id}) == 4
+    assert len({first, second, third, dock.review.item.id}) == 4
     states = [project.nuclei.get(i).state for i in (first, second, third)]
     assert states == ["accepted", "rejected", "unsure"]
-    assert dock.card.progress.text() == f"3 of {len(dock.queue)} reviewed · 33 % accepted"
-    assert dock.summary().text == f"3 of {len(dock.queue)} · 33 % accepted"
+    assert dock.card.progress.text() == f"3 of {len(dock.review.queue)} reviewed · 33 % accepted"
+    assert dock.summary().text == f"3 of {len(dock.review.queue)} · 33 % accepted"
     press(dock, "Z")
-    assert dock.item.id == third
-    assert dock.item.state == "unreviewed"
+    assert dock.review.item.id == third
+    assert dock.review.item.state == "unreviewed"
     press(dock, "Z")
-    assert dock.item.id == second
+    assert dock.review.item.id == second
     press(dock, "Left")
-    assert dock.item.id == first
+    assert dock.review.item.id == first
     assert "accepted" in dock.card.state.text()
 
 
 def test_buttons_do_what_keys_do(qtbot, dock):
     for button, state in ((dock.accept_button, "accepted"), (dock.reject_button, "rejected"),
                           (dock.unsure_button, "unsure")):  # fmt: skip
-        nucleus = dock.item.id
+        nucleus = dock.review.item.id
         qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+        drawn_now(dock)
         assert dock.session.project.nuclei.get(nucleus).state == state
 
 
 def test_a_rejected_nucleus_goes_from_the_canvas_and_comes_back(dock):
-    item = dock.item
+    item = dock.review.item
     layer = layers.find(dock.session.viewer, item.image, "refined")
     before = np.array(layer.data)
     press(dock, "R")
@@ -125,10 +139,10 @@ def test_a_rejected_nucleus_goes_from_the_canvas_and_comes_back(dock):
 
 
 def test_what_was_decided_is_seen_again_when_the_layer_is_made_anew(dock):
-    project, first = dock.session.project, dock.item
+    project, first = dock.session.project, dock.review.item
     press(dock, "R")
-    second = dock.item
-    dock.queue.redraw(second.id, Outline(Box(3, 3, 6, 6), np.ones((3, 3), bool)))
+    second = dock.review.item
+    dock.review.queue.redraw(second.id, Outline(Box(3, 3, 6, 6), np.ones((3, 3), bool)))
     stored = project.labels.read(first.image, "refined")
     assert first.candidate.serial in stored
     shown = reviewed(project, first.image, stored)
@@ -141,7 +155,7 @@ def test_what_was_decided_is_seen_again_when_the_layer_is_made_anew(dock):
 def test_the_review_goes_on_where_it_stood_after_a_restart(qtbot, dock):
     press(dock, "A")
     press(dock, "R")
-    expected = dock.item.id
+    expected = dock.review.item.id
     session, path = dock.session, dock.session.project.path
     dock.closing()
     session.close()
@@ -149,30 +163,30 @@ def test_the_review_goes_on_where_it_stood_after_a_restart(qtbot, dock):
     again = ReviewDock(session)
     qtbot.addWidget(again)
     again.enter()
-    qtbot.waitUntil(lambda: again.item is not None, timeout=60_000)
-    assert again.item.id == expected
+    qtbot.waitUntil(lambda: again.review.item is not None, timeout=60_000)
+    assert again.review.item.id == expected
     assert again.card.progress.text().startswith("2 of")
     again.closing()
 
 
 def test_new_and_old_outline_are_drawn(dock):
-    item = dock.item
+    item = dock.review.item
     box = item.candidate.outline.box
     dock.session.project.nuclei.paint(
         item.image, box, np.zeros((box.height, box.width), np.int32),
         np.ones((box.height, box.width), np.int32),
     )  # fmt: skip
-    dock.move(1)
-    dock.move(-1)
+    dock.review.move(1)
+    dock.review.move(-1)
     old, new = drawn(dock)[0], drawn(dock)[-1]
     assert np.allclose(old.min(axis=0), np.array(box[:2]) - 0.5, atol=0.5)
     assert np.allclose(new.max(axis=0), np.array(box[2:]) - 0.5, atol=0.5)
     dock.leave()
-    assert not [one for one in dock.session.viewer.layers if one.metadata.get(TAG)]
+    assert layers.find(dock.session.viewer, item.image, "judged") is None
 
 
 def test_h_hides_the_masks_while_it_is_held(dock):
-    viewer, image = dock.session.viewer, dock.item.image
+    viewer, image = dock.session.viewer, dock.review.item.image
     refined = layers.find(viewer, image, "refined")
     binding = dock.session.keys.find("H")
     binding.press()
@@ -184,43 +198,61 @@ def test_h_hides_the_masks_while_it_is_held(dock):
 
 
 def test_accept_all_above_counts_first_and_is_one_undo(dock):
-    scores = [item.candidate.score for item in dock.queue.items]
+    scores = [item.candidate.score for item in dock.review.queue.items]
     dock.above.slider.setValue(70)
     count = sum(score >= 0.7 for score in scores)
     assert dock.above.accept.text() == f"Accept {count}"
     dock.above.accept.click()
-    assert dock.queue.progress().accepted == count
+    drawn_now(dock)
+    assert dock.review.queue.progress().accepted == count
     assert dock.above.accept.text() == "Accept 0"
     assert not dock.above.accept.isEnabled()
     assert f"{count} of {count} right" in dock.above.agreement.text()
     press(dock, "Z")
-    assert dock.queue.progress().accepted == 0
+    assert dock.review.queue.progress().accepted == 0
 
 
 def test_an_outline_is_redrawn_stroke_by_stroke(dock):
-    item, viewer = dock.item, dock.session.viewer
+    item, viewer = dock.review.item, dock.session.viewer
     press(dock, "E")
     assert dock.edit_button.text() == "Done"
-    layer = viewer.layers.selection.active
-    assert layer.mode == "paint"
+    layer = layers.find(viewer, item.image, "edited")
     assert np.asarray(layer.data).sum() == item.candidate.outline.mask.sum()
-    press(dock, "X")
-    assert layer.mode == "erase"
-    layer.data_setitem(np.nonzero(np.ones(layer.data.shape)), 0)
-    layer.data_setitem((np.array([3, 3, 4]), np.array([3, 4, 3])), 1)
-    kept = dock.session.project.nuclei.outline(item.id)
-    assert kept.mask.sum() == 3
+    place = (item.candidate.y, item.candidate.x)
+    stroke(dock, place)
+    grown = dock.session.project.nuclei.outline(item.id)
+    assert grown.mask.sum() == np.asarray(layer.data).sum() > item.candidate.outline.mask.sum()
+    press(dock, "Z")  # takes the stroke back, and the brush away
+    assert dock.session.project.nuclei.outline(item.id) is None
+    refined = layers.find(viewer, item.image, "refined")
+    assert (np.asarray(refined.data) == item.candidate.serial).sum() == (
+        item.candidate.outline.mask.sum()
+    )
     press(dock, "E")
-    assert layer not in viewer.layers
-    assert dock.item.id == item.id
+    press(dock, "X")
+    stroke(dock, place)
+    kept = dock.session.project.nuclei.outline(item.id)
+    assert 0 < kept.mask.sum() < item.candidate.outline.mask.sum()
+    press(dock, "E")
+    assert layers.find(viewer, item.image, "edited") is None
+    assert dock.review.item.id == item.id
     press(dock, "A")
     assert dock.session.project.nuclei.outline(item.id) == kept
-    refined = layers.find(viewer, item.image, "refined")
-    assert (np.asarray(refined.data) == item.candidate.serial).sum() == 3
+    assert (np.asarray(refined.data) == item.candidate.serial).sum() == kept.mask.sum()
+
+
+def stroke(dock, place) -> None:
+    """A stroke of the brush to the right of a place."""
+    tool = kit_of(dock.session).guest
+    drag = tool.press(Press(None, place, 1.0))
+    end = (place[0], place[1] + 8.0)
+    drag.move(end)
+    drag.end(end, True)
+    drawn_now(dock)
 
 
 def test_maps_are_read_when_they_are_wanted(qtbot, dock):
-    viewer, image = dock.session.viewer, dock.item.image
+    viewer, image = dock.session.viewer, dock.review.item.image
     dock.maps.refresh()
     box = dock.maps.boxes["probability"]
     assert box.isEnabled()
@@ -238,14 +270,14 @@ def test_every_nucleus_is_in_the_table_and_a_click_centres_it(qtbot, dock):
     dock.table.toggle.click()
     table = dock.measurements.table
     qtbot.waitUntil(lambda: "measuring" not in dock.measurements.status.text(), timeout=60_000)
-    assert table.columns.rowCount() == len(dock.queue)
+    assert table.columns.rowCount() == len(dock.review.queue)
     assert table.columns.columnCount() == len(WIDTHS)
     table.sortByColumn(1, Qt.SortOrder.DescendingOrder)
     areas = [float(table.columns.data(table.columns.index(r, 1))) for r in range(20)]
     assert areas == sorted(areas, reverse=True)
-    largest = max(dock.queue.items, key=lambda i: i.candidate.outline.mask.sum())
+    largest = max(dock.review.queue.items, key=lambda i: i.candidate.outline.mask.sum())
     table.selectRow(0)
-    assert dock.item.candidate.outline.mask.sum() == largest.candidate.outline.mask.sum()
+    assert dock.review.item.candidate.outline.mask.sum() == largest.candidate.outline.mask.sum()
     press(dock, "A")
     row = table.columns.shown_at(dock.measurements._rows[largest.id])
     assert table.columns.data(table.columns.index(row, 6)) == "✓ accepted"
@@ -253,7 +285,8 @@ def test_every_nucleus_is_in_the_table_and_a_click_centres_it(qtbot, dock):
 
 def test_a_closed_project_leaves_an_empty_review(dock):
     dock.session.close()
-    assert dock.item is None
+    drawn_now(dock)
+    assert dock.review.item is None
     assert not dock.accept_button.isEnabled()
     assert dock.card.progress.text() == "nothing to review yet"
     assert dock.summary().text == "nothing to review yet"
@@ -261,7 +294,7 @@ def test_a_closed_project_leaves_an_empty_review(dock):
 
 
 def test_what_cannot_be_written_is_said_and_not_shown(dock, monkeypatch):
-    item = dock.item
+    item = dock.review.item
 
     def refuse(*args, **kwargs):
         from napari_noisyseg.errors import NoisySegError
@@ -271,8 +304,8 @@ def test_what_cannot_be_written_is_said_and_not_shown(dock, monkeypatch):
     monkeypatch.setattr(dock.session.project.nuclei, "decide", refuse)
     press(dock, "A")
     assert dock.session.said[-1] == "the disk is full"
-    assert dock.item.id == item.id
-    assert dock.item.state == "unreviewed"
+    assert dock.review.item.id == item.id
+    assert dock.review.item.state == "unreviewed"
 
 
 def test_no_handler_takes_long_on_thousands_of_nuclei(qtbot, bare):
@@ -288,11 +321,13 @@ def test_no_handler_takes_long_on_thousands_of_nuclei(qtbot, bare):
     ]
     project.nuclei.adopt("many", "r", many)
     bare.show_image("many")
+    bare.look(step="review")
+    bare.keys.scope = "review"
     dock = ReviewDock(bare)
     qtbot.addWidget(dock)
     dock.show()
     dock.enter()
-    qtbot.waitUntil(lambda: dock.item is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: dock.review.item is not None, timeout=60_000)
     dock.table.toggle.click()
     qtbot.waitUntil(lambda: "measuring" not in dock.measurements.status.text(), timeout=60_000)
     press(dock, "A")
@@ -318,20 +353,4 @@ def test_visible_box_and_centre_agree(bare):
     assert np.allclose(visible_box(bare.viewer, record), (128, 128, 384, 384), atol=2)
     centre(bare.viewer, record, (0, 0), 10 * 512 * record.mpp)
     assert visible_box(bare.viewer, record) == Box(0, 0, 512, 512)
-
-
-def test_hiding_brings_back_only_what_it_hid_and_what_is_still_there():
-    viewer = ViewerModel()
-    names = ("refined", "rough", "local")
-    for name in names:
-        layer = viewer.add_labels(np.zeros((4, 4), int), name=name)
-        layers.mark(layer, "a", name)
-    viewer.layers["rough"].visible = False
-    hiding = Hiding(viewer)
-    hiding.hide()
-    assert not any(layer.visible for layer in viewer.layers)
-    viewer.layers.remove("local")
-    hiding.back()
-    assert viewer.layers["refined"].visible
-    assert not viewer.layers["rough"].visible
-    assert closeup.canvas_size(viewer) == (800, 800)
+    assert closeup.canvas_size(bare.viewer) == (800, 800)

@@ -13,6 +13,7 @@ from napari.components import ViewerModel
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui.canvas import layers
 from napari_noisyseg.gui.session import Session, session_of
+from napari_noisyseg.gui.tools.hand import Press
 from napari_noisyseg.gui.tools.kit import kit_of
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
@@ -159,8 +160,9 @@ def test_two_images_swap_their_layers(bare: Session, tnbc: Any) -> None:
     kit = kit_of(bare)
     kit.points.add(20.0, 30.0)
     second = bare.viewer.add_image(np.rot90(tnbc[0]).copy(), name="second", rgb=True)
-    bare.viewer.layers.selection = {second}
-    bare.adopt_layer(second)
+    assert bare.front.offered() == [second]
+    bare.front.adopt(second)
+    assert bare.front.offered() == []
     kit.points.add(5.0, 6.0)
     assert bare.image == "second"
     bare.show_image("tissue")
@@ -191,12 +193,12 @@ def test_a_project_that_somebody_holds_is_read(
 
 def test_removed_image_comes_back_with_undo(bare: Session) -> None:
     kit_of(bare).points.add(20.0, 30.0)
-    bare.remove_image()
+    bare.front.remove()
     assert bare.project is not None
     assert bare.project.images() == []
     assert layers.shown(bare.viewer) == []
     bare.undo()
-    bare.show_image("tissue")
+    assert bare.image == "tissue"
     assert len(kit_of(bare).points.nuclei) == 1
 
 
@@ -223,6 +225,7 @@ class TestLargeSlide:
 
     def test_the_field_at_work_is_painted_and_labelled(self, slide: Session) -> None:
         kit = kit_of(slide)
+        kit.live.want("voronoi", True)
         kit.fields.add(Box(200, 300, 500, 700))
         kit.fields.add(Box(1500, 900, 1800, 1200))
         kit.points.add(300.0, 400.0)
@@ -241,8 +244,9 @@ class TestLargeSlide:
         layer = kit.rough.layer()
         assert layer is not None
         assert layer.data.shape == live.data.shape
-        with layer.block_history():
-            layer.paint((60, 70), 1)
+        place = (1500 - margin + 60, 900 - margin + 70)
+        world = slide.image_layer().data_to_world(place)
+        kit.rough.press(Press(world, place, 1.0)).end(place, False)
         assert slide.project is not None
         painted = slide.project.nuclei.painted(name, "rough")
         assert painted[int(1500 - margin) + 60, int(900 - margin) + 70] == 1

@@ -36,36 +36,30 @@ def on_canvas(kit: Kit) -> list[tuple[float, float]]:
 
 
 class TestPoints:
-    def test_napari_s_own_tools_are_written_through(self, kit: Kit) -> None:
+    def test_the_layer_takes_no_edit_that_came_through_no_tool(self, kit: Kit) -> None:
         kit.points.add(20.0, 30.0)
         layer = kit.points.layer()
         assert layer is not None
-        layer.add((50.0, 60.0))
-        assert stored(kit) == [(20.0, 30.0), (50.0, 60.0)]
+        assert not layer.editable
+        layer.mode = "add"
+        assert layer.mode == "pan_zoom"
+        for key in layer.class_keymap:
+            layer.keymap[key](layer)
         layer.selected_data = {0}
-        layer.remove_selected()
-        assert stored(kit) == [(50.0, 60.0)]
-        layer.data = np.array([[55.0, 65.0]])
-        assert stored(kit) == [(55.0, 65.0)]
-        kit.session.undo()
-        kit.session.undo()
-        assert stored(kit) == on_canvas(kit) == [(20.0, 30.0), (50.0, 60.0)]
+        assert on_canvas(kit) == stored(kit) == [(20.0, 30.0)]
 
-    def test_a_refused_act_is_taken_back_on_the_canvas(
+    def test_a_refused_act_is_not_seen_on_the_canvas(
         self, kit: Kit, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         kit.points.add(20.0, 30.0)
-        project, layer = kit.session.project, kit.points.layer()
+        project = kit.session.project
         assert project is not None
-        assert layer is not None
 
         def refuse(*args: Any, **kwargs: Any) -> None:
             raise sqlite3.OperationalError("disk is full")
 
-        monkeypatch.setattr(project.nuclei, "add_many", refuse)
         monkeypatch.setattr(project.nuclei, "add", refuse)
         kit.session.expects_errors = True  # type: ignore[attr-defined]
-        layer.add((50.0, 60.0))
         assert kit.points.add(70.0, 80.0) is None
         assert on_canvas(kit) == [(20.0, 30.0)]
         assert "disk is full" in kit.session.said[-1]  # type: ignore[attr-defined]
@@ -94,7 +88,7 @@ class TestPoints:
         kit.points.add(60.0, 70.0)
         layer = kit.points.layer()
         assert layer is not None
-        np.testing.assert_allclose(layer.face_color[1], (1, 0, 0, 1))
+        np.testing.assert_allclose(layer.border_color[1], (1, 0, 0, 1))
         assert list(layer.features["class"]) == ["", "tumour"]
 
 
@@ -111,7 +105,7 @@ def drag(kit: Kit, path: list[tuple[float, float]], button: int = 1) -> list[Any
     assert image is not None
     events = []
     made = event("mouse_press", tuple(image.data_to_world(path[0])), (0, 0), button)
-    steps = kit.pen._drag(kit.session.viewer, made)
+    steps = kit.hand._drag(kit.session.viewer, made)
     for n, place in enumerate(path):
         if n:
             made.type = "mouse_move"
@@ -124,76 +118,111 @@ def drag(kit: Kit, path: list[tuple[float, float]], button: int = 1) -> list[Any
     return events
 
 
-class TestPen:
-    def test_click_adds_drag_moves_right_click_removes(self, kit: Kit) -> None:
-        kit.use("points")
-        kit.session.viewer.scene.camera.zoom = 4.0
-        drag(kit, [(20.0, 30.0)])
-        drag(kit, [(100.0, 100.0)])
-        assert stored(kit) == [(20.0, 30.0), (100.0, 100.0)]
-        kit.session.viewer.scene.camera.zoom = 16.0
-        drag(kit, [(20.5, 30.5), (25.0, 35.0), (40.0, 50.0)])
-        assert stored(kit) == [(40.0, 50.0), (100.0, 100.0)]
-        drag(kit, [(40.0, 50.0)], button=2)
-        assert stored(kit) == on_canvas(kit) == [(100.0, 100.0)]
+@pytest.fixture
+def hand(kit: Kit) -> Kit:
+    """The kit with a hand on the mouse; ten screen pixels a pixel."""
+    kit.hand.take()
+    kit.session.require_image()
+    kit.session.viewer.scene.camera.zoom = 40.0
+    return kit
 
-    def test_drag_on_bare_tissue_pans(self, kit: Kit) -> None:
-        kit.use("points")
-        kit.points.add(20.0, 30.0)
-        (*_, last) = drag(kit, [(200.0, 200.0), (220.0, 200.0)])
-        assert not last.handled
-        assert stored(kit) == [(20.0, 30.0)]
 
-    def test_fast_second_click_does_not_zoom(self, kit: Kit) -> None:
-        kit.use("points")
-        names = [c.__name__ for c in kit.session.viewer.mouse_double_click_callbacks]
-        assert "double_click_to_zoom" not in names
-        kit.rest()
-        names = [c.__name__ for c in kit.session.viewer.mouse_double_click_callbacks]
-        assert "double_click_to_zoom" in names
+class TestHand:
+    def test_click_adds_drag_moves_right_click_removes(self, hand: Kit) -> None:
+        drag(hand, [(20.0, 30.0)])
+        drag(hand, [(100.0, 100.0)])
+        assert stored(hand) == [(20.0, 30.0), (100.0, 100.0)]
+        drag(hand, [(20.5, 30.5), (25.0, 35.0), (40.0, 50.0)])
+        assert stored(hand) == [(40.0, 50.0), (100.0, 100.0)]
+        drag(hand, [(40.0, 50.0)], button=2)
+        assert stored(hand) == on_canvas(hand) == [(100.0, 100.0)]
 
-    def test_napari_s_drawing_modes_keep_their_mouse(self, kit: Kit) -> None:
-        kit.points.add(20.0, 30.0)
-        kit.use("points")
-        layer = kit.points.layer()
-        assert layer is not None
+    def test_drag_on_bare_tissue_pans(self, hand: Kit) -> None:
+        hand.points.add(20.0, 30.0)
+        assert not drag(hand, [(200.0, 200.0), (220.0, 200.0)])[-1].handled
+        assert stored(hand) == [(20.0, 30.0)]
+
+    def test_fast_second_click_does_not_zoom(self, hand: Kit) -> None:
+        def names() -> list[str]:
+            return [c.__name__ for c in hand.session.viewer.mouse_double_click_callbacks]
+
+        assert "double_click_to_zoom" not in names()
+        hand.hand.loosen()
+        assert "double_click_to_zoom" in names()
+        hand.hand.tighten()
+        hand.session.look(step="train")
+        assert "double_click_to_zoom" in names()
+
+    def test_somebody_else_s_layer_that_is_drawn_on_keeps_its_mouse(self, hand: Kit) -> None:
+        hand.points.add(20.0, 30.0)
+        layer = hand.session.viewer.add_points([[1.0, 2.0]], name="mine")
         layer.mode = "add"
-        drag(kit, [(200.0, 200.0)])
-        assert stored(kit) == [(20.0, 30.0)]
+        drag(hand, [(200.0, 200.0)])
+        assert stored(hand) == [(20.0, 30.0)]
+
+    @pytest.mark.parametrize("selected", [0, 1, -1])
+    def test_napari_s_selection_has_no_say(self, hand: Kit, selected: int) -> None:
+        hand.fields.add_whole()
+        hand.points.add(20.0, 30.0)
+        viewer = hand.session.viewer
+        viewer.layers.selection = {viewer.layers[selected]}
+        drag(hand, [(200.0, 200.0)])
+        assert stored(hand) == [(20.0, 30.0), (200.0, 200.0)]
+        hand.use("paint")
+        viewer.layers.selection = {viewer.layers[selected]}
+        drag(hand, [(300.0, 300.0), (300.0, 310.0)])
+        assert hand.rough.layer().data[300, 305] == 1
+
+    def test_beside_the_image_is_refused_in_words(self, hand: Kit) -> None:
+        drag(hand, [(-20.0, 30.0)])
+        assert "beside the image" in hand.session.said[-1]  # type: ignore[attr-defined]
 
 
 class TestFields:
-    def test_drawn_rectangle_becomes_a_field_and_undo_takes_it(self, kit: Kit) -> None:
-        kit.use("field")
-        layer = kit.fields.layer()
+    def boxes(self, kit: Kit) -> list[Box]:
+        return [field.box for field in kit.fields.fields]
+
+    def test_drawn_rectangles_are_fields_each_and_undo_takes_them(self, hand: Kit) -> None:
+        hand.use("field")
+        drag(hand, [(9.6, 19.7), (40.0, 80.0), (60.2, 119.8)])
+        assert self.boxes(hand) == [Box(10, 20, 61, 120)]
+        assert hand.fields.fields[0].complete
+        assert hand.tool == "points"
+        hand.use("field")
+        drag(hand, [(200.0, 200.0), (300.0, 300.0)])
+        assert self.boxes(hand) == [Box(10, 20, 61, 120), Box(201, 201, 301, 301)]
+        layer = hand.fields.layer()
         assert layer is not None
-        layer.add_rectangles([[9.6, 19.7], [9.6, 119.8], [60.2, 119.8], [60.2, 19.7]])
-        (field,) = kit.fields.fields
-        assert field.box == Box(10, 20, 61, 120)
-        assert field.complete
-        assert layer.mode == "pan_zoom"
-        kit.session.undo()
-        assert kit.fields.fields == []
+        assert layer.nshapes == 2
+        hand.session.undo()
+        hand.session.undo()
+        assert hand.fields.fields == []
         assert layer.nshapes == 0
 
-    def test_moved_and_deleted_on_the_canvas(self, kit: Kit) -> None:
-        kit.fields.add(Box(10, 20, 60, 120))
-        kit.fields.add(Box(200, 200, 300, 300))
-        layer = kit.fields.layer()
-        assert layer is not None
-        layer.selected_data = {0}
-        layer.remove_selected()
-        assert [f.box for f in kit.fields.fields] == [Box(200, 200, 300, 300)]
-        assert layer.nshapes == 1
+    def test_an_edge_or_a_corner_is_moved_by_a_drag(self, hand: Kit) -> None:
+        hand.fields.add(Box(10, 20, 60, 120))
+        hand.use("field")
+        drag(hand, [(59.6, 119.4), (70.0, 130.0), (79.5, 139.5)])
+        assert self.boxes(hand) == [Box(10, 20, 80, 140)]
+        drag(hand, [(40.0, 19.6), (40.0, 29.6)])
+        assert self.boxes(hand) == [Box(10, 30, 80, 140)]
 
-    def test_slip_of_the_hand_is_no_field(self, kit: Kit) -> None:
-        kit.use("field")
-        layer = kit.fields.layer()
-        assert layer is not None
-        layer.add_rectangles([[10, 10], [10, 14], [14, 14], [14, 10]])
-        assert kit.fields.fields == []
-        assert layer.nshapes == 0
-        assert "too small" in kit.session.said[-1]  # type: ignore[attr-defined]
+    def test_a_click_chooses(self, hand: Kit) -> None:
+        for box in (Box(10, 20, 60, 120), Box(200, 200, 300, 300)):
+            hand.fields.add(box)
+        hand.use("field")
+        drag(hand, [(30.0, 60.0)])
+        assert hand.fields.chosen == hand.fields.fields[0].id
+        drag(hand, [(150.0, 150.0)])
+        assert hand.fields.chosen is None
+
+    def test_slip_of_the_hand_is_no_field(self, hand: Kit) -> None:
+        hand.use("field")
+        drag(hand, [(10.0, 10.0), (14.0, 14.0)])
+        assert hand.fields.fields == []
+        assert hand.fields.layer().nshapes == 0
+        assert hand.tool == "field"
+        assert "too small" in hand.session.said[-1]  # type: ignore[attr-defined]
 
     def test_whole_image(self, kit: Kit) -> None:
         field = kit.fields.add_whole()
@@ -202,58 +231,63 @@ class TestFields:
 
 
 class TestRough:
-    def test_stroke_is_kept_when_it_ends_and_undo_takes_it(self, kit: Kit) -> None:
-        kit.use("paint")
-        layer = kit.rough.layer()
-        assert layer is not None
-        layer.brush_size = 9
-        with layer.block_history():
-            layer.paint((30, 40), 1)
-            layer.paint((30, 46), 1)
-        project = kit.session.project
-        assert project is not None
-        np.testing.assert_array_equal(project.nuclei.painted("tissue", "rough"), layer.data)
+    def painted(self, kit: Kit) -> Any:
+        assert kit.session.project is not None
+        return kit.session.project.nuclei.painted("tissue", "rough")
+
+    def test_stroke_is_kept_when_it_ends_and_undo_takes_it(self, hand: Kit) -> None:
+        hand.use("paint")
+        drag(hand, [(30.0, 40.0), (30.0, 46.0)])
+        layer = hand.rough.layer()
+        np.testing.assert_array_equal(self.painted(hand), layer.data)
         assert layer.data[30, 43] == 1
-        kit.session.undo()
+        hand.session.undo()
         assert not layer.data.any()
-        kit.session.redo()
+        hand.session.redo()
         assert layer.data[30, 43] == 1
 
-    def test_napari_s_own_undo_is_kept_too(self, kit: Kit) -> None:
-        kit.use("paint")
-        layer = kit.rough.layer()
-        assert layer is not None
-        with layer.block_history():
-            layer.paint((30, 40), 1)
-        layer.undo()
-        project = kit.session.project
-        assert project is not None
-        assert not project.nuclei.painted("tissue", "rough").any()
+    def test_the_eraser_takes_away_what_it_touches(self, hand: Kit) -> None:
+        hand.use("paint")
+        drag(hand, [(30.0, 40.0), (30.0, 80.0)])
+        hand.use("erase")
+        drag(hand, [(30.0, 60.0)])
+        layer = hand.rough.layer()
+        assert layer.data[30, 60] == 0
+        assert layer.data[30, 40] == layer.data[30, 80] == 1
+        np.testing.assert_array_equal(self.painted(hand), layer.data)
 
-    def test_each_nucleus_has_its_number(self, kit: Kit) -> None:
-        kit.use("paint")
-        layer = kit.rough.layer()
-        assert layer is not None
-        layer.brush_size = 9
-        for place in ((30, 40), (90, 40), (32, 41)):
-            kit.rough.begin_stroke(place)
-            with layer.block_history():
-                layer.paint(place, layer.selected_label)
+    def test_each_nucleus_has_its_number(self, hand: Kit) -> None:
+        hand.use("paint")
+        for place in ((30.0, 40.0), (90.0, 40.0), (32.0, 41.0)):
+            drag(hand, [place])
+        layer = hand.rough.layer()
         assert layer.data[30, 40] == 1
         assert layer.data[90, 40] == 2
         assert set(np.unique(layer.data)) == {0, 1, 2}
 
+    def test_a_stroke_that_cannot_be_kept_is_not_shown(
+        self, hand: Kit, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hand.use("paint")
+        project = hand.session.require_project()
+
+        def refuse(*args: Any, **kwargs: Any) -> None:
+            raise sqlite3.OperationalError("disk is full")
+
+        monkeypatch.setattr(project.nuclei, "paint", refuse)
+        hand.session.expects_errors = True  # type: ignore[attr-defined]
+        drag(hand, [(30.0, 40.0), (30.0, 46.0)])
+        assert not hand.rough.layer().data.any()
+
     def test_labels_of_another_plugin(self, kit: Kit, tnbc: Any) -> None:
         layer = kit.session.viewer.add_labels(tnbc[1], name="Cellpose")
         kit.take_layer(layer)
-        project = kit.session.project
-        assert project is not None
-        np.testing.assert_array_equal(project.nuclei.painted("tissue", "rough"), tnbc[1])
+        np.testing.assert_array_equal(self.painted(kit), tnbc[1])
         shown = kit.rough.layer()
         assert shown is not None
         np.testing.assert_array_equal(shown.data, tnbc[1])
         kit.session.undo()
-        assert not project.nuclei.painted("tissue", "rough").any()
+        assert not self.painted(kit).any()
 
     def test_labels_of_another_size_are_refused(self, kit: Kit) -> None:
         layer = kit.session.viewer.add_labels(np.ones((20, 20), int), name="small")
@@ -282,6 +316,7 @@ class TestLive:
         self, kit: Kit, tnbc: Any, places: list[tuple[float, float]]
     ) -> None:
         kit.fields.add_whole()
+        kit.live.want("voronoi", True)
         for place in places:
             kit.points.add(*place)
         serials = list(kit.points.nuclei)
@@ -298,6 +333,7 @@ class TestLive:
 
     def test_outside_fields_all_is_unknown(self, kit: Kit) -> None:
         kit.fields.add(Box(0, 0, 100, 100))
+        kit.live.want("voronoi", True)
         kit.points.add(50.0, 50.0)
         layer = layers.find(kit.session.viewer, "tissue", "voronoi")
         assert layer is not None

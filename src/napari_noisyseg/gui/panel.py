@@ -18,9 +18,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_noisyseg.gui.change import ANY, Change, What
 from napari_noisyseg.gui.docks import StepDock
 from napari_noisyseg.gui.keys import ALWAYS, Binding
 from napari_noisyseg.gui.session import session_of
+from napari_noisyseg.gui.tools.kit import kit_of
+from napari_noisyseg.gui.widgets.notes import Notes
 from napari_noisyseg.gui.widgets.rows import StepRow
 from napari_noisyseg.gui.widgets.theme import palette, stylesheet
 from napari_noisyseg.gui.window.header import Header
@@ -48,6 +51,7 @@ class Panel(QWidget):  # type: ignore[misc]
 
     _open: str | None = None
     _entered = _shut = False
+    _deaf: Any = None
 
     def __init__(self, napari_viewer: Any, steps: tuple[str, ...] = tuple(STEPS)) -> None:
         super().__init__()
@@ -65,7 +69,8 @@ class Panel(QWidget):  # type: ignore[misc]
         self._build()
         self._bind_keys()
         self._connect()
-        self.open_step(steps[0])
+        self.session.look(step=steps[0])
+        self._show_step()
         self.session.resumes = True
         self.session.resume()
 
@@ -88,6 +93,8 @@ class Panel(QWidget):  # type: ignore[misc]
         box.addWidget(_rule())
         box.addWidget(self.stack, stretch=1)
         box.addWidget(_rule())
+        self.notes = Notes()
+        box.addWidget(self.notes)
         self.footer.setContentsMargins(12, 6, 12, 8)
         self.footer.setProperty("role", "quiet")
         self.footer.setToolTip("The keys that work now; F1 shows all of them")
@@ -107,12 +114,10 @@ class Panel(QWidget):  # type: ignore[misc]
 
     def _connect(self) -> None:
         session = self.session
-        for signal in (
-            session.project_changed, session.image_changed, session.annotation_changed,
-            session.labels_changed, session.runs_changed, session.review_changed,
-        ):  # fmt: skip
-            signal.connect(self.refresh, max_args=0)
+        self._deaf = session.on(ANY, self._follow)
         session.keys.changed.connect(self._show_keys)
+        session.noticed.connect(self.notes.warn)
+        session.news.connect(self.notes.say)
         self._filter: KeyFilter = KeyFilter(session.keys, self, session.viewer)
         self._timer = QTimer(self, singleShot=True, interval=0)
         self._timer.timeout.connect(self._refresh_now)
@@ -133,7 +138,17 @@ class Panel(QWidget):  # type: ignore[misc]
 
     def open_step(self, step: str) -> None:
         """Open the controls of a step: "annotate", "coarse", "train" or "review"."""
-        if step == self._open:
+        self.session.look(step=step, bare=False)
+
+    def _follow(self, change: Change) -> None:
+        if change.what & What.VIEW:
+            self._show_step()
+        self.refresh()
+
+    def _show_step(self) -> None:
+        """Open what the view says, where this panel has it."""
+        step = self.session.view.step
+        if step == self._open or step not in self.docks:
             return
         self._leave()
         self._open = step
@@ -141,7 +156,6 @@ class Panel(QWidget):  # type: ignore[misc]
         for name, row in self.rows.items():
             row.set_open(name == step)
         self._enter()
-        self.refresh()
 
     @property
     def step(self) -> str:
@@ -186,6 +200,8 @@ class Panel(QWidget):  # type: ignore[misc]
     def showEvent(self, event: Any) -> None:
         """Qt: in sight again; the open step's tools work again."""
         super().showEvent(event)
+        if self._open is not None:
+            self.session.look(step=self._open)
         self._enter()
 
     def hideEvent(self, event: Any) -> None:
@@ -196,18 +212,25 @@ class Panel(QWidget):  # type: ignore[misc]
     def _enter(self) -> None:
         if self._open is not None and not self._entered:
             self._entered = True
+            self.session.keys.scope = self._open
+            kit_of(self.session).hand.take()
             self.docks[self._open].enter()
 
     def _leave(self) -> None:
         if self._open is not None and self._entered:
             self._entered = False
             self.docks[self._open].leave()
+            self.session.look(bare=False)
+            if self.session.keys.scope == self._open:
+                self.session.keys.scope = ""
+                kit_of(self.session).hand.lay()
 
     def shut(self) -> None:
         """The window is going: put down every tool, stop every thread; safe to call twice."""
         if self._shut:
             return
         self._shut = True
+        self._deaf()
         # a panel that was taken from its window earlier may be gone on Qt's side already
         with contextlib.suppress(RuntimeError):
             self._leave()

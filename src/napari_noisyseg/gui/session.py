@@ -1,27 +1,31 @@
-"""One viewer's work: the open project, the active image, and word to all when either changes.
+"""One viewer's work: the open project, what is in front, and one word to all when either changes.
 
-Every human action goes to the project first and is shown only then. Errors become a notice.
-Nothing here needs Qt: a plain `napari.components.ViewerModel` will do.
+Every human action goes to the project first. Whoever shows something hears of it from the
+project's journal, through `changed`, whoever acted: a click, an undo, a run that was adopted,
+another process. Errors become a notice. Nothing here needs Qt.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import platformdirs
-from napari.utils.notifications import show_info, show_warning
 from psygnal import EmitLoopError, Signal
 
 from napari_noisyseg.coarse.project import regions
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui.canvas import layers
+from napari_noisyseg.gui.canvas.painter import Painter
+from napari_noisyseg.gui.change import Change, What
+from napari_noisyseg.gui.front import Front
 from napari_noisyseg.gui.keys import Keys
+from napari_noisyseg.gui.view import View
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import ImageRecord
@@ -37,42 +41,99 @@ def at_once(work: Callable[[], Any], done: Callable[[Any], object]) -> None:
 
 
 class Session:
-    """The open project (or none yet) and the active image of one napari viewer.
+    """The open project (or none yet) and what is in front, in one napari viewer.
 
     `submit(work, done)` runs `work` out of the way where there is a window, and `done(result)`
     in the main thread; an error becomes a notice. `later(act)` acts when the present event is over.
     """
 
-    project_changed = Signal()
-    """a project was opened or closed, or images came or went"""
-    image_changed = Signal()
-    """another image is the active one"""
-    annotation_changed = Signal(str)
-    """points, fields, outlines or strokes of the named image changed"""
-    labels_changed = Signal(str, str)
-    """a label image (image name, kind) was written to the project"""
-    runs_changed = Signal()
-    """a run was started, stopped, finished or adopted"""
-    review_changed = Signal()
-    """decisions, or the candidates to decide on, changed"""
+    changed = Signal(Change)
+    """the one word that anything changed; `on` hears just what one asks for"""
     ending = Signal()
     """the window is about to go: stop threads and timers"""
     noticed = Signal(str)
-    """something was said to the person"""
+    """something went wrong or was refused, with its remedy"""
+    news = Signal(str)
+    """news"""
 
     def __init__(self, viewer: Any) -> None:
         self.viewer = layers.unwrap(viewer)
         self.project: Project | None = None
+        self.view = View()
         self.keys = Keys()
         self.submit: Submit = at_once
         self.later: Callable[[Callable[[], object]], object] = lambda act: act()
         self.saved_at: datetime | None = None
         self.stated_mpp: float | None = None
         self.resumes = False
-        self._active: str | None = None
-        self._focus: tuple[float, float] | None = None
-        self.viewer.layers.selection.events.active.connect(self._on_selection)
+        self._seen = 0
+        self.front = Front(self)
+        self.painter = Painter(self.viewer, lambda: self.view, self.front.by_hand)
         self.viewer.layers.events.inserted.connect(self._on_inserted)
+        self.viewer.layers.events.removed.connect(self._on_removed)
+
+    # --- hearing -------------------------------------------------------------------------------
+
+    def on(self, what: What, act: Callable[[Change], object]) -> Callable[[], None]:
+        """Call `act` with every change that touches `what`; the answer ends it.
+
+        One listener's error is told and keeps nobody else from hearing.
+        """
+
+        def hear(change: Change) -> None:
+            if change.what & what:
+                with self.guard():
+                    act(change)
+
+        self.changed.connect(hear)
+        return lambda: self.changed.disconnect(hear, missing_ok=True)
+
+    def tell(self, what: What, image: str | None = None) -> None:
+        """Tell everybody what changed (what the journal knows is told by `sync`)."""
+        self.changed.emit(Change(what, image))
+
+    def sync(self) -> None:
+        """Tell what the project's journal has that was not told yet, whoever did it."""
+        project = self.project
+        if project is None:
+            return
+        entries = project.nuclei.journal(self._seen)
+        if not entries:
+            return
+        self._seen, self.saved_at = entries[-1].version, datetime.now()
+        told: dict[str | None, What] = {}
+        for entry in entries:
+            told[entry.image] = told.get(entry.image, What.NOTHING) | What(int(entry.aspects))
+        if any(what & What.IMAGES for what in told.values()):
+            self.front.settle()
+        for image, what in told.items():
+            self.tell(what, image)
+
+    def look(self, **changes: Any) -> None:
+        """Show something else: another step, tool or toggle (fields of `View`)."""
+        self._turn(replace(self.view, **changes))
+
+    def toggle(self, kind: str, shown: bool) -> None:
+        """Switch a kind of layer on or off, for the steps like the present one."""
+        self._turn(self.view.toggled(kind, shown))
+
+    def _turn(self, view: View) -> None:
+        """The one place where what is shown becomes something else."""
+        before, self.view = self.view, view
+        self.painter.paint()  # also where nothing changed: a hand may have switched a layer off
+        if view == before:
+            return
+        self.tell(What.IMAGE | What.VIEW if view.image != before.image else What.VIEW)
+
+    def ask(self, work: Callable[[], Any], done: Callable[[Any], object]) -> None:
+        """Like `submit`, for what is in front now: a stale answer is dropped."""
+        generation = self.view.generation
+
+        def arrived(answer: Any) -> None:
+            if generation == self.view.generation:
+                done(answer)
+
+        self.submit(work, arrived)
 
     # --- project -------------------------------------------------------------------------------
 
@@ -89,14 +150,14 @@ class Session:
         self._take(project)
         for word in project.notices:
             self.say(word)
-        self.project_changed.emit()
-        if project.images() and self.image is None:
-            self.show_image(project.images()[0].name)
+        names = [record.name for record in project.images()]
+        here = [name for name in names if layers.find(self.viewer, name, "image") is not None]
+        if names:
+            self.show_image((here or names)[-1 if here else 0])
 
     def create(self, path: Path) -> None:
         """Make a new project at `path` and let it take the place of the present one."""
         self._take(Project.create(path))
-        self.project_changed.emit()
 
     def resume(self) -> None:
         """Go on with the project that lies beside the image, when there is one."""
@@ -107,39 +168,46 @@ class Session:
                     self.open(path)
 
     def close(self) -> None:
-        """Let the project go (it is saved already); the layers stay as they are."""
-        project, self.project, self._active = self.project, None, None
-        if project is not None:
-            project.close()
-            self.project_changed.emit()
+        """Let the project go (it is saved already); our layers go, the images stay."""
+        project, self.project = self.project, None
+        if project is None:
+            return
+        project.close()
+        self.view = self.view.of(None)
+        self.front.leave()
+        self.tell(What.PROJECT | What.IMAGE)
 
     def shut(self) -> None:
         """The viewer is going: release the lock and tell nobody; safe to call twice."""
-        for signal in (
-            self.project_changed, self.image_changed, self.annotation_changed, self.labels_changed,
-            self.runs_changed, self.review_changed, self.noticed, self.ending, self.keys.changed,
-        ):  # fmt: skip
+        for signal in (self.changed, self.noticed, self.news, self.ending, self.keys.changed):
             signal.disconnect()
-        self.viewer.layers.selection.events.active.disconnect(self._on_selection)
+        self.painter.stop()
         self.viewer.layers.events.inserted.disconnect(self._on_inserted)
-        self.close()
+        self.viewer.layers.events.removed.disconnect(self._on_removed)
+        project, self.project = self.project, None
+        if project is not None:
+            project.close()
 
     def _take(self, project: Project) -> None:
-        if self.project is not None:
-            self.close()
+        self.close()
         self.project, self.saved_at = project, datetime.now()
+        self._seen = project.nuclei.version()
+        self.view = self.view.of(None)
         for layer in layers.images(self.viewer):
-            self._recognise(layer)
+            self.front.recognise(layer)
+        self.tell(What.PROJECT | What.IMAGE)
 
     @property
     def writable(self) -> bool:
         """Whether actions can be saved: there is no project yet, or it is ours to write."""
         return self.project is None or self.project.writable
 
-    def require_project(self) -> Project:
-        """The open project; with none, one is made beside the active image (the first action)."""
+    def require_project(self, layer: Any = None) -> Project:
+        """The open project; with none, one is made (the first action) beside that image layer's
+        file, or that of the image in front.
+        """
         if self.project is None:
-            path = self.proposed_path()
+            path = self.proposed_path(layer)
             if path.exists():
                 self.open(path)
             else:
@@ -147,9 +215,9 @@ class Session:
         assert self.project is not None
         return self.project
 
-    def proposed_path(self) -> Path:
+    def proposed_path(self, layer: Any = None) -> Path:
         """Where a project would be made: beside the image's file, else in the user's data."""
-        layer = self.image_layer()
+        layer = layer if layer is not None else self.image_layer()
         source = layers.source_path(layer) if layer is not None else None
         if source is not None and layers.may_write(source.parent):
             return source.with_name(source.stem + SUFFIX)
@@ -160,33 +228,26 @@ class Session:
 
     @property
     def image(self) -> str | None:
-        """Name of the active image in the project; None when it is not part of it yet."""
-        return self._active
+        """Name of the image in front; None when none of the project's is."""
+        return self.view.image
 
     def image_layer(self) -> Any | None:
-        """The napari layer of the active image: in the project or about to be."""
-        if self._active is not None:
-            found = layers.find(self.viewer, self._active, "image")
-            if found is not None:
-                return found
-        return layers.candidate(self.viewer)
+        """The napari layer of the image in front: in the project, or about to be its first."""
+        return self.front.layer()
 
     def record(self) -> ImageRecord | None:
-        """The active image's record, or None."""
-        if self.project is None or self._active is None:
+        """The record of the image in front, or None."""
+        if self.project is None or self.image is None:
             return None
-        return self.project.image(self._active)
+        return self.project.image(self.image)
 
     def require_image(self) -> ImageRecord:
-        """The active image's record; the layer is taken into the project if it is not there yet."""
-        record = self.record()
-        if record is not None:
-            return record
-        layer = layers.candidate(self.viewer)
-        if layer is None:
-            raise NoisySegError("no image is open: drop an H&E image or slide into the window")
-        self.require_project()
-        return self.adopt_layer(layer)
+        """The record of the image in front; a first image is taken into the project by this."""
+        return self.record() or self.front.require()
+
+    def show_image(self, name: str) -> None:
+        """Bring an image of the project to the front; the others and theirs are hidden."""
+        self.front.show(name)
 
     def region(self) -> Box | None:
         """What painting and live labels work on: all of a small image, one field of a large one.
@@ -197,93 +258,27 @@ class Session:
         if record is None or self.project is None:
             return None
         boxes = regions(self.project, record.name)
-        near = [box for box in boxes if self._focus and box.contains(*self._focus)]
+        focus = self.front.focus
+        near = [box for box in boxes if focus and box.contains(*focus)]
         return next(iter(near or boxes), None)
 
-    def focus(self, y: float, x: float) -> None:
-        """Work goes on at (y, x): on a large image the field there becomes the region."""
-        self._focus = (y, x)
-
-    def adopt_layer(self, layer: Any) -> ImageRecord:
-        """Take an Image layer of napari into the project and make it the active image."""
-        project = self.require_project()
-        record = self._recognise(layer) or layers.add_to(project, layer, self.stated_mpp)
-        layers.mark(layer, record.name, "image")
-        layers.place(self.viewer, layer, record)
-        self._touch()
-        self._activate(record.name)
-        self.project_changed.emit()
-        return record
-
     def set_mpp(self, mpp: float) -> None:
-        """Set the resolution of the active image, now known, in µm per pixel."""
-        record, layer = self.record(), self.image_layer()
-        if record is None:
-            self.stated_mpp = mpp
-            self.project_changed.emit()
-        elif not math.isclose(record.mpp, mpp, rel_tol=1e-4) or record.mpp_assumed:
-            assert self.project is not None
-            self.project.set_mpp(record.name, mpp)
-            if layer is not None:
-                layers.place(self.viewer, layer, self.project.image(record.name))
-            self._touch()
-            self.project_changed.emit()
-
-    def remove_image(self) -> None:
-        """Take the active image out of the project; its layers go, undo brings it back."""
-        record = self.record()
-        if record is None or self.project is None:
-            raise NoisySegError("this image is in no project yet: there is nothing to remove")
-        self.project.remove_image(record.name)
-        self._touch()
-        self._active = None
-        for layer in layers.of_image(self.viewer, record.name):
-            self.viewer.layers.remove(layer)
-        left = self.project.images()
-        if left:
-            self.show_image(left[0].name)
-        else:
-            self.image_changed.emit()
-        self.project_changed.emit()
-
-    def show_image(self, name: str) -> None:
-        """Make `name` the active image: show it and its layers, hide those of the others."""
-        assert self.project is not None
-        record = self.project.image(name)
-        layers.show_image(self.viewer, self.project, record)
-        self._activate(name)
-
-    def _activate(self, name: str) -> None:
-        if name != self._active:
-            self._active, self._focus = name, None
-            self.image_changed.emit()
-
-    def _recognise(self, layer: Any) -> ImageRecord | None:
-        """The project's record of an Image layer that it already holds, else None."""
-        if self.project is None:
-            return None
-        record = layers.record_of(self.project, layer)
-        if record is not None:
-            layers.mark(layer, record.name, "image")
-            layers.place(self.viewer, layer, record)
-            self._activate(record.name)
-        return record
-
-    def _on_selection(self) -> None:
-        name = layers.image_name(self.viewer.layers.selection.active)
-        if name is not None and self.project is not None and name in self._names():
-            self._activate(name)
+        """Set the resolution of the image in front, now known, in µm per pixel."""
+        with self.acting():
+            self.front.set_mpp(mpp)
 
     def _on_inserted(self, event: Any) -> None:
         if layers.is_image(event.value):
             with self.guard():
-                self._recognise(event.value)
-            if self.resumes:
-                self.resume()
-            self.image_changed.emit()
+                self.front.arrived(event.value)
+        elif layers.tag(event.value):
+            return
+        self.tell(What.LAYERS)
 
-    def _names(self) -> set[str]:
-        return {record.name for record in self.project.images()} if self.project else set()
+    def _on_removed(self, event: Any) -> None:
+        with self.guard():
+            self.front.gone(event.value)
+        self.tell(What.LAYERS)
 
     # --- actions -------------------------------------------------------------------------------
 
@@ -306,14 +301,13 @@ class Session:
             raise error
 
     @contextmanager
-    def acting(self, image: str | None = None) -> Iterator[None]:
-        """Around one human action on `image` (the active one by default): guards, then tells."""
+    def acting(self) -> Iterator[None]:
+        """Around one human action: an error is told, and whatever was done is heard by all."""
         with self.guard():
-            yield
-            self._touch()
-            name = image or self._active
-            if name is not None:
-                self.annotation_changed.emit(name)
+            try:
+                yield
+            finally:
+                self.sync()
 
     def undo(self) -> str | None:
         """Take back the last action; its words, or None when there is nothing left."""
@@ -324,30 +318,29 @@ class Session:
         return self._history("redo")
 
     def _history(self, way: str) -> str | None:
+        """Undo or redo, and go to the image in which it happened: it is seen what was changed."""
+        project = self.project
         words: str | None = None
-        if self.project is None:
+        if project is None:
             return None
-        with self.guard():
-            words = getattr(self.project.nuclei, way)()
-            self._touch()
-            self.project_changed.emit()
-            for name in layers.shown(self.viewer):
-                self.annotation_changed.emit(name)
-            self.review_changed.emit()
+        with self.acting():
+            words = getattr(project.nuclei, way)()
+            if words is None:
+                self.say(f"there is nothing to {way}")
+                return None
+            image = project.nuclei.journal(self._seen)[-1].image
+            self.sync()
+            if image is not None and image in self.front.names() and image != self.image:
+                self.show_image(image)
         return words
-
-    def _touch(self) -> None:
-        self.saved_at = datetime.now()
 
     def notice(self, text: str) -> None:
         """Say what is wrong, where, and how to mend it."""
-        show_warning(text)
         self.noticed.emit(text)
 
     def say(self, text: str) -> None:
         """Say what happened."""
-        show_info(text)
-        self.noticed.emit(text)
+        self.news.emit(text)
 
 
 def session_of(viewer: Any) -> Session:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -14,19 +13,12 @@ from napari_noisyseg.gui.canvas import layers
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.records import ImageRecord, Outline
 
-NAME = "nucleus under review"
-TAG = "noisyseg_review"
+KIND = "judged"
 NEW, OLD = "#ffffff", "#ff9f1c"
 EDGE_UM = {NEW: 0.18, OLD: 0.12}
 """width of the outlines: at the usual view of 40 µm two to four screen pixels"""
 SMOOTH = 0.4
 """level-0 pixels by which a drawn outline may leave the mask's: it is not a staircase then"""
-MASKS = frozenset({"refined", "corrected", "rough", "voronoi", "cluster", "local", "superpixel",
-                   "changes", "probability", "uncertainty", "density", "weights",
-                   "weights_pseudo"})  # fmt: skip
-"""kinds of layers that cover the tissue and go while the hide key is held"""
-COARSE = frozenset({"voronoi", "cluster", "local", "superpixel"})
-"""kinds that a run replaces: away while its results are looked at"""
 
 
 def centre(viewer: Any, record: ImageRecord, point: tuple[float, float], view_um: float) -> None:
@@ -40,17 +32,6 @@ def centre(viewer: Any, record: ImageRecord, point: tuple[float, float], view_um
         zoom = shorter / view_um
         if not np.isclose(camera.zoom, zoom):
             camera.zoom = zoom
-
-
-def to_select(viewer: Any, record: ImageRecord) -> Any:
-    """The layer to select after one of ours came or went: the selected one, if of this image.
-
-    Selecting a layer makes its image the active one, so it must not be another image's.
-    """
-    selected = viewer.layers.selection.active
-    if selected is not None and layers.image_name(selected) == record.name:
-        return selected
-    return layers.find(viewer, record.name, "image")
 
 
 def canvas_size(viewer: Any) -> tuple[int, int]:
@@ -80,13 +61,18 @@ class Closeup:
     @property
     def layer(self) -> Any | None:
         """Our layer, however it is called by now; None when it is gone."""
-        return next((one for one in self._viewer.layers if one.metadata.get(TAG)), None)
+        ours = (x for x in self._viewer.layers if layers.tag(x).get("kind") == KIND)
+        return next(ours, None)
 
     def show(self, record: ImageRecord, new: Outline | None, old: Outline | None) -> None:
         """Draw both outlines; the old one lies under the new."""
         paths = [(path, OLD) for path in (outline_paths(old) if old is not None else ())]
         paths += [(path, NEW) for path in (outline_paths(new) if new is not None else ())]
-        layer = self.layer or self._make(record)
+        layer = self.layer
+        if layer is not None and layers.image_name(layer) != record.name:
+            self.remove()
+            layer = None
+        layer = layer or self._make(record)
         self._place(layer, record)
         # the viewer need not hear: it would work out the extent of all layers anew, twice
         with layer.events.data.blocker():
@@ -99,8 +85,6 @@ class Closeup:
                     edge_width=[EDGE_UM[colour] / record.mpp for _, colour in paths],
                 )
             layer.selected_data = set()
-        if not layer.visible:
-            layer.visible = True
 
     def remove(self) -> None:
         """Take our layer from the viewer."""
@@ -108,47 +92,16 @@ class Closeup:
             self._viewer.layers.remove(layer)
 
     def _make(self, record: ImageRecord) -> Any:
-        selected = to_select(self._viewer, record)
         where = layers.geometry(self._viewer, record)
-        layer = Shapes(ndim=2, name=NAME, metadata={TAG: True}, opacity=0.95, **where)
+        layer = Shapes(ndim=2, name=layers.name_of(record, KIND), opacity=0.95, **where)
         layer.editable = False
-        self._viewer.layers.append(layer)
-        self._viewer.layers.selection.active = selected
-        return layer
+        return layers.insert(self._viewer, layer, record, KIND)
 
     def _place(self, layer: Any, record: ImageRecord) -> None:
         where = layers.geometry(self._viewer, record)
         for name in ("scale", "translate"):
             if not np.allclose(getattr(layer, name), where[name]):
                 setattr(layer, name, where[name])
-
-
-class Hiding:
-    """Layers of some kinds away for a while: remembers what was visible, brings back just that."""
-
-    def __init__(self, viewer: Any, kinds: frozenset[str] = MASKS) -> None:
-        self._viewer = viewer
-        self._kinds = kinds
-        self._hidden: list[Any] = []
-
-    def hide(self) -> None:
-        """Hide what is there; called again, also what has come since."""
-        for layer in [layer for layer in self._covering() if layer.visible]:
-            layer.visible = False
-            self._hidden.append(layer)
-
-    def back(self) -> None:
-        """Show again what was hidden, as far as it is still there."""
-        for layer in self._hidden:
-            if layer in self._viewer.layers:
-                layer.visible = True
-        self._hidden = []
-
-    def _covering(self) -> Iterable[Any]:
-        for layer in self._viewer.layers:
-            ours = self._kinds is MASKS and layer.metadata.get(TAG)
-            if ours or layers.tag(layer).get("kind") in self._kinds:
-                yield layer
 
 
 def visible_box(viewer: Any, record: ImageRecord) -> Box:

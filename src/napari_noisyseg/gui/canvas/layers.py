@@ -21,18 +21,14 @@ from napari_noisyseg import slides
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui.canvas import looks
 from napari_noisyseg.gui.canvas.lazy import layer_data
+from napari_noisyseg.gui.kinds import CALLED, RANK
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import ImageRecord
 
 KEY = "noisyseg"
-KINDS = (
-    "image", "probability", "uncertainty", "weights", "weights_pseudo", "density", "superpixel",
-    "voronoi", "cluster", "local", "rough", "corrected", "changes", "refined", "fields",
-    "suggested", "points",
-)  # fmt: skip
-"""Every kind of layer, from the bottom of an image's group to its top."""
-EDITABLE = frozenset({"rough", "fields", "points", "suggested"})
+SEEN_THROUGH = frozenset({"additive", "minimum", "multiplicative"})
+"""ways of blending that leave what lies below to be seen"""
 
 
 def unwrap(thing: Any) -> Any:
@@ -53,6 +49,12 @@ def tag(layer: Any) -> dict[str, Any]:
 def mark(layer: Any, image: str, kind: str, **more: Any) -> None:
     """Note on a layer which image and kind it is of."""
     layer.metadata = {**layer.metadata, KEY: {**more, "image": image, "kind": kind}}
+
+
+def unmark(layer: Any) -> None:
+    """Take our note off an image layer; which file it is from stays known."""
+    path = tag(layer).get("path")
+    layer.metadata = {**layer.metadata, KEY: {"path": path} if path else {}}
 
 
 def image_name(layer: Any) -> str | None:
@@ -101,6 +103,29 @@ def candidate(viewer: Any) -> Any | None:
     choice = images(viewer)
     visible = [layer for layer in choice if layer.visible]
     return (visible or choice or [None])[-1]
+
+
+def under(viewer: Any, position: Any) -> Any | None:
+    """The image layer whose pixels are seen at a world position; None beside all images.
+
+    What can be seen through (blended, or half clear) hides nothing.
+    """
+    for layer in reversed(images(viewer)):
+        covers = layer.visible and layer.opacity >= 0.5 and str(layer.blending) not in SEEN_THROUGH
+        if covers and _holds(layer, pixel(layer, position)):
+            return layer
+    return None
+
+
+def pixel(layer: Any, position: Any) -> tuple[float, float]:
+    """A world position as (y, x) in level-0 pixels of an image layer."""
+    y, x = layer.world_to_data(position)[-2:]
+    return float(y), float(x)
+
+
+def _holds(layer: Any, place: tuple[float, float]) -> bool:
+    height, width = _shape(layer)
+    return -0.5 <= place[0] < height - 0.5 and -0.5 <= place[1] < width - 0.5
 
 
 # --- image layers and the project ----------------------------------------------------------------
@@ -222,17 +247,17 @@ def name_of(record: ImageRecord, kind: str) -> str:
     """The name that a new layer gets."""
     if kind == "image":
         return record.name
-    return f"{record.name} · {'weights (pseudo label)' if kind == 'weights_pseudo' else kind}"
+    return f"{record.name} · {CALLED.get(kind, kind)}"
 
 
 def insert(viewer: Any, layer: Any, record: ImageRecord, kind: str, **more: Any) -> Any:
     """Mark a new layer and put it at its place in the group of its image; selection is kept."""
     mark(layer, record.name, kind, **more)
-    rank, at = KINDS.index(kind), len(viewer.layers)
+    rank, at = RANK[kind], len(viewer.layers)
     group = [
         (i, other) for i, other in enumerate(viewer.layers) if image_name(other) == record.name
     ]
-    below = [i for i, other in group if KINDS.index(tag(other)["kind"]) <= rank]
+    below = [i for i, other in group if RANK[tag(other)["kind"]] <= rank]
     if group:
         at = (below[-1] + 1) if below else group[0][0]
     selected = set(viewer.layers.selection)
@@ -245,36 +270,13 @@ def insert(viewer: Any, layer: Any, record: ImageRecord, kind: str, **more: Any)
 # --- showing -------------------------------------------------------------------------------------
 
 
-def show_image(viewer: Any, project: Project, record: ImageRecord) -> Any:
-    """Show an image of the project and its group; hide the groups of the other images."""
-    layer = find(viewer, record.name, "image")
-    if layer is None:
-        data, keywords, _ = layer_data(project.pixels(record.name), record.name)
-        layer = Image(data, **keywords)
-        mark(layer, record.name, "image")
-        viewer.layers.append(layer)
-        viewer.reset_view()
-    for other in viewer.layers:
-        name = image_name(other)
-        if tag(other).get("kind") == "image":
-            other.visible = name == record.name
-    _swap_groups(viewer, record.name)
-    viewer.canvas.overlays["scale_bar"].visible = True
+def make_image(viewer: Any, project: Project, record: ImageRecord) -> Any:
+    """The layer of an image of the project, lazily read, at the top of the list."""
+    data, keywords, _ = layer_data(project.pixels(record.name), record.name)
+    layer = Image(data, **keywords)
+    mark(layer, record.name, "image")
+    viewer.layers.append(layer)
     return layer
-
-
-def _swap_groups(viewer: Any, image: str) -> None:
-    """Hide what belongs to other images, and bring back what was hidden so before."""
-    for layer in viewer.layers:
-        noted = tag(layer)
-        if not noted or noted["kind"] == "image":
-            continue
-        if noted["image"] != image and layer.visible:
-            mark(layer, **{**noted, "swapped": True})
-            layer.visible = False
-        elif noted["image"] == image and noted.get("swapped"):
-            mark(layer, **{**noted, "swapped": False})
-            layer.visible = True
 
 
 def show_labels(
@@ -289,7 +291,7 @@ def show_labels(
     contour = look.pop("contour", 0)
     layer = Labels(data, name=name_of(record, kind), **geometry(viewer, record, origin), **look)
     layer.contour = contour
-    layer.editable = kind in EDITABLE
+    layer.editable = False
     return insert(viewer, layer, record, kind)
 
 

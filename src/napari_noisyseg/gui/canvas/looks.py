@@ -15,6 +15,10 @@ from napari_noisyseg.method import ADDED, KEPT, REMOVED
 NUCLEUS = "#ffe14d"
 BACKGROUND = "#14213d"
 CLEAR = "#00000000"
+CHOSEN = "#ffffff"
+EDITED = "#35d0ff"
+RING = 0.18
+"""width of a point's ring, as a share of its diameter"""
 OUTLINE = {
     "local": NUCLEUS,
     "refined": "#35d0ff",
@@ -40,9 +44,7 @@ def labels(kind: str) -> dict[str, Any]:
     if kind == "changes":
         colours = {KEPT: "#35d0ff50", ADDED: "#b7ff5a", REMOVED: "#d55e00", 0: CLEAR, None: CLEAR}
         colormap = DirectLabelColormap(color_dict=colours)
-        return {"colormap": colormap, "opacity": 0.6, "visible": False}
-    if kind == "corrected":
-        return {"opacity": 0.9, "visible": False, **_objects(kind, contour=True)}
+        return {"colormap": colormap, "opacity": 0.6}
     opacity = 0.5 if kind == "rough" else 0.9
     return {"opacity": opacity, **_objects(kind, contour=kind != "rough")}
 
@@ -80,6 +82,6 @@ def heat(kind: str) -> dict[str, Any]:
         kind, "cividis"
     )
     return {
-        "colormap": colormap, "opacity": 0.5, "contrast_limits": (0.0, 1.0), "visible": False,
+        "colormap": colormap, "opacity": 0.5, "contrast_limits": (0.0, 1.0),
         "interpolation2d": "linear",
     }  # fmt: skip

@@ -14,67 +14,62 @@ from qtpy.QtCore import QTimer
 
 from napari_noisyseg.events import Previewed
 from napari_noisyseg.gui.canvas import layers
-from napari_noisyseg.gui.canvas.closeup import COARSE, Hiding
-from napari_noisyseg.gui.controllers.adoption import LABELS, Adoption
 from napari_noisyseg.gui.controllers.follow import Follower
 from napari_noisyseg.gui.jobs import Jobs
+from napari_noisyseg.gui.kinds import KINDS
 from napari_noisyseg.gui.session import Session
+from napari_noisyseg.gui.tools.kit import kit_of
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import ImageRecord
 
 BETWEEN_MS = 150
 """between two layers of a preview"""
-MAPS = ("probability", "uncertainty", "weights", "weights_pseudo")
+MAPS = tuple(name for name, kind in KINDS.items() if kind.form == "map")
 
 
 class LivePreview:
-    """Pictures of a run that goes on, while the Train step is open; coarse overlays make room.
+    """Pictures of a run that goes on, while the Train step is open.
 
     A picture is read out of the way and shown a layer at a time, so that no turn of the window
     takes long. Elsewhere people work on what is stored: closing brings that back.
     """
 
-    def __init__(
-        self, session: Session, jobs: Jobs, adoption: Adoption, follower: Follower
-    ) -> None:
-        self._session, self._jobs, self._adoption = session, jobs, adoption
-        self._follower = follower
-        self._clearing = Hiding(session.viewer, COARSE)
-        self._shown: set[str] = set()
+    def __init__(self, session: Session, jobs: Jobs, follower: Follower) -> None:
+        self._session, self._jobs, self._follower = session, jobs, follower
+        self._results = kit_of(session).results
         self._open = False
 
-    def open(self, clear: bool) -> None:
-        """The step was opened; `clear`: there is a run whose outlines want bare tissue."""
+    def open(self) -> None:
+        """The step was opened."""
         self._open = True
-        if clear:
-            self._clearing.hide()
 
     def close(self) -> None:
-        """The step was closed: what is stored comes back."""
+        """The step was closed, or the run has ended: what is stored comes back."""
         self._open = False
-        self._clearing.back()
-        for image in self._shown:
-            self._adoption.show(image)
-        self._shown.clear()
+        self.over()
+
+    def over(self) -> None:
+        """No run goes on: what is stored comes back."""
+        if self._results.held:
+            self._results.held = False
+            self._results.forget()
 
     def show(self, run_id: str, events: Iterable[Previewed]) -> None:
         """Read these pictures and show them."""
         project = self._session.project
         if project is None or not self._open:
             return
-        visible = layers.shown(self._session.viewer)
-        for event in (event for event in events if event.image in visible):
+        for event in (event for event in events if event.image == self._session.image):
             read = partial(read_preview, project.runs.get(run_id).dir, event)
             done = partial(self._read, project, run_id, event)
-            self._jobs.do(read, done, self._adoption.failed)
+            self._jobs.do(read, done, self._session.failed)
 
     def _read(
         self, project: Project, run_id: str, event: Previewed, maps: dict[str, NDArray[Any]]
     ) -> None:
         if not maps or not self._due(project, run_id):
             return
-        self._clearing.hide()
-        self._shown.add(event.image)
+        self._results.held = True
         for turn, (name, values) in enumerate(maps.items()):
             act = partial(self._show, project, run_id, event, name, values)
             QTimer.singleShot(BETWEEN_MS * turn, act)
@@ -82,7 +77,8 @@ class LivePreview:
     def _show(
         self, project: Project, run_id: str, event: Previewed, name: str, values: NDArray[Any]
     ) -> None:
-        if self._due(project, run_id):
+        seen = event.image == self._session.image and self._session.view.shows(name)
+        if seen and self._due(project, run_id):
             show_map(self._session.viewer, project.image(event.image), event, name, values)
 
     def _due(self, project: Project, run_id: str) -> bool:
@@ -109,17 +105,11 @@ def read_preview(folder: Path, event: Previewed) -> dict[str, NDArray[Any]]:
 def show_map(
     viewer: Any, record: ImageRecord, event: Previewed, name: str, values: NDArray[Any]
 ) -> None:
-    """Show one map as `NAME · probability`, `NAME · refined`, ...
-
-    A layer that a person has hidden stays hidden and is left as it is.
-    """
-    found = layers.find(viewer, record.name, name)
-    if found is not None and not found.visible:
-        return
+    """Show one map as `NAME · probability`, `NAME · refined`, ..."""
     if name in MAPS:
         layer = layers.show_map(viewer, record, name, values)
-    elif name in LABELS:
-        layer = found
+    elif KINDS[name].form == "labels":
+        layer = layers.find(viewer, record.name, name)
         if layer is None or not layers.repaint_changed(layer, values):
             layer = layers.show_labels(viewer, record, name, values)
     else:

@@ -32,13 +32,10 @@ class StepDock(QWidget):  # type: ignore[misc]
         raise NotImplementedError
 
     def enter(self) -> None:
-        """The step was opened; its keys work from now on."""
-        self.session.keys.scope = self.step
+        """The step was opened."""
 
     def leave(self) -> None:
         """The step was closed."""
-        if self.session.keys.scope == self.step:
-            self.session.keys.scope = ""
 
     def closing(self) -> None:
         """The window is going away: stop timers, drop connections to the session."""

@@ -1,11 +1,12 @@
-"""Writes the coarse labels of every image to the project, region by region, out of the way."""
+"""Coarse labels of every image kept up to date in the project, region by region, out of the way."""
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
 from napari_noisyseg.coarse import CoarseLabels
 from napari_noisyseg.coarse.project import KINDS, points_in, regions
+from napari_noisyseg.gui.change import What
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
@@ -16,12 +17,13 @@ SHAPING = Aspect.POINTS | Aspect.FIELDS | Aspect.IMAGES | Aspect.DECISIONS
 
 
 class Deriver:
-    """`run` starts; `left` counts the regions still to do; `up_to_date` asks the project."""
+    """`run` writes what is not up to date; `left` counts the regions still to do."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self._waiting: list[tuple[str, Box]] = []
         self._project: Project | None = None
+        self._failed_at = -1
 
     @property
     def left(self) -> int:
@@ -46,13 +48,17 @@ class Deriver:
     def run(self) -> None:
         """Derive every image that has points in a field and is not up to date."""
         project = self.session.project
-        if project is None or self._waiting:
+        if project is None or not project.writable or self._waiting:
             return
+        if self._failed_at == project.nuclei.version():
+            return  # what failed would fail again; the next action tries again
         self._project = project
         self._waiting = [
             (record.name, box)
             for record in project.images()
-            if not self.up_to_date(record.name) and project.nuclei.fields(record.name)
+            if project.nuclei.fields(record.name)
+            and project.nuclei.counts(record.name).points
+            and not self.up_to_date(record.name)
             for box in regions(project, record.name)
         ]
         self._next()
@@ -63,31 +69,40 @@ class Deriver:
             self._waiting, self._project = [], None
             return
         image, box = self._waiting[0]
+        work = partial(_derive, project, image, box, project.nuclei.version())
+        self.session.submit(work, partial(self._written, project, image))
+
+    def _written(self, project: Project, image: str, error: Exception | None) -> None:
+        if error is not None:
+            self._waiting, self._project = [], None
+            if self.session.project is project:
+                self._failed_at = project.nuclei.version()
+                self.session.failed(error)
+            return
+        if self._waiting:
+            self._waiting.pop(0)
+        self.session.tell(What.LABELS, image)
+        self._next()
+
+
+def _derive(project: Project, image: str, box: Box, version: int) -> Exception | None:
+    """Make and write the labels of one region; why not, where that failed.
+
+    `version` was asked for before: a click that comes meanwhile makes the labels old, not lost.
+    """
+    try:
         record, fit = project.image(image), project.labels.fit(image)
         points, known = points_in(project, image, box), project.nuclei.known(image, box)
-        slide, version = project.pixels(image), project.nuclei.version()
-
-        def work() -> dict[str, Any]:
-            with slide:
-                rgb = slide.read(box)
-            labels = CoarseLabels(rgb, points, known, record.mpp, fit=fit)
-            return {**{kind: getattr(labels, kind) for kind in KINDS}, "fit": labels.fit}
-
-        self.session.submit(work, lambda made: self._write(image, box, made, version))
-
-    def _write(self, image: str, box: Box, made: dict[str, Any], version: int) -> None:
-        project = self._project
-        if project is None or self.session.project is not project:
-            self._waiting, self._project = [], None
-            return
-        with self.session.guard():
-            fit = made["fit"] or project.labels.fit(image)
-            source = {"derived_from": "points", "annotation_version": version, "fit": fit}
-            for kind in KINDS:
-                project.labels.write_box(image, kind, box, made[kind], source)
-            if made["fit"]:
-                project.labels.set_fit(image, made["fit"])
-        self._waiting.pop(0)
-        for kind in KINDS:
-            self.session.labels_changed.emit(image, kind)
-        self._next()
+        with project.pixels(image) as slide:
+            rgb = slide.read(box)
+        labels = CoarseLabels(rgb, points, known, record.mpp, fit=fit)
+        arrays = {kind: getattr(labels, kind) for kind in KINDS}
+        fit = labels.fit or fit
+        source = {"derived_from": "points", "annotation_version": version, "fit": fit}
+        for kind, array in arrays.items():
+            project.labels.write_box(image, kind, box, array, source)
+        if labels.fit:
+            project.labels.set_fit(image, labels.fit)
+    except Exception as error:  # told in a notice
+        return error
+    return None

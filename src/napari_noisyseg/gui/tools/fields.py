@@ -1,44 +1,51 @@
-"""The fields of the active image: rectangles in which every nucleus is promised to be marked."""
+"""The fields of the image in front: rectangles in which every nucleus is promised to be marked."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from napari.layers import Shapes
-from napari.layers.base import ActionType
 from numpy.typing import NDArray
-from psygnal import Signal
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui.canvas import layers, looks
+from napari_noisyseg.gui.change import FRONT, Change, What
 from napari_noisyseg.gui.session import Session
+from napari_noisyseg.gui.tools.hand import Place, Press
 from napari_noisyseg.slides import Box
-from napari_noisyseg.store.records import Aspect, Field, ImageRecord
+from napari_noisyseg.store.records import Field, ImageRecord
 
 EDGE = 2.0
 """screen pixels"""
 SMALLEST = 16
 """pixels; a rectangle smaller than this is a slip of the hand"""
+SHOWN = What.FIELDS | What.IMAGES | FRONT
+
+
+@dataclass(frozen=True, slots=True)
+class Grasp:
+    """Which edges of which field are held: -1 the low one, 1 the high one, 0 none, by axis."""
+
+    field: Field
+    rows: int
+    columns: int
 
 
 class FieldsTool:
-    """Adds, changes, removes and shows fields; boxes are level-0 pixels."""
+    """Adds, changes, removes and shows fields; boxes are level-0 pixels.
 
-    chosen = Signal(str)
-    """a field was chosen on the canvas"""
+    `chosen` is the id of the field that a person chose, on the canvas or in the list.
+    """
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.fields: list[Field] = []
-        self._image: str | None = None
-        self._version = -1
-        self._quiet = False
-        session.image_changed.connect(self.refresh)
-        session.annotation_changed.connect(self._on_annotation)
+        self.chosen: str | None = None
+        self._draft: Box | None = None
+        session.on(SHOWN | What.VIEW, self._follow)
         session.viewer.scene.camera.events.zoom.connect(self._on_zoom)
         self.refresh()
 
@@ -46,10 +53,12 @@ class FieldsTool:
 
     def add(self, box: Box, complete: bool = True) -> Field | None:
         """Declare a field; None (and a notice) when that was not possible."""
+        field = None
         with self.session.acting():
             record, clipped = self.session.require_image(), self._checked(box)
-            return self.session.require_project().nuclei.add_field(record.name, clipped, complete)
-        return None
+            field = self.session.require_project().nuclei.add_field(record.name, clipped, complete)
+            self.chosen = field.id
+        return field
 
     def _checked(self, box: Box) -> Box:
         record = self.session.require_image()
@@ -68,6 +77,11 @@ class FieldsTool:
             return self.add(Box(0, 0, record.height, record.width))
         return None
 
+    def change(self, field_id: str, box: Box) -> None:
+        """Give a field another box."""
+        with self.session.acting():
+            self.session.require_project().nuclei.change_field(field_id, self._checked(box))
+
     def remove(self, field_id: str) -> None:
         """Take a field away; the points in it stay."""
         with self.session.acting():
@@ -79,72 +93,99 @@ class FieldsTool:
             self.session.require_project().nuclei.change_field(field_id, complete=complete)
 
     def choose(self, field_id: str | None) -> None:
-        """Mark one field on the canvas as the chosen one; None for no field."""
-        layer = self.layer()
-        if layer is not None:
-            ids = [str(i) for i in layer.features["field"]]
-            with self._quietly():
-                layer.selected_data = {ids.index(field_id)} if field_id in ids else set()
-
-    def selected(self) -> str | None:
-        """The field that is chosen on the canvas, where its layer is the one at work."""
-        layer = self.layer()
-        if layer is None or self.session.viewer.layers.selection.active is not layer:
-            return None
-        ids = list(layer.features["field"])
-        return next((str(ids[i]) for i in sorted(layer.selected_data) if i < len(ids)), None)
+        """Mark one field as the chosen one; None for no field."""
+        known = {field.id for field in self.fields}
+        chosen = field_id if field_id in known else None
+        if chosen != self.chosen:
+            self.chosen = chosen
+            self._redraw()
+            self.session.tell(What.VIEW)
 
     def layer(self) -> Any | None:
         """The layer that shows the fields, or None."""
-        return layers.find(self.session.viewer, self._image, "fields") if self._image else None
+        image = self.session.image
+        return layers.find(self.session.viewer, image, "fields") if image else None
 
-    def drawing(self) -> Any:
-        """The layer, ready for a rectangle to be drawn; the image is taken into the project."""
-        record = self.session.require_image()
-        layer = self.layer() or self._shown(record)
-        self.session.viewer.layers.selection = {layer}
-        layer.mode = "add_rectangle"
-        return layer
+    # --- the mouse -----------------------------------------------------------------------------
+
+    def press(self, press: Press) -> _FieldDrag | None:
+        """A drag draws a field, or moves the edge or corner that it begins on."""
+        if press.right:
+            return None
+        start = self.session.front.at(press.position)
+        self.session.require_image()
+        return _FieldDrag(self, start, self.grasp(start, press.reach))
+
+    def cursor(self) -> tuple[str, float]:
+        """See `Tool`."""
+        return "crosshair", 1.0
+
+    def grasp(self, place: Place, reach: float) -> Grasp | None:
+        """The edge or corner of a field within `reach` pixels of a place, if any."""
+        for field in reversed(self.fields):
+            box, (y, x) = field.box, place
+            inside = box.grow(round(reach) + 1).contains(y, x)
+            rows = _nearer(y, box.y0 - 0.5, box.y1 - 0.5, reach)
+            columns = _nearer(x, box.x0 - 0.5, box.x1 - 0.5, reach)
+            if inside and (rows or columns):
+                return Grasp(field, rows, columns)
+        return None
+
+    def at(self, place: Place) -> Field | None:
+        """The field that a place lies in, the last drawn where several do."""
+        return next((f for f in reversed(self.fields) if f.box.contains(*place)), None)
+
+    def draft(self, box: Box | None) -> None:
+        """Show a rectangle that is being drawn; None takes it away."""
+        if box != self._draft:
+            self._draft = box
+            self._redraw()
 
     # --- showing -------------------------------------------------------------------------------
 
-    def refresh(self, force: bool = False) -> None:
-        """Show what the project holds, where that is not shown yet."""
-        project, record = self.session.project, self.session.record()
-        self._image = record.name if record is not None else None
-        if project is None or record is None:
-            self.fields, self._version = [], -1
-            return
-        version = project.nuclei.version(record.name, Aspect.FIELDS | Aspect.IMAGES)
-        if not force and self._version == version and self.layer() is not None:
-            return
-        self._version = version
-        fields = project.nuclei.fields(record.name)
-        if force or fields != self.fields or (fields and self.layer() is None):
-            self.fields = fields
-            self._shown(record)
-
-    def _on_annotation(self, image: str) -> None:
-        if image == (self._image or self.session.image):
+    def _follow(self, change: Change) -> None:
+        if change.what & SHOWN and change.concerns(self.session.image):
             self.refresh()
+        elif self.fields and self.layer() is None and self.session.view.shows("fields"):
+            self._redraw()
 
-    def _shown(self, record: ImageRecord) -> Any:
-        with self._quietly():
-            layer = layers.find(self.session.viewer, record.name, "fields")
-            layer = self._make(record) if layer is None else layer
-            layer.selected_data = set()
-            if layer.nshapes:
-                layer.data = []
-            if self.fields:
-                layer.current_edge_width = self._edge(record)
-                layer.add(
-                    [_corners(field.box) for field in self.fields],
-                    shape_type="rectangle",
-                    edge_color=[looks.field(f.complete) for f in self.fields],
-                )
-            layer.current_edge_color = looks.FIELD
-            layer.features = _features(self.fields)
-        return layer
+    def refresh(self) -> None:
+        """Show what the project holds."""
+        project, record = self.session.project, self.session.record()
+        here = project is not None and record is not None
+        self.fields = project.nuclei.fields(record.name) if here else []  # type: ignore[union-attr]
+        if self.chosen not in {field.id for field in self.fields}:
+            self.chosen = None
+        self._redraw()
+
+    def _redraw(self) -> None:
+        record = self.session.record()
+        if record is None:
+            return
+        layer, boxes = self.layer(), [field.box for field in self.fields]
+        if layer is None:
+            if not boxes and self._draft is None:
+                return
+            layer = self._make(record)
+        boxes += [self._draft] if self._draft is not None else []
+        words = _words(self.fields) + [""] * (self._draft is not None)
+        if layer.nshapes:
+            layer.data = []
+        if boxes:
+            layer.add(
+                [_corners(box) for box in boxes],
+                shape_type="rectangle",
+                edge_color=self._colours(len(boxes)),
+                edge_width=self._edge(record),
+            )
+        layer.features = _features(words)
+
+    def _colours(self, count: int) -> list[str]:
+        found = [
+            looks.CHOSEN if field.id == self.chosen else looks.field(field.complete)
+            for field in self.fields
+        ]
+        return found + [looks.FIELD] * (count - len(found))
 
     def _make(self, record: ImageRecord) -> Any:
         viewer = self.session.viewer
@@ -153,16 +194,15 @@ class FieldsTool:
             ndim=2,
             name=layers.name_of(record, "fields"),
             features=_features([]),
-            feature_defaults={"field": "", "words": ""},
+            feature_defaults={"words": ""},
             text=looks.FIELD_TEXT,
             opacity=1.0,
-            face_color="#00000000",
+            face_color=looks.CLEAR,
             edge_color=looks.FIELD,
             edge_width=self._edge(record),
             **layers.geometry(viewer, record),
         )
-        layer.events.data.connect(self._on_data)
-        layer.selected_data.events.items_changed.connect(self._on_selected)
+        layer.editable = False
         return layers.insert(viewer, layer, record, "fields")
 
     def _edge(self, record: ImageRecord) -> float:
@@ -172,68 +212,66 @@ class FieldsTool:
     def _on_zoom(self) -> None:
         """Keep the edges thin on the screen; a quarter more or less is not redrawn."""
         record, layer = self.session.record(), self.layer()
-        if record is None or layer is None or not self.fields:
+        if record is None or layer is None or not layer.nshapes:
             return
         wanted, now = self._edge(record), float(layer.edge_width[0])
         if not 0.8 < wanted / now < 1.25:
-            with self._quietly():
-                layer.edge_width = wanted
-
-    @contextmanager
-    def _quietly(self) -> Iterator[None]:
-        before, self._quiet = self._quiet, True
-        try:
-            yield
-        finally:
-            self._quiet = before
-
-    # --- what was drawn, and what was chosen ------------------------------------------------------
-
-    def _on_data(self, event: Any) -> None:
-        if self._quiet or event.action not in (
-            ActionType.ADDED,
-            ActionType.CHANGED,
-            ActionType.REMOVED,
-        ):
-            return
-        layer = self.layer()
-        if layer is None or event.source is not layer:
-            return
-        drawn = event.action == ActionType.ADDED
-        with self.session.acting(), self.session.require_project().nuclei.together("change fields"):
-            self._write_through(layer)
-        self.refresh(force=True)
-        if drawn:
-            layer.mode = "pan_zoom"
-
-    def _on_selected(self) -> None:
-        chosen = self.selected()
-        if chosen is not None and not self._quiet:
-            self.chosen.emit(chosen)
-
-    def _write_through(self, layer: Any) -> None:
-        nuclei = self.session.require_project().nuclei
-        record = self.session.require_image()
-        ids = [str(i) for i in layer.features["field"]]
-        drawn = dict(zip(ids, layer.data, strict=True))
-        for field in self.fields:
-            if field.id not in drawn:
-                nuclei.remove_field(field.id)
-            elif (box := self._checked(_box(drawn[field.id]))) != field.box:
-                nuclei.change_field(field.id, box)
-        known = {field.id for field in self.fields}
-        for name, corners in zip(ids, layer.data, strict=True):
-            if name not in known:
-                nuclei.add_field(record.name, self._checked(_box(corners)))
+            layer.edge_width = wanted
 
 
-def _features(fields: list[Field]) -> pd.DataFrame:
-    """What each shape carries: its field, and what is written at it."""
-    words = [
+class _FieldDrag:
+    """One press with the field tool."""
+
+    holds = True
+
+    def __init__(self, tool: FieldsTool, start: Place, grasp: Grasp | None) -> None:
+        self._tool, self._start, self._grasp = tool, start, grasp
+
+    def move(self, place: Place) -> None:
+        self._tool.draft(self._box(place))
+
+    def end(self, place: Place, moved: bool) -> None:
+        tool = self._tool
+        tool.draft(None)
+        if not moved:
+            found = tool.at(place)
+            tool.choose(found.id if found is not None else None)
+        elif self._grasp is not None:
+            tool.change(self._grasp.field.id, self._box(place))
+        elif tool.add(self._box(place)) is not None:
+            # a field is drawn once; what comes next are the nuclei in it
+            tool.session.look(tool="points")
+
+    def _box(self, place: Place) -> Box:
+        grasp = self._grasp
+        if grasp is None:
+            return _box(np.array([self._start, place]))
+        box, (y, x) = grasp.field.box, (round(v + 0.5) for v in place)
+        rows, columns = [box.y0, box.y1], [box.x0, box.x1]
+        if grasp.rows:
+            rows[grasp.rows > 0] = y
+        if grasp.columns:
+            columns[grasp.columns > 0] = x
+        return Box(min(rows), min(columns), max(rows), max(columns))
+
+
+def _nearer(value: float, low: float, high: float, reach: float) -> int:
+    """-1 or 1 for the end that a value lies within `reach` of, 0 for neither."""
+    if min(abs(value - low), abs(value - high)) > reach:
+        return 0
+    return -1 if abs(value - low) <= abs(value - high) else 1
+
+
+def _words(fields: list[Field]) -> list[str]:
+    """What is written at each field."""
+    return [
         f"{number}" if field.complete else f"{number} · not all marked"
         for number, field in enumerate(fields, 1)
     ]
-    return pd.DataFrame({"field": [f.id for f in fields], "words": words}, dtype=object)
+
+
+def _features(words: list[str]) -> pd.DataFrame:
+    return pd.DataFrame({"words": words}, dtype=object)
 
 
 def _corners(box: Box) -> NDArray[np.float64]:

@@ -10,16 +10,20 @@ from napari.layers import Labels, Points
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.tools.fields import FieldsTool
+from napari_noisyseg.gui.tools.hand import Hand, Tool
 from napari_noisyseg.gui.tools.live import LiveLabels
-from napari_noisyseg.gui.tools.pen import Pen
 from napari_noisyseg.gui.tools.points import PointsTool
+from napari_noisyseg.gui.tools.results import Results
 from napari_noisyseg.gui.tools.rough import RoughTool
 
 TOOLS = ("points", "field", "paint", "erase", "look")
 
 
 class Kit:
-    """Points, fields, rough masks and live labels of one session; one tool is in use."""
+    """Points, fields, rough masks and live labels of one session; `View.tool` is the one in use.
+
+    `guest` is a tool that another step lends to the hand (the brush of a review).
+    """
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -27,58 +31,31 @@ class Kit:
         self.fields = FieldsTool(session)
         self.rough = RoughTool(session)
         self.live = LiveLabels(session, self.points)
-        self.pen = Pen(session, self.points)
-        self.tool = "points"
+        self.results = Results(session)
+        self.guest: Tool | None = None
+        self.hand = Hand(session, self._in_hand)
+
+    @property
+    def tool(self) -> str:
+        """The tool that is in use while the Annotate step is open."""
+        return self.session.view.tool
 
     def use(self, name: str) -> None:
         """Take up a tool; raises NoisySegError where it cannot be used."""
         if name not in TOOLS:
             raise ValueError(f"no tool is called {name}")
-        self._put_down()
-        self.tool = "look"
-        if name == "points":
-            self._hold_pen()
-        elif name == "field":
-            self.fields.drawing()
-        elif name in ("paint", "erase"):
-            self.rough.painting(name)
-        self.tool = name
+        if name in ("paint", "erase"):
+            self.rough.ready()
+        self.session.look(tool=name)
 
-    def resume(self) -> None:
-        """The step is open again: what was in the hand works again."""
-        if self.tool == "points":
-            self._hold_pen()
-
-    def rest(self) -> None:
-        """The step is closed: leave the canvas to napari."""
-        self._put_down()
-        if self.tool != "look":
-            self.tool = "points"
-
-    def _hold_pen(self) -> None:
-        layer = self.points.layer()
-        if layer is not None:
-            self.session.viewer.layers.selection = {layer}
-        self.pen.take()
-
-    def _put_down(self) -> None:
-        self.pen.lay()
-        for layer in (self.fields.layer(), self.rough.layer()):
-            if layer is not None and layer.mode != "pan_zoom":
-                layer.mode = "pan_zoom"
-
-    # --- the brush -----------------------------------------------------------------------------
-
-    def brush_size(self) -> int:
-        """Diameter of the brush in pixels."""
-        layer = self.rough.layer()
-        return int(layer.brush_size) if layer is not None else 12
-
-    def set_brush_size(self, size: int) -> None:
-        """Change the brush."""
-        layer = self.rough.layer()
-        if layer is not None:
-            layer.brush_size = size
+    def _in_hand(self) -> Tool | None:
+        view = self.session.view
+        if view.step != "annotate":
+            return self.guest
+        tools: dict[str, Tool] = {
+            "points": self.points, "field": self.fields, "paint": self.rough, "erase": self.rough,
+        }  # fmt: skip
+        return tools.get(view.tool)
 
     # --- other people's layers -----------------------------------------------------------------
 
@@ -128,14 +105,13 @@ class Kit:
             return
         box, viewer = field.box, self.session.viewer
         middle = ((box.y0 + box.y1 - 1) / 2, (box.x0 + box.x1 - 1) / 2)
-        self.session.focus(*middle)
+        self.session.front.focus = middle
         viewer.scene.camera.center = tuple(image.data_to_world(middle))
         height, width = viewer.canvas.size
         scale = float(image.scale[-1])
         viewer.scene.camera.zoom = 0.9 * min(height / box.height, width / box.width) / scale
         self.live.refresh()
-        if self.rough.layer() is not None:
-            self.rough.refresh()
+        self.rough.refresh()
 
 
 def kit_of(session: Session) -> Kit:

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from napari_noisyseg.coarse import CoarseLabels, chosen_in
 from napari_noisyseg.gui.canvas import layers, looks
+from napari_noisyseg.gui.change import FRONT, Change, What
+from napari_noisyseg.gui.kinds import COARSE
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.tools.points import PointsTool
 from napari_noisyseg.slides import Box
+from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import ImageRecord
 
-KINDS = ("voronoi", "cluster", "local")
+UNKNOWN = 2
+"""value of a pixel that the points say nothing of"""
 ENOUGH = 100
 """points from which on a person is asked before the cluster label is fitted anew"""
 Points = dict[int, tuple[float, float]]
+Key = tuple[Project, str, Box]
 
 
 class LiveLabels:
@@ -26,20 +34,18 @@ class LiveLabels:
         self.session, self.points = session, points
         self.labels: CoarseLabels | None = None
         self.box: Box | None = None
-        self.kinds: tuple[str, ...] = ("voronoi", "local")
+        self.kinds: tuple[str, ...] = ("local",)
         self.contour = True
-        self._of: tuple[str, Box] | None = None
-        self._building: tuple[str, Box] | None = None
+        self._of: Key | None = None
+        self._building: Key | None = None
         self._asked_anew: bool | None = None
         self._made: frozenset[str] = frozenset()
         self._held: Points = {}
-        self._dismissed: set[tuple[str, str]] = set()
         self._fields: tuple[Box, ...] = ()
         self._waiting: list[tuple[Points, Points]] = []
         points.changed.connect(self._on_points)
-        session.image_changed.connect(self.refresh)
-        session.annotation_changed.connect(self._on_annotation)
-        session.viewer.layers.events.removed.connect(self._on_removed)
+        session.on(What.FIELDS | What.IMAGES | FRONT, self._on_fields)
+        session.on(What.VIEW, self._on_view)
 
     @property
     def busy(self) -> bool:
@@ -68,7 +74,7 @@ class LiveLabels:
         if project is None or record is None or box is None:
             self.labels, self._of = None, None
             return
-        key = (record.name, box)
+        key = (project, record.name, box)
         if self._building == key:
             if anew or again:
                 self._asked_anew = bool(self._asked_anew) or anew
@@ -77,6 +83,8 @@ class LiveLabels:
             return
         held, known = self._points_in(box), project.nuclei.known(record.name, box)
         if not held:
+            self.labels, self._of = None, None
+            self._blank(record)
             return
         stored = project.labels.fit(record.name)
         fit = chosen_in(stored) if anew else stored
@@ -86,14 +94,24 @@ class LiveLabels:
         def work() -> CoarseLabels:
             with slide:
                 rgb = slide.read(box)
-            labels = CoarseLabels(rgb, held, known, record.mpp, fit=fit, kinds=KINDS)
+            labels = CoarseLabels(rgb, held, known, record.mpp, fit=fit, kinds=COARSE)
             for kind in kinds:
                 shown_of(labels, kind)
             return labels
 
-        self.session.submit(work, lambda labels: self._built(key, labels, kinds))
+        self.session.submit(
+            partial(_attempt, work), lambda answer: self._arrived(key, answer, kinds)
+        )
 
-    def _built(self, key: tuple[str, Box], labels: CoarseLabels, kinds: tuple[str, ...]) -> None:
+    def _arrived(self, key: Key, answer: Any, kinds: tuple[str, ...]) -> None:
+        if isinstance(answer, Exception):
+            if self._building == key:
+                self._building = None
+            self.session.failed(answer)
+        else:
+            self._built(key, answer, kinds)
+
+    def _built(self, key: Key, labels: CoarseLabels, kinds: tuple[str, ...]) -> None:
         if self._building != key:
             return None
         self._building = None
@@ -101,16 +119,16 @@ class LiveLabels:
         if asked is not None:
             return self.refresh(anew=asked, again=True)
         record, project = self.session.record(), self.session.project
-        if project is None or record is None or key != (record.name, self.session.region()):
+        if project is None or record is None or key != self._key():
             return self.refresh()
-        self.labels, self._of, self.box = labels, key, key[1]
+        self.labels, self._of, self.box = labels, key, key[2]
         self._made = frozenset(kinds)
         self._catch_up()
         if "cluster" in kinds and project.writable and labels.fit:
             with self.session.guard():
                 project.labels.set_fit(record.name, labels.fit)
         self.show(record)
-        self.session.labels_changed.emit(record.name, "live")
+        self.session.tell(What.LABELS, record.name)
         self._refit_early()
         return None
 
@@ -155,19 +173,16 @@ class LiveLabels:
             return
         project.labels.set_fit(record.name, wanted)
         self.kinds = tuple(dict.fromkeys((*self.kinds, "cluster")))
-        self._dismissed.discard((record.name, "cluster"))
-        layer = layers.find(self.session.viewer, record.name, "cluster")
-        if layer is not None:
-            layer.visible = True
+        self.session.toggle("cluster", True)
         self.refresh(anew=True)
-        self.session.labels_changed.emit(record.name, "live")
+        self.session.tell(What.LABELS, record.name)
 
     def show(self, record: ImageRecord) -> None:
-        """Show the labels that are made; kinds that a person took from the viewer stay away."""
+        """Show the labels that are made, of the kinds that are wanted."""
         if self.labels is None:
             return
         for kind in self.kinds:
-            if kind in self._made and (record.name, kind) not in self._dismissed:
+            if kind in self._made and self.session.view.shows(kind):
                 # a copy, as the layer may be painted on and these arrays are read-only
                 array = shown_of(self.labels, kind).copy()
                 layers.show_labels(self.session.viewer, record, kind, array, self.box)
@@ -176,24 +191,26 @@ class LiveLabels:
 
     def want(self, kind: str, shown: bool) -> None:
         """Show or hide one kind; it is computed, out of the way, when first wanted."""
-        record = self.session.record()
-        if shown and kind not in self.kinds:
-            self.kinds = (*self.kinds, kind)
-        layer = layers.find(self.session.viewer, record.name, kind) if record else None
-        if layer is not None:
-            layer.visible = shown
-        elif shown and record is not None:
-            self._dismissed.discard((record.name, kind))
-            if kind in self._made:
-                self.show(record)
-            else:
-                self.refresh(again=True)
+        self.session.toggle(kind, shown)
+
+    def _on_view(self, change: Change) -> None:
+        """Make what is wanted now and was not made, or was taken from the viewer."""
+        record, view = self.session.record(), self.session.view
+        wanted = [kind for kind in COARSE if view.shows(kind)]
+        self.kinds = tuple(dict.fromkeys((*self.kinds, *wanted)))
+        if record is None or self.labels is None:
+            return
+        missing = [k for k in wanted if layers.find(self.session.viewer, record.name, k) is None]
+        if any(kind not in self._made for kind in missing):
+            self.refresh(again=True)
+        elif missing:
+            self.show(record)
 
     def draw(self, contour: bool) -> None:
         """Draw nuclei as thin contours, or filled."""
         self.contour = contour
         image = self.session.image
-        for kind in KINDS:
+        for kind in COARSE:
             layer = layers.find(self.session.viewer, image, kind) if image else None
             if layer is not None:
                 for name, value in looks.drawn(kind, contour).items():
@@ -201,9 +218,7 @@ class LiveLabels:
 
     def is_shown(self, kind: str) -> bool:
         """Whether a kind is to be seen on the canvas."""
-        image = self.session.image
-        layer = layers.find(self.session.viewer, image, kind) if image else None
-        return bool(layer is not None and layer.visible)
+        return self.session.view.shows(kind)
 
     # --- following -----------------------------------------------------------------------------
 
@@ -217,11 +232,7 @@ class LiveLabels:
         """Bring the labels to what was clicked, once the click itself is shown."""
         waiting, self._waiting = self._waiting, []
         record = self.session.record()
-        if (
-            self.labels is None
-            or record is None
-            or self._of != (record.name, self.session.region())
-        ):
+        if self.labels is None or record is None or self._of != self._key():
             with self.session.guard():
                 self.refresh()
             return
@@ -262,14 +273,26 @@ class LiveLabels:
             layer.data[box.slices] = array[box.slices]
             layers.refresh_box(layer, box)
 
-    def _on_annotation(self, image: str) -> None:
+    def _on_fields(self, change: Change) -> None:
         record = self.session.record()
-        if record is None or record.name != image:
+        if record is None or not change.concerns(record.name):
             return
-        if self.labels is None or self._of != (image, self.session.region()):
+        if self.labels is None or self._of != self._key():
             self.refresh()
         elif self._set_known():
             self._redraw(record, Box(0, 0, *self.labels.shape))
+
+    def _key(self) -> Key | None:
+        """What the labels at hand should be of."""
+        project, record, box = self.session.project, self.session.record(), self.session.region()
+        return (project, record.name, box) if project and record and box else None
+
+    def _blank(self, record: ImageRecord) -> None:
+        """Where there is no point there is no label."""
+        for kind in COARSE:
+            layer = layers.find(self.session.viewer, record.name, kind)
+            if layer is not None:
+                layer.data = np.full_like(layer.data, 0 if kind == "local" else UNKNOWN)
 
     def _set_known(self) -> bool:
         """Follow the fields; whether they changed."""
@@ -282,11 +305,6 @@ class LiveLabels:
         self._fields = fields
         self.labels.set_known(project.nuclei.known(record.name, self.box))
         return True
-
-    def _on_removed(self, event: Any) -> None:
-        noted = layers.tag(event.value)
-        if noted.get("kind") in KINDS:
-            self._dismissed.add((noted["image"], noted["kind"]))
 
     def _points_in(self, box: Box) -> Points:
         """The points of the region and around it, relative to the box."""
@@ -301,6 +319,14 @@ def shown_of(labels: CoarseLabels, kind: str) -> NDArray[Any]:
     """What the canvas shows of a kind: of `local` each outline by itself, in a field or not."""
     found: NDArray[Any] = labels.instances if kind == "local" else getattr(labels, kind)
     return found
+
+
+def _attempt(work: Callable[[], CoarseLabels]) -> CoarseLabels | Exception:
+    """What was made, or why nothing was: the labels must hear of it either way."""
+    try:
+        return work()
+    except Exception as error:  # told in a notice
+        return error
 
 
 def _hull(boxes: list[Box]) -> Box:

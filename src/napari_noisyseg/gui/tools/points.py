@@ -1,46 +1,50 @@
-"""The points of the active image: the napari layer, the project's nuclei, and acts on both."""
+"""The points of the image in front: what the project holds, on the canvas, and acts on them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from napari.layers import Points
-from napari.layers.base import ActionType
 from numpy.typing import NDArray
 from psygnal import Signal
 
 from napari_noisyseg.gui.canvas import layers, looks
+from napari_noisyseg.gui.change import FRONT, Change, What
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.settings import setting
+from napari_noisyseg.gui.tools.hand import Place, Press
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.store.records import Aspect, ImageRecord, Nucleus
+from napari_noisyseg.store.records import ImageRecord, Nucleus
 
-SHOWN = Aspect.POINTS | Aspect.CLASSES | Aspect.DECISIONS | Aspect.IMAGES
+SHOWN = What.POINTS | What.CLASSES | What.DECISIONS | What.IMAGES | FRONT
 """what changes the points that are shown"""
 SIZE_UM = 2.4
-"""diameter of a point on the canvas"""
+"""diameter of a point's ring on the canvas"""
+FEW = 8
+"""changed points up to which they are changed one by one"""
+Places = dict[int, Place]
 
 
 class PointsTool:
-    """Adds, moves, removes and shows the points of the active image; (y, x) in level-0 pixels."""
+    """Adds, moves, removes and shows the points of the image in front; (y, x) level-0 pixels.
+
+    `nuclei` is what the project holds of it, by serial; `chosen` those that a person chose.
+    """
 
     changed = Signal(dict, dict)
-    """points of the active image: serial to (y, x), before and after, where they differ"""
+    """points of the image in front: serial to (y, x), before and after, where they differ"""
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.nuclei: dict[int, Nucleus] = {}
+        self.chosen: set[int] = set()
         self.class_name: str | None = None
-        self._image: str | None = None
-        self._version = -1
-        self._quiet = False
-        session.image_changed.connect(self.refresh)
-        session.annotation_changed.connect(self._on_annotation)
+        self._image: tuple[Project, str] | None = None
+        session.on(SHOWN | What.VIEW, self._follow)
         self.refresh()
 
     # --- acts ----------------------------------------------------------------------------------
@@ -51,41 +55,26 @@ class PointsTool:
             record = self.session.require_image()
             if not _inside(record, y, x):
                 return None
-            self._catch_up(record)
-            self.session.focus(y, x)
+            self.session.front.focus = (y, x)
             project = self.session.require_project()
-            nucleus = project.nuclei.add(record.name, y, x, self.class_name)
-            self._note({}, {nucleus.serial: nucleus})
-            self._showing(record, lambda layer: self._append(layer, nucleus))
-            self._tell({}, {nucleus.serial: nucleus})
-            return nucleus
+            return project.nuclei.add(record.name, y, x, self.class_name)
         return None
 
     def move(self, serial: int, y: float, x: float) -> None:
-        """Put a point elsewhere."""
+        """Put a point elsewhere; off the image it goes back to where it was."""
+        record = self.session.require_image()
+        if not _inside(record, y, x):
+            self._show(record, fill=True)
+            return
         with self.session.acting():
-            record, project = self.session.require_image(), self.session.require_project()
-            before = self.nuclei[serial]
-            if not _inside(record, y, x):
-                self.refresh(force=True)
-                return
-            project.nuclei.move(before.id, y, x)
-            after = project.nuclei.get(before.id)
-            self._note({serial: before}, {serial: after})
-            self._showing(record, lambda layer: self._put(layer, serial, (y, x)))
-            self._tell({serial: before}, {serial: after})
+            self.session.require_project().nuclei.move(self.nuclei[serial].id, y, x)
 
     def remove(self, serials: Sequence[int]) -> None:
         """Take points away (undo brings them back)."""
-        gone = {s: self.nuclei[s] for s in serials if s in self.nuclei}
-        if not gone:
-            return
-        with self.session.acting():
-            record, project = self.session.require_image(), self.session.require_project()
-            project.nuclei.remove([n.id for n in gone.values()])
-            self._note(gone, {})
-            self._showing(record, lambda layer: self._drop(layer, set(gone)))
-            self._tell(gone, {})
+        ids = [self.nuclei[s].id for s in serials if s in self.nuclei]
+        if ids:
+            with self.session.acting():
+                self.session.require_project().nuclei.remove(ids)
 
     def set_class(self, serials: Sequence[int], class_name: str | None) -> None:
         """Give points a class."""
@@ -93,13 +82,29 @@ class PointsTool:
         if ids:
             with self.session.acting():
                 self.session.require_project().nuclei.set_class(ids, class_name)
-                self.refresh(force=True)
 
-    def preview(self, serial: int, y: float, x: float) -> None:
+    def select(self, serial: int | None) -> None:
+        """Choose a point, or none."""
+        self.chosen = {serial} & self.nuclei.keys() if serial is not None else set()
+        layer = self.layer()
+        if layer is not None:
+            self._dress(layer)
+
+    # --- the mouse -----------------------------------------------------------------------------
+
+    def press(self, press: Press) -> _PointDrag | None:
+        """A click marks, a drag moves, a right click removes; elsewhere a drag pans."""
+        return _PointDrag(self, press, self.hit(*press.place, press.reach))
+
+    def cursor(self) -> tuple[str, float]:
+        """See `Tool`."""
+        return "crosshair", 1.0
+
+    def preview(self, serial: int, place: Place) -> None:
         """Show a point elsewhere while it is dragged; nothing is kept."""
-        record = self.session.record()
-        if record is not None:
-            self._showing(record, lambda layer: self._put(layer, serial, (y, x)))
+        layer = self.layer()
+        if layer is not None:
+            self._put(layer, {serial: place})
 
     # --- asking --------------------------------------------------------------------------------
 
@@ -118,86 +123,75 @@ class PointsTool:
         inside = (y >= box.y0) & (y < box.y1) & (x >= box.x0) & (x < box.x1)
         return int(inside.sum())
 
-    def selected(self) -> list[int]:
-        """Serials of the points that are selected on the canvas."""
-        layer = self.layer()
-        if layer is None:
-            return []
-        serials = layer.features["serial"].to_numpy()
-        return [int(serials[i]) for i in sorted(layer.selected_data) if i < len(serials)]
-
-    def select(self, serial: int) -> None:
-        """Select a point on the canvas."""
-        layer = self.layer()
-        if layer is not None:
-            rows = np.flatnonzero(layer.features["serial"].to_numpy() == serial)
-            layer.selected_data = {int(row) for row in rows}
-
     def layer(self) -> Any | None:
         """The layer that shows the points, or None."""
-        return layers.find(self.session.viewer, self._image, "points") if self._image else None
+        image = self.session.image
+        return layers.find(self.session.viewer, image, "points") if image else None
 
     # --- showing -------------------------------------------------------------------------------
 
-    def refresh(self, force: bool = False) -> None:
-        """Show what the project holds, where that is not shown yet."""
-        session = self.session
-        project, record = session.project, session.record()
-        self._image = record.name if record is not None else None
+    def _follow(self, change: Change) -> None:
+        touched = bool(change.what & SHOWN) and change.concerns(self.session.image)
+        missing = bool(self.nuclei) and self.layer() is None
+        if touched or (missing and self.session.view.shows("points")):
+            self.refresh()
+        layer = self.layer()
+        if touched and change.what & What.CLASSES and layer is not None:
+            self._dress(layer)
+
+    def refresh(self) -> None:
+        """Know and show what the project holds of the image in front."""
+        project, record = self.session.project, self.session.record()
+        image = (project, record.name) if project is not None and record is not None else None
+        before, same = self.nuclei, image == self._image
+        self._image = image
         if project is None or record is None:
-            before, self.nuclei, self._version = self.nuclei, {}, -1
-        elif not force and self._version == self._latest() and self.layer() is not None:
-            return
+            self.nuclei = {}
         else:
-            self._version = self._latest()
-            before = self.nuclei
             self.nuclei = {n.serial: n for n in project.nuclei.of(record.name)}
             self._check_class(project)
-            self._showing(record, self._fill)
-        self._tell(before, self.nuclei)
+        self.chosen &= self.nuclei.keys()
+        if record is not None:
+            self._show(record, fill=not same, before=before)
+        self._tell(before if same else {}, self.nuclei, anew=not same)
 
     def _check_class(self, project: Project) -> None:
         """A class that is gone (removed, or its birth undone) is not given to new points."""
         if self.class_name not in {c.name for c in project.nuclei.classes()}:
             self.class_name = None
 
-    def _latest(self) -> int:
-        project = self.session.require_project()
-        return project.nuclei.version(self._image, SHOWN)
+    def _tell(self, before: dict[int, Nucleus], after: dict[int, Nucleus], anew: bool) -> None:
+        old, new = _places(before), _places(after)
+        gone = {s: p for s, p in old.items() if new.get(s) != p}
+        come = {s: p for s, p in new.items() if old.get(s) != p}
+        if gone or come or anew:
+            self.changed.emit(gone, come)
 
-    def _catch_up(self, record: ImageRecord) -> None:
-        """Know the points of an image that has only now become the active one."""
-        if self._image != record.name:
-            self.refresh()
-
-    def _on_annotation(self, image: str) -> None:
-        if image == self._image:
-            self.refresh()
-
-    def _note(self, before: dict[int, Nucleus], after: dict[int, Nucleus]) -> None:
-        self._version = self._latest()
-        for serial in before:
-            self.nuclei.pop(serial, None)
-        self.nuclei.update(after)
-
-    def _tell(self, before: dict[int, Nucleus], after: dict[int, Nucleus]) -> None:
-        old = {s: (n.y, n.x) for s, n in before.items()}
-        new = {s: (n.y, n.x) for s, n in after.items()}
-        shared = {s for s in old.keys() & new.keys() if old[s] == new[s]}
-        if old.keys() - shared or new.keys() - shared:
-            self.changed.emit(
-                {s: p for s, p in old.items() if s not in shared},
-                {s: p for s, p in new.items() if s not in shared},
-            )
-
-    def _showing(self, record: ImageRecord, change: Any) -> None:
-        """Apply `change` to the layer (made if missing) without hearing of it again."""
-        with self._quietly():
-            layer = layers.find(self.session.viewer, record.name, "points")
-            if layer is None:
-                layer = self._make(record)
-                change = self._fill
-            change(layer)
+    def _show(
+        self, record: ImageRecord, fill: bool, before: dict[int, Nucleus] | None = None
+    ) -> None:
+        """Bring the layer to `nuclei`: as a whole, or just where it differs from `before`."""
+        layer = self.layer()
+        if layer is None:
+            if self.nuclei:
+                self._fill(self._make(record))
+            return
+        before = before or {}
+        gone = before.keys() - self.nuclei.keys()
+        come = [s for s in self.nuclei if s not in before]
+        other = [s for s, n in self.nuclei.items() if s in before and before[s] != n]
+        if fill or len(layer.data) != len(before) or len(gone) + len(come) + len(other) > FEW:
+            self._fill(layer)
+            return
+        if gone:
+            rows = np.flatnonzero(np.isin(_serials(layer), list(gone)))
+            layer.remove([int(row) for row in rows])
+        if other:
+            self._put(layer, {s: (self.nuclei[s].y, self.nuclei[s].x) for s in other})
+        for serial in come:
+            self._append(layer, self.nuclei[serial])
+        if gone or come or other:
+            self._dress(layer)
 
     def _make(self, record: ImageRecord) -> Any:
         viewer = self.session.viewer
@@ -207,101 +201,85 @@ class PointsTool:
             features=_features([], []),
             feature_defaults={"serial": 0, "class": ""},
             size=setting("annotate", "point_size_um", SIZE_UM) / record.mpp,
-            face_color=looks.POINT["points"],
-            border_color=looks.POINT_EDGE,
-            border_width=0.16,
+            face_color=looks.CLEAR,
+            border_color=looks.POINT["points"],
+            border_width=looks.RING,
             **layers.geometry(viewer, record),
         )
-        layer.canvas_size_limits = (5, 12)
-        layer.events.data.connect(self._on_data)
-        layers.insert(viewer, layer, record, "points")
-        return layer
+        layer.canvas_size_limits = (7, 14)
+        layer.editable = False
+        return layers.insert(viewer, layer, record, "points")
 
     def _fill(self, layer: Any) -> None:
         serials, places = self._arrays()
         layer.selected_data = set()
         layer.data = places
-        names = [self.nuclei[int(s)].class_name or "" for s in serials]
-        layer.features = _features(serials, names)
-        if names:  # a colour for no point would be kept, and shift those of all later points
-            layer.face_color = self._colours(names)
+        layer.features = _features(serials, [n.class_name or "" for n in self.nuclei.values()])
+        self._dress(layer)
 
     def _append(self, layer: Any, nucleus: Nucleus) -> None:
-        # what is selected would take the colour meant for the new point
         layer.selected_data = set()
-        layer.current_face_color = self._colours([nucleus.class_name or ""])[0]
         layer.add((nucleus.y, nucleus.x))
         layer.selected_data = set()
         last = len(layer.data) - 1
         layer.features.loc[last, "serial"] = nucleus.serial
-        layer.features.loc[last, "class"] = nucleus.class_name or ""
 
-    def _put(self, layer: Any, serial: int, place: tuple[float, float]) -> None:
-        places = np.array(layer.data)
-        places[layer.features["serial"].to_numpy() == serial] = place
+    def _put(self, layer: Any, moved: Places) -> None:
+        places, serials = np.array(layer.data), _serials(layer)
+        for serial, place in moved.items():
+            places[serials == serial] = place
         layer.data = places
 
-    def _drop(self, layer: Any, serials: set[int]) -> None:
-        rows = np.flatnonzero(np.isin(layer.features["serial"].to_numpy(), list(serials)))
-        layer.remove([int(row) for row in rows])
-
-    def _colours(self, names: Sequence[str]) -> list[str]:
+    def _dress(self, layer: Any) -> None:
+        """Rings in their classes' colours; those that are chosen stand out."""
+        serials = _serials(layer)
+        if not len(serials):  # a colour for no point would be kept, and shift those of later ones
+            return
         project = self.session.project
         known = {c.name: c.color for c in project.nuclei.classes()} if project else {}
-        return [known.get(name, looks.POINT["points"]) for name in names]
+        names = [self.nuclei[int(s)].class_name or "" for s in serials]
+        layer.features["class"] = pd.Series(names, dtype=object)
+        layer.face_color = [looks.CHOSEN if int(s) in self.chosen else looks.CLEAR for s in serials]
+        layer.border_color = [known.get(name, looks.POINT["points"]) for name in names]
 
     def _arrays(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         serials = np.fromiter(self.nuclei, int, len(self.nuclei))
         places = np.array([(n.y, n.x) for n in self.nuclei.values()], float).reshape(-1, 2)
         return serials, places
 
-    @contextmanager
-    def _quietly(self) -> Iterator[None]:
-        before, self._quiet = self._quiet, True
-        try:
-            yield
-        finally:
-            self._quiet = before
 
-    # --- what napari's own tools did -----------------------------------------------------------
+class _PointDrag:
+    """One press with the points tool; `hit` is the point that it was on."""
 
-    def _on_data(self, event: Any) -> None:
-        """Napari's own add, move and delete: write them through, or take them back."""
-        if self._quiet or event.action in (
-            ActionType.ADDING,
-            ActionType.CHANGING,
-            ActionType.REMOVING,
-        ):
-            return
-        layer = self.layer()
-        if layer is None or event.source is not layer:
-            return
-        with self.session.acting():
-            self._write_through(layer)
-        self.refresh(force=True)
+    def __init__(self, tool: PointsTool, press: Press, hit: int | None) -> None:
+        self._tool, self._press, self._hit = tool, press, hit
+        self.holds = hit is not None and not press.right
 
-    def _write_through(self, layer: Any) -> None:
-        with self.session.require_project().nuclei.together("edit points"):
-            self._write_rows(layer)
+    def move(self, place: Place) -> None:
+        if self._hit is not None:
+            self._tool.preview(self._hit, place)
 
-    def _write_rows(self, layer: Any) -> None:
-        nuclei = self.session.require_project().nuclei
-        record = self.session.require_image()
-        serials = layer.features["serial"].to_numpy().astype(int)
-        places = np.asarray(layer.data, float)
-        first = {int(s): i for i, s in reversed(list(enumerate(serials)))}
-        gone = [n.id for s, n in self.nuclei.items() if s not in first]
-        if gone:
-            nuclei.remove(gone)
-        for serial, nucleus in self.nuclei.items():
-            row = first.get(serial)
-            if row is not None and not np.allclose(places[row], (nucleus.y, nucleus.x)):
-                nuclei.move(nucleus.id, float(places[row, 0]), float(places[row, 1]))
-        new = [i for i, s in enumerate(serials) if int(s) not in self.nuclei or first[int(s)] != i]
-        inside = [i for i in new if _inside(record, *places[i])]
-        if inside:
-            classes = [self.class_name] * len(inside)
-            nuclei.add_many(record.name, places[inside], classes=classes)
+    def end(self, place: Place, moved: bool) -> None:
+        tool, hit, right = self._tool, self._hit, self._press.right
+        if moved:
+            if hit is not None and not right:
+                tool.move(hit, *place)
+        elif hit is not None and right:
+            tool.remove([hit])
+        elif hit is not None:
+            tool.select(hit)
+        elif not right:
+            tool.select(None)
+            tool.add(*tool.session.front.at(self._press.position))
+
+
+def _places(nuclei: dict[int, Nucleus]) -> Places:
+    return {serial: (n.y, n.x) for serial, n in nuclei.items()}
+
+
+def _serials(layer: Any) -> NDArray[np.int64]:
+    found: NDArray[np.int64] = layer.features["serial"].to_numpy(int)
+    return found
 
 
 def _features(serials: Any, names: Sequence[str]) -> pd.DataFrame:

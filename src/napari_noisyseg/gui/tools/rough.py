@@ -9,15 +9,21 @@ from numpy.typing import NDArray
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui.canvas import layers
+from napari_noisyseg.gui.change import FRONT, Change, What
 from napari_noisyseg.gui.session import Session
+from napari_noisyseg.gui.tools.brush import Place, Stroke
+from napari_noisyseg.gui.tools.hand import Press
 from napari_noisyseg.slides import Box
-from napari_noisyseg.store.records import Aspect, ImageRecord
+from napari_noisyseg.store.records import ImageRecord
 
 PLANE = "rough"
+SHOWN = What.ROUGH | What.FIELDS | What.IMAGES | FRONT
+"""what changes the rough mask that is shown (fields: the region of a large image)"""
+BRUSH_UM = 6.0
 
 
 class RoughTool:
-    """The rough mask of the active image's region (all of it, or one field of a large slide).
+    """The rough mask of the region in front (all of an image, or one field of a large slide).
 
     Each nucleus has a number of its own: a stroke that begins on bare tissue takes the next free
     number, one that begins on a painted nucleus goes on with that one.
@@ -26,31 +32,14 @@ class RoughTool:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.box: Box | None = None
-        self._kept: NDArray[np.int32] = np.zeros((0, 0), np.int32)
-        self._image: str | None = None
-        self._version = -1
-        self._busy = False
-        session.image_changed.connect(self._on_image)
-        session.annotation_changed.connect(self._on_annotation)
+        self.size_um = BRUSH_UM
+        session.on(SHOWN | What.VIEW, self._follow)
+        self.refresh()
 
     # --- acts ----------------------------------------------------------------------------------
 
-    def painting(self, mode: str = "paint") -> Any:
-        """The layer, ready to paint ("paint") or erase ("erase"); made where it is missing."""
-        record = self.session.require_image()
-        layer = self._show(record)
-        self.session.viewer.layers.selection = {layer}
-        layer.mode = mode
-        if mode == "paint":
-            layer.selected_label = self.next_number()
-        return layer
-
-    def next_number(self) -> int:
-        """The next number that no painted nucleus of the region has."""
-        return int(self._kept.max(initial=0)) + 1
-
     def take_labels(self, labels: NDArray[Any]) -> None:
-        """Write a whole label image (H, W) of the active image as its rough mask; one action."""
+        """Write a whole label image (H, W) of the image in front as its rough mask; one action."""
         with self.session.acting():
             record, project = self.session.require_image(), self.session.require_project()
             if labels.shape != (record.height, record.width):
@@ -60,125 +49,113 @@ class RoughTool:
                 )
             box = Box(0, 0, record.height, record.width)
             before = project.nuclei.painted(record.name, PLANE, box)
-            after = labels.astype(np.int32)
-            project.nuclei.paint(record.name, box, before, after, PLANE)
+            project.nuclei.paint(record.name, box, before, labels.astype(np.int32), PLANE)
 
-    def layer(self) -> Any | None:
-        """The layer that is painted on, or None."""
-        return layers.find(self.session.viewer, self._image, PLANE) if self._image else None
-
-    def begin_stroke(self, place: tuple[float, float]) -> None:
-        """Choose the number that a stroke beginning at (y, x) paints with."""
-        layer = self.layer()
-        if layer is None or layer.mode != "paint" or self.box is None:
-            return
-        y, x = (int(np.floor(v + 0.5)) for v in place)
-        under = 0
-        if self.box.contains(y, x):
-            under = int(self._kept[y - self.box.y0, x - self.box.x0])
-        layer.selected_label = under or self.next_number()
-
-    # --- showing -------------------------------------------------------------------------------
-
-    def refresh(self) -> None:
-        """Show what the project holds; a region without any rough mask gets no layer."""
-        project, record = self.session.project, self.session.record()
-        self._image = record.name if record is not None else None
-        if project is None or record is None or self._version == self._latest():
-            return
-        self._version = self._latest()
-        box = self._region(record)
-        if self.layer() is not None or project.nuclei.painted(record.name, PLANE, box).any():
-            self._show(record)
-
-    def _latest(self) -> int:
-        nuclei = self.session.require_project().nuclei
-        return nuclei.version(self._image, Aspect.ROUGH | Aspect.IMAGES)
-
-    def _region(self, record: ImageRecord) -> Box:
+    def ready(self) -> Any:
+        """The layer to paint on, made where it is missing; NoisySegError where there is none."""
+        record = self.session.require_image()
         box = self.session.region()
         if box is None:
             raise NoisySegError("on an image this large draw a field first, then paint in it")
-        return box
+        return self._show(record, box)
 
-    def _show(self, record: ImageRecord) -> Any:
-        project = self.session.require_project()
-        self._image = record.name
-        self._version = self._latest()
-        box = self._region(record)
-        painted = np.ascontiguousarray(project.nuclei.painted(record.name, PLANE, box), np.int32)
-        layer = self.layer()
-        if layer is not None and box == self.box and layer.data.shape == painted.shape:
-            if not np.array_equal(layer.data, painted):
-                self._replace(layer, painted)
-            return layer
-        self.box, self._kept = box, painted
-        fresh = layer is None
-        layer = layers.show_labels(self.session.viewer, record, PLANE, painted.copy(), box)
-        layer.brush_size = max(4, round(6.0 / record.mpp)) if fresh else layer.brush_size
-        if fresh:
-            layer.events.paint.connect(self._on_paint)
-            layer.events.set_data.connect(self._on_paint)
-            layer.mouse_drag_callbacks.insert(0, self._on_press)
-        return layer
+    def brush(self) -> float:
+        """Diameter of the brush in level-0 pixels."""
+        record = self.session.record()
+        return max(1.0, self.size_um / (record.mpp if record is not None else 0.25))
 
-    def _replace(self, layer: Any, painted: NDArray[np.int32]) -> None:
-        self._busy = True
+    def layer(self) -> Any | None:
+        """The layer that is painted on, or None."""
+        image = self.session.image
+        return layers.find(self.session.viewer, image, PLANE) if image else None
+
+    # --- the mouse -----------------------------------------------------------------------------
+
+    def press(self, press: Press) -> _Painting | None:
+        """A stroke begins, on the image under the cursor."""
+        if press.right:
+            return None
+        place = self.session.front.at(press.position)
+        self.session.front.focus = place
+        layer = self.ready()
+        assert self.box is not None
+        if not self.box.contains(*place):
+            raise NoisySegError("that is outside the field: paint inside it")
+        value = 0 if self.session.view.tool == "erase" else _number(layer.data, self._at(place))
+        return _Painting(self, Stroke(layer, value, self.brush(), self._at(place)))
+
+    def cursor(self) -> tuple[str, float]:
+        """See `Tool`."""
+        return "circle", self.brush()
+
+    def _at(self, place: Place) -> Place:
+        assert self.box is not None
+        return place[0] - self.box.y0, place[1] - self.box.x0
+
+    def keep(self, stroke: Stroke) -> None:
+        """Write a finished stroke to the project; what cannot be kept is not shown either."""
+        layer, box = self.layer(), self.box
+        record, project = self.session.record(), self.session.project
+        if layer is None or box is None or record is None or project is None or stroke.box.empty:
+            return
+        part = stroke.box
+        outer = Box(part.y0 + box.y0, part.x0 + box.x0, part.y1 + box.y0, part.x1 + box.x0)
+        before = project.nuclei.painted(record.name, PLANE, outer)
+        after = np.array(layer.data[part.slices], np.int32)
         try:
-            layer.data[...] = painted
-            self._kept = painted
-            layer.refresh(extent=False)
+            if not np.array_equal(before, after):
+                with self.session.acting():
+                    project.nuclei.paint(record.name, outer, before, after, PLANE)
         finally:
-            self._busy = False
-
-    def _on_image(self) -> None:
-        self._version, self.box = -1, None
-        with self.session.guard():
-            if self.session.record() is not None and self.session.region() is not None:
-                self.refresh()
-
-    def _on_annotation(self, image: str) -> None:
-        if image == self.session.image and self.session.region() is not None:
             self.refresh()
 
-    # --- strokes -------------------------------------------------------------------------------
+    # --- showing -------------------------------------------------------------------------------
 
-    def _on_press(self, layer: Any, event: Any) -> None:
-        image = self.session.image_layer()
-        if image is not None:
-            y, x = image.world_to_data(event.position)[-2:]
-            self.begin_stroke((float(y), float(x)))
+    def _follow(self, change: Change) -> None:
+        touched = bool(change.what & SHOWN) and change.concerns(self.session.image)
+        if touched or (self.layer() is None and self.session.view.shows(PLANE)):
+            self.refresh()
 
-    def _on_paint(self, event: Any) -> None:
-        """A stroke (or napari's own undo of one) is over: keep what it changed."""
+    def refresh(self) -> None:
+        """Show what the project holds; a region without any rough mask gets no layer."""
+        project, record, box = self.session.project, self.session.record(), self.session.region()
+        if project is None or record is None or box is None:
+            self.box = None
+            return
+        if self.layer() is not None or PLANE in project.nuclei.planes(record.name):
+            self._show(record, box)
+
+    def _show(self, record: ImageRecord, box: Box) -> Any:
+        painted = self._painted(record, box)
         layer = self.layer()
-        if self._busy or layer is None or self.box is None or event.source is not layer:
-            return
-        if layer.data.shape != self._kept.shape:
-            return
-        if event.type != "paint" and layer._block_history:
-            return  # redrawn in the middle of a stroke; its end is still to come
-        changed = _changed(self._kept, layer.data)
-        if changed is None:
-            return
-        inner = changed.slices
-        before, after = self._kept[inner].copy(), np.array(layer.data[inner], np.int32)
-        kept = False
-        with self.session.acting():
-            record, project = self.session.require_image(), self.session.require_project()
-            y0, x0 = self.box.y0, self.box.x0
-            outer = Box(changed.y0 + y0, changed.x0 + x0, changed.y1 + y0, changed.x1 + x0)
-            project.nuclei.paint(record.name, outer, before, after, PLANE)
-            self._kept[inner], self._version, kept = after, self._latest(), True
-        if not kept:
-            self._replace(layer, self._kept.copy())
+        if layer is not None and box == self.box and layers.repaint_changed(layer, painted):
+            return layer
+        self.box = box
+        return layers.show_labels(self.session.viewer, record, PLANE, painted, box)
+
+    def _painted(self, record: ImageRecord, box: Box) -> NDArray[np.int32]:
+        nuclei = self.session.require_project().nuclei
+        return np.array(nuclei.painted(record.name, PLANE, box), np.int32)
 
 
-def _changed(before: NDArray[np.int32], after: NDArray[Any]) -> Box | None:
-    """The box in which two label images differ, None when nowhere."""
-    different = before != after
-    rows = np.flatnonzero(different.any(axis=1))
-    if not rows.size:
-        return None
-    columns = np.flatnonzero(different[rows[0] : rows[-1] + 1].any(axis=0))
-    return Box(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
+class _Painting:
+    """One stroke of the rough brush."""
+
+    holds = True
+
+    def __init__(self, tool: RoughTool, stroke: Stroke) -> None:
+        self._tool, self._stroke = tool, stroke
+
+    def move(self, place: Place) -> None:
+        self._stroke.to(self._tool._at(place))
+
+    def end(self, place: Place, moved: bool) -> None:
+        if moved:
+            self._stroke.to(self._tool._at(place))
+        self._tool.keep(self._stroke)
+
+
+def _number(painted: NDArray[Any], place: Place) -> int:
+    """The number that a stroke beginning at (y, x) of the array paints with."""
+    y, x = (int(np.floor(v + 0.5)) for v in place)
+    return int(painted[y, x]) or int(painted.max(initial=0)) + 1

@@ -11,6 +11,7 @@ from psygnal import Signal
 
 from napari_noisyseg.gui.canvas import layers, looks
 from napari_noisyseg.gui.canvas.closeup import centre
+from napari_noisyseg.gui.change import ANNOTATION, FRONT, Change
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.review import suggestions as rest
 from napari_noisyseg.review.suggestions import Suggestion
@@ -39,9 +40,7 @@ class SuggestTool:
         self._found: list[Suggestion] = []
         self._of: tuple[Project, str] | None = None
         self._row = 0
-        session.image_changed.connect(self.refresh)
-        session.project_changed.connect(self.refresh)
-        session.annotation_changed.connect(self._on_annotation)
+        session.on(ANNOTATION | FRONT, self._follow)
 
     @property
     def asked(self) -> bool:
@@ -111,8 +110,8 @@ class SuggestTool:
         project, image = self.session.project, self.session.image
         return (project, image) if project is not None and image is not None else None
 
-    def _on_annotation(self, image: str) -> None:
-        if self.asked and image == self.session.image:
+    def _follow(self, change: Change) -> None:
+        if change.what & FRONT or (self.asked and change.concerns(self.session.image)):
             self.refresh()
 
     def _arrived(self, project: Project, image: str, answer: Any) -> None:

@@ -44,11 +44,11 @@ def add_images(session: Session, parent: QWidget) -> None:
     """Take more image files into the project."""
     patterns = " ".join(f"*{suffix}" for suffix in sorted(IMAGE_SUFFIXES))
     chosen, _ = QFileDialog.getOpenFileNames(parent, "Add images", "", f"Images ({patterns})")
-    with session.guard():
-        for path in chosen:
-            record = session.require_project().add_image(Path(path))
-            session.show_image(record.name)
-        session.project_changed.emit()
+    with session.acting():
+        added = [session.require_project().add_image(Path(path)) for path in chosen]
+        session.sync()
+        if added:
+            session.show_image(added[-1].name)
 
 
 def import_points(session: Session, parent: QWidget) -> None:
@@ -92,8 +92,8 @@ def show_folder(session: Session, parent: QWidget) -> None:
 
 def remove_image(session: Session, parent: QWidget) -> None:
     """Take the active image from the project; undo brings it back with all its annotation."""
-    with session.guard():
-        session.remove_image()
+    with session.acting():
+        session.front.remove()
 
 
 def show_keys(session: Session, parent: QWidget) -> None:

@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui.canvas import layers
 from napari_noisyseg.gui.session import Session
-from napari_noisyseg.gui.widgets.parts import MARGIN, label, line
+from napari_noisyseg.gui.widgets.parts import MARGIN, button, label, line
 from napari_noisyseg.gui.window import files
 
 NAME_ROOM = 190
@@ -45,6 +45,7 @@ class Header(QWidget):  # type: ignore[misc]
         box.setSpacing(4)
         box.addLayout(line(self.name, 1, self.saved, self.menu_button))
         box.addLayout(line(self.images, self.assumed, self.mpp, label("µm/px", "quiet")))
+        box.addWidget(self._offer())
         self.images.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.images.setMinimumWidth(60)
         self.refresh()
@@ -56,6 +57,18 @@ class Header(QWidget):  # type: ignore[misc]
         box.setToolTip("Resolution in µm per pixel. Change it when the file does not know it")
         box.editingFinished.connect(self._set_mpp)
         return box
+
+    def _offer(self) -> QWidget:
+        """One press takes in an image that was opened in napari."""
+        self.offer = QWidget()
+        self.offered = label(role="warn", wrap=True)
+        self.add = button("Add", "", self._add_offered)
+        self.add.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        row = line(self.offered, self.add)
+        row.setStretch(0, 1)
+        self.offer.setLayout(row)
+        self.offer.hide()
+        return self.offer
 
     def _menu(self) -> QMenu:
         menu = QMenu(self)
@@ -84,6 +97,7 @@ class Header(QWidget):  # type: ignore[misc]
             self.name.setToolTip(str(project.path))
             self.saved.setText(self._saved() if project.writable else "read only")
         self._show_images()
+        self._show_offer()
         self._show_mpp()
 
     def _name(self, text: str) -> None:
@@ -95,22 +109,26 @@ class Header(QWidget):  # type: ignore[misc]
         return f"saved {at:%H:%M}" if at is not None else "saved"
 
     def _show_images(self) -> None:
-        names = (
-            [record.name for record in self.session.project.images()]
-            if self.session.project
-            else []
-        )
+        front = self.session.front
+        names, active = front.names(), self.session.image
         layer = self.session.image_layer()
-        active = self.session.image
-        if active is None and layer is not None:
-            names, active = [*names, layer.name], layer.name
+        if not names and layer is not None:
+            names, active = [layer.name], layer.name
         if names != [self.images.itemText(i) for i in range(self.images.count())]:
             self.images.clear()
             self.images.addItems(names)
-        if active is not None:
-            self.images.setCurrentText(active)
-        self.images.setEnabled(len(names) > 1)
-        self.images.setPlaceholderText("no image open")
+        self.images.setPlaceholderText("choose an image" if names else "no image open")
+        self.images.setCurrentIndex(names.index(active) if active in names else -1)
+        self.images.setEnabled(len(names) > 1 or (bool(names) and active is None))
+
+    def _show_offer(self) -> None:
+        """An image that was opened in napari lies in the window, not in the project."""
+        offered = self.session.front.offered()
+        self.offer.setVisible(bool(offered))
+        if offered:
+            name = offered[-1].name
+            self.offered.setText(f"“{name}” is open, but not in this project")
+            self.add.setToolTip(f"Take “{name}” into the project and show it")
 
     def _show_mpp(self) -> None:
         record, layer = self.session.record(), self.session.image_layer()
@@ -133,9 +151,15 @@ class Header(QWidget):  # type: ignore[misc]
 
     def _choose_image(self, index: int) -> None:
         name = self.images.itemText(index)
-        if self.session.project is not None and name != self.session.image:
+        if self.session.project is not None:
             with self.session.guard():
                 self.session.show_image(name)
+
+    def _add_offered(self) -> None:
+        offered = self.session.front.offered()
+        if offered:
+            with self.session.acting():
+                self.session.front.adopt(offered[-1])
 
     def _set_mpp(self) -> None:
         if not self.mpp.isModified():

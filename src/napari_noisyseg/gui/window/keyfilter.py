@@ -1,4 +1,4 @@
-"""The Qt side of the keys: catches them on the canvas and the panel before napari's layers do."""
+"""The Qt side of the keys: ours wherever the focus is in the window, except where text is typed."""
 
 from __future__ import annotations
 
@@ -7,38 +7,68 @@ from typing import Any
 from napari.qt import QtViewer
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QKeySequence
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QDialog,
+    QLineEdit,
+    QMenu,
+    QPlainTextEdit,
+    QTextEdit,
+    QWidget,
+)
 
 from napari_noisyseg.gui.keys import Binding, Keys
 
 MODIFIERS = (Qt.Key.Key_Shift, Qt.Key.Key_Control, Qt.Key.Key_Alt, Qt.Key.Key_Meta)
+TYPED_IN = (QLineEdit, QTextEdit, QPlainTextEdit, QAbstractSpinBox)
+KEYS = (QEvent.Type.ShortcutOverride, QEvent.Type.KeyPress, QEvent.Type.KeyRelease)
 
 
 class KeyFilter(QObject):  # type: ignore[misc]
-    """An event filter that hands keys to `Keys` while one of the watched widgets has the focus."""
+    """Hands keys to `Keys` before any widget or layer of the window has them.
+
+    Text fields, menus and dialogs keep theirs, and so does every other window.
+    """
 
     def __init__(self, keys: Keys, panel: QWidget, viewer: Any) -> None:
         super().__init__(panel)
         self.keys = keys
+        self._panel, self._viewer = panel, viewer
         self._held: dict[str, Binding] = {}
-        panel.installEventFilter(self)
-        for canvas in canvases(viewer):
-            canvas.installEventFilter(self)
+        QApplication.instance().installEventFilter(self)
+
+    def stop(self) -> None:
+        """Hand on no more keys."""
+        self._let_go()
+        QApplication.instance().removeEventFilter(self)
 
     def eventFilter(self, watched: Any, event: Any) -> bool:
         """Qt: True when the event was ours."""
         kind = event.type()
+        if kind == QEvent.Type.WindowDeactivate:
+            self._let_go()
+        # keys come to the window first and then to the widget; only the widget's is the real one
+        if kind not in KEYS or not isinstance(watched, QWidget) or not self._ours(watched):
+            return False
         if kind == QEvent.Type.ShortcutOverride:
             if self.keys.find(key_name(event)) is not None:
                 event.accept()
                 return True
-        elif kind == QEvent.Type.KeyPress:
-            return self._press(event)
-        elif kind == QEvent.Type.KeyRelease:
-            return self._release(event)
-        elif kind == QEvent.Type.FocusOut:
-            self._let_go()
-        return False
+            return False
+        return self._press(event) if kind == QEvent.Type.KeyPress else self._release(event)
+
+    def _ours(self, widget: QWidget) -> bool:
+        """Whether a key there is for us: in our window, and nobody types there."""
+        if isinstance(widget, TYPED_IN) or (isinstance(widget, QComboBox) and widget.isEditable()):
+            return False
+        if QApplication.activePopupWidget() is not None or isinstance(widget, QMenu):
+            return False
+        top = widget.window()
+        if isinstance(top, QDialog) or not self._panel.isVisible():
+            return False
+        return top is self._panel.window() or top is window_of(self._viewer)
 
     def _press(self, event: Any) -> bool:
         name = key_name(event)
@@ -62,7 +92,7 @@ class KeyFilter(QObject):  # type: ignore[misc]
         return True
 
     def _let_go(self) -> None:
-        """A key that is held while the focus goes away never comes up here."""
+        """A key that is held while the window goes away never comes up here."""
         while self._held:
             _, binding = self._held.popitem()
             if binding.release is not None:
@@ -81,10 +111,14 @@ def key_name(event: Any) -> str:
     )
 
 
+def window_of(viewer: Any) -> QWidget | None:
+    """A viewer's main window; None without one."""
+    return getattr(getattr(viewer, "window", None), "_qt_window", None)
+
+
 def canvases(viewer: Any) -> list[QWidget]:
     """The widgets of a viewer's window that show the picture; none without a window."""
-    window = getattr(viewer, "window", None)
-    main = getattr(window, "_qt_window", None)
+    main = window_of(viewer)
     if main is None:
         return []
     return [found.canvas.native for found in main.findChildren(QtViewer)]

@@ -12,6 +12,9 @@ from napari_noisyseg.gui.readers import prefer_us_for_slides
 from napari_noisyseg.gui.session import Session, at_once
 from napari_noisyseg.gui.settings import setting
 
+LOOK_MS = 1000
+"""between two looks at what another process did to the project"""
+
 
 class _Ending(QObject):  # type: ignore[misc]
     """Sees a window off. A close that a person takes back (napari asks) ends nothing.
@@ -60,5 +63,9 @@ def settle(session: Session) -> None:
     session.submit = submit
     session.later = lambda act: QTimer.singleShot(0, act)
     _Ending(window, end)
+    watch = QTimer(window, interval=LOOK_MS)
+    watch.timeout.connect(session.sync)
+    session.ending.connect(lambda: watch.stop())
+    watch.start()
     if setting("slides", "open_with_noisyseg", True):
         prefer_us_for_slides()

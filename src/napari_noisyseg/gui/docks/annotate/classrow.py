@@ -105,7 +105,7 @@ class ClassRow(QWidget):  # type: ignore[misc]
         """From now on points are of this class; those that are selected become so."""
         points = self.kit.points
         points.class_name = name
-        points.set_class(points.selected(), name)
+        points.set_class(sorted(points.chosen), name)
         self.changed.emit()
 
     def add(self) -> None:

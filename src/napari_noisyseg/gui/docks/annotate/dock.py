@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_noisyseg.gui.canvas import layers
+from napari_noisyseg.gui.change import ANNOTATION, FRONT, What
 from napari_noisyseg.gui.docks import StepDock
 from napari_noisyseg.gui.docks.annotate.classrow import ClassRow
 from napari_noisyseg.gui.docks.annotate.fieldlist import FieldList
@@ -46,10 +47,7 @@ class AnnotateDock(StepDock):
         self.kit: Kit = kit_of(session)
         self._build()
         self._bind_keys()
-        for signal in (session.annotation_changed, session.project_changed, session.image_changed):
-            signal.connect(self.refresh, max_args=0)
-        session.viewer.layers.events.inserted.connect(self.refresh)
-        session.viewer.layers.events.removed.connect(self.refresh)
+        self._deaf = session.on(ANNOTATION | FRONT | What.VIEW | What.LAYERS, self.refresh)
         self.refresh()
 
     # --- building ------------------------------------------------------------------------------
@@ -60,8 +58,8 @@ class AnnotateDock(StepDock):
         self.hint = label(role="quiet", wrap=True)
         self.hint.setMinimumHeight(32)
         box.addWidget(self.hint)
-        self.brush = QSlider(Qt.Orientation.Horizontal, minimum=1, maximum=80, value=12)
-        self.brush.setToolTip("Brush size in pixels")
+        self.brush = QSlider(Qt.Orientation.Horizontal, minimum=2, maximum=80, value=24)
+        self.brush.setToolTip("Diameter of the brush, in quarters of a µm")
         self.brush.valueChanged.connect(self._set_brush)
         self.brush_row = label("Brush", "quiet")
         for part in (self.brush_row, self.brush):
@@ -116,6 +114,7 @@ class AnnotateDock(StepDock):
             Binding("B", "brush", lambda: self.use("paint")),
             Binding("E", "eraser", lambda: self.use("erase")),
             Binding("V", "look", lambda: self.use("look")),
+            Binding("Space", "pan while held", self.kit.hand.loosen, self.kit.hand.tighten),
             Binding("C", "field complete or not", self.fields.flip, footer=False),
             Binding("Del", "remove chosen", self._delete),
             Binding("Backspace", "remove chosen", self._delete, footer=False),
@@ -158,6 +157,7 @@ class AnnotateDock(StepDock):
 
     def _show_tool(self) -> None:
         name = self.kit.tool
+        self.brush.setValue(round(4 * self.kit.rough.size_um))
         self.tool_buttons[name].setChecked(True)
         self.hint.setText(self._hint(name))
         for part in (self.brush, self.brush_row):
@@ -193,30 +193,23 @@ class AnnotateDock(StepDock):
         """Take up a tool: points, field, paint, erase or look."""
         with self.session.guard():
             self.kit.use(name)
-        self.brush.setValue(self.kit.brush_size())
         self._show_tool()
 
-    def enter(self) -> None:
-        """The step is open: its tool works."""
-        super().enter()
-        self.kit.resume()
-
-    def leave(self) -> None:
-        """The step is closed: the canvas is napari's again."""
-        self.kit.rest()
-        super().leave()
+    def closing(self) -> None:
+        """The window is going."""
+        self._deaf()
 
     def _set_brush(self, size: int) -> None:
-        self.kit.set_brush_size(size)
+        self.kit.rough.size_um = size / 4
+        self.kit.hand.update()
 
     def _delete(self) -> None:
-        drawn = self.kit.fields.selected()
-        if self.window().focusWidget() is self.fields.list:
+        """The chosen field where fields are at hand, else the chosen points."""
+        kit = self.kit
+        if self.window().focusWidget() is self.fields.list or kit.tool == "field":
             self.fields.drop()
-        elif drawn is not None:
-            self.kit.fields.remove(drawn)
         else:
-            self.kit.points.remove(self.kit.points.selected())
+            kit.points.remove(sorted(kit.points.chosen))
 
     def _take_layer(self) -> None:
         name = self.others.currentText()

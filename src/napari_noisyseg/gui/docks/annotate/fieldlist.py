@@ -71,14 +71,13 @@ class FieldList(QWidget):  # type: ignore[misc]
         self.list.itemChanged.connect(self._ticked)
         self.list.currentItemChanged.connect(self._chosen)
         self.list.itemClicked.connect(self._chosen)
-        kit.fields.chosen.connect(self.choose)
 
     # --- what it shows -------------------------------------------------------------------------
 
     def refresh(self) -> None:
         """Bring the list up to date; nothing is touched when nothing changed."""
         rows = [self._row(number) for number in range(len(self.kit.fields.fields))]
-        if rows != self._shown:
+        if rows != self._shown or self.kit.fields.chosen != self.chosen():
             self._fill(rows)
         self.remove.setEnabled(self.chosen() is not None)
         self.whole.setEnabled(self.kit.session.image_layer() is not None)
@@ -96,16 +95,14 @@ class FieldList(QWidget):  # type: ignore[misc]
         )
 
     def _fill(self, rows: list[FieldRow]) -> None:
-        before = {row.id for row in self._shown}
-        new = [row.id for row in rows if row.id not in before]
-        chosen = new[-1] if new and before else self.chosen()
+        chosen = self.kit.fields.chosen
         self._shown = rows
         with QSignalBlocker(self.list):
             self.list.clear()
             for row in rows:
                 self.list.addItem(_item(row))
             ids = [row.id for row in rows]
-            self.list.setCurrentRow(ids.index(chosen) if chosen in ids else len(ids) - 1)
+            self.list.setCurrentRow(ids.index(chosen) if chosen in ids else -1)
 
     def changeEvent(self, event: Any) -> None:
         """Qt: another theme has other colours."""
@@ -119,14 +116,6 @@ class FieldList(QWidget):  # type: ignore[misc]
         """Id of the chosen field, or None."""
         item = self.list.currentItem()
         return str(item.data(ROLE)) if item is not None else None
-
-    def choose(self, field_id: str) -> None:
-        """Choose a field in the list: it was chosen on the canvas."""
-        ids = [row.id for row in self._shown]
-        if field_id in ids:
-            with QSignalBlocker(self.list):
-                self.list.setCurrentRow(ids.index(field_id))
-        self.remove.setEnabled(self.chosen() is not None)
 
     def drop(self) -> None:
         """Remove the chosen field."""
@@ -156,8 +145,9 @@ class FieldList(QWidget):  # type: ignore[misc]
         self._fill([self._row(n) for n in range(len(self.kit.fields.fields))])
 
     def _chosen(self) -> None:
+        if self.list.currentItem() is not None:
+            self.kit.fields.choose(self.chosen())
         self.remove.setEnabled(self.chosen() is not None)
-        self.kit.fields.choose(self.chosen())
 
 
 def _item(row: FieldRow) -> QListWidgetItem:

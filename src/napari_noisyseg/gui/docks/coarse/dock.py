@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QSlider
 
 from napari_noisyseg.gui.canvas import layers
+from napari_noisyseg.gui.change import ANNOTATION, FRONT, Change, What
 from napari_noisyseg.gui.docks import StepDock
 from napari_noisyseg.gui.docks.coarse.clustersizes import ClusterSizes
 from napari_noisyseg.gui.docks.coarse.legend import Legend
@@ -15,26 +16,27 @@ from napari_noisyseg.gui.docks.coarse.superpixelview import SuperpixelView
 from napari_noisyseg.gui.docks.coarse.worthview import WorthView
 from napari_noisyseg.gui.jobs import Jobs
 from napari_noisyseg.gui.keys import Binding
+from napari_noisyseg.gui.kinds import COARSE, KINDS
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.summary import Summary
 from napari_noisyseg.gui.tools.deriving import Deriver
 from napari_noisyseg.gui.tools.kit import Kit, kit_of
-from napari_noisyseg.gui.tools.live import KINDS
 from napari_noisyseg.gui.widgets.parts import More, button, column, label, line
 
 WORDS = {
-    "voronoi": ("Voronoi", "Cell borders are background, the marked spot is nucleus"),
-    "cluster": ("Cluster", "Pixels grouped by colour and distance to the points"),
-    "local": ("Local", "An outline grown around each point"),
+    "voronoi": "Voronoi",
+    "cluster": "Cluster",
+    "local": "Local",
 }
 WHY = {
     "come with the first points": "Click nuclei in step 1; each click shows its labels at once.",
-    "need a field": "Labels are made inside fields: draw one in step 1.",
-    "newer than the saved ones": "What you see follows every click. Update what the project keeps:",
-    "cluster fit is old": "A fifth of the points is newer than the fit of the cluster label.",
-    "up to date": "The project keeps the labels that you see.",
+    "need a field": "Labels are kept for fields: draw one in step 1.",
+    "up to date": "Training learns from these. They follow every click by themselves.",
     "working …": "Making labels …",
+    "could not be made": "The reason was told below. The next click tries again.",
 }
+SETTLE_MS = 1500
+"""quiet after the last click before the project's labels are written anew"""
 
 
 class CoarseDock(StepDock):
@@ -54,11 +56,15 @@ class CoarseDock(StepDock):
             Binding("1", "Voronoi", lambda: self._flip("voronoi")),
             Binding("2", "cluster", lambda: self._flip("cluster")),
             Binding("3", "local", lambda: self._flip("local")),
-            Binding("H", "hide while held", self._hide, self._unhide),
-        )
-        for signal in (session.annotation_changed, session.labels_changed, session.image_changed):
-            signal.connect(self.refresh, max_args=0)
-        self._hidden: list[Any] = []
+            Binding(
+                "H", "hide while held",
+                lambda: session.look(bare=True), lambda: session.look(bare=False),
+            ),
+        )  # fmt: skip
+        self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
+        self._settle.timeout.connect(self._derive)
+        self._deaf = session.on(ANNOTATION | FRONT | What.LABELS | What.VIEW, self._follow)
+        self._settle.start()
         self.refresh()
 
     # --- building ------------------------------------------------------------------------------
@@ -82,11 +88,7 @@ class CoarseDock(StepDock):
         self.refit = button(
             "Refit", "Fit the cluster label to the points of now", self.kit.live.refit
         )
-        self.derive = button(
-            "Update labels", "Write the coarse labels of every image to the project",
-            self.derive_all, role="primary",
-        )  # fmt: skip
-        box.addLayout(line(self.derive, self.refit))
+        box.addLayout(line(self.refit, 1))
         self.superpixels = SuperpixelView(self.session, self.jobs)
         box.addWidget(self.superpixels)
         self.worth = WorthView(self.session, self.jobs)
@@ -98,8 +100,8 @@ class CoarseDock(StepDock):
     def _kinds(self) -> QGridLayout:
         grid = QGridLayout()
         grid.setHorizontalSpacing(10)
-        for row, kind in enumerate(KINDS):
-            words, tip = WORDS[kind]
+        for row, kind in enumerate(COARSE):
+            words, tip = WORDS[kind], KINDS[kind].tip
             check = QCheckBox(words)
             check.setToolTip(tip)
             check.clicked.connect(lambda on, kind=kind: self._want(kind, on))
@@ -116,18 +118,15 @@ class CoarseDock(StepDock):
 
     def summary(self) -> Summary:
         """Whether the labels are those of the points of now."""
-        if self.kit.live.busy or self.deriver.left:
-            return Summary("working …", "busy")
         if not self.kit.points.nuclei:
             return Summary("come with the first points")
         if not self.kit.fields.fields:
             return Summary("need a field", "warn")
-        if self.kit.live.stale:
-            return Summary("cluster fit is old", "stale")
         image = self.session.image
-        if image is not None and self.deriver.up_to_date(image):
-            return Summary("up to date", "done")
-        return Summary("newer than the saved ones", "stale")
+        if self.kit.live.busy or self.deriver.left or self._settle.isActive():
+            return Summary("working …", "busy")
+        done = image is not None and (not self.session.writable or self.deriver.up_to_date(image))
+        return Summary("up to date", "done") if done else Summary("could not be made", "warn")
 
     def refresh(self, event: Any = None) -> None:
         """Bring the controls up to date."""
@@ -136,8 +135,6 @@ class CoarseDock(StepDock):
         for kind, check in self.shown.items():
             check.setChecked(self.kit.live.is_shown(kind))
             self._show_opacity(kind)
-        has_points = bool(self.kit.points.nuclei and self.kit.fields.fields)
-        self.derive.setEnabled(has_points and self.session.writable and not self.deriver.left)
         self.sizes.refresh()
         self.worth.refresh()
         self.superpixels.refresh()
@@ -146,6 +143,8 @@ class CoarseDock(StepDock):
 
     def closing(self) -> None:
         """The window is going."""
+        self._deaf()
+        self._settle.stop()
         self.jobs.close()
 
     def _show_opacity(self, kind: str) -> None:
@@ -159,8 +158,17 @@ class CoarseDock(StepDock):
 
     # --- acts ----------------------------------------------------------------------------------
 
-    def derive_all(self) -> None:
-        """Write the labels of every image with points to the project."""
+    def _follow(self, change: Change) -> None:
+        image = self.session.image
+        refitted = change.what & What.LABELS and image is not None and not self.deriver.left
+        if change.what & (ANNOTATION | What.PROJECT) or (
+            refitted and not self._settle.isActive() and not self.deriver.up_to_date(str(image))
+        ):
+            self._settle.start()
+        self.refresh()
+
+    def _derive(self) -> None:
+        """The project's labels follow what was clicked, by themselves."""
         with self.session.guard():
             self.deriver.run()
         self.refresh()
@@ -173,23 +181,8 @@ class CoarseDock(StepDock):
     def _flip(self, kind: str) -> None:
         self._want(kind, not self.kit.live.is_shown(kind))
 
-    def _layers(self) -> list[Any]:
-        image = self.session.image
-        found = [layers.find(self.session.viewer, image, kind) for kind in KINDS] if image else []
-        return [layer for layer in found if layer is not None]
-
     def _set_opacity(self, kind: str, value: int) -> None:
         image = self.session.image
         layer = layers.find(self.session.viewer, image, kind) if image else None
         if layer is not None:
             layer.opacity = value / 100
-
-    def _hide(self) -> None:
-        self._hidden = [layer for layer in self._layers() if layer.visible]
-        for layer in self._hidden:
-            layer.visible = False
-
-    def _unhide(self) -> None:
-        for layer in self._hidden:
-            layer.visible = True
-        self._hidden = []

@@ -38,8 +38,7 @@ class SuperpixelView(QWidget):  # type: ignore[misc]
 
     def refresh(self) -> None:
         """Follow the layer, whoever shows or hides it."""
-        layer = self._layer()
-        self.check.setChecked(bool(layer is not None and layer.visible))
+        self.check.setChecked(self._session.view.shows(SUPERPIXEL))
         self.setEnabled(self._session.project is not None)
 
     def _layer(self) -> Any:
@@ -47,10 +46,8 @@ class SuperpixelView(QWidget):  # type: ignore[misc]
         return layers.find(self._session.viewer, image, SUPERPIXEL) if image else None
 
     def _clicked(self, wanted: bool) -> None:
-        layer = self._layer()
-        if layer is not None:
-            layer.visible = wanted
-        elif wanted:
+        self._session.toggle(SUPERPIXEL, wanted)
+        if wanted and self._layer() is None:
             self._cut()
 
     def _resized(self) -> None:
@@ -70,7 +67,7 @@ class SuperpixelView(QWidget):  # type: ignore[misc]
         if project is not self._session.project or data is None:
             return
         record, viewer = project.image(image), self._session.viewer
-        layers.show_labels(viewer, record, SUPERPIXEL, data).visible = True
+        layers.show_labels(viewer, record, SUPERPIXEL, data)
         self.refresh()
 
     def _failed(self, error: BaseException) -> None:

@@ -93,8 +93,7 @@ class WorthView(QWidget):  # type: ignore[misc]
             part.setVisible(here is not None)
         self.again.setVisible(here is not None)
         self.again.setEnabled(not self.busy and self._of != now)
-        layer = self._layer()
-        self.heat.setChecked(layer is not None and layer.visible)
+        self.heat.setChecked(self._session.view.shows("density"))
 
     def _words(self, here: Worth | None) -> str:
         if self.busy:
@@ -123,11 +122,9 @@ class WorthView(QWidget):  # type: ignore[misc]
         return layers.find(self._session.viewer, image, "density") if image else None
 
     def _want_heat(self, wanted: bool) -> None:
-        layer = self._layer()
+        self._session.toggle("density", wanted)
         if wanted:
-            self._show_heat().visible = True
-        elif layer is not None:
-            layer.visible = False
+            self._show_heat()
 
     def _show_heat(self) -> Any:
         assert self.found is not None

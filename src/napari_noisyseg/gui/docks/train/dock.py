@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout
 
 from napari_noisyseg import registry
 from napari_noisyseg.events import Event, Failed, Finished, Previewed, Relabelled
-from napari_noisyseg.gui.canvas import layers
+from napari_noisyseg.gui.change import ANNOTATION, FRONT, Change, What
 from napari_noisyseg.gui.controllers.adoption import Adoption
 from napari_noisyseg.gui.controllers.follow import Follower
 from napari_noisyseg.gui.controllers.previews import LivePreview
@@ -58,7 +58,7 @@ class TrainDock(StepDock):
         self._shown: str | None = None
         self._starting = False
         self._over: dict[str, RunProgress] = {}
-        self.previews = LivePreview(session, self.jobs, self.adoption, self.follower)
+        self.previews = LivePreview(session, self.jobs, self.follower)
         self._build()
         self._connect()
         self._take_project()
@@ -77,7 +77,7 @@ class TrainDock(StepDock):
         self.notice.setVisible(not can_train())
         self.view = RunView(palette())
         self.view.hide()
-        self.maps = MapToggles(self.session, self.jobs)
+        self.maps = MapToggles(self.session)
         self.rounds = RoundsView(self.session, self.jobs)
         self.runs = RunsOfProject()
         box = QVBoxLayout(self)
@@ -91,9 +91,7 @@ class TrainDock(StepDock):
 
     def _connect(self) -> None:
         session = self.session
-        session.project_changed.connect(self._take_project, max_args=0)
-        session.annotation_changed.connect(self._annotated, max_args=0)
-        session.image_changed.connect(self._image_changed, max_args=0)
+        self._deaf = session.on(ANNOTATION | FRONT, self._follow)
         get_settings().appearance.events.theme.connect(self._restyle)
         self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
         self._settle.timeout.connect(self._recommend)
@@ -112,10 +110,7 @@ class TrainDock(StepDock):
 
     def closing(self) -> None:
         """The window is going: the runs go on without us."""
-        session = self.session
-        session.project_changed.disconnect(self._take_project)
-        session.annotation_changed.disconnect(self._annotated)
-        session.image_changed.disconnect(self._image_changed)
+        self._deaf()
         get_settings().appearance.events.theme.disconnect(self._restyle)
         self._settle.stop()
         self._breath.stop()
@@ -128,7 +123,7 @@ class TrainDock(StepDock):
     def enter(self) -> None:
         """The step was opened: what runs found is seen on bare tissue."""
         super().enter()
-        self.previews.open(clear=self._shown is not None)
+        self.previews.open()
         progress = self.follower.progress(self._shown) if self._shown is not None else None
         if self._shown is not None and progress is not None:
             self.previews.show(self._shown, progress.previews.values())
@@ -208,7 +203,7 @@ class TrainDock(StepDock):
         self._shown = run.id
         self.follower.look()
         self.show_run(run.id)
-        self.session.runs_changed.emit()
+        self.session.tell(What.RUNS)
 
     def _refused(self, error: BaseException) -> None:
         self._starting = False
@@ -271,10 +266,12 @@ class TrainDock(StepDock):
 
     def _ended(self, run_id: str, progress: RunProgress) -> None:
         self._over[run_id] = progress
+        if not self.follower.living:
+            self.previews.over()
         if run_id == self._shown:
             self._show_progress()
         self.adoption.adopt()
-        self.session.runs_changed.emit()
+        self.session.tell(What.RUNS)
 
     def _listed(self) -> None:
         """Runs came or ended: those that ended before our time are read in the background."""
@@ -338,15 +335,18 @@ class TrainDock(StepDock):
         project, image = self.session.project, self.session.image
         if project is None or image is None:
             return
-        if layers.find(self.session.viewer, image, "refined") is None:
-            self.adoption.show(image)
         with self.session.guard():
             for run_id in self.follower.living:
                 client.look(project.runs.get(run_id), image)
         self._look_at_rounds()
 
-    def _annotated(self) -> None:
-        self._settle.start()
+    def _follow(self, change: Change) -> None:
+        if change.what & (What.PROJECT | What.IMAGES):
+            self._take_project()
+        if change.what & What.IMAGE:
+            self._image_changed()
+        if change.what & ANNOTATION:
+            self._settle.start()
 
     def _recommend(self) -> None:
         project = self.session.project

@@ -71,7 +71,7 @@ class FieldQuestion(QFrame):  # type: ignore[misc]
 
     def _declare(self, box: Box) -> None:
         record = self._session.require_image()
-        with self._session.acting(record.name):
+        with self._session.acting():
             self._session.require_project().nuclei.add_field(record.name, box)
             self.hide()
         if not self.due():

@@ -91,7 +91,8 @@ class RoundsView(QWidget):  # type: ignore[misc]
 
     def _show(self, record: ImageRecord, data: NDArray[np.uint8]) -> None:
         if record.name == self._session.image:
-            layers.show_labels(self._session.viewer, record, "changes", data).visible = True
+            layers.show_labels(self._session.viewer, record, "changes", data)
+            self._session.toggle("changes", True)
 
     def _refresh(self) -> None:
         count = len(self._rounds)

@@ -1,0 +1,240 @@
+"""The review without a window: which nucleus, what is decided on it, and how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from psygnal import Signal
+
+from napari_noisyseg.gui.change import ANNOTATION, FRONT, Change, What
+from napari_noisyseg.gui.summary import Summary
+from napari_noisyseg.review.before import clicked_outlines, old_outline
+from napari_noisyseg.review.queue import ReviewItem, ReviewProgress, ReviewQueue
+from napari_noisyseg.store.project import Project
+from napari_noisyseg.store.records import Outline, State
+
+if TYPE_CHECKING:
+    from napari_noisyseg.gui.session import Session
+
+Submit = Callable[[Callable[[], Any], Callable[[Any], object]], None]
+DECIDED = What.DECISIONS | What.OUTLINES | What.POINTS | What.CLASSES
+ANEW = What.CANDIDATES | What.IMAGES
+
+
+class ReviewController:
+    """The queue, the nucleus under review, and every act on it; a dock draws it.
+
+    `submit(work, done)` works out of the way and hands the result, or the error, back. The queue
+    is read when the review is first opened and kept in step by what the session tells.
+    """
+
+    changed = Signal()
+    """something that is shown changed"""
+
+    def __init__(self, session: Session, submit: Submit) -> None:
+        self.session, self._submit = session, submit
+        self.queue: ReviewQueue | None = None
+        self.editing = False
+        self.open = False
+        self.nucleus: str | None = None
+        self._stale = True
+        self._clicked: dict[str, Any] = {}
+        self._deaf = session.on(ANNOTATION | FRONT, self._follow)
+
+    def close(self) -> None:
+        """Hear no more."""
+        self._deaf()
+
+    # --- what is there -------------------------------------------------------------------------
+
+    @property
+    def item(self) -> ReviewItem | None:
+        """The nucleus under review."""
+        row = self.row
+        return self.queue.items[row] if self.queue is not None and row is not None else None
+
+    @property
+    def row(self) -> int | None:
+        """Where in the queue it stands."""
+        if self.queue is None or self.nucleus is None:
+            return None
+        return self.queue.row(self.nucleus)
+
+    def progress(self) -> ReviewProgress:
+        """How far the review is, by what the project holds: one count, whoever asks."""
+        project = self.session.project
+        if project is None:
+            return ReviewProgress(0, 0, 0, 0)
+        c = project.nuclei.counts()
+        return ReviewProgress(c.candidates, c.accepted, c.rejected, c.unsure)
+
+    def summary(self) -> Summary:
+        """The line of the step's row."""
+        progress = self.progress()
+        text = progress.words()
+        if progress.reviewed:
+            text = text.replace(" reviewed", "")
+        done = progress.total > 0 and progress.reviewed >= progress.total
+        return Summary(text, "done" if done else "todo")
+
+    def outlines(self) -> tuple[Outline | None, Outline | None]:
+        """The outline of the nucleus under review: as it stands, and as it was before."""
+        item, project = self.item, self.session.project
+        if item is None or project is None or self.queue is None:
+            return None, None
+        old = old_outline(project, item, self._clicked.get(item.image))
+        return self.queue.outline(item), old
+
+    # --- keeping up ----------------------------------------------------------------------------
+
+    def enter(self) -> None:
+        """The review is looked at."""
+        self.open = True
+        if self._stale:
+            self._load()
+        self._show()
+
+    def leave(self) -> None:
+        """The review is not looked at any more."""
+        self.end_edit()
+        self.open = False
+
+    def _follow(self, change: Change) -> None:
+        if change.what & What.PROJECT:
+            self.queue, self.nucleus, self._stale = None, None, True
+            self._clicked.clear()
+            self.editing = False
+            self._show()
+        elif change.what & ANEW:
+            self._stale = True
+            if self.open:
+                self._load()
+            self.changed.emit()
+        elif change.what & DECIDED:
+            self._decided()
+
+    def _decided(self) -> None:
+        """Something was decided, drawn or taken back: by us, by an undo, or elsewhere."""
+        if self.queue is None:
+            self.changed.emit()
+            return
+        row = self.row
+        changed = self.queue.refresh()
+        if self.nucleus is not None and self.queue.row(self.nucleus) is None:
+            self._go(self.queue.open_after((row or 0) - 1) if len(self.queue) else None)
+        elif len(changed) == 1 and self.queue.row(changed[0]) is not None:
+            self.nucleus = changed[0]
+        self._show()
+
+    def _load(self) -> None:
+        project = self.session.project
+        self._stale = False
+        if project is not None:
+            self._submit(partial(ReviewQueue, project), partial(self._loaded, project))
+
+    def _loaded(self, project: Project, queue: ReviewQueue) -> None:
+        if project is not self.session.project:
+            return
+        self.queue = queue
+        queue.refresh()  # what was decided while it was read
+        if self.nucleus is None or queue.row(self.nucleus) is None:
+            self._go(queue.open_after(-1) if len(queue) else None)
+        self._show()
+
+    def _go(self, row: int | None) -> None:
+        known = self.queue is not None and row is not None
+        self.nucleus = self.queue.items[row].id if known else None  # type: ignore[union-attr,index]
+
+    def _show(self) -> None:
+        """The image of the nucleus comes to the front, and all is drawn anew."""
+        item = self.item
+        if self.open and item is not None:
+            self._want_clicked(item.image)
+            if item.image != self.session.image:
+                self.session.show_image(item.image)
+        self.changed.emit()
+
+    def _want_clicked(self, image: str) -> None:
+        """Ask once for what the clicks alone gave, to be drawn as the old outlines."""
+        project = self.session.project
+        if project is not None and image not in self._clicked:
+            self._clicked[image] = None
+            work = partial(clicked_outlines, project, image)
+            self._submit(work, partial(self._clicked_found, project, image))
+
+    def _clicked_found(self, project: Project, image: str, found: Any) -> None:
+        if project is self.session.project and found is not None:
+            self._clicked[image] = found
+            self.changed.emit()
+
+    # --- what a person does --------------------------------------------------------------------
+
+    def decide(self, state: State) -> None:
+        """Decide on the nucleus under review and go on to the next one without a decision."""
+        item, queue = self.item, self.queue
+        if item is None or queue is None:
+            return
+        self.end_edit()
+        decided = False
+        with self.session.acting():
+            queue.decide([item.id], state)
+            decided = True
+        row = queue.row(item.id)
+        if decided and row is not None:
+            following = queue.open_after(row)
+            self._go(row if following is None else following)
+        self._show()
+
+    def accept_above(self, confidence: float) -> None:
+        """Accept every nucleus without a decision whose confidence is at least this."""
+        queue = self.queue
+        if queue is None:
+            return
+        self.end_edit()
+        with self.session.acting():
+            count = queue.accept_above(confidence)
+            self.session.say(f"{count} nuclei accepted; Z takes it back")
+        if self.item is not None and self.item.state != "unreviewed":
+            following = queue.open_after(self.row or 0)
+            self._go(self.row if following is None else following)
+        self._show()
+
+    def undo(self) -> None:
+        """Take back the last action and show the nucleus that it was about."""
+        self.end_edit()
+        self.session.undo()
+
+    def move(self, step: int) -> None:
+        """Go along the queue, decided nuclei included."""
+        if self.queue is not None and len(self.queue):
+            self.end_edit()
+            self._go(((self.row or 0) + step) % len(self.queue))
+            self._show()
+
+    def go_to(self, nucleus: str) -> None:
+        """Put this nucleus under review."""
+        if self.queue is not None and self.queue.row(nucleus) is not None:
+            self.end_edit()
+            self.nucleus = nucleus
+            self._show()
+
+    def edit(self) -> None:
+        """Begin to correct the outline, or end it."""
+        if self.item is not None:
+            self.editing = not self.editing
+            self.changed.emit()
+
+    def end_edit(self) -> None:
+        """Put the brush away; what was drawn is saved already."""
+        if self.editing:
+            self.editing = False
+            self.changed.emit()
+
+    def redraw(self, outline: Outline) -> None:
+        """Keep the outline that a person drew."""
+        item, queue = self.item, self.queue
+        if item is not None and queue is not None:
+            with self.session.acting():
+                queue.redraw(item.id, outline)

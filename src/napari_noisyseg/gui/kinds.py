@@ -1,0 +1,76 @@
+"""Every kind of layer that we make: one table for its place, its look, its steps and its words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Form = Literal["image", "labels", "map", "points", "shapes"]
+CALLED = {"weights_pseudo": "weights (pseudo label)", "judged": "under review", "edited": "brush"}
+"""kinds whose layers are not called by the kind's own name"""
+STEPS = ("annotate", "coarse", "train", "review")
+MARKING = frozenset({"annotate", "coarse"})
+RESULTS = frozenset({"train", "review"})
+NEVER: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of layer.
+
+    `steps` show it unless a person has switched it off; elsewhere it is shown once switched on.
+    `covers`: it lies over the tissue and goes while the hide key is held. `toggle` are the words
+    of its box among the results, `tip` what that box explains.
+    """
+
+    name: str
+    form: Form
+    steps: frozenset[str] = NEVER
+    covers: bool = True
+    of_run: bool = False
+    toggle: str = ""
+    tip: str = ""
+
+
+_TABLE = (
+    Kind("image", "image", frozenset(STEPS), covers=False),
+    Kind("probability", "map", of_run=True, toggle="probability",
+         tip="How likely each pixel is nucleus"),
+    Kind("uncertainty", "map", of_run=True, toggle="uncertainty",
+         tip="Where the networks disagree"),
+    Kind("weights", "map", of_run=True, toggle="weights",
+         tip="Where training trusts the rough mask (dark: it does not)"),
+    Kind("weights_pseudo", "map", of_run=True),
+    Kind("density", "map"),
+    Kind("superpixel", "labels"),
+    Kind("voronoi", "labels", tip="Cell borders are background, the marked spot is nucleus"),
+    Kind("cluster", "labels", tip="Pixels grouped by colour and distance to the points"),
+    Kind("rough", "labels", MARKING),
+    Kind("local", "labels", MARKING, tip="An outline grown around each point"),
+    Kind("corrected", "labels", of_run=True, toggle="corrected",
+         tip="The rough mask as the method has corrected it"),
+    Kind("changes", "labels", of_run=True, toggle="changes",
+         tip="What was kept of the rough mask, added to it and removed from it"),
+    Kind("refined", "labels", RESULTS, of_run=True, toggle="outlines",
+         tip="Nuclei from the network's prediction"),
+    Kind("fields", "shapes", frozenset({"annotate", "coarse", "train"}), covers=False),
+    Kind("suggested", "points", frozenset({"annotate"}), covers=False),
+    Kind("points", "points", frozenset({"annotate", "coarse", "train"}), covers=False),
+    Kind("judged", "shapes", frozenset({"review"})),
+    Kind("edited", "labels", frozenset({"review"}), covers=False),
+)  # fmt: skip
+
+KINDS: dict[str, Kind] = {kind.name: kind for kind in _TABLE}
+"""By name, from the bottom of an image's group to its top."""
+RANK = {name: rank for rank, name in enumerate(KINDS)}
+COARSE = ("voronoi", "cluster", "local")
+"""coarse labels that are made from points"""
+OF_RUN = tuple(name for name, kind in KINDS.items() if kind.of_run)
+"""what a run leaves behind"""
+TOGGLES = {name: kind for name, kind in reversed(KINDS.items()) if kind.toggle}
+"""results with a box of their own, the outlines first"""
+
+
+def is_labels(name: str) -> bool:
+    """Whether a kind is a label image (else a map in 0..1)."""
+    return KINDS[name].form == "labels"

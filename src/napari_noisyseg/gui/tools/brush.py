@@ -1,0 +1,56 @@
+"""A round brush on an array: strokes as capsules, drawn at once, independent of napari's modes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noisyseg.gui.canvas import layers
+from napari_noisyseg.slides import Box
+
+Place = tuple[float, float]
+
+
+def capsule(
+    shape: tuple[int, ...], a: Place, b: Place, radius: float
+) -> tuple[Box, NDArray[np.bool_]]:
+    """Pixels within `radius` of the line from `a` to `b`: their box, and bool (h, w) of it."""
+    low, high = np.floor(np.minimum(a, b) - radius), np.ceil(np.maximum(a, b) + radius) + 1
+    box = Box(*(int(v) for v in (*low, *high))).clip(shape)
+    y, x = np.mgrid[box.slices]
+    (ay, ax), (dy, dx) = a, (b[0] - a[0], b[1] - a[1])
+    length = dy * dy + dx * dx
+    along = ((y - ay) * dy + (x - ax) * dx) / length if length else np.zeros(y.shape)
+    along = np.clip(along, 0.0, 1.0)
+    near = (y - ay - along * dy) ** 2 + (x - ax - along * dx) ** 2
+    return box, near <= max(radius, 0.5) ** 2
+
+
+class Stroke:
+    """One stroke of the brush on the array of a Labels layer of ours; `box` is what it touched.
+
+    Places are (y, x) in the array's pixels. An eraser has value 0; `only` keeps it to one number.
+    """
+
+    def __init__(self, layer: Any, value: int, diameter: float, start: Place) -> None:
+        self._layer, self._value, self._radius = layer, value, diameter / 2
+        self._last = start
+        self.box = Box(0, 0, 0, 0)
+        self.to(start)
+
+    def to(self, place: Place) -> None:
+        """Draw on to here."""
+        data = self._layer.data
+        box, mask = capsule(data.shape, self._last, place, self._radius)
+        self._last = place
+        if box.empty:
+            return
+        data[box.slices][mask] = self._value
+        self.box = box if self.box.empty else _hull(self.box, box)
+        layers.refresh_box(self._layer, box)
+
+
+def _hull(a: Box, b: Box) -> Box:
+    return Box(min(a.y0, b.y0), min(a.x0, b.x0), max(a.y1, b.y1), max(a.x1, b.x1))

@@ -1,0 +1,121 @@
+"""What runs found, on the canvas: adopted maps and nuclei, as a person has left them since."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+from napari_noisyseg.gui.canvas import layers
+from napari_noisyseg.gui.change import FRONT, Change, What
+from napari_noisyseg.gui.kinds import KINDS, OF_RUN, is_labels
+from napari_noisyseg.gui.session import Session
+from napari_noisyseg.gui.tools.reading import read_results
+from napari_noisyseg.store.project import Project
+from napari_noisyseg.store.records import Aspect
+
+SHOWN = What.CANDIDATES | What.OUTLINES | What.DECISIONS | What.POINTS | What.IMAGES
+FOUND = Aspect.CANDIDATES
+SETTLED = Aspect.CANDIDATES | Aspect.OUTLINES | Aspect.DECISIONS | Aspect.POINTS | Aspect.IMAGES
+Versions = dict[tuple[str, str], int]
+
+
+class Results:
+    """Keeps the layers of the image in front at what the project holds; read out of the way.
+
+    A kind is read when it is first to be seen, and again when something changed that it shows.
+    While a run's previews are on the canvas (`held`), what is stored waits.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.held = False
+        self._version: Versions = {}
+        self._reading: set[tuple[str, str]] = set()
+        self._found: set[tuple[str, str]] = set()
+        session.on(SHOWN | FRONT | What.VIEW, self._follow)
+
+    def _follow(self, change: Change) -> None:
+        if change.what & What.PROJECT:
+            for known in (self._version, self._reading, self._found):
+                known.clear()
+        if change.concerns(self.session.image):
+            self.refresh()
+
+    def forget(self) -> None:
+        """What is on the canvas came from elsewhere (a preview): read it anew."""
+        self._version.clear()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read what is to be seen and is not, or not any more, as it is stored."""
+        project, image = self.session.project, self.session.image
+        if project is None or image is None or self.held:
+            return
+        if project.nuclei.adopted_run(image) is None:
+            return
+        due = [kind for kind in OF_RUN if self._due(project, image, kind)]
+        if due:
+            self._reading.update((image, kind) for kind in due)
+            versions = {kind: _version(project, image, kind) for kind in due}
+            work = partial(_attempt, project, image, tuple(due))
+            done = partial(self._arrived, project, image, versions)
+            self.session.submit(work, done)
+
+    def _due(self, project: Project, image: str, kind: str) -> bool:
+        key = (image, kind)
+        if key in self._reading:
+            return False
+        layer = layers.find(self.session.viewer, image, kind)
+        if layer is None and not self.session.view.shows(kind):
+            return False
+        old = self._version.get(key) != _version(project, image, kind)
+        return old or (layer is None and key in self._found)
+
+    def _arrived(self, project: Project, image: str, versions: dict[str, int], found: Any) -> None:
+        for kind in versions:
+            self._reading.discard((image, kind))
+        if isinstance(found, Exception):
+            self._version |= {(image, kind): at for kind, at in versions.items()}
+            self.session.failed(found)
+            return
+        if project is not self.session.project or image not in self.session.front.names():
+            return
+        if self.held or layers.find(self.session.viewer, image, "image") is None:
+            return
+        self._version |= {(image, kind): at for kind, at in versions.items()}
+        self._found.update((image, kind) for kind in found)
+        self._show(project, image, found)
+        self.refresh()  # what was decided while this was read
+
+    def _show(self, project: Project, image: str, found: dict[str, Any]) -> None:
+        record, viewer = project.image(image), self.session.viewer
+        for kind, data in found.items():
+            layer = layers.find(viewer, image, kind)
+            if is_labels(kind):
+                if layer is None or not layers.repaint_changed(layer, data):
+                    layers.show_labels(viewer, record, kind, data)
+            else:
+                layers.show_map(viewer, record, kind, data)
+        self.session.tell(What.LABELS, image)
+
+    def stored(self, kinds: Iterable[str] = KINDS) -> list[str]:
+        """Kinds that there are of the image in front, stored or as a preview."""
+        project, image = self.session.project, self.session.image
+        if project is None or image is None:
+            return []
+        held, viewer = project.labels.kinds(image), self.session.viewer
+        return [k for k in kinds if k in held or layers.find(viewer, image, k) is not None]
+
+
+def _version(project: Project, image: str, kind: str) -> int:
+    aspects = SETTLED if kind == "refined" else FOUND
+    return project.nuclei.version(image, aspects)
+
+
+def _attempt(project: Project, image: str, kinds: tuple[str, ...]) -> dict[str, Any] | Exception:
+    """What is stored, or why it cannot be read: the results must hear of it either way."""
+    try:
+        return read_results(project, image, kinds)
+    except Exception as error:  # told in a notice
+        return error

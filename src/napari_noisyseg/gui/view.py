@@ -1,0 +1,56 @@
+"""What is shown, as one frozen value: the canvas and the panel are functions of it.
+
+`View` knows no Qt and no napari. Whoever wants something else shown asks the session, which makes
+another `View` and tells everybody once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from napari_noisyseg.gui.kinds import KINDS, RESULTS
+
+NOTHING: Mapping[tuple[bool, str], bool] = MappingProxyType({})
+WRITES = {"points": "points", "field": "fields", "paint": "rough", "erase": "rough"}
+"""the kind of layer that each tool writes to: it is always seen what a tool does"""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One state of the window.
+
+    `generation` grows whenever another project or image comes to the front: an answer that was
+    asked for in an earlier one is stale. `toggles` are what a person has switched on or off,
+    apart for the steps that mark and those that look at results.
+    """
+
+    image: str | None = None
+    step: str = "annotate"
+    tool: str = "points"
+    toggles: Mapping[tuple[bool, str], bool] = field(default_factory=lambda: NOTHING)
+    bare: bool = False
+    generation: int = 0
+
+    def shows(self, kind: str) -> bool:
+        """Whether layers of a kind, of the active image, are to be seen."""
+        known = KINDS[kind]
+        if self.bare and known.covers:
+            return False
+        if self.step == "annotate" and WRITES.get(self.tool) == kind:
+            return True
+        return self.toggles.get((self.step in RESULTS, kind), self.step in known.steps)
+
+    def shows_layer(self, image: str, kind: str) -> bool:
+        """Whether the layer of that image and kind is to be seen."""
+        return image == self.image and self.shows(kind)
+
+    def toggled(self, kind: str, shown: bool) -> View:
+        """The same view with a kind switched on or off, in the present steps."""
+        toggles = {**self.toggles, (self.step in RESULTS, kind): shown}
+        return replace(self, toggles=MappingProxyType(toggles))
+
+    def of(self, image: str | None) -> View:
+        """The same view with another image in front."""
+        return replace(self, image=image, generation=self.generation + 1)
