@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -334,6 +335,48 @@ def test_the_version_tells_what_changed(tissue: Project) -> None:
     ]  # fmt: skip
     assert steps[-1].image == "tissue"
     assert steps[-1].aspects == Aspect.POINTS
+
+
+def test_what_was_touched_is_named_per_image(
+    tissue: Project, tnbc: tuple[np.ndarray, np.ndarray]
+) -> None:
+    tissue.add_array(tnbc[0], "other", 0.5)
+    nuclei = tissue.nuclei
+    start = nuclei.version()
+    one, two = nuclei.add_many("tissue", [(15, 15), (60, 60)], ["a", None])
+    three = nuclei.add("other", 5, 5, "a")
+    assert nuclei.touched(start) == {"tissue": {one.id, two.id}, "other": {three.id}}
+
+    def touched_by(act: Callable[[], object]) -> dict[str, set[str]]:
+        since = nuclei.version()
+        act()
+        return nuclei.touched(since)
+
+    assert touched_by(lambda: nuclei.add_field("tissue", Box(0, 0, 9, 9))) == {}
+    drawn = {two.id: outline(55, 55)}
+    assert touched_by(lambda: nuclei.set_outlines(drawn, "edit")) == {"tissue": {two.id}}
+    assert touched_by(lambda: nuclei.rename_class("a", "b")) == {
+        "tissue": {one.id}, "other": {three.id},
+    }  # fmt: skip
+    assert touched_by(lambda: nuclei.remove([one.id])) == {"tissue": {one.id}}
+    for travel in (nuclei.undo, nuclei.redo, nuclei.undo):
+        assert touched_by(travel) == {"tissue": {one.id}}
+    (find,) = nuclei.adopt("tissue", "r1", [candidate(100, 100)])
+    assert touched_by(lambda: nuclei.adopt("tissue", "r2", [candidate(100, 100)])) == {}
+    assert touched_by(lambda: nuclei.decide([find.id], "rejected")) == {"tissue": {find.id}}
+    assert touched_by(nuclei.undo) == {"tissue": {find.id}}
+    assert touched_by(lambda: tissue.remove_image("other")) == {}
+    assert nuclei.touched(start) == {"tissue": {one.id, two.id, find.id}}
+    assert nuclei.touched(nuclei.version()) == {}
+
+
+def test_what_was_touched_is_told_at_once_among_many(tissue: Project) -> None:
+    made = tissue.nuclei.add_many("tissue", np.random.default_rng(0).uniform(0, 511, (50_000, 2)))
+    since = tissue.nuclei.version()
+    tissue.nuclei.remove([made[7].id])
+    begin = time.process_time()
+    assert tissue.nuclei.touched(since) == {"tissue": {made[7].id}}
+    assert time.process_time() - begin < 0.01
 
 
 def test_a_strange_outline_is_refused(tissue: Project) -> None:

@@ -98,7 +98,8 @@ class Candidate:
     """A refined nucleus of a run; `score` is confidence in 0..1, `reason` why it needs a look.
 
     Give `id` = "" and `serial` = 0 to `Nuclei.adopt` for one that came from no point. What is
-    read back has the person's `state`, and a frozen outline in place of the run's.
+    read back has the person's `state`, and a frozen outline in place of the run's; `run` is "" for
+    one that the run did not find.
     """
 
     id: str
@@ -150,9 +151,9 @@ class JournalEntry:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How far the work is. `candidates` are those of the newest adopted run of each image.
+    """How far the work is. `candidates` are the nuclei to be judged: see `Nuclei.judged`.
 
-    accepted, rejected and unsure count nuclei that a person decided on; `reviewed` is their sum.
+    accepted, rejected and unsure are those of them that a person decided on; `reviewed` their sum.
     `points` are nuclei that a person marked, `outlines` those with a frozen outline, `complete`
     the fields in which every nucleus is promised to be marked.
     """

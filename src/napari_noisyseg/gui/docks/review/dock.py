@@ -225,11 +225,15 @@ class ReviewDock(StepDock):
         if self.queue is None or self._own:
             return
         with self.session.guard():
-            changed = self.queue.refresh()
+            item, changed = self.item, self.queue.refresh()
             for nucleus in changed[:50]:
                 self._repaint(nucleus)
             if len(changed) == 1:
                 self._row = self.queue.row(changed[0])
+            elif item is not None:
+                self._row = self.queue.row(item.id)
+            if self._row is None:
+                self._row = self.queue.open_after(-1)
             if self.editing.active:
                 self.editing.end()
                 self.edit()
@@ -238,7 +242,7 @@ class ReviewDock(StepDock):
     @property
     def item(self) -> ReviewItem | None:
         """The nucleus under review."""
-        if self.queue is None or self._row is None or not len(self.queue):
+        if self.queue is None or self._row is None or self._row >= len(self.queue):
             return None
         return self.queue.items[self._row]
 
