@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noisyseg.exchange.labels import TILE
+from napari_noisyseg.slides import Box
 from napari_noisyseg.store import Candidate, ImageRecord, Outline, Project, State
 from napari_noisyseg.store.records import STATES
 
@@ -53,8 +54,7 @@ class ExportedImage:
         """The serial of each pixel's nucleus, int32 (H, W)."""
         labels = np.zeros(self.shape, np.int32)
         for nucleus in _from_below(self.nuclei):
-            box = nucleus.outline.box
-            labels[box.slices][nucleus.outline.mask] = nucleus.serial
+            nucleus.outline.paste(labels, Box(0, 0, *self.shape), nucleus.serial)
         return labels
 
     def by_tile(self) -> list[list[ExportedNucleus]]:

@@ -8,8 +8,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.context import Context
@@ -172,7 +170,7 @@ def _candidate(row: tuple[Any, ...], mpp: float) -> Candidate:
     id, serial, y, x, *pixels, score, reason, run, state, frozen, class_name = row
     outline = as_outline(pixels)
     # from the pixels: they and the µm per pixel may have changed since the run
-    area = float(np.count_nonzero(outline.mask)) * mpp**2
+    area = outline.area * mpp**2
     return Candidate(
         id, serial, y, x, outline, score, reason, run, area, state, bool(frozen), class_name
     )

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from napari_noisyseg.gui.canvas import layers
 from napari_noisyseg.gui.canvas.closeup import TAG, to_select
-from napari_noisyseg.review.before import cut
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.records import ImageRecord, Outline
 
@@ -44,14 +43,12 @@ class Editing:
         self.end()
         room = outline.box.grow(round(MARGIN_UM / record.mpp))
         self._box = box = room.clip((record.height, record.width))
-        data = np.zeros((box.height, box.width), np.uint8)
-        top, left = outline.box.y0 - box.y0, outline.box.x0 - box.x0
-        data[top : top + outline.box.height, left : left + outline.box.width] = outline.mask
-        self._before = data.astype(bool)
+        self._before = outline.cut(box)
+        data = self._before.astype(np.uint8)
         colours = DirectLabelColormap(color_dict={0: "#00000000", 1: INK, None: INK})
         layer = Labels(
             data, name=NAME, colormap=colours, opacity=0.35, metadata={TAG: True},
-            **layers.geometry(self._viewer, record, (box.y0, box.x0)),
+            **layers.geometry(self._viewer, record, box.origin),
         )  # fmt: skip
         self._selected = to_select(self._viewer, record)
         self._viewer.layers.append(layer)
@@ -101,7 +98,7 @@ class Editing:
         if not self.active:
             return
         mask = np.asarray(self._layer.data) > 0
-        outline = cut(mask, self._box)
+        outline = Outline.of(mask, self._box)
         same = self._before is not None and np.array_equal(mask, self._before)
         if outline is None or same:
             return

@@ -24,12 +24,9 @@ def repaint(layer: Any, item: ReviewItem, outline: Outline, shape: tuple[int, in
     data = layer.data
     if not isinstance(data, np.ndarray) or data.shape != shape or not data.flags.writeable:
         return
-    a, b = item.candidate.outline.box, outline.box
-    both = Box(min(a.y0, b.y0), min(a.x0, b.x0), max(a.y1, b.y1), max(a.x1, b.x1))
-    box = both.grow(ROOM).clip(shape)
+    box = Box.around((item.candidate.outline.box, outline.box)).grow(ROOM).clip(shape)
     part = data[box.slices]
     part[part == item.candidate.serial] = 0
     if item.state != "rejected":
-        inner = data[outline.box.slices]
-        inner[outline.mask & (inner == 0)] = item.candidate.serial
+        outline.paste(part, box, item.candidate.serial, under=True)
     layers.refresh_box(layer, box)

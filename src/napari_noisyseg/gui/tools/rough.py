@@ -158,27 +158,16 @@ class RoughTool:
             return
         if event.type != "paint" and layer._block_history:
             return  # redrawn in the middle of a stroke; its end is still to come
-        changed = _changed(self._kept, layer.data)
-        if changed is None:
+        changed = Box.of_mask(self._kept != layer.data)
+        if changed.empty:
             return
         inner = changed.slices
         before, after = self._kept[inner].copy(), np.array(layer.data[inner], np.int32)
         kept = False
         with self.session.acting():
             record, project = self.session.require_image(), self.session.require_project()
-            y0, x0 = self.box.y0, self.box.x0
-            outer = Box(changed.y0 + y0, changed.x0 + x0, changed.y1 + y0, changed.x1 + x0)
+            outer = changed.shift(*self.box.origin)
             project.nuclei.paint(record.name, outer, before, after, PLANE)
             self._kept[inner], self._version, kept = after, self._latest(), True
         if not kept:
             self._replace(layer, self._kept.copy())
-
-
-def _changed(before: NDArray[np.int32], after: NDArray[Any]) -> Box | None:
-    """The box in which two label images differ, None when nowhere."""
-    different = before != after
-    rows = np.flatnonzero(different.any(axis=1))
-    if not rows.size:
-        return None
-    columns = np.flatnonzero(different[rows[0] : rows[-1] + 1].any(axis=0))
-    return Box(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
