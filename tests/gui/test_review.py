@@ -10,7 +10,6 @@ from skimage.measure import regionprops
 
 from napari_noisyseg.gui.canvas import closeup, layers
 from napari_noisyseg.gui.canvas.closeup import TAG, Hiding, centre, outline_paths, visible_box
-from napari_noisyseg.gui.controllers.adoption import reviewed
 from napari_noisyseg.gui.docks.review.dock import VIEW_UM, ReviewDock
 from napari_noisyseg.gui.docks.review.measurements import WIDTHS
 from napari_noisyseg.slides import Box
@@ -131,7 +130,7 @@ def test_what_was_decided_is_seen_again_when_the_layer_is_made_anew(dock):
     dock.queue.redraw(second.id, Outline(Box(3, 3, 6, 6), np.ones((3, 3), bool)))
     stored = project.labels.read(first.image, "refined")
     assert first.candidate.serial in stored
-    shown = reviewed(project, first.image, stored)
+    shown = project.nuclei.settled(first.image, Box(0, 0, *stored.shape), stored)
     assert first.candidate.serial not in shown
     where = np.argwhere(shown == second.candidate.serial)
     assert where.min() == 3

@@ -237,6 +237,27 @@ def test_what_a_person_drew_is_frozen(tissue: Project) -> None:
     assert tissue.nuclei.get(point.id).frozen
 
 
+def test_a_run_s_labels_as_a_person_left_them(tissue: Project) -> None:
+    nuclei = tissue.nuclei
+    finds = nuclei.adopt("tissue", "r1", [candidate(y, 50) for y in (50, 70, 90, 110)])
+    labels = np.zeros((512, 512), np.int32)
+    for find in finds:
+        find.outline.paste(labels, Box(0, 0, 512, 512), find.serial)
+    kept, bad, edited, _ = finds
+    nuclei.decide([kept.id], "accepted")
+    nuclei.decide([bad.id], "rejected")
+    nuclei.decide([edited.id], "unsure", outlines={edited.id: outline(95, 58)})
+    box = Box(40, 45, 100, 62)
+    for rejected in (False, True):
+        expected = labels.copy()
+        expected[(labels == edited.serial) | ((labels == bad.serial) & (not rejected))] = 0
+        expected[95:105, 58:68] = edited.serial
+        given = labels[box.slices].copy()
+        found = nuclei.settled("tissue", box, given, rejected)
+        assert np.array_equal(found, expected[box.slices])
+        assert np.array_equal(given, labels[box.slices])
+
+
 def test_accepting_a_corrected_outline(tissue: Project) -> None:
     (find,) = tissue.nuclei.adopt("tissue", "r1", [candidate(50, 50)])
     tissue.nuclei.decide([find.id], "accepted", outlines={find.id: outline(40, 40, 20)})

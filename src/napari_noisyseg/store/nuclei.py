@@ -174,6 +174,16 @@ class Nuclei:
         """Nuclei in these states with their outlines (rejected ones with what was rejected)."""
         return decisions.outlines(self._context, image, states, box)
 
+    def settled(
+        self, image: str, box: Box, labels: NDArray[np.int32], rejected: bool = False
+    ) -> NDArray[np.int32]:
+        """A run's nuclei, int32 (h, w) of `box`, as a person has left them: in a new array.
+
+        With the outlines that were accepted or drawn, and without what was rejected; with
+        `rejected` that stays, so that the decision can be taken back.
+        """
+        return decisions.settled(self._context, image, box, labels, rejected)
+
     def decide(
         self,
         ids: Sequence[str],
