@@ -13,7 +13,6 @@ from napari_noisyseg.gui.docks.review.dock import VIEW_UM, ReviewDock
 from napari_noisyseg.gui.docks.review.measurements import WIDTHS
 from napari_noisyseg.gui.tools.hand import Press
 from napari_noisyseg.gui.tools.kit import kit_of
-from napari_noisyseg.gui.tools.reading import reviewed
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.records import Candidate, Outline
 
@@ -145,7 +144,7 @@ def test_what_was_decided_is_seen_again_when_the_layer_is_made_anew(dock):
     dock.review.queue.redraw(second.id, Outline(Box(3, 3, 6, 6), np.ones((3, 3), bool)))
     stored = project.labels.read(first.image, "refined")
     assert first.candidate.serial in stored
-    shown = reviewed(project, first.image, stored)
+    shown = project.nuclei.settled(first.image, Box(0, 0, *stored.shape), stored)
     assert first.candidate.serial not in shown
     where = np.argwhere(shown == second.candidate.serial)
     assert where.min() == 3

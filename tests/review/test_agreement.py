@@ -15,10 +15,11 @@ from napari_noisyseg.review.agreement import by_score, share, share_above, sugge
 class Item:
     score: float
     state: str
+    run: str = "run-1"
 
     @property
     def candidate(self):
-        return SimpleNamespace(score=self.score)
+        return SimpleNamespace(score=self.score, run=self.run)
 
 
 @given(judged=st.integers(1, 500), part=st.floats(0, 1))
@@ -44,6 +45,11 @@ def test_share_above_counts_judged_ones_only():
     found = share_above(items, 0.8)
     assert (found.accepted, found.judged) == (1, 2)
     assert share_above(items, 0.85).value == 1
+
+
+def test_what_no_run_found_says_nothing_of_it():
+    brought = Item(1.0, "rejected", run="")
+    assert share_above([brought, Item(0.9, "accepted")], 0.5).judged == 1
 
 
 def test_by_score_puts_each_in_its_step():

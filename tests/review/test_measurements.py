@@ -6,7 +6,7 @@ from skimage.measure import regionprops
 
 from napari_noisyseg import stains
 from napari_noisyseg.review import ReviewQueue, measurements
-from napari_noisyseg.review.before import cut, most_overlapped, old_outline
+from napari_noisyseg.review.before import most_overlapped, old_outline
 from napari_noisyseg.review.measurements import measure_image
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.records import Outline
@@ -52,11 +52,8 @@ def test_old_outline_is_else_the_piece_of_the_local_label(project):
     assert 0.5 < overlap <= 1
 
 
-def test_most_overlapped_and_cut():
+def test_most_overlapped():
     pieces = np.array([[1, 1, 0], [2, 2, 2], [0, 0, 0]], np.int32)
     inside = np.array([[1, 0, 0], [1, 1, 0], [0, 0, 0]], bool)
     assert most_overlapped(pieces, inside).tolist() == (pieces == 2).tolist()
     assert most_overlapped(pieces * 0, inside) is None
-    drawn = Outline(Box(11, 20, 12, 23), np.ones((1, 3), bool))
-    assert cut(pieces == 2, Box(10, 20, 13, 23)) == drawn
-    assert cut(pieces == 9, Box(0, 0, 3, 3)) is None

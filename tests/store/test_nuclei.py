@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -236,6 +237,27 @@ def test_what_a_person_drew_is_frozen(tissue: Project) -> None:
     assert tissue.nuclei.get(point.id).frozen
 
 
+def test_a_run_s_labels_as_a_person_left_them(tissue: Project) -> None:
+    nuclei = tissue.nuclei
+    finds = nuclei.adopt("tissue", "r1", [candidate(y, 50) for y in (50, 70, 90, 110)])
+    labels = np.zeros((512, 512), np.int32)
+    for find in finds:
+        find.outline.paste(labels, Box(0, 0, 512, 512), find.serial)
+    kept, bad, edited, _ = finds
+    nuclei.decide([kept.id], "accepted")
+    nuclei.decide([bad.id], "rejected")
+    nuclei.decide([edited.id], "unsure", outlines={edited.id: outline(95, 58)})
+    box = Box(40, 45, 100, 62)
+    for rejected in (False, True):
+        expected = labels.copy()
+        expected[(labels == edited.serial) | ((labels == bad.serial) & (not rejected))] = 0
+        expected[95:105, 58:68] = edited.serial
+        given = labels[box.slices].copy()
+        found = nuclei.settled("tissue", box, given, rejected)
+        assert np.array_equal(found, expected[box.slices])
+        assert np.array_equal(given, labels[box.slices])
+
+
 def test_accepting_a_corrected_outline(tissue: Project) -> None:
     (find,) = tissue.nuclei.adopt("tissue", "r1", [candidate(50, 50)])
     tissue.nuclei.decide([find.id], "accepted", outlines={find.id: outline(40, 40, 20)})
@@ -334,6 +356,48 @@ def test_the_version_tells_what_changed(tissue: Project) -> None:
     ]  # fmt: skip
     assert steps[-1].image == "tissue"
     assert steps[-1].aspects == Aspect.POINTS
+
+
+def test_what_was_touched_is_named_per_image(
+    tissue: Project, tnbc: tuple[np.ndarray, np.ndarray]
+) -> None:
+    tissue.add_array(tnbc[0], "other", 0.5)
+    nuclei = tissue.nuclei
+    start = nuclei.version()
+    one, two = nuclei.add_many("tissue", [(15, 15), (60, 60)], ["a", None])
+    three = nuclei.add("other", 5, 5, "a")
+    assert nuclei.touched(start) == {"tissue": {one.id, two.id}, "other": {three.id}}
+
+    def touched_by(act: Callable[[], object]) -> dict[str, set[str]]:
+        since = nuclei.version()
+        act()
+        return nuclei.touched(since)
+
+    assert touched_by(lambda: nuclei.add_field("tissue", Box(0, 0, 9, 9))) == {}
+    drawn = {two.id: outline(55, 55)}
+    assert touched_by(lambda: nuclei.set_outlines(drawn, "edit")) == {"tissue": {two.id}}
+    assert touched_by(lambda: nuclei.rename_class("a", "b")) == {
+        "tissue": {one.id}, "other": {three.id},
+    }  # fmt: skip
+    assert touched_by(lambda: nuclei.remove([one.id])) == {"tissue": {one.id}}
+    for travel in (nuclei.undo, nuclei.redo, nuclei.undo):
+        assert touched_by(travel) == {"tissue": {one.id}}
+    (find,) = nuclei.adopt("tissue", "r1", [candidate(100, 100)])
+    assert touched_by(lambda: nuclei.adopt("tissue", "r2", [candidate(100, 100)])) == {}
+    assert touched_by(lambda: nuclei.decide([find.id], "rejected")) == {"tissue": {find.id}}
+    assert touched_by(nuclei.undo) == {"tissue": {find.id}}
+    assert touched_by(lambda: tissue.remove_image("other")) == {}
+    assert nuclei.touched(start) == {"tissue": {one.id, two.id, find.id}}
+    assert nuclei.touched(nuclei.version()) == {}
+
+
+def test_what_was_touched_is_told_at_once_among_many(tissue: Project) -> None:
+    made = tissue.nuclei.add_many("tissue", np.random.default_rng(0).uniform(0, 511, (50_000, 2)))
+    since = tissue.nuclei.version()
+    tissue.nuclei.remove([made[7].id])
+    begin = time.process_time()
+    assert tissue.nuclei.touched(since) == {"tissue": {made[7].id}}
+    assert time.process_time() - begin < 0.01
 
 
 def test_a_strange_outline_is_refused(tissue: Project) -> None:

@@ -43,9 +43,7 @@ def review(
     if as_json:
         print_json({**state, "next": rows})
         return
-    reviewed = counts.accepted + counts.rejected + counts.unsure
-    total = max(counts.candidates, reviewed)
-    print(f"{reviewed} of {total} reviewed, {counts.accepted} accepted")
+    print(f"{counts.reviewed} of {counts.candidates} reviewed, {counts.accepted} accepted")
     print_table(rows)
 
 

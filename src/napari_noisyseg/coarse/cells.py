@@ -88,7 +88,7 @@ class Cells:
         owners = set(np.unique(owner[won]).tolist()) - {NOBODY}
         owner[won] = serial
         squared[won] = distance[won]
-        return bounds(won, box), owners | {serial}
+        return Box.of_mask(won, box.origin), owners | {serial}
 
     def remove(self, serial: int) -> tuple[Box, set[int]]:
         """Take a point out; the box of pixels that changed hands, and the owners concerned."""
@@ -96,7 +96,7 @@ class Cells:
         box = self._reach(pixel)
         del self.points[serial]
         lost = self.owner[box.slices] == serial
-        changed = bounds(lost, box)
+        changed = Box.of_mask(lost, box.origin)
         if changed.empty:
             return changed, set()
         where = self.owner[changed.slices] == serial
@@ -169,27 +169,3 @@ def _ring(pixel: Pixel, radius: int, shape: tuple[int, int]) -> Iterable[Box]:
         yield Box(box.y0, box.x0, box.y1, box.x0 + 1)
     if x + radius < shape[1]:
         yield Box(box.y0, box.x1 - 1, box.y1, box.x1)
-
-
-def bounds(mask: NDArray[np.bool_], box: Box) -> Box:
-    """The smallest box, in the image, around the true pixels of a mask that lies at `box`."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if len(rows) == 0:
-        return Box(box.y0, box.x0, box.y0, box.x0)
-    y, x = box.y0, box.x0
-    return Box(
-        y + int(rows[0]), x + int(columns[0]), y + int(rows[-1]) + 1, x + int(columns[-1]) + 1
-    )
-
-
-def union(boxes: Iterable[Box]) -> Box:
-    """The smallest box around those that are not empty; Box(0, 0, 0, 0) without any."""
-    full = [b for b in boxes if not b.empty]
-    if not full:
-        return Box(0, 0, 0, 0)
-    return Box(
-        min(b.y0 for b in full),
-        min(b.x0 for b in full),
-        max(b.y1 for b in full),
-        max(b.x1 for b in full),
-    )

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy import ndimage as ndi
 from scipy.cluster.vq import ClusterError, kmeans2
 
-from napari_noisyseg.coarse.cells import FAR, Cells, Pixel, around, union
+from napari_noisyseg.coarse.cells import FAR, Cells, Pixel, around
 from napari_noisyseg.coarse.morphology import Mask, disk, filled, opened, without_small
 from napari_noisyseg.method import BACKGROUND, NUCLEUS, UNKNOWN
 from napari_noisyseg.slides import Box
@@ -171,7 +171,7 @@ class ClusterPlane:
         self._assign(cells, changed)
         self.nuclei[changed.slices] &= cells.squared[changed.slices] <= self.reach**2
         cleaned = [self._clean(cells, serial) for serial in owners if serial in cells.points]
-        box = union([changed, *cleaned])
+        box = Box.around([changed, *cleaned])
         self._compose(plane, cells, box)
         return box
 

@@ -83,8 +83,7 @@ class Contours:
     ) -> tuple[Box, Mask]:
         """The inside of one outline, bool (h, w), and the box around it and its margin in px."""
         box = around(pixel, min(int(radii.max()) + 1 + margin, self.reach), shape)
-        y, x = pixel[0] - self.reach, pixel[1] - self.reach
-        part = (slice(box.y0 - y, box.y1 - y), slice(box.x0 - x, box.x1 - x))
+        part = box.shift(self.reach - pixel[0], self.reach - pixel[1]).slices
         first, share = self._rays_at[part], self._share[part]
         limit = radii[first] * (1 - share) + radii[(first + 1) % RAYS] * share
         return box, self._away[part] <= limit

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_noisyseg.coarse.cells import Cells, Pixel, union
+from napari_noisyseg.coarse.cells import Cells, Pixel
 from napari_noisyseg.coarse.cluster import PAPER_MPP, ClusterPlane, fit_clusters, smoothed
 from napari_noisyseg.coarse.evidence import evidence, standardised
 from napari_noisyseg.coarse.local import LocalPlane
@@ -155,7 +155,7 @@ class CoarseLabels:
         """Put a point elsewhere; the box in which anything changed (empty: nothing)."""
         if _pixel(serial, y, x) == self._places[serial]:
             return Box(0, 0, 0, 0)
-        return union([self.remove(serial), self.add(serial, y, x)])
+        return Box.around([self.remove(serial), self.add(serial, y, x)])
 
     def set_known(self, known: NDArray[np.bool_]) -> None:
         """Other fields: bool (H, W). The fit stays."""
@@ -187,7 +187,7 @@ class CoarseLabels:
                 box = plane.update(raw, self._cells, changed, owners)
             self._mask(kind, box)
             boxes.append(box)
-        return union(boxes)
+        return Box.around(boxes)
 
     def _label(self, kind: Kind) -> NDArray[np.uint8]:
         if kind not in self.kinds:

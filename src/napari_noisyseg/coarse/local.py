@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
-from napari_noisyseg.coarse.cells import Cells, union
+from napari_noisyseg.coarse.cells import Cells
 from napari_noisyseg.coarse.contours import Contours
 from napari_noisyseg.coarse.morphology import Mask, disk, filled, holding
 from napari_noisyseg.method import BACKGROUND, NUCLEUS, UNKNOWN
@@ -56,7 +56,7 @@ class LocalPlane:
         beyond = cells.squared[changed.slices] > self.contours.reach**2
         plane[changed.slices][beyond] = _empty(cells)
         self.instances[changed.slices][beyond] = 0
-        return union([changed, *self._outline(plane, cells, owners)])
+        return Box.around([changed, *self._outline(plane, cells, owners)])
 
     def _outline(self, plane: NDArray[np.uint8], cells: Cells, serials: Iterable[int]) -> list[Box]:
         """Write nuclei into both planes; the boxes looked at. A point without a cell has none."""

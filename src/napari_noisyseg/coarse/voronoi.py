@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_noisyseg.coarse.cells import Cells, around, distance_squared, union
+from napari_noisyseg.coarse.cells import Cells, around, distance_squared
 from napari_noisyseg.coarse.morphology import Mask
 from napari_noisyseg.method import BACKGROUND, NUCLEUS, UNKNOWN
 from napari_noisyseg.slides import Box
@@ -44,12 +44,10 @@ class VoronoiPlane:
         """
         reach = int(self.radius) + 1
         moved = [] if changed.empty else [changed.grow(1)]
-        box = union([*moved, *(around(p, reach, cells.shape) for p in pixels)]).clip(cells.shape)
-        near = [
-            serial
-            for serial, (y, x) in cells.points.items()
-            if box.y0 - reach <= y < box.y1 + reach and box.x0 - reach <= x < box.x1 + reach
-        ]
+        places = [around(pixel, reach, cells.shape) for pixel in pixels]
+        box = Box.around([*moved, *places]).clip(cells.shape)
+        wide = box.grow(reach)
+        near = [serial for serial, pixel in cells.points.items() if wide.contains(*pixel)]
         plane[box.slices] = UNKNOWN
         self._write(plane, cells, box, near)
         return box
@@ -65,7 +63,7 @@ class VoronoiPlane:
                 plane[part.slices][inside] = NUCLEUS
         plane[box.slices][borders(cells.owner, box)] = BACKGROUND
         for y, x in pixels:
-            if box.y0 <= y < box.y1 and box.x0 <= x < box.x1:
+            if box.contains(y, x):
                 plane[y, x] = NUCLEUS
 
 
@@ -79,5 +77,4 @@ def borders(owner: NDArray[np.int32], box: Box) -> Mask:
     edge[:-1] |= rows
     edge[:, 1:] |= columns
     edge[:, :-1] |= columns
-    y, x = box.y0 - wide.y0, box.x0 - wide.x0
-    return edge[y : y + box.height, x : x + box.width]
+    return edge[box.within(wide)]

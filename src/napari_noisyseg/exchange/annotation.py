@@ -122,7 +122,7 @@ def _nuclei_of_labels(labels: NDArray[np.int32], path: Path, shape: tuple[int, i
     if parts is not None and parts.max() > 1:
         numbered, names = parts, names * int(parts.max())
         note = f"a mask of one value: its {len(names)} separate parts were taken as nuclei"
-    places = [(n, _box(p)) for n, p in enumerate(ndimage.find_objects(numbered), start=1)]
+    places = [(n, Box.of_slices(*p)) for n, p in enumerate(ndimage.find_objects(numbered), start=1)]
     check_sizes([(f"{path}, label {names[n - 1]}", box) for n, box in places])
     found = [Outline(box, numbered[box.slices] == n) for n, box in places]
     return Masks(found, [None] * len(found), note)
@@ -131,8 +131,3 @@ def _nuclei_of_labels(labels: NDArray[np.int32], path: Path, shape: tuple[int, i
 def _parts(mask: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
     """The parts of a mask of one value, numbered; what touches at a corner only is apart."""
     return np.asarray(components(mask, connectivity=1), np.int64)
-
-
-def _box(place: tuple[slice, ...]) -> Box:
-    rows, columns = place
-    return Box(rows.start, columns.start, rows.stop, columns.stop)

@@ -104,17 +104,7 @@ def _rasterised(shape: Shape, box: Box) -> Outline | None:
     heights = [np.clip(ring[:, 1], box.y0, box.y1) for p in shape.polygons for ring in p]
     if sum(float(np.abs(np.diff(h)).sum()) for h in heights) > MAX_TOTAL // 64:
         raise NoisySegError(f"{shape.where} is a tangle of lines and no nucleus: leave it out")
-    return trimmed(box, fill(shape.polygons, box))
-
-
-def trimmed(box: Box, mask: NDArray[np.bool_]) -> Outline | None:
-    """The outline in its smallest box; None of an empty mask."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not rows.size:
-        return None
-    y0, y1, x0, x1 = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
-    smaller = Box(box.y0 + y0, box.x0 + x0, box.y0 + y1, box.x0 + x1)
-    return Outline(smaller, np.ascontiguousarray(mask[y0:y1, x0:x1]))
+    return Outline.of(fill(shape.polygons, box), box)
 
 
 def middle(outline: Outline) -> tuple[float, float]:

@@ -152,13 +152,7 @@ def _tiles(image: ExportedImage) -> Iterator[NDArray[np.int32]]:
     for box, nuclei in zip(tile_boxes(image.shape), image.by_tile(), strict=True):
         tile = np.zeros((TILE, TILE), np.int32)
         for nucleus in nuclei:
-            own = nucleus.outline.box
-            both = own.intersect(box)
-            part = tile[both.y0 - box.y0 : both.y1 - box.y0, both.x0 - box.x0 : both.x1 - box.x0]
-            mask = nucleus.outline.mask
-            part[mask[both.y0 - own.y0 : both.y1 - own.y0, both.x0 - own.x0 : both.x1 - own.x0]] = (
-                nucleus.serial
-            )
+            nucleus.outline.paste(tile, box, nucleus.serial)
         yield tile
 
 
@@ -186,8 +180,8 @@ def _write_geojson(image: ExportedImage, path: Path) -> None:
 def _feature(
     nucleus: ExportedNucleus, image: ExportedImage, colors: Mapping[str, str]
 ) -> dict[str, object]:
-    box, mask = nucleus.outline.box, nucleus.outline.mask
-    measurements = {"Area µm^2": float(mask.sum()) * image.record.mpp**2}
+    outline = nucleus.outline
+    measurements = {"Area µm^2": outline.area * image.record.mpp**2}
     if nucleus.score is not None:
         measurements["Score"] = float(nucleus.score)
     metadata = {
@@ -199,7 +193,7 @@ def _feature(
         metadata["run"] = nucleus.run
     name = nucleus.class_name
     classification = (name, _rgb(colors.get(name, NO_COLOR))) if name is not None else None
-    polygons = trace(mask, (box.y0, box.x0))
+    polygons = trace(outline.mask, outline.box.origin)
     return geojson.feature(polygons, nucleus.id, classification, measurements, metadata)
 
 

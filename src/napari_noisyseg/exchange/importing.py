@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.exchange.annotation import pixel, read_masks, read_points
@@ -73,7 +72,7 @@ def import_rough(project: Project, image: str, path: Path) -> Imported:
             before = project.nuclei.painted(image, box=box)
             after = before.copy()
             for n in numbers:
-                _paint(after, box, nuclei.outlines[n], start + n + 1)
+                nuclei.outlines[n].paste(after, box, start + n + 1, under=True)
             project.nuclei.paint(image, box, before, after)
     return Imported(len(nuclei.outlines), nuclei.note)
 
@@ -170,15 +169,3 @@ def _by_tile(outlines: Sequence[Outline], shape: tuple[int, int]) -> Mapping[Box
             for x in range(box.x0 // TILE * TILE, box.x1, TILE):
                 found[Box(y, x, y + TILE, x + TILE).clip(shape)].append(n)
     return found
-
-
-def _paint(pixels: NDArray[np.int32], box: Box, outline: Outline, value: int) -> None:
-    """Number an outline's pixels where nothing is yet; `pixels` are those of `box`."""
-    both = box.intersect(outline.box)
-    part = pixels[both.y0 - box.y0 : both.y1 - box.y0, both.x0 - box.x0 : both.x1 - box.x0]
-    part[_mask_in(outline, both) & (part == 0)] = value
-
-
-def _mask_in(outline: Outline, box: Box) -> NDArray[np.bool_]:
-    own = outline.box
-    return outline.mask[box.y0 - own.y0 : box.y1 - own.y0, box.x0 - own.x0 : box.x1 - own.x0]

@@ -62,12 +62,11 @@ def _measured(image: ExportedImage) -> Iterator[tuple[str, Measured]]:
 def _measured_group(
     group: list[ExportedNucleus], slide: Slide, mpp: float
 ) -> Iterator[tuple[str, Measured]]:
-    boxes = np.array([n.outline.box for n in group])
-    region = Box(*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist())
+    region = Box.around(n.outline.box for n in group)
     density = densities(slide.read(region), FIXED)[0]
     labels = np.zeros(density.shape, np.int32)
     for number, nucleus in enumerate(group, start=1):
-        place = _place(nucleus, region)
+        place = nucleus.outline.box.within(region)
         mask = nucleus.outline.mask
         # one that overlaps another is measured alone, so that neither loses pixels
         if labels[place][mask].any():
@@ -80,11 +79,3 @@ def _measured_group(
 
 def _alone(mask: NDArray[np.bool_], density: NDArray[np.float32], mpp: float) -> Measured:
     return measure(mask.astype(np.int32), density, mpp)[0]
-
-
-def _place(nucleus: ExportedNucleus, region: Box) -> tuple[slice, slice]:
-    box = nucleus.outline.box
-    return (
-        slice(box.y0 - region.y0, box.y1 - region.y0),
-        slice(box.x0 - region.x0, box.x1 - region.x0),
-    )

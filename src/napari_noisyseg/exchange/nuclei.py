@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noisyseg.exchange.labels import TILE
-from napari_noisyseg.store import ImageRecord, Outline, Project, State
+from napari_noisyseg.slides import Box
+from napari_noisyseg.store import Candidate, ImageRecord, Outline, Project, State
 from napari_noisyseg.store.records import STATES
 
 NOT_REJECTED: tuple[State, ...] = tuple(s for s in STATES if s != "rejected")
@@ -53,8 +54,7 @@ class ExportedImage:
         """The serial of each pixel's nucleus, int32 (H, W)."""
         labels = np.zeros(self.shape, np.int32)
         for nucleus in _from_below(self.nuclei):
-            box = nucleus.outline.box
-            labels[box.slices][nucleus.outline.mask] = nucleus.serial
+            nucleus.outline.paste(labels, Box(0, 0, *self.shape), nucleus.serial)
         return labels
 
     def by_tile(self) -> list[list[ExportedNucleus]]:
@@ -84,7 +84,7 @@ def refined(project: Project, record: ImageRecord) -> ExportedImage | None:
     if run is None:
         return _settled(project, record, NOT_REJECTED)
     nuclei = [
-        ExportedNucleus(c.id, c.serial, c.y, c.x, c.outline, c.state, c.class_name, c.score, c.run)
+        ExportedNucleus(c.id, c.serial, c.y, c.x, c.outline, c.state, c.class_name, *_told(c))
         for c in project.nuclei.candidates(record.name)
         if c.state != "rejected"
     ]
@@ -99,7 +99,7 @@ def accepted(project: Project, record: ImageRecord) -> ExportedImage | None:
 def _settled(
     project: Project, record: ImageRecord, states: tuple[State, ...]
 ) -> ExportedImage | None:
-    scores = {c.id: c for c in project.nuclei.candidates(record.name)}
+    found = {c.id: c for c in project.nuclei.candidates(record.name)}
     nuclei = [
         ExportedNucleus(
             n.id,
@@ -109,9 +109,15 @@ def _settled(
             outline,
             n.state,
             n.class_name,
-            scores[n.id].score if n.id in scores else None,
-            scores[n.id].run if n.id in scores else None,
+            *_told(found.get(n.id)),
         )
         for n, outline in project.nuclei.outlines(record.name, states)
     ]
     return ExportedImage(project, record, nuclei) if nuclei else None
+
+
+def _told(candidate: Candidate | None) -> tuple[float | None, str | None]:
+    """What a run said of a nucleus: its score and the run; None where none found it."""
+    if candidate is None or not candidate.run:
+        return None, None
+    return candidate.score, candidate.run

@@ -96,7 +96,7 @@ def fill(polygons: Sequence[Polygon], box: Box) -> NDArray[np.bool_]:
     Within one polygon by the even-odd rule, so that holes and crossings need no order. A centre
     on an edge belongs to the right or lower side, so that neighbours never share a pixel.
     """
-    mask = np.zeros((box.height, box.width), bool)
+    mask = np.zeros(box.shape, bool)
     for polygon in polygons:
         mask |= _fill_one(polygon, box)
     return mask

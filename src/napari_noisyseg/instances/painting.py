@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
+from napari_noisyseg.slides import Box
+
 Floats = NDArray[np.floating[Any]]
 Labels = NDArray[np.int32]
 Mask = NDArray[np.bool_]
@@ -52,9 +54,9 @@ def make_whole(labels: Labels, pixels: Ints) -> None:
     """Leave of every label k + 1 one piece without holes that holds pixels[k]; in place."""
     labels[tuple(pixels.T)] = np.arange(1, len(pixels) + 1)
     for k, found in enumerate(ndi.find_objects(labels, len(pixels))):
-        box = tuple(slice(max(s.start - 1, 0), s.stop + 1) for s in found)
-        seed = (int(pixels[k, 0]) - box[0].start, int(pixels[k, 1]) - box[1].start)
-        part = labels[box]
+        box = Box.of_slices(*found).grow(1).clip(labels.shape)
+        seed = (int(pixels[k, 0]) - box.y0, int(pixels[k, 1]) - box.x0)
+        part = labels[box.slices]
         whole = _whole(part, k + 1, seed)
         part[(part == k + 1) & ~whole] = 0
         part[whole] = k + 1

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_noisyseg.slides import Box
+
 Mask = NDArray[np.bool_]
 MAX_TURN = 30.0
 """degrees: the published code of Li et al. (MICCAI 2021) turns by up to this"""
@@ -20,8 +22,7 @@ def boxed(mask: Mask, grow: int) -> Mask:
     """The circumscribed upright rectangle, grown by `grow` px on each side (MMC §III-B)."""
     result = np.zeros_like(mask)
     if mask.any():
-        top, left, bottom, right = _bounds(mask)
-        result[max(0, top - grow) : bottom + grow, max(0, left - grow) : right + grow] = True
+        result[Box.of_mask(mask).grow(grow).clip(mask.shape).slices] = True
     return result
 
 
@@ -53,23 +54,18 @@ def moved(mask: Mask, turn: float, direction: float, beta: float) -> Mask:
     """
     if not mask.any():
         return mask.copy()
-    top, left, bottom, right = _bounds(mask)
-    crop = _centred(mask[top:bottom, left:right])
+    box = Box.of_mask(mask)
+    crop = _centred(mask[box.slices])
     turned = _turned(crop, turn)
     dy, dx = _shift(crop, turned, math.radians(direction), beta)
-    margin_y = (crop.shape[0] - (bottom - top)) // 2
-    margin_x = (crop.shape[1] - (right - left)) // 2
-    return _placed(turned, (top - margin_y + dy, left - margin_x + dx), mask.shape)
+    margin_y = (crop.shape[0] - box.height) // 2
+    margin_x = (crop.shape[1] - box.width) // 2
+    return _placed(turned, (box.y0 - margin_y + dy, box.x0 - margin_x + dx), mask.shape)
 
 
 def reach_of(height: int, width: int) -> int:
     """How far `moved` may carry a pixel of a nucleus with this bounding box, px."""
     return 2 * math.ceil(math.hypot(height, width)) + 2
-
-
-def _bounds(mask: Mask) -> tuple[int, int, int, int]:
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
 
 
 def _centred(crop: Mask) -> Mask:

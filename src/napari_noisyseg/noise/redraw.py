@@ -21,6 +21,7 @@ from napari_noisyseg.noise.outlines import (
     moved,
     reach_of,
 )
+from napari_noisyseg.slides import Box
 
 Labels = NDArray[np.int32]
 Window = tuple[slice, slice]
@@ -103,10 +104,5 @@ def windows_of(labels: Labels) -> dict[int, Window]:
 
 
 def _grown(window: Window, reach: int | None, shape: tuple[int, ...]) -> Window:
-    rows, columns = window
-    if reach is None:
-        reach = reach_of(rows.stop - rows.start, columns.stop - columns.start)
-    return (
-        slice(max(0, rows.start - reach), min(shape[0], rows.stop + reach)),
-        slice(max(0, columns.start - reach), min(shape[1], columns.stop + reach)),
-    )
+    box = Box.of_slices(*window)
+    return box.grow(reach_of(*box.shape) if reach is None else reach).clip(shape).slices

@@ -76,6 +76,7 @@ def suggested_confidence(
 
 
 def _share(items: Iterable[ReviewItem]) -> Share:
-    states = [item.state for item in items]
+    # what the run did not find says nothing of it
+    states = [item.state for item in items if item.candidate.run]
     accepted = states.count("accepted")
     return share(accepted, accepted + states.count("rejected"))

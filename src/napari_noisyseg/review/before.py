@@ -49,9 +49,7 @@ def old_outline(
     record = project.image(item.image)
     new = item.candidate.outline
     grown = new.box.grow(round(MARGIN_UM / record.mpp)).clip((record.height, record.width))
-    inside = np.zeros((grown.height, grown.width), bool)
-    at = (new.box.y0 - grown.y0, new.box.x0 - grown.x0)
-    inside[at[0] : at[0] + new.box.height, at[1] : at[1] + new.box.width] = new.mask
+    inside = new.cut(grown)
     found = most_overlapped(project.nuclei.painted(item.image, box=grown), inside)
     if found is None and clicked is not None:
         found = clicked[grown.slices] == item.candidate.serial
@@ -59,7 +57,7 @@ def old_outline(
         local = project.labels.read(item.image, "local", grown)
         if local is not None:
             found = most_overlapped(label(local == 1, connectivity=1), inside)
-    return cut(found, grown) if found is not None else None
+    return Outline.of(found, grown) if found is not None else None
 
 
 def most_overlapped(
@@ -71,13 +69,3 @@ def most_overlapped(
         return None
     mask: NDArray[np.bool_] = pieces == values[counts.argmax()]
     return mask
-
-
-def cut(mask: NDArray[np.bool_], box: Box) -> Outline | None:
-    """An outline from a mask (h, w) of `box`, cut to what is set; None when nothing is."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if not len(rows):
-        return None
-    top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-    tight = Box(*(int(v) for v in (box.y0 + top, box.x0 + left, box.y0 + bottom, box.x0 + right)))
-    return Outline(tight, mask[top:bottom, left:right].copy())

@@ -37,14 +37,10 @@ def measure_image(project: Project, items: Sequence[ReviewItem]) -> dict[str, Me
 
 
 def _measure_tile(slide: Slide, items: Sequence[ReviewItem], mpp: float) -> dict[str, Measured]:
-    boxes = np.array([item.candidate.outline.box for item in items])
-    corners = [*boxes[:, :2].min(axis=0), *boxes[:, 2:].max(axis=0)]
-    around = Box(*(int(v) for v in corners)).clip(slide.shape)
-    labels = np.zeros((around.height, around.width), np.int32)
-    for value, item in enumerate(items, 1):
-        outline = item.candidate.outline
-        top, left = outline.box.y0 - around.y0, outline.box.x0 - around.x0
-        part = labels[top : top + outline.box.height, left : left + outline.box.width]
-        part[outline.mask & (part == 0)] = value
+    outlines = [item.candidate.outline for item in items]
+    around = Box.around(outline.box for outline in outlines).clip(slide.shape)
+    labels = np.zeros(around.shape, np.int32)
+    for value, outline in enumerate(outlines, 1):
+        outline.paste(labels, around, value, under=True)
     density = stains.densities(slide.read(around))[0]
     return {items[row.label - 1].id: row for row in instances.measure(labels, density, mpp)}

@@ -1,9 +1,10 @@
-"""What to look at next, and why: the adopted run's nuclei, the most doubtful first."""
+"""What to look at next, and why: the nuclei to be judged, the most doubtful first."""
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.store.records import Candidate, Outline, State
+from napari_noisyseg.store.records import Aspect, Candidate, Outline, State
 
 UNUSUAL_SIZE = 3.0
 """an area this many times larger or smaller than the image's median is a reason to look"""
@@ -62,25 +63,27 @@ class ReviewProgress:
 
 
 class ReviewQueue:
-    """The nuclei of the adopted run in a fixed order, the most doubtful first.
+    """The nuclei to be judged (`Nuclei.judged`) in a fixed order, the most doubtful first.
 
-    The order is made once, so that nothing jumps while a person works; `refresh` reads decisions
-    again (after an undo, say) and keeps it. Decisions go to the store first and only then here.
+    The order is made once, so that nothing jumps while a person works; `refresh` reads again what
+    others changed (after an undo, say) and keeps it. Decisions go to the store first and only then
+    here.
     """
 
     def __init__(
         self, project: Project, images: Sequence[str] | None = None, run: str | None = None
     ) -> None:
         self._project = project
+        self._images = images
         self._run = run
         names = [record.name for record in project.images()]
         if unknown := sorted(set(images or ()) - set(names)):
             raise NoisySegError(
                 f"no image named {unknown[0]!r} in {project.path}: it has {', '.join(names)}"
             )
-        found = [item for name in images or names for item in _items(project, name, run)]
-        self._items = sorted(found, key=lambda i: (-i.doubt, i.image, i.candidate.serial))
-        self._index = {item.id: row for row, item in enumerate(self._items)}
+        self._version = project.nuclei.version()
+        self._usual: dict[str, float] = {}
+        self._put(_doubtful_first(self._read_all()))
 
     @property
     def items(self) -> Sequence[ReviewItem]:
@@ -122,12 +125,18 @@ class ReviewQueue:
         reviewer: str = "",
         outlines: Mapping[str, Outline] | None = None,
     ) -> None:
-        """Write a decision on nuclei of one image to the store as one undoable action."""
+        """Write a decision on nuclei of one image to the store as one undoable action.
+
+        One that the run did not find leaves the review when the decision on it is taken back.
+        """
         if not ids:
             return
-        self._project.nuclei.decide(
-            ids, state, self._run_of(ids[0]), reviewer=reviewer, outlines=outlines
-        )
+        image, run = self._items[self._index[ids[0]]].image, self._run_of(ids[0])
+        with self._keeping_up():
+            self._project.nuclei.decide(ids, state, run, reviewer=reviewer, outlines=outlines)
+        if state == "unreviewed":
+            self._merge(set(ids), self._read(image, ids))
+            return
         for nucleus in ids:
             self._set(self._index[nucleus], state=state)
 
@@ -146,7 +155,8 @@ class ReviewQueue:
             by_image[item.image].append(item.id)
         count = sum(map(len, by_image.values()))
         if count:
-            with self._project.nuclei.together(f"accept {count} nuclei above {confidence:g}"):
+            words = f"accept {count} nuclei above {confidence:g}"
+            with self._keeping_up(), self._project.nuclei.together(words):
                 for ids in by_image.values():
                     self.decide(ids, "accepted", reviewer)
         return count
@@ -156,26 +166,29 @@ class ReviewQueue:
         row = self._index[nucleus]
         item, nuclei = self._items[row], self._project.nuclei
         # what only the run knows becomes a nucleus of the project together with its outline
-        with nuclei.together("outline a nucleus"):
-            nuclei.decide([nucleus], item.state, item.candidate.run, outlines={nucleus: outline})
+        with self._keeping_up(), nuclei.together("outline a nucleus"):
+            nuclei.decide([nucleus], item.state, self._run_of(nucleus), outlines={nucleus: outline})
         self._set(row, frozen=True)
 
     def refresh(self) -> list[str]:
-        """Read all decisions again and keep the order; the ids whose decision had changed."""
-        now = {
-            nucleus.id: nucleus
-            for image in sorted({item.image for item in self._items})
-            for nucleus in self._project.nuclei.of(image, every=True)
-        }
+        """Take over what happened since; the ids whose decision or class had changed.
+
+        What is still to be judged keeps its order; nuclei that have become part of the review come
+        at the end, and those that are gone are dropped. Costs next to nothing where nothing
+        happened.
+        """
+        nuclei, since = self._project.nuclei, self._version
+        self._version = nuclei.version()
+        if self._version == since:
+            return []
+        steps = nuclei.journal(since)
+        if any(not s.direction or s.aspects & Aspect.IMAGES for s in steps):
+            return self._merge(set(self._index), self._read_all())
         changed = []
-        for row, item in enumerate(self._items):
-            # a nucleus that only the run knows has no row of its own until it is decided on
-            nucleus = now.get(item.id)
-            state = nucleus.state if nucleus else "unreviewed"
-            class_name = nucleus.class_name if nucleus else None
-            if (item.state, item.candidate.class_name) != (state, class_name):
-                self._set(row, state=state, class_name=class_name)
-                changed.append(item.id)
+        names = set(self._names())
+        for image, ids in nuclei.touched(since).items():
+            if image in names:
+                changed += self._merge(ids, self._read(image, ids))
         return changed
 
     def outline(self, item: ReviewItem) -> Outline:
@@ -186,8 +199,54 @@ class ReviewQueue:
         item = self._items[row]
         self._items[row] = replace(item, candidate=replace(item.candidate, **changes))
 
-    def _run_of(self, nucleus: str) -> str:
-        return self._items[self._index[nucleus]].candidate.run
+    def _run_of(self, nucleus: str) -> str | None:
+        return self._items[self._index[nucleus]].candidate.run or self._run
+
+    @contextlib.contextmanager
+    def _keeping_up(self) -> Iterator[None]:
+        """What is done inside is also noted here: `refresh` need not read it again."""
+        nuclei = self._project.nuclei
+        current = nuclei.version() == self._version
+        yield
+        if current:
+            self._version = nuclei.version()
+
+    def _names(self) -> list[str]:
+        """The images of this review that there are."""
+        names = [record.name for record in self._project.images()]
+        return names if self._images is None else [n for n in self._images if n in names]
+
+    def _read_all(self) -> list[ReviewItem]:
+        return [item for image in self._names() for item in self._read(image)]
+
+    def _read(self, image: str, ids: Collection[str] | None = None) -> list[ReviewItem]:
+        """The items of an image, or those of these nuclei that are still to be judged."""
+        candidates = self._project.nuclei.judged(image, self._run, ids)
+        if ids is None and candidates:
+            self._usual[image] = float(np.median([c.area_um2 for c in candidates]))
+        usual = self._usual.get(image, 0.0)
+        return [ReviewItem(image, c, _reason(c, usual), _doubt(c)) for c in candidates]
+
+    def _merge(self, ids: Collection[str], found: Sequence[ReviewItem]) -> list[str]:
+        """Put what was found of these nuclei in place; those whose decision or class changed."""
+        now, gone, changed = {item.id: item for item in found}, set(), []
+        for row in sorted(self._index[id] for id in ids if id in self._index):
+            before = self._items[row]
+            item = now.pop(before.id, None)
+            if item is None:
+                gone.add(before.id)
+                continue
+            if _said(before) != _said(item):
+                changed.append(item.id)
+            self._items[row] = item
+        if gone or now:
+            kept = [item for item in self._items if item.id not in gone]
+            self._put([*kept, *_doubtful_first(now.values())])
+        return changed
+
+    def _put(self, items: list[ReviewItem]) -> None:
+        self._items = items
+        self._index = {item.id: row for row, item in enumerate(items)}
 
 
 def accept_above(
@@ -197,14 +256,16 @@ def accept_above(
     return ReviewQueue(project, images).accept_above(confidence, reviewer)
 
 
-def _items(project: Project, image: str, run: str | None) -> Iterable[ReviewItem]:
-    candidates = project.nuclei.candidates(image, run)
-    if not candidates:
-        return
-    median = float(np.median([candidate.area_um2 for candidate in candidates]))
-    for candidate in candidates:
-        doubt = 1 - min(max(candidate.score, 0.0), 1.0)
-        yield ReviewItem(image, candidate, _reason(candidate, median), doubt)
+def _doubtful_first(items: Iterable[ReviewItem]) -> list[ReviewItem]:
+    return sorted(items, key=lambda i: (-i.doubt, i.image, i.candidate.serial))
+
+
+def _said(item: ReviewItem) -> tuple[State, str | None]:
+    return item.state, item.candidate.class_name
+
+
+def _doubt(candidate: Candidate) -> float:
+    return 1 - min(max(candidate.score, 0.0), 1.0)
 
 
 def _reason(candidate: Candidate, median_area: float) -> str:

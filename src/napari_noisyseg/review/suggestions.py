@@ -89,7 +89,7 @@ def promised(project: Project, found: Sequence[Suggestion]) -> int:
 
 
 def _in_box(project: Project, image: str, box: Box, least: float) -> list[Suggestion]:
-    record, corner = project.image(image), np.array([box.y0, box.x0])
+    record, corner = project.image(image), np.array(box.origin)
     with project.pixels(image) as slide:
         rgb = slide.read(box)
     clicked = _places(_marked(project, image, box)) - corner

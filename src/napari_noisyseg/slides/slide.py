@@ -82,8 +82,7 @@ class Slide:
         check_decodable(wanted.height, wanted.width, f"the box {tuple(box)} of {self.path.name}")
         result = np.full((wanted.height, wanted.width, 3), 255, np.uint8)
         if not inside.empty:
-            y, x = inside.y0 - wanted.y0, inside.x0 - wanted.x0
-            result[y : y + inside.height, x : x + inside.width] = chosen.box(inside)
+            result[inside.within(wanted)] = chosen.box(inside)
         return result
 
     def close(self) -> None:

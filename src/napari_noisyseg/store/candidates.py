@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
@@ -20,22 +18,33 @@ from napari_noisyseg.store.matching import match
 from napari_noisyseg.store.packing import pack_mask
 from napari_noisyseg.store.records import Aspect, Candidate, Outline
 
+_REMOVAL = Aspect.POINTS | Aspect.OUTLINES
+# a point that a person took away is no find of a run either; one never decided on has no row yet
+GONE = f"""
+SELECT DISTINCT l.id FROM action a CROSS JOIN nucleus_log l ON l.action = a.id AND l.side = 0
+WHERE a.state = 'done' AND a.aspects & {_REMOVAL:d} = {_REMOVAL:d} AND NOT EXISTS
+    (SELECT 1 FROM nucleus_log m WHERE m.action = l.action AND m.side = 1 AND m.id = l.id)
+    AND NOT EXISTS (SELECT 1 FROM nucleus n WHERE n.id = l.id)
+"""
 # a frozen outline stands in place of the run's, and is there even where the run found nothing
-_OF_RUN = """
+_OF_RUN = f"""
 SELECT c.id, c.serial, c.y, c.x, coalesce(o.y0, c.y0) AS top, coalesce(o.x0, c.x0) AS left,
     coalesce(o.y1, c.y1) AS bottom, coalesce(o.x1, c.x1) AS right, coalesce(o.mask, c.mask),
-    c.score, c.reason, coalesce(n.state, 'unreviewed'), o.id IS NOT NULL, n.class
+    c.score, c.reason, c.run, coalesce(n.state, 'unreviewed'), o.id IS NOT NULL, n.class
 FROM candidate c LEFT JOIN nucleus n ON n.id = c.id
     LEFT JOIN outline o ON o.id = c.id AND o.frozen
-WHERE c.image = :image AND c.run = :run
+WHERE c.image = :image AND c.run = :run AND c.id NOT IN ({GONE})
 """
 _BESIDE = """
-SELECT n.id, n.serial, n.y, n.x, o.y0, o.x0, o.y1, o.x1, o.mask, 1.0, 'settled by a person',
-    n.state, 1, n.class
+SELECT n.id, n.serial, n.y, n.x, o.y0, o.x0, o.y1, o.x1, o.mask, 1.0,
+    iif(o.frozen, 'settled by a person', 'not found by the newest run'), '', n.state, o.frozen,
+    n.class
 FROM outline o JOIN nucleus n ON n.id = o.id
-WHERE o.image = :image AND o.frozen AND NOT EXISTS
+WHERE o.image = :image AND NOT EXISTS
     (SELECT 1 FROM candidate c WHERE c.image = :image AND c.run = :run AND c.id = o.id)
 """
+_FROZEN = " AND o.frozen"
+_OF_IDS = f" AND {{0}}id {IN_KEYS.replace('?', ':ids')}"
 _INSIDE = " AND {0}y0 < :bottom AND {0}y1 > :top AND {0}x0 < :right AND {0}x1 > :left"
 
 
@@ -53,15 +62,35 @@ def of(context: Context, image: str, run: str | None, box: Box | None) -> list[C
     run = run if run is not None else newest_run(context, row)
     if run is None:
         return []
-    first, second = _OF_RUN, _BESIDE
+    first, second = _OF_RUN, _BESIDE + _FROZEN
     parameters: dict[str, Any] = {"image": row.id, "run": run}
     if box is not None:
         # an edited outline may reach where the run's did not: then it is found by `outline`
         first += _INSIDE.format("c.")
         second += _INSIDE.format("o.")
         parameters |= dict(zip(("top", "left", "bottom", "right"), box, strict=True))
-    found = context.database.rows(first + " UNION ALL " + second, parameters)
-    return sorted((_candidate(r, run, row.mpp) for r in found), key=lambda c: c.serial)
+    return _read(context, row, f"{first} UNION ALL {second}", parameters)
+
+
+def judged(
+    context: Context, image: str, run: str | None, ids: Collection[str] | None
+) -> list[Candidate]:
+    """See `Nuclei.judged`."""
+    row = context.images.row(image)
+    run = run if run is not None else newest_run(context, row)
+    parameters: dict[str, Any] = {"image": row.id, "run": run or ""}
+    first, second = _OF_RUN, _BESIDE
+    if ids is not None:
+        first, second = first + _OF_IDS.format("c."), second + _OF_IDS.format("o.")
+        parameters["ids"] = as_keys(list(ids))
+    return _read(context, row, f"{first} UNION ALL {second}", parameters)
+
+
+def _read(
+    context: Context, row: ImageRow, sql: str, parameters: Mapping[str, Any]
+) -> list[Candidate]:
+    found = context.database.rows(sql, parameters)
+    return sorted((_candidate(r, row.mpp) for r in found), key=lambda c: c.serial)
 
 
 def adopt(
@@ -96,7 +125,9 @@ def _named(context: Context, row: ImageRow, candidates: Sequence[Candidate]) -> 
     """Ids by the rule: the point's, else that of the best IoU with an earlier one, else new."""
     serials = _serials(context, row, [c.id for c in candidates if c.id])
     open_ones = [k for k, c in enumerate(candidates) if c.id not in serials]
-    earlier = _earlier(context, row, set(serials))
+    # what a person took away does not come back under its id: it is a new find, to be judged anew
+    gone = {str(id) for (id,) in context.database.rows(GONE)}
+    earlier = _earlier(context, row, gone | set(serials))
     found = match([candidates[k].outline for k in open_ones], [o for _, _, o in earlier])
     named = [replace(c, serial=serials.get(c.id, 0)) for c in candidates]
     for i, j in found.items():
@@ -135,11 +166,11 @@ def _earlier(context: Context, row: ImageRow, claimed: set[str]) -> list[tuple[s
     return [(str(r[0]), int(r[1]), as_outline(r[2:7])) for r in newest.values()]
 
 
-def _candidate(row: tuple[Any, ...], run: str, mpp: float) -> Candidate:
-    id, serial, y, x, *pixels, score, reason, state, frozen, class_name = row
+def _candidate(row: tuple[Any, ...], mpp: float) -> Candidate:
+    id, serial, y, x, *pixels, score, reason, run, state, frozen, class_name = row
     outline = as_outline(pixels)
     # from the pixels: they and the µm per pixel may have changed since the run
-    area = float(np.count_nonzero(outline.mask)) * mpp**2
+    area = outline.area * mpp**2
     return Candidate(
         id, serial, y, x, outline, score, reason, run, area, state, bool(frozen), class_name
     )

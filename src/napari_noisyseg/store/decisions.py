@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.context import Context
@@ -59,6 +62,21 @@ def outlines(
         parameters += [box.y1, box.y0, box.x1, box.x0]
     found = context.database.rows(f"{sql} ORDER BY n.serial", parameters)
     return [(as_nucleus(r[:9]), as_outline(r[9:])) for r in found]
+
+
+def settled(
+    context: Context, image: str, box: Box, labels: NDArray[np.int32], rejected: bool
+) -> NDArray[np.int32]:
+    """See `Nuclei.settled`."""
+    found = outlines(context, image, STATES, box)
+    kept = [(n, o) for n, o in found if n.frozen and n.state != "rejected"]
+    gone = [n.serial for n, _ in kept]
+    if not rejected:
+        gone += [n.serial for n, _ in found if n.state == "rejected"]
+    left: NDArray[np.int32] = np.where(np.isin(labels, gone), 0, labels).astype(np.int32)
+    for nucleus, outline in kept:
+        outline.paste(left, box, nucleus.serial)
+    return left
 
 
 def decide(
@@ -170,7 +188,7 @@ def _check_fit(context: Context, outlines: Mapping[str, Outline]) -> None:
 def check(outline: Outline, height: int, width: int) -> None:
     """Refuse an outline that is empty, reaches out of its image, or whose mask is not its box."""
     box, mask = outline.box, outline.mask
-    if mask.shape != (box.height, box.width) or box.clip((height, width)) != box or not mask.any():
+    if mask.shape != box.shape or box.clip((height, width)) != box or not mask.any():
         raise NoisySegError(
             f"an outline of {mask.shape} pixels in the box {tuple(box)} is empty or does not fit "
             f"into the image ({height} x {width} pixels)"

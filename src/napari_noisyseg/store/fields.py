@@ -86,13 +86,10 @@ def known(context: Context, image: str, box: Box | None) -> NDArray[np.bool_]:
     """See `Nuclei.known`."""
     row = context.images.row(image)
     view = box if box is not None else Box(0, 0, row.height, row.width)
-    inside = np.zeros((view.height, view.width), bool)
+    inside = np.zeros(view.shape, bool)
     for field in of(context, image):
-        both = view.intersect(field.box)
-        if field.complete and not both.empty:
-            inside[both.y0 - view.y0 : both.y1 - view.y0, both.x0 - view.x0 : both.x1 - view.x0] = (
-                True
-            )
+        if field.complete:
+            inside[field.box.intersect(view).within(view)] = True
     return inside
 
 

@@ -61,6 +61,11 @@ class History:
         self._database = database
         self._open: Action | None = None
 
+    @property
+    def acting(self) -> bool:
+        """Whether an action is open."""
+        return self._open is not None
+
     @contextlib.contextmanager
     def action(
         self, words: str, image: int | None = None, aspects: Aspect = Aspect.NOTHING
@@ -172,6 +177,22 @@ class History:
             (since,),
         )
         return [JournalEntry(r[0], r[1], r[2], Aspect(r[3]), r[4]) for r in rows]
+
+    def touched(self, since: int) -> dict[str, set[str]]:
+        """See `Nuclei.touched`."""
+        acted = "(SELECT DISTINCT action FROM journal WHERE version > :since)"
+        rows = self._database.rows(
+            " UNION ".join(
+                f"SELECT i.name, l.id FROM {acted} j CROSS JOIN {table}_log l "
+                "ON l.action = j.action JOIN image i ON i.id = l.image"
+                for table in ("nucleus", "outline")
+            ),
+            {"since": since},
+        )
+        found: dict[str, set[str]] = {}
+        for image, id in rows:
+            found.setdefault(image, set()).add(id)
+        return found
 
     def version(self, image: int | None, aspects: Aspect) -> int:
         """The newest step that touched these aspects (of one image), 0 before the first."""

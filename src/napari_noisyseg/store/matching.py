@@ -19,12 +19,8 @@ def iou(a: Outline, b: Outline) -> float:
     both = a.box.intersect(b.box)
     if both.empty:
         return 0.0
-    parts = [
-        o.mask[both.y0 - o.box.y0 : both.y1 - o.box.y0, both.x0 - o.box.x0 : both.x1 - o.box.x0]
-        for o in (a, b)
-    ]
-    common = int(np.count_nonzero(parts[0] & parts[1]))
-    return common / (int(a.mask.sum()) + int(b.mask.sum()) - common)
+    common = int(np.count_nonzero(a.mask[both.within(a.box)] & b.mask[both.within(b.box)]))
+    return common / (a.area + b.area - common)
 
 
 def match(new: Sequence[Outline], old: Sequence[Outline]) -> dict[int, int]:
@@ -58,4 +54,4 @@ def _corners(outlines: Sequence[Outline]) -> NDArray[np.int64]:
 
 
 def _areas(outlines: Sequence[Outline]) -> NDArray[np.int64]:
-    return np.array([np.count_nonzero(o.mask) for o in outlines], np.int64)
+    return np.array([o.area for o in outlines], np.int64)

@@ -8,14 +8,15 @@ written; nothing is changed then.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store import candidates as found
-from napari_noisyseg.store import classes, decisions, fields, points
+from napari_noisyseg.store import classes, decisions, fields, judged, points
 from napari_noisyseg.store.context import Context
 from napari_noisyseg.store.painting import Painting
 from napari_noisyseg.store.records import (
@@ -35,8 +36,10 @@ from napari_noisyseg.store.records import (
 _STATES = "SELECT image, origin, state, count(*) FROM nucleus GROUP BY image, origin, state"
 _FIELDS = "SELECT image, count(*) FROM field GROUP BY image"
 _COMPLETE = "SELECT image, count(*) FROM field WHERE complete = 1 GROUP BY image"
-_FOUND = "SELECT image, found, max(seq) FROM adoption GROUP BY image"
 _OUTLINES = "SELECT image, count(*) FROM outline WHERE frozen = 1 GROUP BY image"
+
+# a click changes nothing in how far the review is
+_REVIEW = Aspect.OUTLINES | Aspect.DECISIONS | Aspect.CANDIDATES | Aspect.IMAGES
 
 
 class Nuclei:
@@ -48,6 +51,7 @@ class Nuclei:
         self._context = context
         self._painting = painting
         self._images_changed = images_changed
+        self._judged: tuple[int, dict[int, Counter[str]]] = (-1, {})
 
     # points
 
@@ -170,6 +174,16 @@ class Nuclei:
         """Nuclei in these states with their outlines (rejected ones with what was rejected)."""
         return decisions.outlines(self._context, image, states, box)
 
+    def settled(
+        self, image: str, box: Box, labels: NDArray[np.int32], rejected: bool = False
+    ) -> NDArray[np.int32]:
+        """A run's nuclei, int32 (h, w) of `box`, as a person has left them: in a new array.
+
+        With the outlines that were accepted or drawn, and without what was rejected; with
+        `rejected` that stays, so that the decision can be taken back.
+        """
+        return decisions.settled(self._context, image, box, labels, rejected)
+
     def decide(
         self,
         ids: Sequence[str],
@@ -194,6 +208,16 @@ class Nuclei:
         here also where the run found nothing. Rejected ones are among them: see `state`.
         """
         return found.of(self._context, image, run, box)
+
+    def judged(
+        self, image: str, run: str | None = None, ids: Collection[str] | None = None
+    ) -> list[Candidate]:
+        """The nuclei of a review, each once, in order of serial; with `ids` those of them alone.
+
+        They are those of an adopted run (None: the newest) that nobody took away since, and every
+        other one with an outline that a person decided on, drew or brought: `run` is "" for these.
+        """
+        return found.judged(self._context, image, run, ids)
 
     def adopt(self, image: str, run: str, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Take over what a run found in an image; not part of the undo history.
@@ -263,6 +287,14 @@ class Nuclei:
         """What happened after version `since`, oldest first: what a listener must refresh."""
         return self._context.history.journal(since)
 
+    def touched(self, since: int) -> dict[str, set[str]]:
+        """Per image the ids of nuclei that actions, undos and redos after version `since` changed.
+
+        In themselves or in their outline; removed ones are among them. Not those of removed images,
+        nor what a run found: adopting it changes no nucleus.
+        """
+        return self._context.history.touched(since)
+
     def version(self, image: str | None = None, aspects: Aspect = Aspect.NOTHING) -> int:
         """A number that grows with every action, undo, redo and adoption.
 
@@ -281,18 +313,29 @@ class Nuclei:
         database = self._context.database
         rows_of = database.rows(_STATES)
         nuclei = [r for r in rows_of if r[0] in shown and r[1] != points.DROPPED]
-        by_state = {s: sum(r[3] for r in nuclei if r[2] == s) for s in STATES}
-        fields_, complete_, found_, outlines_ = (
+        review = self._review()
+        done = {s: sum(review[id][s] for id in shown if id in review) for s in ("all", *STATES)}
+        fields_, complete_, outlines_ = (
             sum(r[1] for r in database.rows(sql) if r[0] in shown)
-            for sql in (_FIELDS, _COMPLETE, _FOUND, _OUTLINES)
+            for sql in (_FIELDS, _COMPLETE, _OUTLINES)
         )
         return Counts(
             points=sum(r[3] for r in nuclei if r[1] != points.FOUND_BY_RUN),
             fields=fields_,
-            candidates=found_,
-            accepted=by_state["accepted"],
-            rejected=by_state["rejected"],
-            unsure=by_state["unsure"],
+            candidates=done["all"],
+            accepted=done["accepted"],
+            rejected=done["rejected"],
+            unsure=done["unsure"],
             outlines=outlines_,
             complete=complete_,
         )
+
+    def _review(self) -> dict[int, Counter[str]]:
+        """`judged.count`, made anew only after something that it depends on."""
+        # the version stands still while an action is open, whatever happens in it
+        if self._context.history.acting:
+            return judged.count(self._context)
+        version = self.version(aspects=_REVIEW)
+        if self._judged[0] != version:
+            self._judged = version, judged.count(self._context)
+        return self._judged[1]

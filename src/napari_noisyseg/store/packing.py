@@ -55,7 +55,7 @@ def unpack_mask(blob: bytes, box: Box) -> NDArray[np.bool_]:
     """Bool (box.height, box.width)."""
     count = box.height * box.width
     bits = np.frombuffer(unpack(blob, (count + 7) // 8), np.uint8)
-    return np.unpackbits(bits, count=count).view(np.bool_).reshape(box.height, box.width)
+    return np.unpackbits(bits, count=count).view(np.bool_).reshape(box.shape)
 
 
 def pack_labels(labels: NDArray[np.int32]) -> bytes:
@@ -66,4 +66,4 @@ def pack_labels(labels: NDArray[np.int32]) -> bytes:
 def unpack_labels(blob: bytes, box: Box) -> NDArray[np.int32]:
     """Int32 (box.height, box.width), read-only."""
     data = unpack(blob, 4 * box.height * box.width)
-    return np.frombuffer(data, "<i4").astype(np.int32, copy=False).reshape(box.height, box.width)
+    return np.frombuffer(data, "<i4").astype(np.int32, copy=False).reshape(box.shape)

@@ -55,10 +55,7 @@ class Painting:
             return
         with self._history.action(f"paint {plane}", row.id, Aspect.ROUGH) as action:
             for tile in _tiles(box):
-                part = (
-                    slice(tile.y0 - box.y0, tile.y1 - box.y0),
-                    slice(tile.x0 - box.x0, tile.x1 - box.x0),
-                )
+                part = tile.within(box)
                 if not np.array_equal(before[part], after[part]):
                     self._keep(action.id, row, plane, tile, (before[part], after[part]))
         if self._pending(row, plane) >= PENDING:
@@ -144,8 +141,8 @@ class Painting:
             except NoisySegError:
                 # the cache is damaged; the strokes are not
                 pixels = None
-        if pixels is None or pixels.shape != (box.height, box.width):
-            upto, pixels = 0, np.zeros((box.height, box.width), np.int32)
+        if pixels is None or pixels.shape != box.shape:
+            upto, pixels = 0, np.zeros(box.shape, np.int32)
         pixels = pixels.astype(np.int32)
         for part, stroke in self._steps(row, plane, upto, box):
             _put(pixels, box, part, stroke)
@@ -204,8 +201,8 @@ class Painting:
 
 
 def _check(row: ImageRow, box: Box, before: Labels32, after: Labels32) -> None:
-    shape = (box.height, box.width)
-    if box.clip((row.height, row.width)) != box or before.shape != shape or after.shape != shape:
+    fits = before.shape == after.shape == box.shape
+    if box.clip((row.height, row.width)) != box or not fits:
         raise NoisySegError(
             f"a stroke of {after.shape} pixels does not fit the box {tuple(box)} in {row.name} "
             f"({row.height} x {row.width} pixels): paint inside the image"
@@ -214,14 +211,8 @@ def _check(row: ImageRow, box: Box, before: Labels32, after: Labels32) -> None:
 
 def _trim(box: Box, before: Labels32, after: Labels32) -> tuple[Box, Labels32, Labels32]:
     """The part in which the two differ."""
-    differs = before != after
-    rows, columns = np.flatnonzero(differs.any(axis=1)), np.flatnonzero(differs.any(axis=0))
-    if not rows.size:
-        return Box(box.y0, box.x0, box.y0, box.x0), before[:0, :0], after[:0, :0]
-    part = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
-    smaller = Box(
-        box.y0 + part[0].start, box.x0 + part[1].start, box.y0 + part[0].stop, box.x0 + part[1].stop
-    )
+    smaller = Box.of_mask(before != after, box.origin)
+    part = smaller.within(box)
     return smaller, before[part], after[part]
 
 
@@ -236,24 +227,12 @@ def _tiles(box: Box) -> list[Box]:
 def _put(pixels: Labels32, box: Box, part: Box, values: Labels32) -> None:
     """Write the pixels of `part` into those of `box`, as far as they meet."""
     both = box.intersect(part)
-    if both.empty:
-        return
-    target = slice(both.y0 - box.y0, both.y1 - box.y0), slice(both.x0 - box.x0, both.x1 - box.x0)
-    source = (
-        slice(both.y0 - part.y0, both.y1 - part.y0),
-        slice(both.x0 - part.x0, both.x1 - part.x0),
-    )
-    pixels[target] = values[source]
+    pixels[both.within(box)] = values[both.within(part)]
 
 
 def _merged(boxes: list[Box]) -> list[Box]:
     """One box around all where that is not much more to write, else each of them."""
-    around = Box(
-        min(b.y0 for b in boxes),
-        min(b.x0 for b in boxes),
-        max(b.y1 for b in boxes),
-        max(b.x1 for b in boxes),
-    )
+    around = Box.around(boxes)
     if around.height * around.width <= TILE * TILE:
         return [around]
     return sorted(set(boxes))

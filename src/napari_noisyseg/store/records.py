@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntFlag
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +83,32 @@ class Outline:
     box: Box
     mask: NDArray[np.bool_]
 
+    @classmethod
+    def of(cls, mask: NDArray[np.bool_], box: Box) -> Outline | None:
+        """What is set in a mask (h, w) of `box`, in its smallest box; None when nothing is."""
+        tight = Box.of_mask(mask, box.origin)
+        return None if tight.empty else cls(tight, np.array(mask[tight.within(box)], bool))
+
+    @property
+    def area(self) -> int:
+        """How many pixels it has."""
+        return int(np.count_nonzero(self.mask))
+
+    def cut(self, box: Box) -> NDArray[np.bool_]:
+        """Which pixels of any box are the nucleus's, bool (h, w)."""
+        inside, both = np.zeros(box.shape, bool), self.box.intersect(box)
+        inside[both.within(box)] = self.mask[both.within(self.box)]
+        return inside
+
+    def paste(self, labels: NDArray[Any], box: Box, value: int, under: bool = False) -> None:
+        """Write `value` where the nucleus is in `labels` (h, w), the pixels of `box`.
+
+        What reaches out of the box is left away. under: only where nothing (0) is yet.
+        """
+        both = self.box.intersect(box)
+        part, mask = labels[both.within(box)], self.mask[both.within(self.box)]
+        part[mask & (part == 0) if under else mask] = value
+
     def __eq__(self, other: object) -> bool:
         return (
             isinstance(other, Outline)
@@ -98,7 +124,8 @@ class Candidate:
     """A refined nucleus of a run; `score` is confidence in 0..1, `reason` why it needs a look.
 
     Give `id` = "" and `serial` = 0 to `Nuclei.adopt` for one that came from no point. What is
-    read back has the person's `state`, and a frozen outline in place of the run's.
+    read back has the person's `state`, and a frozen outline in place of the run's; `run` is "" for
+    one that the run did not find.
     """
 
     id: str
@@ -150,9 +177,9 @@ class JournalEntry:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How far the work is. `candidates` are those of the newest adopted run of each image.
+    """How far the work is. `candidates` are the nuclei to be judged: see `Nuclei.judged`.
 
-    accepted, rejected and unsure count nuclei that a person decided on; `reviewed` is their sum.
+    accepted, rejected and unsure are those of them that a person decided on; `reviewed` their sum.
     `points` are nuclei that a person marked, `outlines` those with a frozen outline, `complete`
     the fields in which every nucleus is promised to be marked.
     """

@@ -53,9 +53,7 @@ class Round:
         small = _read(self.file)
         rows, columns = (
             np.arange(size) * length // size
-            for size, length in zip(
-                (self.box.height, self.box.width), small["after"].shape, strict=True
-            )
+            for size, length in zip(self.box.shape, small["after"].shape, strict=True)
         )
         return {name: values[rows[:, None], columns] for name, values in small.items()}
 
@@ -104,7 +102,7 @@ def of(folder: Path, image: str) -> list[Round]:
 def reason(found: Round, y: int, x: int) -> str:
     """Why the label at a level-0 pixel of the image is as it is after a round; "" outside."""
     box = found.box
-    if not (box.y0 <= y < box.y1 and box.x0 <= x < box.x1):
+    if not box.contains(y, x):
         return ""
     small = _read(found.file)
     h, w = small["after"].shape

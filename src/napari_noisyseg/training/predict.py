@@ -160,10 +160,7 @@ class Model:
             for x in range(0, width, side):
                 core = Box(y, x, min(y + side, height), min(x + side, width))
                 around = core.grow(margin).clip(slide.shape)
-                inner = np.s_[
-                    core.y0 - around.y0 : core.y1 - around.y0,
-                    core.x0 - around.x0 : core.x1 - around.x0,
-                ]
+                inner = core.within(around)
                 maps = self.predict(slide.read(around), mpp, matrix=matrix)
                 yield core, {name: values[inner] for name, values in maps.items()}
 

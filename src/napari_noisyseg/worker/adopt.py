@@ -79,7 +79,7 @@ def _read_one(target: Path, entry: Mapping[str, Any]) -> Result:
         maps = {name: arrays[name] for name in arrays.files if name != "labels"}
         labels = arrays["labels"].astype(np.int32)
     box = Box(*(int(v) for v in entry["box"]))
-    if labels.shape != (box.height, box.width):
+    if labels.shape != box.shape:
         raise ValueError(f"labels of {labels.shape} do not fit {tuple(box)}")
     return Result(str(entry["image"]), box, labels, maps, entry["candidates"])
 
@@ -108,9 +108,8 @@ def _candidates(
         window = windows[label - 1] if 0 < label <= len(windows) else None
         if window is None or (serial and serial not in ids):
             continue
-        rows, columns = window
-        y0, x0 = result.box.y0, result.box.x0
-        box = Box(rows.start + y0, columns.start + x0, rows.stop + y0, columns.stop + x0)
+        y0, x0 = result.box.origin
+        box = Box.of_slices(*window).shift(y0, x0)
         found.append(
             (
                 label,
@@ -146,28 +145,9 @@ def _write_maps(
     image, box = result.image, result.box
     record = project.image(image)
     whole = box == Box(0, 0, record.height, record.width)
-    for kind, values in {**result.maps, REFINED: _with_frozen(project, image, box, labels)}.items():
+    refined = project.nuclei.settled(image, box, labels, rejected=True)
+    for kind, values in {**result.maps, REFINED: refined}.items():
         if whole:
             project.labels.write(image, kind, values, dict(source))
         else:
             project.labels.write_box(image, kind, box, values, dict(source))
-
-
-def _with_frozen(
-    project: Project, image: str, box: Box, labels: NDArray[np.int32]
-) -> NDArray[np.int32]:
-    frozen = project.nuclei.outlines(image, ("accepted", "unsure", "unreviewed"), box)
-    kept = [(n, outline) for n, outline in frozen if n.frozen]
-    if not kept:
-        return labels
-    labels = np.where(np.isin(labels, [n.serial for n, _ in kept]), 0, labels).astype(np.int32)
-    for nucleus, outline in kept:
-        seen = outline.box.intersect(box)
-        mask = outline.mask[
-            seen.y0 - outline.box.y0 : seen.y1 - outline.box.y0,
-            seen.x0 - outline.box.x0 : seen.x1 - outline.box.x0,
-        ]
-        labels[seen.y0 - box.y0 : seen.y1 - box.y0, seen.x0 - box.x0 : seen.x1 - box.x0][mask] = (
-            nucleus.serial
-        )
-    return labels

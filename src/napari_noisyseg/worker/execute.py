@@ -161,8 +161,7 @@ def _deadline(job: Job) -> float | None:
     seconds = AFTERWARDS
     for region in job.regions:
         level0 = region.box.height * region.box.width
-        shape = (region.box.height, region.box.width)
-        rows, columns = working_shape(shape, region.mpp, job.config.working_mpp)
+        rows, columns = working_shape(region.box.shape, region.mpp, job.config.working_mpp)
         seconds += CAUTION * preview.predict_seconds * rows * columns
         seconds += CAUTION * preview.refine_seconds * level0 + WRITING * level0 / 1e6
     return job.spec.deadline - seconds

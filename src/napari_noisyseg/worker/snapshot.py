@@ -106,10 +106,7 @@ def merged(boxes: Sequence[Box]) -> list[Box]:
         while meeting := [other for other in apart if not box.intersect(other).empty]:
             for other in meeting:
                 apart.remove(other)
-                box = Box(
-                    min(box.y0, other.y0), min(box.x0, other.x0),
-                    max(box.y1, other.y1), max(box.x1, other.x1),
-                )  # fmt: skip
+                box = Box.around((box, other))
         apart.append(box)
     return sorted(apart)
 
@@ -161,10 +158,9 @@ def rough_masks(project: Project, image: str, box: Box) -> NDArray[np.int32]:
 
 def _drawn(outlines: Iterable[tuple[int, Outline]], box: Box) -> NDArray[np.int32]:
     """Outlines as a label image of their serials, (h, w) of the box."""
-    labels = np.zeros((box.height, box.width), np.int32)
+    labels = np.zeros(box.shape, np.int32)
     for serial, outline in outlines:
-        seen = outline.box.intersect(box)
-        labels[_within(seen, box)][outline.mask[_within(seen, outline.box)]] = serial
+        outline.paste(labels, box, serial)
     return labels
 
 
@@ -181,14 +177,6 @@ def _settled(project: Project, image: str, box: Box) -> tuple[NDArray[np.int32],
     return clean, (rejected > 0) & (clean == 0)
 
 
-def _within(inner: Box, outer: Box) -> tuple[slice, slice]:
-    """Index of `inner` in an array of `outer`."""
-    return (
-        slice(inner.y0 - outer.y0, inner.y1 - outer.y0),
-        slice(inner.x0 - outer.x0, inner.x1 - outer.x0),
-    )
-
-
 def _settled_fields(
     fields: Sequence[Field], nuclei: Sequence[Nucleus], undecided: NDArray[np.bool_], box: Box
 ) -> NDArray[np.bool_]:
@@ -197,12 +185,12 @@ def _settled_fields(
     undecided: rough masks, bool (h, w) of the box, that meet no nucleus with a decision: they are
     nuclei too that the field's promise speaks of.
     """
-    settled = np.zeros((box.height, box.width), bool)
+    settled = np.zeros(box.shape, bool)
     for field in fields:
         inside = [n for n in nuclei if field.box.contains(n.y, n.x)]
         done = bool(inside) and all(n.state in ("accepted", "rejected") for n in inside)
         seen = field.box.intersect(box)
-        part = _within(seen, box)
+        part = seen.within(box)
         if field.complete and done and not seen.empty and not undecided[part].any():
             settled[part] = True
     return settled

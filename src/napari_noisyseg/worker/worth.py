@@ -160,7 +160,7 @@ def outline_shifts(rough: NDArray[np.int32], clean: NDArray[np.int32]) -> F64:
     for label, place in enumerate(ndimage.find_objects(clean), start=1):
         if place is None:
             continue
-        window = tuple(slice(max(s.start - margin, 0), s.stop + margin) for s in place)
+        window = Box.of_slices(*place).grow(margin).clip(clean.shape).slices
         mine = clean[window] == label
         names = rough[window][mine]
         if (names > 0).mean() < COVERED:

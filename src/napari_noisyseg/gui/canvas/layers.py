@@ -343,10 +343,8 @@ def repaint_changed(layer: Any, data: NDArray[Any]) -> bool:
     same = isinstance(shown, np.ndarray) and shown.shape == data.shape
     if not same or shown.dtype != data.dtype or not shown.flags.writeable:
         return False
-    differs = shown != data
-    rows, columns = np.flatnonzero(differs.any(axis=1)), np.flatnonzero(differs.any(axis=0))
-    if len(rows):
-        box = Box(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
+    box = Box.of_mask(shown != data)
+    if not box.empty:
         shown[box.slices] = data[box.slices]
         refresh_box(layer, box)
     return True

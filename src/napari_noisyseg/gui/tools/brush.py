@@ -48,9 +48,5 @@ class Stroke:
         if box.empty:
             return
         data[box.slices][mask] = self._value
-        self.box = box if self.box.empty else _hull(self.box, box)
+        self.box = Box.around((self.box, box))
         layers.refresh_box(self._layer, box)
-
-
-def _hull(a: Box, b: Box) -> Box:
-    return Box(min(a.y0, b.y0), min(a.x0, b.x0), max(a.y1, b.y1), max(a.x1, b.x1))

@@ -14,7 +14,6 @@ from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.tools.brush import Place, Stroke
 from napari_noisyseg.gui.tools.hand import Press
 from napari_noisyseg.gui.tools.kit import kit_of
-from napari_noisyseg.review.before import cut
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.records import ImageRecord, Outline
 
@@ -56,11 +55,7 @@ class Editing:
             self._brush = max(1.0, BRUSH_UM / record.mpp)
             self.erasing = False
         box = self._box
-        data = np.zeros((box.height, box.width), np.uint8)
-        seen = outline.box.intersect(box)
-        top, left = outline.box.y0, outline.box.x0
-        part = outline.mask[seen.y0 - top : seen.y1 - top, seen.x0 - left : seen.x1 - left]
-        data[seen.y0 - box.y0 : seen.y1 - box.y0, seen.x0 - box.x0 : seen.x1 - box.x0] = part
+        data = outline.cut(box).astype(np.uint8)
         layer = self.layer()
         if layer is None:
             self._make(record, data)
@@ -76,7 +71,7 @@ class Editing:
         )
         layer = Labels(
             data, name=layers.name_of(record, KIND), colormap=colours, opacity=0.35,
-            **layers.geometry(viewer, record, (box.y0, box.x0)),
+            **layers.geometry(viewer, record, box.origin),
         )  # fmt: skip
         layer.editable = False
         layers.insert(viewer, layer, record, KIND)
@@ -117,7 +112,7 @@ class Editing:
     def keep(self) -> None:
         """A stroke is over."""
         layer = self.layer()
-        outline = cut(np.asarray(layer.data) > 0, self._box) if layer is not None else None
+        outline = Outline.of(np.asarray(layer.data) > 0, self._box) if layer is not None else None
         if outline is not None:
             self._saved(outline)
 

@@ -241,9 +241,9 @@ class LiveLabels:
             for before, after in waiting
             for serial in {**before, **after}
         ]
-        boxes = [box for box in changed if not box.empty]
-        if boxes:
-            self._redraw(record, _hull(boxes))
+        box = Box.around(changed)
+        if not box.empty:
+            self._redraw(record, box)
         self._refit_early()
 
     def _apply(self, serial: int, before: Points, after: Points) -> Box:
@@ -327,8 +327,3 @@ def _attempt(work: Callable[[], CoarseLabels]) -> CoarseLabels | Exception:
         return work()
     except Exception as error:  # told in a notice
         return error
-
-
-def _hull(boxes: list[Box]) -> Box:
-    y0, x0 = min(b.y0 for b in boxes), min(b.x0 for b in boxes)
-    return Box(y0, x0, max(b.y1 for b in boxes), max(b.x1 for b in boxes))

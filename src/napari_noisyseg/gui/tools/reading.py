@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_noisyseg.gui.kinds import OF_RUN, is_labels
+from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.store.records import STATES
 
 LARGEST = 32_000_000
 """pixels above which a label image is shown lazily, level by level"""
@@ -30,20 +29,7 @@ def read_results(project: Project, image: str, kinds: Sequence[str] = OF_RUN) ->
 def _whole(project: Project, image: str, kind: str) -> Any:
     data = project.labels.read(image, kind)
     if kind == "refined" and data is not None:
-        return reviewed(project, image, data)
+        return project.nuclei.settled(image, Box(0, 0, *data.shape), data)
     if is_labels(kind):
         return data
     return np.asarray(data, dtype=np.float32)
-
-
-def reviewed(project: Project, image: str, labels: NDArray[np.int32]) -> NDArray[np.int32]:
-    """A run's nuclei, int32 (H, W), as a person has left them since: without the rejected ones,
-    and with the outlines that were accepted or drawn.
-    """
-    settled = project.nuclei.outlines(image, STATES)
-    gone = [n.serial for n, _ in settled if n.frozen or n.state == "rejected"]
-    left = np.where(np.isin(labels, gone), 0, labels).astype(np.int32)
-    for nucleus, outline in settled:
-        if nucleus.frozen and nucleus.state != "rejected":
-            left[outline.box.slices][outline.mask] = nucleus.serial
-    return left

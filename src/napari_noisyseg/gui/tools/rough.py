@@ -99,7 +99,7 @@ class RoughTool:
         if layer is None or box is None or record is None or project is None or stroke.box.empty:
             return
         part = stroke.box
-        outer = Box(part.y0 + box.y0, part.x0 + box.x0, part.y1 + box.y0, part.x1 + box.x0)
+        outer = part.shift(*box.origin)
         before = project.nuclei.painted(record.name, PLANE, outer)
         after = np.array(layer.data[part.slices], np.int32)
         try:
