@@ -45,13 +45,13 @@ def test_no_napari_at_all() -> None:
 @pytest.mark.parametrize("qt", ["PyQt5", "PySide2"])
 def test_qt_5_is_refused(qt: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(qtpy, "API_NAME", qt)
-    with pytest.raises(NoisySegError, match=f"runs on {qt}: pip uninstall {qt}"):
+    with pytest.raises(NoisySegError, match=f"runs on {qt}: pip"):
         importlib.reload(napari_noisyseg.gui)
 
 
 def test_the_napari_that_runs_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(napari, "__version__", "0.8.0")
-    with pytest.raises(NoisySegError, match="this is napari 0.8.0"):
+    with pytest.raises(NoisySegError, match=r"this is napari 0\.8\.0"):
         fit.check()
 
 
