@@ -7,14 +7,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+VENV_PYQT6 := .venv-pyqt6
+STAMP_PYQT6 := $(VENV_PYQT6)/.installed
 export NOISYSEG_DATA ?= $(abspath ../shared/data)
 export OMP_WAIT_POLICY ?= passive
 export GOMP_SPINCOUNT ?= 0
 
-.PHONY: help install system demo test lint types layers unit slow format benchmark screenshots methods build clean
+.PHONY: help install system demo test test-pyqt6 lint types layers unit slow format benchmark screenshots methods build clean
 
 help:  ## show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 system:  ## install the system libraries that napari needs, or say which are missing
 	@scripts/system-libraries "$(PYTHON)"
@@ -47,6 +49,17 @@ unit:  ## the default tests (under 10 minutes on 2 cores)
 
 slow: install  ## the long tests, on real fields (needs NOISYSEG_DATA)
 	@$(BIN)/python -m pytest -q -m slow --timeout 3600
+
+test-pyqt6: system $(STAMP_PYQT6)  ## the window's tests under PyQt6, in a .venv-pyqt6 of its own (minutes)
+	@QT_API=pyqt6 $(VENV_PYQT6)/bin/python -m pytest -q -o qt_api=pyqt6 tests/gui
+
+$(STAMP_PYQT6): pyproject.toml constraints.txt
+	@echo "== Setting up $(VENV_PYQT6)"
+	@test -x $(VENV_PYQT6)/bin/python || "$(PYTHON)" -m venv $(VENV_PYQT6)
+	@$(VENV_PYQT6)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	@$(VENV_PYQT6)/bin/python -m pip install --quiet --disable-pip-version-check \
+		-c constraints.txt -e ".[napari-pyqt6,train,slides,cluster,dev]"
+	@touch $@
 
 format:  ## let ruff put the formatting right
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

@@ -8,10 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import npe2
 import numpy as np
 import pytest
 import tifffile
 from napari.components import ViewerModel
+from napari.plugins.utils import get_preferred_reader
+from napari.settings import get_settings
 from npe2 import PluginManifest
 
 from napari_noisyseg import samples
@@ -60,6 +63,65 @@ def test_pyramid_is_lazy(data_dir: Path) -> None:
     viewer = ViewerModel()
     layer = viewer.add_image(levels, **keywords)
     assert layer.multiscale
+
+
+def ome_tiff(path: Path, shape: tuple[int, ...], dtype: type, axes: str, photometric: str) -> Path:
+    pixels = np.random.default_rng(0).integers(0, 4000 if dtype == np.uint16 else 256, shape)
+    tifffile.imwrite(path, pixels.astype(dtype), photometric=photometric, metadata={"axes": axes})
+    with tifffile.TiffFile(path) as file:
+        assert file.is_ome
+    return path
+
+
+def test_fluorescence_in_ome_tiff_is_left_to_napari(
+    tmp_path: Path, make_napari_viewer: Callable[..., Any]
+) -> None:
+    path = ome_tiff(tmp_path / "cells.ome.tif", (4, 64, 48), np.uint16, "CYX", "minisblack")
+    assert readers.get_reader(str(path)) is None
+    viewer = make_napari_viewer()
+    readers.prefer_us_for_slides()
+    assert get_preferred_reader(str(path)) is None
+    (layer,) = viewer.open(str(path), plugin="napari")
+    assert layer.data.shape == (4, 64, 48)
+    # with us asked first or not, the one that takes it is napari's own
+    ((pixels, *_),) = npe2.read([str(path)], stack=False)
+    assert np.asarray(pixels).shape == (4, 64, 48)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "axes", "photometric", "ours"),
+    [
+        ((32, 32, 3), np.uint8, "YXS", "rgb", True),
+        ((32, 32), np.uint8, "YX", "minisblack", False),
+        ((3, 32, 32), np.uint8, "CYX", "minisblack", False),
+        ((5, 32, 32, 3), np.uint8, "ZYXS", "rgb", False),
+    ],
+)
+def test_only_pictures_in_colours_are_taken_from_ome_tiff(
+    tmp_path: Path, shape: Any, dtype: type, axes: str, photometric: str, ours: bool
+) -> None:
+    path = ome_tiff(tmp_path / "Cells.OME.TIFF", shape, dtype, axes, photometric)
+    assert (readers.get_reader(str(path)) is not None) == ours
+
+
+def test_a_damaged_or_missing_ome_tiff_is_not_ours(tmp_path: Path) -> None:
+    (tmp_path / "a.ome.tif").write_bytes(b"II*\0 no tiff")
+    assert readers.get_reader(str(tmp_path / "a.ome.tif")) is None
+    assert readers.get_reader(str(tmp_path / "b.ome.tif")) is None
+
+
+def test_ome_tiff_is_never_taken_over_and_given_back() -> None:
+    plugins = get_settings().plugins
+    mine = {"*.ome.tiff": "another", "*.svs": "another", "*.png": readers.PLUGIN}
+    plugins.extension2reader = {**mine, "*.ome.tif": readers.PLUGIN}
+    try:
+        readers.prefer_us_for_slides()
+        found = dict(plugins.extension2reader)
+    finally:
+        plugins.extension2reader = {}
+    assert "*.ome.tif" not in found
+    assert {key: found[key] for key in mine} == mine
+    assert found["*.ndpi"] == readers.PLUGIN
 
 
 def test_sample_points_lie_in_the_sample_s_nuclei(own_home: Path) -> None:

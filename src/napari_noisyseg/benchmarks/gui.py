@@ -1,4 +1,4 @@
-"""`gui`: how smooth the window stays while a run trains beside it."""
+"""`gui`: how smooth the window stays while a run trains beside it, and what share the run gets."""
 
 from __future__ import annotations
 
@@ -19,14 +19,21 @@ FULL_TRAINING_SECONDS = 240.0
 
 
 def run(data: Path, full: bool) -> Report:
-    """One field of MoNuSeg in a real window: idle, then while SC-Net trains on it."""
+    """One field of MoNuSeg in a real window: idle, then while SC-Net trains on it.
+
+    Each of the two alone on the machine, and beside other programs that want every core.
+    """
     field = fields(data, "monuseg")[0]
     seconds = FULL_TRAINING_SECONDS if full else TRAINING_SECONDS
     with tempfile.TemporaryDirectory() as scratch:
         project = project_of_points(Path(scratch), [field], [inner_points(field.truth())])
         measured = _probe(project, seconds)
-    idle, training = measured["idle"], measured["training"]
-    figures = {
+    figures = {**_alone(measured["idle"], measured["training"]), **_busy(measured)}
+    return Report("gui", figures, [{"while": key, **row} for key, row in measured.items()])
+
+
+def _alone(idle: dict[str, float], training: dict[str, float]) -> dict[str, float]:
+    return {
         "idle_p99_ms": idle["p99_ms"],
         "training_p99_ms": training["p99_ms"],
         "p99_ratio": training["p99_ms"] / idle["p99_ms"],
@@ -34,7 +41,19 @@ def run(data: Path, full: bool) -> Report:
         "idle_worst_stall_ms": idle["max_ms"],
         "point_delay_ratio": training["point_ms"] / idle["point_ms"],
     }
-    return Report("gui", figures, [{"while": key, **row} for key, row in measured.items()])
+
+
+def _busy(measured: dict[str, dict[str, float]]) -> dict[str, float]:
+    """While a program per core spins: the window's p99, and the share of a core in training."""
+    idle, busy, both = (measured[key] for key in ("idle", "busy", "busy training"))
+    return {
+        "busy_p99_ratio": both["p99_ms"] / busy["p99_ms"],
+        "busy_over_idle_p99": both["p99_ms"] / idle["p99_ms"],
+        "busy_alone_over_idle_p99": busy["p99_ms"] / idle["p99_ms"],
+        "busy_worst_stall_ms": both["max_ms"],
+        "busy_share": both["share"],
+        "busy_point_delay_ratio": both["point_ms"] / busy["point_ms"],
+    }
 
 
 def _probe(project: Path, seconds: float) -> dict[str, dict[str, float]]:

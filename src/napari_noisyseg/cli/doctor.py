@@ -59,7 +59,11 @@ def _package(name: str, module: str, extra: str) -> Check:
 
 
 def _napari() -> Check:
-    return _package("napari", "napari", "napari")
+    found = _package("napari", "napari", "napari")
+    if not found.works:
+        return found
+    fits, words = _child("import napari_noisyseg.gui")
+    return found if fits else Check("napari", False, found.found, words.partition(": ")[2] or words)
 
 
 def _zarr() -> Check:

@@ -1,5 +1,7 @@
 """How smooth the window is, idle and in training: lateness of a 10 ms timer, delay of a click.
 
+Both alone on the machine and beside other programs that want every core.
+
 `python -m napari_noisyseg.gui.probe PROJECT IDLE_SECONDS TRAINING_SECONDS` prints one line of JSON.
 """
 
@@ -16,6 +18,7 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
+from napari_noisyseg.benchmarks.busy import busy, seconds_of
 from napari_noisyseg.errors import JobError
 from napari_noisyseg.gui.launch import show
 from napari_noisyseg.gui.tools.kit import kit_of
@@ -108,14 +111,30 @@ class Probe:
         self.live(8.0)
         return dock
 
+    def measure_busy(self, seconds: float) -> dict[str, float]:
+        """The same while other programs want every core; with the training's share, if one runs."""
+        dock: Any = self.panel.docks["train"]
+        with busy():
+            began, used = time.monotonic(), self._used(dock)
+            found = self.measure(seconds)
+            found["share"] = (self._used(dock) - used) / (time.monotonic() - began)
+        return found
+
+    def _used(self, dock: Any) -> float:
+        """Seconds of processor time of the living training; 0 without one."""
+        project = self.panel.session.require_project()
+        workers = [project.runs.get(run).worker() for run in dock.follower.living]
+        return sum(seconds_of(int(worker["pid"])) for worker in workers if worker is not None)
+
 
 def probe(project: Path, idle: float, training: float) -> dict[str, dict[str, float]]:
-    """Idle first, then while a run trains; the run is stopped at the end."""
+    """Idle and beside other programs, without and with a run, which is stopped at the end."""
     window = Probe(project)
     window.live(5.0)
-    found = {"idle": window.measure(idle)}
-    dock = window.train(training * 1.5 + 30)
+    found = {"idle": window.measure(idle), "busy": window.measure_busy(idle)}
+    dock = window.train(training * 3 + 60)
     found["training"] = window.measure(training)
+    found["busy training"] = window.measure_busy(training)
     dock.stop()
     end = time.monotonic() + 90
     while dock.follower.living and time.monotonic() < end:

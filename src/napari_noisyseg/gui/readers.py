@@ -11,19 +11,25 @@ from napari.settings import get_settings
 
 from napari_noisyseg.gui.canvas.lazy import LayerData, layer_data
 from napari_noisyseg.gui.session import SUFFIX, session_of
-from napari_noisyseg.slides import open_image
+from napari_noisyseg.slides import is_colour, open_image
 
 __all__ = ["get_reader", "layer_data", "prefer_us_for_slides", "read_project", "read_slide"]
 
 PLUGIN = "napari-noisyseg"
-SLIDES = ("svs", "ndpi", "mrxs", "scn", "bif", "svslide", "vms", "vmu", "ome.tif", "ome.tiff")
+SLIDES = ("svs", "ndpi", "mrxs", "scn", "bif", "svslide", "vms", "vmu")
+"""Endings that are of scanners alone."""
+OME_TIFF = (".ome.tif", ".ome.tiff")
+"""Any microscope's: ours only where a file is a picture in colours."""
 
 
 def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | None:
-    """The reader for a slide or a project; None for a stack of files."""
+    """The reader for a slide or a project; None for a stack, or for what others show better."""
     if not isinstance(path, str):
         return None
-    return read_project if path.rstrip("/\\").endswith(SUFFIX) else read_slide
+    if path.rstrip("/\\").endswith(SUFFIX):
+        return read_project
+    declined = path.lower().endswith(OME_TIFF) and not is_colour(Path(path))
+    return None if declined else read_slide
 
 
 def read_slide(path: str) -> list[LayerData]:
@@ -42,10 +48,14 @@ def read_project(path: str) -> list[LayerData]:
 
 
 def prefer_us_for_slides() -> None:
-    """Have scanner slides opened by us where the person has chosen no other reader."""
+    """Have scanner slides opened by us where the person has chosen no other reader.
+
+    OME-TIFF is given back: an earlier version of ours took it, fluorescence and all.
+    """
     plugins = get_settings().plugins
-    missing = {
-        f"*.{suffix}": PLUGIN for suffix in SLIDES if f"*.{suffix}" not in plugins.extension2reader
-    }
-    if missing:
-        plugins.extension2reader = {**plugins.extension2reader, **missing}
+    before = plugins.extension2reader
+    taken = {f"*{suffix}" for suffix in OME_TIFF}
+    kept = {k: v for k, v in before.items() if not (k in taken and v == PLUGIN)}
+    after = {**{f"*.{suffix}": PLUGIN for suffix in SLIDES}, **kept}
+    if after != before:
+        plugins.extension2reader = after

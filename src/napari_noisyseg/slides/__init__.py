@@ -7,6 +7,7 @@ from napari_noisyseg.slides.label_images import read_labels
 from napari_noisyseg.slides.level import Level
 from napari_noisyseg.slides.opening import IMAGE_SUFFIXES, open_image
 from napari_noisyseg.slides.slide import Slide, from_array
+from napari_noisyseg.slides.tiff import is_colour
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -15,6 +16,7 @@ __all__ = [
     "Slide",
     "content_hash",
     "from_array",
+    "is_colour",
     "open_image",
     "read_labels",
     "to_rgb",

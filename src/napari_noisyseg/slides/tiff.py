@@ -47,6 +47,17 @@ def is_of_scanner(path: Path) -> bool:
         return False
 
 
+def is_colour(path: Path) -> bool:
+    """Whether the file's header tells of one picture in red, green and blue; decodes nothing."""
+    try:
+        with tifffile.TiffFile(path, _multifile=False) as file:
+            page = _image_of(file, path).keyframe
+            return page.samplesperpixel in (3, 4) and page.dtype in (np.uint8, np.uint16)
+    # asked of files that other readers may open; they say what is wrong
+    except Exception:
+        return False
+
+
 def open_tiff(path: Path, channel: int | None = None) -> Slide:
     """The image as a lazy pyramid if it is one, else decoded; `NoisySegError` says what is off.
 

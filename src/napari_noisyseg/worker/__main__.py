@@ -21,6 +21,7 @@ from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Failed
 from napari_noisyseg.store.runs import Run
 from napari_noisyseg.worker.process import LOG, PASSIVE, be_nice
+from napari_noisyseg.worker.share import give_way
 
 BEAT = 2.0
 
@@ -35,7 +36,10 @@ def main(arguments: list[str]) -> int:
     for name, value in PASSIVE.items():
         os.environ.setdefault(name, value)
     run = Run(folder)
-    be_nice(bool(run.spec().get("yielding")))
+    if run.spec().get("yielding"):
+        give_way()
+    else:
+        be_nice()
     run.claim(os.getpid(), psutil.Process().create_time())
     threading.Thread(target=_beat, args=(run,), daemon=True).start()
     return _work(run, _Stop(run))

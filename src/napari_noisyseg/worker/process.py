@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import os
 import subprocess
 import sys
@@ -61,32 +60,13 @@ def _detached() -> dict[str, Any]:
     return {"start_new_session": True}
 
 
-def be_nice(yielding: bool = False) -> None:
-    """Let everything else on the machine go first; `yielding`: at once, whoever wants to run.
-
-    A window beside us needs the second: niced alone, a wakening window still waits a tick or two.
-    """
+def be_nice() -> None:
+    """Let everything else on the machine go first (beside a window `share.give_way` instead)."""
     process = psutil.Process()
-    if yielding and sys.platform == "linux":
-        _be_nice_as_a_session()
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     if sys.platform == "win32":
         process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
     elif process.nice() < 10:
         process.nice(10)
-
-
-def _be_nice_as_a_session() -> None:
-    """Where Linux shares the processor out among sessions first, a nice value counts in one only.
-
-    So the session that the child leads must be nice beside the window's (autogroup, see sched(7)).
-    """
-    group = Path("/proc/self/autogroup")
-    if os.getsid(0) != os.getpid() or not group.exists():
-        return
-    # another system may forbid it: then the child is as nice as it can be
-    with contextlib.suppress(OSError):
-        group.write_text("10", "ascii")
 
 
 def reap(run: Run) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from qtpy.QtGui import QColor, QFontMetrics, QPainter, QPen
+from qtpy.QtGui import QColor, QFontMetrics, QPainter, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_noisyseg.gui.summary import Summary
+from napari_noisyseg.gui.widgets.flags import number
 from napari_noisyseg.gui.widgets.theme import Palette
 
 HEIGHT = 34
@@ -89,7 +90,7 @@ class StepRow(QWidget):  # type: ignore[misc]
         bold.setBold(True)
         painter.setPen(QColor(p.accent if self.is_open else p.quiet))
         painter.setFont(bold)
-        middle = Qt.AlignmentFlag.AlignVCenter
+        middle = number(Qt.AlignmentFlag.AlignVCenter)
         painter.drawText(QRectF(14, 0, 16, self.height()), middle, str(self.number))
         painter.setPen(QColor(p.text))
         painter.drawText(QRectF(TITLE_X, 0, LINE_X - TITLE_X, self.height()), middle, self.title)
@@ -103,14 +104,11 @@ class StepRow(QWidget):  # type: ignore[misc]
 def _paint_mark(painter: QPainter, state: Summary, p: Palette, area: QRectF) -> None:
     right, middle = area.right(), area.center().y()
     if state.mark == "done":
-        painter.setPen(QPen(QColor(p.good), 2, c=Qt.PenCapStyle.RoundCap))
-        painter.drawPolyline(
-            [
-                QPointF(right - 12, middle),
-                QPointF(right - 8, middle + 4),
-                QPointF(right, middle - 5),
-            ]
-        )
+        pen = QPen(QColor(p.good), 2)
+        pen.setCapStyle(Qt.PenCapStyle.RoundCap)
+        painter.setPen(pen)
+        tick = ((right - 12, middle), (right - 8, middle + 4), (right, middle - 5))
+        painter.drawPolyline(QPolygonF([QPointF(*place) for place in tick]))
     elif state.mark == "busy":
         _paint_progress(painter, state.fraction, p, QRectF(right - 28, middle - 3, 28, 6))
     elif state.mark in ("stale", "warn"):

@@ -8,6 +8,8 @@ from qtpy.QtCore import QRect, QSize, Qt
 from qtpy.QtGui import QColor, QFontMetrics, QPainter
 from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 
+from napari_noisyseg.gui.widgets.flags import number
+
 MANY = 10_000
 PAD = 2
 INDENT = 5
@@ -69,8 +71,8 @@ class StillLine(QWidget):  # type: ignore[misc]
         return self._like.fontMetrics()
 
     def _flags(self) -> int:
-        flag = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-        return int(flag) | int(Qt.TextFlag.TextWordWrap) if self._wrap else int(flag)
+        flags = number(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        return flags | number(Qt.TextFlag.TextWordWrap) if self._wrap else flags
 
     def sizeHint(self) -> QSize:
         """Qt: a line high."""

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QAbstractTableModel, QItemSelectionModel, QModelIndex, Qt, Signal
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
+from napari_noisyseg.gui.widgets.flags import number
+
 
 @dataclass(slots=True)
 class Column:
@@ -74,7 +76,7 @@ class TableModel(QAbstractTableModel):  # type: ignore[misc]
         if role == Qt.ItemDataRole.DisplayRole:
             return column.text(column.values[self._order[index.row()]])
         if role == Qt.ItemDataRole.TextAlignmentRole and column.numeric:
-            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            return number(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         return None
 
     def headerData(
@@ -88,7 +90,7 @@ class TableModel(QAbstractTableModel):  # type: ignore[misc]
             return column.title
         if role == Qt.ItemDataRole.TextAlignmentRole:
             side = Qt.AlignmentFlag.AlignRight if column.numeric else Qt.AlignmentFlag.AlignLeft
-            return int(side | Qt.AlignmentFlag.AlignVCenter)
+            return number(side | Qt.AlignmentFlag.AlignVCenter)
         return column.help or None if role == Qt.ItemDataRole.ToolTipRole else None
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:

@@ -9,6 +9,7 @@ from qtpy.QtGui import QBrush, QColor, QPainter, QPen
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_noisyseg.gui.canvas import looks
+from napari_noisyseg.gui.widgets.flags import number
 
 ENTRIES = (("nucleus", looks.NUCLEUS), ("background", looks.BACKGROUND), ("unknown", ""))
 WIDTHS = (82, 104, 90)
@@ -31,11 +32,12 @@ class Legend(QWidget):  # type: ignore[misc]
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         text, x = self.palette().windowText().color(), 0
+        middle = number(Qt.AlignmentFlag.AlignVCenter)
         for (words, colour), width in zip(ENTRIES, WIDTHS, strict=True):
             square = QRectF(x + 1, 4, 14, 14)
             hatch = QBrush(text, Qt.BrushStyle.BDiagPattern)
             painter.setBrush(QBrush(QColor(colour)) if colour else hatch)
             painter.setPen(QPen(text, 1))
             painter.drawRoundedRect(square, 2, 2)
-            painter.drawText(QRectF(x + 21, 0, width, 22), Qt.AlignmentFlag.AlignVCenter, words)
+            painter.drawText(QRectF(x + 21, 0, width, 22), middle, words)
             x += width

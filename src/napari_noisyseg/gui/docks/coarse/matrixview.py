@@ -10,6 +10,7 @@ from qtpy.QtCore import QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QPainter
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
+from napari_noisyseg.gui.widgets.flags import number
 from napari_noisyseg.gui.widgets.theme import palette
 
 CELL = (86, 30)
@@ -55,8 +56,8 @@ class MatrixView(QWidget):  # type: ignore[misc]
         colours, painter = palette(), QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(QColor(colours.quiet))
-        middle = Qt.AlignmentFlag.AlignCenter
-        right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        middle = number(Qt.AlignmentFlag.AlignCenter)
+        right = number(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         painter.drawText(QRectF(LEFT, 0, 2 * CELL[0] + GAP, 16), middle, "true")
         for k, state in enumerate(STATES):
             painter.drawText(QRectF(self._x(k), 16, CELL[0], 16), middle, state)
@@ -79,7 +80,7 @@ class MatrixView(QWidget):  # type: ignore[misc]
         painter.setBrush(fill)
         painter.drawRoundedRect(QRectF(place.x(), place.y(), CELL[0] * share, CELL[1]), 3, 3)
         painter.setPen(QColor(colours.text))
-        painter.drawText(place, Qt.AlignmentFlag.AlignCenter, f"{share:.0%}")
+        painter.drawText(place, number(Qt.AlignmentFlag.AlignCenter), f"{share:.0%}")
 
     @staticmethod
     def _x(column: int) -> float:

@@ -37,6 +37,8 @@ class LossPlot(pg.PlotWidget):  # type: ignore[misc]
         self.setMouseEnabled(x=False, y=False)
         self.hideButtons()
         item = self.getPlotItem()
+        # made whether wanted or not, and without a parent: it would outlive the window
+        item.ctrlMenu.setParent(self, item.ctrlMenu.windowFlags())
         item.setContentsMargins(0, 4, 6, 0)
         item.getAxis("left").setWidth(38)
         item.getAxis("bottom").setHeight(18)
