@@ -17,13 +17,10 @@ pytestmark = pytest.mark.gui
 
 
 def drawn(legend: Legend, width: int) -> np.ndarray[Any, Any]:
-    from qtpy.QtGui import QImage
+    from napari._qt.utils import QImg2array
 
     legend.resize(width, legend.heightForWidth(width))
-    image = legend.grab().toImage().convertToFormat(QImage.Format.Format_RGB888)
-    bits = np.frombuffer(image.constBits(), np.uint8)
-    rows = bits.reshape(image.height(), image.bytesPerLine())
-    return rows[:, : 3 * image.width()].reshape(image.height(), image.width(), 3).astype(int)
+    return np.asarray(QImg2array(legend.grab().toImage())[..., :3], dtype=int)
 
 
 def test_entries_wrap_to_the_width(qtbot: Any) -> None:
