@@ -17,6 +17,7 @@ from skimage.draw import disk, polygon2mask
 
 from napari_noisyseg.gui.canvas.outlines import PENS, OutlinesOverlay, outlines_of, paths_of
 from napari_noisyseg.gui.canvas.strips import COLUMNS, SIDE, strips_of
+from napari_noisyseg.gui.session import Session
 from napari_noisyseg.slides import Box
 
 SQUARE = np.array([(99.5, 99.5), (99.5, 299.5), (299.5, 299.5), (299.5, 99.5), (99.5, 99.5)])
@@ -278,6 +279,19 @@ def test_pyramid_levels_do_not_move_the_outlines(make_napari_viewer: Any) -> Non
         middle = picture.shape[1] // 2
         _, place = across(picture[:, middle - 40 : middle + 40])
         assert abs(place - 40) < 3, (zoom, layer.data_level)
+
+
+def test_tissue_that_is_taken_into_a_project_is_interpolated(bare: Session) -> None:
+    layer = bare.viewer.layers[0]
+    record = bare.adopt_layer(layer)
+    assert layer.interpolation2d == "linear"
+    # whoever wants to see the pixels does, and is not asked again
+    layer.interpolation2d = "nearest"
+    bare.show_image(record.name)
+    assert layer.interpolation2d == "nearest"
+    bare.viewer.layers.remove(layer)
+    bare.show_image(record.name)
+    assert bare.viewer.layers[0].interpolation2d == "linear"
 
 
 def test_interpolated_pyramid_is_whole(make_napari_viewer: Any) -> None:
