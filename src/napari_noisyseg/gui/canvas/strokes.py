@@ -174,7 +174,6 @@ class VispyOutlines(LayerOverlayMixin, VispySceneOverlay):  # type: ignore[misc]
         self.layer.events.scale()
 
     def _on_change(self) -> None:
-        self.node.set_pens(self.overlay.pens())
         self.node.set_strips(self.overlay.strips())
 
     def _on_level_change(self) -> None:
@@ -186,6 +185,7 @@ class VispyOutlines(LayerOverlayMixin, VispySceneOverlay):  # type: ignore[misc]
     def reset(self) -> None:
         """Take everything from the model again."""
         super().reset()
+        self.node.set_pens(self.overlay.pens())
         self._on_level_change()
         self._on_change()
 
