@@ -213,6 +213,7 @@ def place(viewer: Any, layer: Any, record: ImageRecord) -> None:
     """
     if layer_mpp(layer) is not None and np.isclose(layer.scale[-1], record.mpp):
         return
+    layer.interpolation2d = "linear"
     old_scale, old_units = np.array(layer.scale), layer.units
     partners = [
         other

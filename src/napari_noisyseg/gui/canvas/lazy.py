@@ -28,7 +28,11 @@ class _Keeper:
 
 def layer_data(slide: Slide, name: str | None = None) -> LayerData:
     """A slide as napari layer data; the slide is closed here or when the data are gone."""
-    keywords: dict[str, Any] = {"name": name or slide.name, "rgb": True}
+    keywords: dict[str, Any] = {
+        "name": name or slide.name,
+        "rgb": True,
+        "interpolation2d": "linear",
+    }
     if slide.mpp is not None:
         keywords |= {"scale": (slide.mpp, slide.mpp), "units": ("um", "um")}
     if len(slide.levels) > 1:

@@ -1,0 +1,135 @@
+"""Outlines of nuclei as lines, of one width on screen at every zoom.
+
+They belong to a layer, lie right above it, and come and go with it. Paths are (n, 2) of (y, x) in
+the layer's own pixels (level 0 of a pyramid), pixel centres on whole numbers; a path whose last
+point is its first is closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from napari.components.overlays.base import SceneOverlay
+from napari.layers.base._base_constants import Blending
+from numpy.typing import NDArray
+from pydantic import PrivateAttr
+
+from napari_noisyseg.gui.canvas.strips import SIDE, Strip, strips_of
+from napari_noisyseg.gui.canvas.tracing import paths_of
+from napari_noisyseg.gui.widgets.pens import Pen
+
+__all__ = ["PENS", "OutlinesOverlay", "Pen", "outlines_of", "paths_of"]
+
+PENS: dict[str, Pen] = {
+    "untouched": Pen("#35d0ff", 1.8, casing=0.7),
+    "accepted": Pen("#b7ff5a", 2.8),
+    "rejected": Pen("#ff6b35", 2.2, on=9, off=5, opacity=0.9),
+    "unsure": Pen("#ffe14d", 3.0, on=3, off=4),
+    "local": Pen("#ffe14d", 1.6, casing=0.7),
+    "rough": Pen("#ff9f1c", 1.8, casing=0.7),
+}
+"""What each state of a nucleus looks like: told apart by form and lightness, not by hue alone."""
+KEY = "noisyseg_outlines"
+
+Paths = Sequence[NDArray[np.floating]]
+
+
+class OutlinesOverlay(SceneOverlay):  # type: ignore[misc]
+    """The outlines of one layer, by the nuclei's serial numbers; draws nothing by itself."""
+
+    visible: bool = True
+    blending: Blending = Blending.TRANSLUCENT_NO_DEPTH
+    revision: int = 0
+
+    _paths: dict[int, Paths] = PrivateAttr(default_factory=dict)
+    _states: dict[int, str] = PrivateAttr(default_factory=dict)
+    _strips: dict[int, Strip] = PrivateAttr(default_factory=dict)
+
+    @property
+    def paths(self) -> Mapping[int, Paths]:
+        """What is drawn, by serial number; not to be changed."""
+        return self._paths
+
+    @property
+    def states(self) -> Mapping[int, str]:
+        """The state of every nucleus that is drawn."""
+        return self._states
+
+    def set_all(self, paths: Mapping[int, Paths], state_of: Mapping[int, str]) -> None:
+        """Draw these and no others; a nucleus without a state is untouched."""
+        states = {serial: state_of.get(serial, "untouched") for serial in paths}
+        _check(states.values())
+        self._paths, self._states = dict(paths), states
+        self._strips.clear()
+        self._tell()
+
+    def put(self, serial: int, paths: Paths, state: str) -> None:
+        """Draw one nucleus, or draw it anew; the others are not touched."""
+        _check((state,))
+        self._paths[serial], self._states[serial] = paths, state
+        self._strips.pop(serial, None)
+        self._tell()
+
+    def drop(self, serial: int) -> None:
+        """Draw one nucleus no longer, if it was."""
+        if self._paths.pop(serial, None) is not None:
+            self._states.pop(serial)
+            self._strips.pop(serial, None)
+            self._tell()
+
+    def restate(self, states: Mapping[int, str]) -> None:
+        """Give nuclei other looks; those that are not drawn are passed over."""
+        _check(states.values())
+        known, strips = self._states, self._strips
+        for serial, state in states.items():
+            if known.get(serial, state) != state:
+                known[serial] = state
+                if serial in strips:
+                    _ink(strips[serial], state)
+        self._tell()
+
+    def clear(self) -> None:
+        """Draw nothing."""
+        self.set_all({}, {})
+
+    def pens(self) -> tuple[Pen, ...]:
+        """The pens that the strips name by their number."""
+        return tuple(PENS.values())
+
+    def strips(self) -> Strip:
+        """All corners to draw; only what is new since the last call is worked out."""
+        # by their short names: pydantic takes 5 µs to find a private attribute
+        paths, states, strips = self._paths, self._states, self._strips
+        new = [serial for serial in paths if serial not in strips]
+        for serial, strip in zip(new, strips_of([paths[s] for s in new]), strict=True):
+            _ink(strip, states[serial])
+            strips[serial] = strip
+        return np.concatenate([strips[serial] for serial in paths] or strips_of([()]))
+
+    def _tell(self) -> None:
+        self.revision += 1
+
+
+def _check(states: Iterable[str]) -> None:
+    if unknown := set(states) - set(PENS):
+        raise ValueError(f"no pen for {sorted(unknown)}; there are {sorted(PENS)}")
+
+
+def _ink(strip: Strip, state: str) -> None:
+    """Write the number of the state's pen into every corner; the sign says the side."""
+    number = list(PENS).index(state) + 1
+    strip[:, SIDE] = np.copysign(number, strip[:, SIDE])
+
+
+def outlines_of(layer: Any) -> OutlinesOverlay:
+    """The outlines of a layer, made when first asked for."""
+    found = layer._overlays.get(KEY)
+    if found is None:
+        # vispy is needed where there may be a window, and only then
+        from napari_noisyseg.gui.canvas import strokes
+
+        strokes.register(OutlinesOverlay)
+        found = layer._overlays[KEY] = OutlinesOverlay()
+    return found  # type: ignore[no-any-return]
