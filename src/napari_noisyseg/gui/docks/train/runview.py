@@ -45,7 +45,7 @@ class RunView(QWidget):  # type: ignore[misc]
         self.bar.set_fraction(progress.fraction)
         self._warned = progress.mark == "warn"
         sign = "✗ " if isinstance(progress.end, Failed) else "! " if self._warned else ""
-        self.line.set_wrap(self._warned)
+        self.line.set_wrap(self._warned or progress.waiting)
         self.line.setText(sign + progress.words())
         self.line.setToolTip(progress.end.message if isinstance(progress.end, Failed) else "")
         self._color_line()
