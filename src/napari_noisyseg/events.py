@@ -19,6 +19,13 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class Doing:
+    """What the run is at while it makes no steps, in words: "loading PyTorch", ..."""
+
+    work: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stepped:
     """One update is done; `losses` are named as in the method's paper."""
 
@@ -90,19 +97,34 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The run broke: what happened, and what a person can do about it."""
+    """The run broke: what happened, and what a person can do about it.
+
+    window, remedy: message and hint in the window's words, where they differ from these.
+    """
 
     message: str
     hint: str = ""
+    window: str = ""
+    remedy: str = ""
 
 
 Event = Union[  # noqa: UP007  (a plain tuple of classes is needed at run time as well)
-    Started, Stepped, Validated, Previewed, Relabelled, Checkpointed, Warned, Finished, Failed
+    Started,
+    Doing,
+    Stepped,
+    Validated,
+    Previewed,
+    Relabelled,
+    Checkpointed,
+    Warned,
+    Finished,
+    Failed,
 ]
 _KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
-        Started, Stepped, Validated, Previewed, Relabelled, Checkpointed, Warned, Finished, Failed
+        Started, Doing, Stepped, Validated, Previewed, Relabelled, Checkpointed, Warned, Finished,
+        Failed,
     )
 }  # fmt: skip
 

@@ -13,18 +13,14 @@ from qtpy.QtCore import QEvent, QObject
 from napari_noisyseg.events import Checkpointed, Failed, Finished, Started, Stepped, Validated
 from napari_noisyseg.gui.controllers.follow import Follower
 from napari_noisyseg.gui.controllers.progress import RunProgress
+from napari_noisyseg.gui.controllers.runs import read_ended, result_of, run_row, when_of
 from napari_noisyseg.gui.docks.train.plot import LossPlot, running_mean
-from napari_noisyseg.gui.docks.train.runs_table import (
-    RunsTable,
-    read_ended,
-    result_of,
-    run_row,
-    when_of,
-)
+from napari_noisyseg.gui.docks.train.runs_table import RunsTable
 from napari_noisyseg.gui.docks.train.runview import RunView
 from napari_noisyseg.gui.widgets.theme import palette
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.runs import Run
+from napari_noisyseg.worker import processor
 
 pytestmark = pytest.mark.gui
 
@@ -45,8 +41,9 @@ def begin(project: Project, pid: int = os.getpid()) -> Run:
 
 
 @pytest.fixture
-def heard(qtbot):
+def heard(monkeypatch):
     """A follower, and everything it said in order."""
+    monkeypatch.setattr(processor, "starved", lambda before, after: False)
     follower, said = Follower(), []
     follower.told.connect(lambda run, events: said.append((run, events)))
     follower.ended.connect(lambda run, progress: said.append((run, progress)))
@@ -152,6 +149,9 @@ def test_a_row_says_how_a_run_ended(project):
     assert run_row(run, read_ended(run)).state == "lost"
     run.say(Finished(True, 3.0))
     assert run_row(run, read_ended(run)).state == "stopped"
+    run.say(Finished(False, 3.0))
+    assert run_row(run, read_ended(run)).state == "few"
+    run.say(Stepped(3, 40, 4, {"total": 1.0}))
     run.say(Finished(False, 3.0, {"nuclei": 152.0}))
     row = run_row(run, read_ended(run))
     assert (row.method, row.state, row.result) == ("scnet", "finished", "152 nuclei")

@@ -4,6 +4,7 @@ import pytest
 
 from napari_noisyseg.events import (
     Checkpointed,
+    Doing,
     Failed,
     Finished,
     Previewed,
@@ -13,7 +14,7 @@ from napari_noisyseg.events import (
     Validated,
     Warned,
 )
-from napari_noisyseg.gui.controllers.progress import MOST_POINTS, RunProgress, clock
+from napari_noisyseg.gui.controllers.progress import MOST_POINTS, RunProgress, clock, note_words
 
 
 def running() -> RunProgress:
@@ -42,6 +43,80 @@ def test_a_running_run_says_epoch_and_time_left():
 def test_nothing_yet_is_starting():
     assert RunProgress().words() == "starting …"
     assert RunProgress().fraction == 0
+
+
+def test_what_it_does_before_the_first_step_is_said():
+    progress = RunProgress()
+    progress.take(Doing("loading PyTorch"))
+    assert progress.words() == "loading PyTorch …"
+    assert progress.take_state(stopping=False, waiting=True)
+    assert progress.words() == "waiting for the processor: other programs use it"
+    assert not progress.take_state(stopping=False, waiting=True)
+    progress.take(Started("scnet", 30, 4, "cpu"))
+    progress.take(Stepped(0, 1, 30, {"total": 1.0}, 21.4))
+    assert progress.words() == "epoch 1/30 · 0:21 left · slow: other programs use the processor"
+    progress.take_state(stopping=False, waiting=False)
+    assert progress.words() == "epoch 1/30 · 0:21 left"
+    progress.take(Doing("writing the nuclei"))
+    assert progress.words() == "writing the nuclei …"
+
+
+def test_a_stop_is_not_forgotten_by_the_next_step():
+    progress = RunProgress()
+    progress.take_state(stopping=True, waiting=False)
+    assert progress.words() == "stopping once it has started …"
+    progress.take(Started("scnet", 30, 4, "cpu"))
+    progress.take(Stepped(0, 1, 30, {"total": 1.0}, 21.4))
+    assert progress.words() == "stopping after this step …"
+    progress.take_state(stopping=False, waiting=True)
+    assert progress.words() == "stopping after this step …"
+    progress.take(Doing("writing the nuclei"))
+    assert progress.words() == "stopping: writing the nuclei …"
+    progress.take(Finished(True, 9.0))
+    assert progress.words() == "stopped at epoch 1/30 · resumes from there"
+
+
+@pytest.mark.parametrize(
+    ("per_epoch", "steps", "few"),
+    [(1, 1, True), (4, 19, True), (4, 20, False), (50, 49, True), (50, 50, False),
+     (900, 99, True), (900, 100, False), (0, 3, False)],
+)  # fmt: skip
+def test_too_few_steps_are_no_training(per_epoch, steps, few):
+    progress = RunProgress()
+    progress.take(Started("scnet", 2, per_epoch, "cpu"))
+    progress.take(Stepped(0, steps, 2, {"total": 1.0}))
+    progress.take(Finished(False, 61.0))
+    assert progress.few is few
+    assert progress.mark == ("warn" if few else "done")
+    assert progress.words().startswith("finished, but only" if few else "finished in 1:01")
+
+
+def test_one_step_is_said_and_what_to_do():
+    progress = RunProgress()
+    progress.take(Started("scnet", 1, 8, "cpu"))
+    progress.take(Stepped(0, 1, 1, {"total": 1.0}))
+    progress.take(Finished(True, 61.0))
+    assert not progress.few  # the person's own wish
+    progress.take(Finished(False, 61.0))
+    assert progress.words() == (
+        "finished, but only 1 step was made: the nuclei are hardly better than the labels. "
+        "Train longer, or close other programs."
+    )
+
+
+def test_a_method_that_says_it_is_done_has_done_enough():
+    progress = RunProgress()
+    progress.take(Started("superpixel", 9, 8, "cpu"))
+    progress.take(Stepped(0, 7, 9, {"total": 1.0, "finished": 1.0}))
+    progress.take(Finished(False, 61.0))
+    assert not progress.few
+
+
+def test_a_failure_is_said_in_the_window_s_words():
+    progress = RunProgress()
+    progress.take(Failed("use --device cpu", "preset=small", "choose CPU", "choose small"))
+    assert progress.words() == "choose CPU"
+    assert note_words(progress) == "choose small"
 
 
 def test_every_event_is_kept_where_it_belongs():

@@ -15,14 +15,14 @@ from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Failed, Finished, Previewed, Started, Stepped
 from napari_noisyseg.gui.canvas import layers
 from napari_noisyseg.gui.controllers import runspec
+from napari_noisyseg.gui.controllers import train as train_module
 from napari_noisyseg.gui.controllers.runspec import run_spec
-from napari_noisyseg.gui.docks.train import dock as train_module
 from napari_noisyseg.gui.docks.train.dock import TrainDock
 from napari_noisyseg.gui.docks.train.options import Choice, TrainOptions, needs_words
 from napari_noisyseg.method import Needs
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.runs import Run
-from napari_noisyseg.worker import process
+from napari_noisyseg.worker import client, process, processor
 
 pytestmark = pytest.mark.gui
 
@@ -42,6 +42,8 @@ def dock(qtbot, session, monkeypatch):
         run.claim(os.getpid(), psutil.Process().create_time())
 
     monkeypatch.setattr(process, "launch", launch)
+    # the child is this process, which does nothing: whatever else runs here must not matter
+    monkeypatch.setattr(processor, "starved", lambda before, after: False)
     made = TrainDock(session)
     qtbot.addWidget(made)
     made.resize(360, 900)
@@ -293,8 +295,12 @@ def test_runs_of_before_are_listed_and_resumed(qtbot, session, dock, started, mo
         lambda: [row.state for row in again.runs.table.rows] == ["stopped"], timeout=60_000
     )
     wanted = []
-    monkeypatch.setattr(train_module.client, "start", lambda project, spec: wanted.append(spec))
-    monkeypatch.setattr(again, "_started", lambda run: None)
+
+    def start(project, spec):
+        wanted.append(spec)
+        return started
+
+    monkeypatch.setattr(client, "start", start)
     assert again.runs.resume.isEnabled()
     again.runs.resume.click()
     qtbot.waitUntil(lambda: bool(wanted), timeout=60_000)

@@ -46,7 +46,7 @@ def test_rough_masks_are_corrected_from_twenty_accepted_nuclei(
     panel.open_step("train")
     options = panel.docks["train"].options
     options._chosen_by_hand = False
-    panel.docks["train"]._recommend()
+    panel.docks["train"].controller.recommend()
     qtbot.waitUntil(lambda: options.method.currentData() == "mmc", timeout=10_000)
     assert "20 accepted" in options.why.text()
     train(panel, qtbot, None)

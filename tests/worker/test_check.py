@@ -8,7 +8,7 @@ import pytest
 from tiny_runs import spec
 
 from napari_noisyseg import registry
-from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.errors import NoisySegError, in_window, names_command
 from napari_noisyseg.method import MethodConfig, Needs
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
@@ -152,6 +152,42 @@ def test_what_is_there_instead_of_clean_nuclei_is_advised(bare: Project) -> None
     rough_mask(bare, Box(0, 0, 8, 8))
     with pytest.raises(NoisySegError, match="'supervised' learns from rough masks alone"):
         check_needs(bare, "mlbseg", needs)
+
+
+def test_a_ticked_field_without_a_nucleus_is_unfinished(bare: Project) -> None:
+    check.check_begun(bare)
+    field = bare.nuclei.add_field("a", Box(0, 0, 30, 30), complete=False)
+    check.check_begun(bare)
+    assert recommend(bare).method == "igtt"
+    bare.nuclei.change_field(field.id, complete=True)
+    bare.nuclei.add_field("a", Box(30, 30, 60, 60), complete=True)
+    advice = recommend(bare)
+    assert advice.method == "scnet"
+    assert "no nucleus is marked in field 1 of a" in advice.why
+    words = "No nucleus is marked in field 1 of a. Click its nuclei"
+    with pytest.raises(NoisySegError, match=words):
+        check.check_begun(bare)
+    with pytest.raises(NoisySegError) as refused:
+        client.check(bare, spec())
+    assert in_window(refused.value).startswith(words)
+    bare.nuclei.add("a", 10, 10)
+    with pytest.raises(NoisySegError, match="in field 2 of a"):
+        check.check_begun(bare)
+    rough_mask(bare, Box(40, 40, 48, 48))
+    check.check_begun(bare)
+
+
+@pytest.mark.parametrize("method", ["scnet", "superpixel", "supervised", "mmc", "mlbseg"])
+def test_the_window_hears_no_command_and_the_menu_s_names(bare: Project, method: str) -> None:
+    for add in (None, (10, 10)):
+        if add is not None:
+            bare.nuclei.add("a", *add)
+        with pytest.raises(NoisySegError) as refused:
+            check_needs(bare, method, registry.describe(method).needs)
+        words = in_window(refused.value)
+        assert not names_command(words)
+        assert f"'{method}'" not in words
+        assert registry.describe(method).title in words or "field" in words
 
 
 def test_an_unknown_method_is_refused(bare: Project) -> None:

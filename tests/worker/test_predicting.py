@@ -7,7 +7,7 @@ import pytest
 
 from napari_noisyseg import registry
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.events import Finished, Started, Stepped
+from napari_noisyseg.events import Doing, Finished, Started, Stepped
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.training.model import NAME, ModelFile, write_model
 from napari_noisyseg.worker import client
@@ -40,7 +40,8 @@ def test_other_images_are_predicted_by_a_run_of_their_own(project, model):
     deadline = time.monotonic() + 120
     while client.is_alive(run) and time.monotonic() < deadline:
         time.sleep(0.1)
-    first, step, last = run.events()
+    loading, first, step, last = run.events()
+    assert loading == Doing("loading PyTorch")
     assert first == Started("supervised", 1, 0, "cpu")
     assert isinstance(step, Stepped)
     assert isinstance(last, Finished)

@@ -18,6 +18,7 @@ from tiny_runs import SIDE, end, finished, spec, wait
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import (
     Checkpointed,
+    Doing,
     Event,
     Failed,
     Finished,
@@ -49,6 +50,8 @@ def test_a_run_trains_and_its_results_come_into_the_project(project: Project) ->
     assert returned < time.monotonic() - began
     assert steps(events) == list(range(1, 17))
     kinds = {type(event) for event in events}
+    said = [event.work for event in events if isinstance(event, Doing)]
+    assert (said[0], said[-1]) == ("loading PyTorch", "writing the nuclei")
     assert {Started, Previewed, Stepped, Checkpointed, Finished} <= kinds
     final = events[-1]
     assert isinstance(final, Finished)

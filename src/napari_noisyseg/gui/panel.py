@@ -93,7 +93,7 @@ class Panel(QWidget):  # type: ignore[misc]
         box.addWidget(_rule())
         box.addWidget(self.stack, stretch=1)
         box.addWidget(_rule())
-        self.notes = Notes()
+        self.notes = Notes(palette())
         box.addWidget(self.notes)
         self.footer.setContentsMargins(12, 6, 12, 8)
         self.footer.setProperty("role", "quiet")
@@ -118,6 +118,7 @@ class Panel(QWidget):  # type: ignore[misc]
         session.keys.changed.connect(self._show_keys)
         session.noticed.connect(self.notes.warn)
         session.news.connect(self.notes.say)
+        session.settled.connect(self.notes.settle)
         self._filter: KeyFilter = KeyFilter(session.keys, self, session.viewer)
         self._timer = QTimer(self, singleShot=True, interval=0)
         self._timer.timeout.connect(self._refresh_now)
@@ -193,6 +194,7 @@ class Panel(QWidget):  # type: ignore[misc]
     def _restyle(self) -> None:
         colours = palette()
         self.setStyleSheet(stylesheet(colours))
+        self.notes.restyle(colours)
         for row in self.rows.values():
             row.palette_ = colours
             row.update()

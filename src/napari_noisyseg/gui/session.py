@@ -19,7 +19,7 @@ import platformdirs
 from psygnal import EmitLoopError, Signal
 
 from napari_noisyseg.coarse.project import regions
-from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.errors import NoisySegError, in_window
 from napari_noisyseg.gui.canvas import layers
 from napari_noisyseg.gui.canvas.painter import Painter
 from napari_noisyseg.gui.change import Change, What
@@ -49,6 +49,8 @@ class Session:
 
     changed = Signal(Change)
     """the one word that anything changed; `on` hears just what one asks for"""
+    settled = Signal()
+    """an action succeeded: what was refused before it is over"""
     ending = Signal()
     """the window is about to go: stop threads and timers"""
     noticed = Signal(str)
@@ -179,7 +181,14 @@ class Session:
 
     def shut(self) -> None:
         """The viewer is going: release the lock and tell nobody; safe to call twice."""
-        for signal in (self.changed, self.noticed, self.news, self.ending, self.keys.changed):
+        for signal in (
+            self.changed,
+            self.noticed,
+            self.news,
+            self.settled,
+            self.ending,
+            self.keys.changed,
+        ):
             signal.disconnect()
         self.painter.stop()
         self.viewer.layers.events.inserted.disconnect(self._on_inserted)
@@ -290,7 +299,7 @@ class Session:
         except Exception as caught:
             error = caught.__cause__ if isinstance(caught, EmitLoopError) else caught
             if isinstance(error, NoisySegError):
-                self.notice(str(error))
+                self.notice(in_window(error))
                 return
             log.exception("unexpected error")
             self.notice(f"that did not work: {error}. Nothing that was saved is lost.")
@@ -308,6 +317,7 @@ class Session:
                 yield
             finally:
                 self.sync()
+            self.settled.emit()
 
     def undo(self) -> str | None:
         """Take back the last action; its words, or None when there is nothing left."""

@@ -33,7 +33,10 @@ def chosen(pixels: NDArray[Any], channel: int, what: str) -> NDArray[np.uint8]:
     count = planes.shape[2]
     if not 1 <= channel <= count:
         many = f"channels 1 to {count}" if count > 1 else "one channel"
-        raise NoisySegError(f"{what} has {many}: there is no --channel {channel}")
+        raise NoisySegError(
+            f"{what} has {many}: there is no --channel {channel}",
+            window=f"{what} has {many}: there is no channel {channel}",
+        )
     values = planes[..., channel - 1].astype(np.float32)
     low, high = np.percentile(values, (SATURATED, 100 - SATURATED))
     if high <= low:

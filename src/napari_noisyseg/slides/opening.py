@@ -31,7 +31,9 @@ def open_image(path: Path, channel: int | None = None) -> Slide:
     if channel is not None and (path.is_dir() or path.suffix.lower() in openslides.SUFFIXES):
         raise NoisySegError(
             f"{path}: --channel is for plain images and TIFF; save the channel that shows the "
-            "nuclei alone"
+            "nuclei alone",
+            window=f"{path}: its channels cannot be told apart here; save the channel that shows "
+            "the nuclei alone",
         )
     if path.is_dir():
         return open_ome_zarr(path)

@@ -131,7 +131,10 @@ def load_newest(folder: Path) -> Checkpoint:
             return load(path)
         except NoisySegError:
             continue
-    raise NoisySegError(f"{folder}: no checkpoint to resume from; train again without --resume")
+    raise NoisySegError(
+        f"{folder}: no checkpoint to resume from; train again without --resume",
+        window="this run left nothing to go on from: train again",
+    )
 
 
 def load(path: Path) -> Checkpoint:

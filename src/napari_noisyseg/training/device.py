@@ -29,9 +29,15 @@ def choose(wanted: str = "auto") -> Device:
     has_cuda = torch.cuda.is_available()
     has_mps = torch.backends.mps.is_available()
     if wanted == "cuda" and not has_cuda:
-        raise NoisySegError("no CUDA device here; use --device auto or cpu")
+        raise NoisySegError(
+            "no CUDA device here; use --device auto or cpu",
+            window="no graphics card (CUDA) is found here; choose “the fastest there is”",
+        )
     if wanted == "mps" and not has_mps:
-        raise NoisySegError("no Apple MPS device here; use --device auto or cpu")
+        raise NoisySegError(
+            "no Apple MPS device here; use --device auto or cpu",
+            window="no Apple graphics (MPS) is found here; choose “the fastest there is”",
+        )
     if wanted == "cuda" or (wanted == "auto" and has_cuda):
         return Device("cuda", _cuda_words())
     if wanted == "mps" or (wanted == "auto" and has_mps):

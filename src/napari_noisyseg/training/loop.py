@@ -244,7 +244,9 @@ def _smaller_batch(run: Training, error: BaseException) -> Warned:
     if at.batch_size <= least:
         raise JobError(
             f"not enough memory on {run.device} even for a batch of {at.batch_size}; "
-            "set a smaller crop or width, or preset=small"
+            "set a smaller crop or width, or preset=small",
+            window=f"not enough memory on {run.device} even for a batch of {at.batch_size}: choose "
+            "a smaller crop or width, or the small preset, under “Settings of the method”",
         ) from error
     at.batch_size = max(least, at.batch_size // 2)
     error.__traceback__ = None

@@ -17,8 +17,8 @@ from types import FrameType
 
 import psutil
 
-from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.events import Failed
+from napari_noisyseg.errors import NoisySegError, in_window
+from napari_noisyseg.events import Doing, Failed
 from napari_noisyseg.store.runs import Run
 from napari_noisyseg.worker.process import LOG, PASSIVE, be_nice
 from napari_noisyseg.worker.share import give_way
@@ -78,6 +78,7 @@ def _beat(run: Run) -> None:
 
 def _work(run: Run, stopping: _Stop) -> int:
     try:
+        run.say(Doing("loading PyTorch"))
         # torch and all that come only now: a broken installation becomes an event
         from napari_noisyseg.worker.execute import execute
         from napari_noisyseg.worker.predicting import PREDICTS, predict
@@ -87,7 +88,7 @@ def _work(run: Run, stopping: _Stop) -> int:
             run.say(event)
     except NoisySegError as error:
         traceback.print_exc()
-        run.say(Failed(str(error)))
+        run.say(Failed(str(error), window=in_window(error)))
         return 1
     except Exception as error:
         traceback.print_exc()
@@ -99,9 +100,18 @@ def _work(run: Run, stopping: _Stop) -> int:
 def _failure(error: Exception, folder: Path) -> Failed:
     words = f"{type(error).__name__}: {error}".splitlines()[0]
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
-        return Failed(words, "free memory, or set a smaller batch_size, crop or width")
+        return Failed(
+            words,
+            "free memory, or set a smaller batch_size, crop or width",
+            remedy="Close other programs, or choose a smaller batch size, crop or width under "
+            "“Settings of the method”.",
+        )
     if isinstance(error, ImportError):
-        return Failed(words, "see 'noisyseg doctor' for what is missing")
+        return Failed(
+            words,
+            "see 'noisyseg doctor' for what is missing",
+            remedy="A part of PyTorch is missing or does not fit: install it again.",
+        )
     if isinstance(error, OSError):
         return Failed(words, "is the disk full, or the folder not writable?")
     return Failed(words, f"details in {folder / LOG}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from napari_noisyseg import registry
+from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.worker.snapshot import PROPOSED
 
@@ -62,6 +63,9 @@ def recommend(project: Project) -> Advice:
     known, given = registry.names(), annotation(project)
     rough, clean = given.rough > 0, given.accepted > 0
     marked = given.points > given.accepted or _any_field(project)
+    if not (given.points or rough or clean) and (empty := empty_field(project)):
+        why = f"no nucleus is marked in field {empty[1]} of {empty[0]} yet: click its nuclei"
+        return Advice("scnet", why, given.words())
     wishes: list[tuple[bool, str, str]] = [
         (
             rough and clean, "mmc",
@@ -80,6 +84,23 @@ def recommend(project: Project) -> Advice:
             return Advice(method, why, given.words())
     why = "click nuclei in a field: outlines are learned from points"
     return Advice("scnet", why, given.words())
+
+
+def empty_field(project: Project) -> tuple[str, int] | None:
+    """The first complete field in which nothing is marked: its image, and its number there."""
+    for image in project.images():
+        nuclei = [n for n in project.nuclei.of(image.name) if n.state != "rejected"]
+        for number, field in enumerate(project.nuclei.fields(image.name), 1):
+            pointed = any(field.box.contains(n.y, n.x) for n in nuclei)
+            if field.complete and not pointed and not _painted(project, image.name, field.box):
+                return image.name, number
+    return None
+
+
+def _painted(project: Project, image: str, box: Box) -> bool:
+    """Whether a rough mask reaches into a box."""
+    planes = project.nuclei.planes(image)
+    return "rough" in planes and bool(project.nuclei.painted(image, box=box).any())
 
 
 def _any_field(project: Project) -> bool:

@@ -16,6 +16,7 @@ from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.instances.suggest import FEWEST
 from napari_noisyseg.method import Needs
 from napari_noisyseg.store.project import Project
+from napari_noisyseg.worker.advice import empty_field
 from napari_noisyseg.worker.snapshot import PROPOSED
 from napari_noisyseg.worker.spec import RunSpec
 
@@ -58,35 +59,77 @@ def check_needs(
     """Raise NoisySegError when the annotation is not what the method learns from."""
     names = list(images) if images is not None else [image.name for image in project.images()]
     if not names:
-        raise NoisySegError(f"{project.path}: has no image yet; add one (noisyseg add)")
+        raise NoisySegError(
+            f"{project.path}: has no image yet; add one (noisyseg add)",
+            window="There is no image yet: drop one into the window.",
+        )
     if needs.points:
         _check_points(project, method, names)
+    _check_masks(project, method, needs, names)
+
+
+def _check_masks(project: Project, method: str, needs: Needs, names: Sequence[str]) -> None:
+    title = _title(method)
     rough = any(_rough(project, name) for name in names)
     clean = any(_accepted(project, name) for name in names)
     if needs.rough and not rough:
         raise NoisySegError(
             f"{method} learns from rough masks and there are none: paint some under Annotate, or "
-            "import them (--masks, or noisyseg import --as rough)"
+            "import them (--masks, or noisyseg import --as rough)",
+            window=f"{title} learns from rough masks and there are none: paint some under "
+            "Annotate, or import them with the panel's menu.",
         )
     if needs.clean and not clean:
         raise NoisySegError(
             f"{method} learns from accepted nuclei and there are none: accept some under Review, "
-            f"or import trusted masks (--clean); {_instead(project, names, rough)}"
+            f"or import trusted masks (--clean); {_instead(project, names, rough)}",
+            window=f"{title} learns from accepted nuclei and there are none: accept some under "
+            f"Review; {_instead(project, names, rough, _quoted_title)}.",
         )
     if needs.masks and not (rough or clean):
         raise NoisySegError(
             f"{method} learns from masks and there are none: import some (--masks, --clean) or "
-            "accept nuclei under Review"
+            "accept nuclei under Review",
+            window=f"{title} learns from masks and there are none: paint some under Annotate, "
+            "import them with the panel's menu, or accept nuclei under Review.",
         )
 
 
-def _instead(project: Project, names: Sequence[str], rough: bool) -> str:
-    """A method for what there is."""
+def _instead(
+    project: Project, names: Sequence[str], rough: bool, called: Callable[[str], str] = repr
+) -> str:
+    """A method for what there is, as it is called in the place that says so."""
     if rough:
-        return "'supervised' learns from rough masks alone"
+        return f"{called('supervised')} learns from rough masks alone"
     if any(project.nuclei.of(name) for name in names):
-        return "'scnet' learns from points"
-    return "'igtt' learns from images without any annotation"
+        return f"{called('scnet')} learns from points"
+    return f"{called('igtt')} learns from images without any annotation"
+
+
+def _title(method: str) -> str:
+    """What the window's menu calls a method."""
+    return registry.describe(method).title if method in registry.names() else method
+
+
+def _quoted_title(method: str) -> str:
+    return f"“{_title(method)}”"
+
+
+def check_begun(project: Project) -> None:
+    """Raise NoisySegError where a person has declared a field complete and marked nothing in it.
+
+    For the window, before it starts a method without annotation that nobody has chosen by hand.
+    """
+    empty = empty_field(project)
+    if empty is not None:
+        raise NoisySegError(_unmarked(*empty))
+
+
+def _unmarked(image: str, number: int) -> str:
+    return (
+        f"No nucleus is marked in field {number} of {image}. Click its nuclei (step 1), or choose "
+        "a method that needs no annotation."
+    )
 
 
 def _rough(project: Project, name: str) -> bool:
@@ -114,13 +157,28 @@ def _check_points(project: Project, method: str, names: Sequence[str]) -> None:
     if not marked:
         raise NoisySegError(
             f"{method} learns from points and there are none: click nuclei under Annotate, or "
-            "import points (noisyseg create --points, noisyseg import --as points)"
+            "import points (noisyseg create --points, noisyseg import --as points)",
+            window=_no_points(project, method),
         )
     what = "no point lies in a complete field" if complete else "no field is declared complete"
     raise NoisySegError(
         f"{what}, so nothing is known to be background: mark a field in which every nucleus "
         f"has its point (--field x,y,w,h, or Annotate ▸ field), or click at least {FEWEST} nuclei "
-        "of one image"
+        "of one image",
+        window=f"{what[:1].upper()}{what[1:]}, so nothing is known to be background: draw a field "
+        "in which every nucleus has its point (step 1) and tick it, or click at least "
+        f"{FEWEST} nuclei of one image.",
+    )
+
+
+def _no_points(project: Project, method: str) -> str:
+    """What the window says where there is no point at all."""
+    empty = empty_field(project)
+    if empty is not None:
+        return _unmarked(*empty)
+    return (
+        f"{_title(method)} learns from points and there are none: click nuclei (step 1), or choose "
+        "a method that needs no annotation."
     )
 
 
@@ -153,9 +211,15 @@ def check_tiles(config: Mapping[str, Any], presets: Mapping[Any, Mapping[str, An
 def check_device(device: str) -> None:
     """Raise NoisySegError for a device that cannot be here, as far as that shows without torch."""
     if device == "cuda" and not _may_have_cuda():
-        raise NoisySegError("no CUDA device here; use --device auto or cpu")
+        raise NoisySegError(
+            "no CUDA device here; use --device auto or cpu",
+            window="no graphics card (CUDA) is found here; choose “the fastest there is”",
+        )
     if device == "mps" and sys.platform != "darwin":
-        raise NoisySegError("no Apple MPS device here; use --device auto or cpu")
+        raise NoisySegError(
+            "no Apple MPS device here; use --device auto or cpu",
+            window="no Apple graphics (MPS) is found here; choose “the fastest there is”",
+        )
 
 
 def _may_have_cuda() -> bool:

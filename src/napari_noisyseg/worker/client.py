@@ -34,6 +34,8 @@ KILLED = Failed(
     "The training process is gone: it was killed, most likely because memory ran out",
     "Set a smaller crop, width or batch_size, or preset=small; Resume goes on from its last "
     "checkpoint.",
+    remedy="Close other programs, or choose a smaller crop, width or batch size, or the small "
+    "preset, under “Settings of the method”. Resume goes on from its last checkpoint.",
 )
 """What to say of runs that ended without a word of their own."""
 
@@ -75,7 +77,9 @@ def _continued(resumed: Run, spec: RunSpec) -> RunSpec:
     if spec.method != old.method:
         raise NoisySegError(
             f"run {resumed.id} was made with {old.method}, not {spec.method}: resume it as it "
-            "was, or start from its weights with --init"
+            "was, or start from its weights with --init",
+            window=f"run {resumed.id} was made with {old.method}, not {spec.method}: resume it as "
+            "it was",
         )
     settings = resumed.dir / SETTINGS
     config = json.loads(settings.read_text("utf-8")) if settings.is_file() else old.config
@@ -90,7 +94,8 @@ def _take_over(resumed: Run, folder: Path) -> None:
     checkpoints = resumed.dir / "checkpoints"
     if not checkpoints.is_dir() or not any(p.name.isdigit() for p in checkpoints.iterdir()):
         raise NoisySegError(
-            f"run {resumed.id} left no checkpoint to resume from: train again without --resume"
+            f"run {resumed.id} left no checkpoint to resume from: train again without --resume",
+            window="this run left nothing to go on from: train again",
         )
     for name in (FOLDER, "checkpoints"):
         shutil.copytree(
@@ -107,8 +112,13 @@ def _weights(project: Project, init: str) -> Path:
     path = path if path.suffix == ".safetensors" else path / MODEL
     if not path.is_file():
         if init.endswith(".safetensors"):
-            raise NoisySegError(f"--init {init}: there is no such file")
-        raise NoisySegError(f"--init {init}: has no model yet (it has not finished)")
+            raise NoisySegError(
+                f"--init {init}: there is no such file", window=f"{init}: there is no such file"
+            )
+        raise NoisySegError(
+            f"--init {init}: has no model yet (it has not finished)",
+            window=f"{init}: has no model yet: let it finish, or stop it",
+        )
     return path
 
 

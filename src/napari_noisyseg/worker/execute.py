@@ -15,7 +15,7 @@ from napari_noisyseg.data.prepare import training_image
 from napari_noisyseg.data.regions import StoredRegion, open_regions
 from napari_noisyseg.data.resample import working_shape
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.events import Event, Finished
+from napari_noisyseg.events import Doing, Event, Finished
 from napari_noisyseg.method import Method, MethodConfig, TrainingImage
 from napari_noisyseg.training.checkpoint import load_newest
 from napari_noisyseg.training.device import Device, choose, set_threads
@@ -62,8 +62,11 @@ def execute(folder: Path, stopping: Stopping) -> Iterator[Event]:
     A run that is stopped has a checkpoint, a model and results as well.
     """
     began = time.time()
+    yield Doing("reading the fields")
     job = _open(folder, began)
+    yield Doing("drawing the first picture")
     yield job.preview.take(job.method, 0)
+    yield Doing("preparing the labels")
     run = _training(job)
     stopped = False
     stream = train(run)
@@ -74,6 +77,7 @@ def execute(folder: Path, stopping: Stopping) -> Iterator[Event]:
         if stopping():
             stopped = True
             stream.close()
+    yield Doing("writing the nuclei")
     yield from _finish(job, run, stopped)
 
 
@@ -115,7 +119,9 @@ def _settings_of(file: ModelFile, spec: RunSpec) -> dict[str, Any]:
     if file.method != spec.method:
         raise NoisySegError(
             f"--init {spec.init}: was trained with {file.method}, whose weights do not fit "
-            f"{spec.method}"
+            f"{spec.method}",
+            window=f"{spec.init}: was trained with {file.method}, whose weights do not fit "
+            f"{spec.method}",
         )
     return file.config
 
@@ -126,7 +132,9 @@ def _load_weights(method: Method, weights: Any, spec: RunSpec) -> None:
     except (KeyError, RuntimeError, ValueError) as error:
         raise NoisySegError(
             f"--init {spec.init}: its networks have another shape; leave width and encoder as "
-            f"they were there ({str(error).splitlines()[0]})"
+            f"they were there ({str(error).splitlines()[0]})",
+            window=f"{spec.init}: its networks have another shape; leave width and encoder under "
+            "“Settings of the method” as they were there",
         ) from error
 
 

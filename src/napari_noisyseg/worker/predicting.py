@@ -68,7 +68,10 @@ def _check(model: Run, records: Sequence[ImageRecord]) -> None:
         if record.height * record.width > LARGEST:
             raise NoisySegError(
                 f"{record.name} is too large to be predicted here "
-                f"({record.height * record.width / 1e6:.0f} megapixels): use `noisyseg predict`"
+                f"({record.height * record.width / 1e6:.0f} megapixels): use `noisyseg predict`",
+                window=f"{record.name} is too large to be predicted here "
+                f"({record.height * record.width / 1e6:.0f} megapixels, at most "
+                f"{LARGEST / 1e6:.0f}): mark fields in it, and train on those",
             )
 
 

@@ -1,19 +1,21 @@
-"""Runs as Qt signals: their event files are tailed by a timer, also those alive from before."""
+"""Runs as signals: whoever polls learns what they say, also those alive from before; no Qt."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
 
-from qtpy.QtCore import QObject, QTimer, Signal
+from psygnal import Signal
 
 from napari_noisyseg.events import Event
 from napari_noisyseg.gui.controllers.progress import RunProgress
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.runs import EventTail, Run
 from napari_noisyseg.worker import client
+from napari_noisyseg.worker.processor import Processor
 
 POLL_MS = 250
+"""how often whoever has a timer should poll"""
 LOOK_EVERY = 6
 """polls between two looks at what other runs there are and whether the followed ones live"""
 PATIENCE = 300.0
@@ -22,34 +24,32 @@ PATIENCE = 300.0
 
 @dataclass(slots=True)
 class Watch:
-    """One followed run: its tail, and its events folded."""
+    """One followed run: its tail, its events folded, and what it gets of the processor."""
 
     run: Run
     tail: EventTail
+    processor: Processor
     progress: RunProgress = field(default_factory=RunProgress)
 
 
-class Follower(QObject):  # type: ignore[misc]
+class Follower:
     """Follows the living runs of one project; the dead are never read here, however many.
 
     `told(run id, events)` carries all new events of a poll at once, so that attaching to a long
-    run is one message; `ended(run id, progress)` comes once, after a run's last event or its
-    death; `listed()` when runs appeared or ended.
+    run is one message (none where only the run's state is another); `ended(run id, progress)`
+    comes once, after a run's last event or its death; `listed()` when runs appeared or ended.
     """
 
     told = Signal(str, object)
     ended = Signal(str, object)
     listed = Signal()
 
-    def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
         self._project: Project | None = None
         self._watches: dict[str, Watch] = {}
         self._dying: dict[str, Run] = {}
         self._seen: set[str] = set()
         self._polls = 0
-        self._timer = QTimer(self, interval=POLL_MS)
-        self._timer.timeout.connect(self.poll)
 
     @property
     def living(self) -> list[str]:
@@ -67,13 +67,10 @@ class Follower(QObject):  # type: ignore[misc]
 
     def follow(self, project: Project | None) -> None:
         """Follow this project's runs from now on, those alive from before included."""
-        self._timer.stop()
         for known in (self._watches, self._dying, self._seen):
             known.clear()
         self._project, self._polls = project, 0
-        if project is not None:
-            self.look()
-            self._timer.start()
+        self.look()
 
     def stop(self) -> None:
         """Follow nothing any more; the runs go on."""
@@ -88,16 +85,20 @@ class Follower(QObject):  # type: ignore[misc]
             if run.id not in self._seen and not _unborn(run):
                 self._seen.add(run.id)
                 if run.alive():
-                    self._watches[run.id] = Watch(run, run.tail())
+                    self._watches[run.id] = Watch(run, run.tail(), Processor(run))
         for run_id, watch in list(self._watches.items()):
             if not client.is_alive(watch.run):
                 self._end(run_id)
+            elif watch.progress.take_state(watch.run.stop_requested, watch.processor.look()):
+                self.told.emit(run_id, [])
         self._bury()
         if before != (len(self._seen), self.living):
             self.listed.emit()
 
     def poll(self) -> None:
         """Tell what is new; cheap when nothing is."""
+        if self._project is None:
+            return
         self._polls += 1
         for run_id, watch in list(self._watches.items()):
             if events := watch.tail.poll():

@@ -8,20 +8,26 @@ from typing import Any
 
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.runs import Run
+from napari_noisyseg.worker import client
 from napari_noisyseg.worker.adopt import read_results
+from napari_noisyseg.worker.check import check_begun
 from napari_noisyseg.worker.predicting import start_prediction
 from napari_noisyseg.worker.spec import RunSpec
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A training as a person asks for it: exactly one of `epochs` and `seconds` is set."""
+    """A training as a person asks for it: exactly one of `epochs` and `seconds` is set.
+
+    by_hand: the method was chosen, not only left as it was recommended.
+    """
 
     method: str
     config: dict[str, bool | int | float | str]
     epochs: int | None
     seconds: float | None
     device: str
+    by_hand: bool = False
 
 
 def run_spec(choice: Choice, resume: Run | None = None) -> RunSpec:
@@ -39,6 +45,13 @@ def run_spec(choice: Choice, resume: Run | None = None) -> RunSpec:
         preview_seconds=5.0,
         resume=resume.id if resume is not None else None,
     )
+
+
+def begin(project: Project, spec: RunSpec, unasked: bool) -> Run:
+    """Start the run; `unasked`: its method needs no annotation and nobody has chosen it."""
+    if unasked:
+        check_begun(project)
+    return client.start(project, spec)
 
 
 def predict_others(project: Project, run: Run, device: str) -> Run:

@@ -139,6 +139,7 @@ class TrainOptions(QWidget):  # type: ignore[misc]
             epochs=None if seconds else self._epochs(),
             seconds=seconds,
             device=self.device.currentData(),
+            by_hand=self._chosen_by_hand,
         )
 
     def _epochs(self) -> int:

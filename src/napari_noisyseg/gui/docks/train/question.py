@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFrame, QLabel, QPushButton, QVBoxLayout
 
@@ -16,13 +18,17 @@ WHY = (
 
 
 class FieldQuestion(QFrame):  # type: ignore[misc]
-    """Asks where every nucleus is marked and makes the field; `answered` once there is one."""
+    """Asks where every nucleus is marked and makes the field; `answered` once there is one.
+
+    due: whether there still is something to ask. put_off: "not yet".
+    """
 
     answered = Signal()
+    put_off = Signal()
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, due: Callable[[], bool]) -> None:
         super().__init__()
-        self._session = session
+        self._session, self._due = session, due
         title = QLabel("Have you marked every nucleus here?")
         title.setProperty("role", "title")
         why = QLabel(WHY, wordWrap=True)
@@ -32,23 +38,12 @@ class FieldQuestion(QFrame):  # type: ignore[misc]
         self.no = QPushButton("Not yet")
         self.whole.clicked.connect(self._declare_whole)
         self.visible.clicked.connect(self._declare_visible)
-        self.no.clicked.connect(self.hide)
+        self.no.clicked.connect(self.put_off)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(6)
         for part in (title, why, self.whole, self.visible, self.no):
             box.addWidget(part)
-
-    def due(self) -> bool:
-        """Whether there are points, but no field in any image that says they are all."""
-        project = self._session.project
-        if project is None or not project.nuclei.counts().points:
-            return False
-        return not any(
-            field.complete
-            for record in project.images()
-            for field in project.nuclei.fields(record.name)
-        )
 
     def ask(self) -> None:
         """Show the question, with how many points each answer takes in."""
@@ -73,6 +68,5 @@ class FieldQuestion(QFrame):  # type: ignore[misc]
         record = self._session.require_image()
         with self._session.acting():
             self._session.require_project().nuclei.add_field(record.name, box)
-            self.hide()
-        if not self.due():
+        if not self._due():
             self.answered.emit()

@@ -3,90 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.events import Failed, Finished
-from napari_noisyseg.gui.controllers.progress import RunProgress
+from napari_noisyseg.gui.controllers.runs import SIGNS, RunRow, when_of
 from napari_noisyseg.gui.widgets.parts import label, line
 from napari_noisyseg.gui.widgets.table import Column, Table
-from napari_noisyseg.store.runs import Run
-from napari_noisyseg.worker import client
 
-SIGNS = {
-    "running": "▶ running",
-    "stopped": "❚❚ stopped",
-    "finished": "✓ finished",
-    "failed": "✗ failed",
-    "lost": "? lost",
-}
-"""a run's state by sign and word, so that colour carries nothing"""
 WIDTHS = (92, 76, 84)
-
-
-@dataclass(frozen=True, slots=True)
-class RunRow:
-    """One run as the table shows it; `state` is one of `SIGNS`."""
-
-    id: str
-    method: str
-    state: str
-    result: str
-
-
-def state_of(progress: RunProgress) -> str:
-    """A run's state by its last word."""
-    match progress.end:
-        case None:
-            return "running"
-        case Finished(stopped=stopped):
-            return "stopped" if stopped else "finished"
-        case Failed():
-            return "lost" if progress.end in (client.LOST, client.KILLED) else "failed"
-
-
-def run_row(run: Run, progress: RunProgress) -> RunRow:
-    """What the table says of a run."""
-    try:
-        spec = run.spec()
-        method = ("↪ " if spec.get("predicts") else "") + str(spec.get("method", "?"))
-    except NoisySegError:
-        method = "?"
-    return RunRow(run.id, method, state_of(progress), result_of(progress))
-
-
-def result_of(progress: RunProgress) -> str:
-    """What a run has come to, in a few words."""
-    if isinstance(progress.end, Finished) and "nuclei" in progress.end.figures:
-        return f"{progress.end.figures['nuclei']:.0f} nuclei"
-    if progress.best is not None:
-        return f"loss {progress.best:.3g}"
-    return ""
-
-
-def read_ended(run: Run) -> RunProgress:
-    """A run that has ended, from its file; one that ended without a word is lost."""
-    progress = RunProgress()
-    progress.take_all(run.events())
-    if progress.end is None:
-        progress.take(client.lost(run))
-    return progress
-
-
-def when_of(run_id: str) -> str:
-    """A run's id begins with its time in UTC: as local time, today's without the date."""
-    try:
-        made = datetime.strptime(run_id.split("-")[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    except ValueError:
-        return run_id
-    local = made.astimezone()
-    today = local.date() == datetime.now().astimezone().date()
-    return local.strftime("%H:%M:%S" if today else "%d %b %H:%M")
 
 
 class RunsTable(Table):

@@ -6,7 +6,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_noisyseg.events import Failed
-from napari_noisyseg.gui.controllers.progress import RunProgress
+from napari_noisyseg.gui.controllers.progress import RunProgress, note_words
 from napari_noisyseg.gui.docks.train.plot import LossPlot
 from napari_noisyseg.gui.widgets.bar import Bar
 from napari_noisyseg.gui.widgets.still import StillLine
@@ -43,32 +43,17 @@ class RunView(QWidget):  # type: ignore[misc]
         self.plot.setVisible(progress.unit == "epoch")
         self.plot.show_progress(progress)
         self.bar.set_fraction(progress.fraction)
-        self._failed = isinstance(progress.end, Failed)
-        self.line.set_wrap(self._failed)
-        self.line.setText(("✗ " if self._failed else "") + progress.words())
+        self._warned = progress.mark == "warn"
+        sign = "✗ " if isinstance(progress.end, Failed) else "! " if self._warned else ""
+        self.line.set_wrap(self._warned or progress.waiting)
+        self.line.setText(sign + progress.words())
         self.line.setToolTip(progress.end.message if isinstance(progress.end, Failed) else "")
         self._color_line()
         words = note_words(progress)
         self.note.setText(words)
         self.note.setVisible(bool(words))
 
-    _failed = False
+    _warned = False
 
     def _color_line(self) -> None:
-        self.line.set_color(self._warn if self._failed else None)
-
-
-def note_words(progress: RunProgress) -> str:
-    """What the run said beside its figures: how to mend it, warnings, why it was set up so."""
-    if isinstance(progress.end, Failed):
-        return progress.end.hint
-    parts = list(progress.warnings[-2:])
-    changed = progress.relabelled
-    # a co-trained network's pseudo labels change all the time, and first labels (a share of 1) are
-    # no change: that is no news for a person
-    pseudo = changed is not None and changed.plane.startswith("pseudo")
-    if changed is not None and not pseudo and 0.001 <= changed.share < 1:
-        share = 100 * changed.share
-        parts.append(f"the method changed {share:.1f} % of its own training labels")
-    parts.append(progress.note)
-    return " · ".join(part for part in parts if part)
+        self.line.set_color(self._warn if self._warned else None)
