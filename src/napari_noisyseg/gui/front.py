@@ -14,6 +14,8 @@ from napari_noisyseg.store.records import ImageRecord
 if TYPE_CHECKING:
     from napari_noisyseg.gui.session import Session
 
+MARGIN = 0.02
+"""share of the canvas left round an image that is shown as a whole"""
 Camera = tuple[tuple[float, ...], float]
 
 
@@ -78,7 +80,8 @@ class Front:
             raise NoisySegError(f"“{name}” is not in this project (any more)")
         record, viewer = project.image(name), session.viewer
         self._remember()
-        layer = layers.find(viewer, name, "image")
+        # the pixels come first: what lies over them is put above them
+        layer = layers.find(viewer, name, "image") or layers.make_image(viewer, project, record)
         turned = name != session.image
         if turned:
             self.focus = None
@@ -86,13 +89,17 @@ class Front:
         if not view.shows("image"):
             view = view.toggled("image", True)
         session._turn(view)
-        if layer is None:
-            layer = layers.make_image(viewer, project, record)
         self._uncover(layer)
         layers.place(viewer, layer, record)
         if turned and fit:
             self._go_back(name, layer)
         viewer.canvas.overlays["scale_bar"].visible = True
+
+    def fit(self) -> None:
+        """Show the image in front as a whole."""
+        layer = self.layer()
+        if layer is not None:
+            self._session.viewer.reset_view(layers=[layer], margin=MARGIN)
 
     def require(self) -> ImageRecord:
         """Take the one image that is meant into the project and bring it to the front."""
@@ -255,7 +262,7 @@ class Front:
     def _go_back(self, name: str, layer: Any) -> None:
         viewer, kept = self._session.viewer, self._cameras.get(name)
         if kept is None:
-            viewer.reset_view(layers=[layer], margin=0.02)
+            viewer.reset_view(layers=[layer], margin=MARGIN)
         else:
             viewer.scene.camera.center, viewer.scene.camera.zoom = kept
 

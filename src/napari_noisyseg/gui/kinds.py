@@ -19,8 +19,9 @@ class Kind:
     """One kind of layer.
 
     `steps` show it unless a person has switched it off; elsewhere it is shown once switched on.
-    `covers`: it lies over the tissue and goes while the hide key is held. `toggle` are the words
-    of its box among the results, `tip` what that box explains.
+    `covers`: it lies over the tissue and goes while the hide key is held. `pen` draws
+    its nuclei as lines (`canvas.outlines.PENS`). `toggle` are the words
+    of its box, `tip` what that box explains.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Kind:
     steps: frozenset[str] = NEVER
     covers: bool = True
     of_run: bool = False
+    pen: str = ""
     toggle: str = ""
     tip: str = ""
 
@@ -45,17 +47,21 @@ _TABLE = (
     Kind("superpixel", "labels"),
     Kind("voronoi", "labels", tip="Cell borders are background, the marked spot is nucleus"),
     Kind("cluster", "labels", tip="Pixels grouped by colour and distance to the points"),
-    Kind("rough", "labels", MARKING),
-    Kind("local", "labels", MARKING, tip="An outline grown around each point"),
-    Kind("corrected", "labels", of_run=True, toggle="corrected",
+    Kind("rough", "labels", MARKING, pen="rough", toggle="rough masks",
+         tip="What was painted or imported"),
+    Kind("local", "labels", MARKING, pen="local", toggle="outlines",
+         tip="An outline grown around each point"),
+    Kind("corrected", "labels", of_run=True, pen="corrected", toggle="corrected",
          tip="The rough mask as the method has corrected it"),
     Kind("changes", "labels", of_run=True, toggle="changes",
          tip="What was kept of the rough mask, added to it and removed from it"),
-    Kind("refined", "labels", RESULTS, of_run=True, toggle="outlines",
+    Kind("refined", "labels", RESULTS, of_run=True, pen="untouched", toggle="outlines",
          tip="Nuclei from the network's prediction"),
-    Kind("fields", "shapes", frozenset({"annotate", "coarse", "train"}), covers=False),
+    Kind("fields", "shapes", frozenset({"annotate", "coarse", "train"}), covers=False,
+         toggle="fields", tip="Where every nucleus is marked"),
     Kind("suggested", "points", frozenset({"annotate"}), covers=False),
-    Kind("points", "points", frozenset({"annotate", "coarse", "train"}), covers=False),
+    Kind("points", "points", frozenset({"annotate", "coarse", "train"}), covers=False,
+         toggle="points", tip="A ring for each nucleus that was clicked"),
     Kind("judged", "shapes", frozenset({"review"})),
     Kind("edited", "labels", frozenset({"review"}), covers=False),
 )  # fmt: skip
@@ -67,8 +73,10 @@ COARSE = ("voronoi", "cluster", "local")
 """coarse labels that are made from points"""
 OF_RUN = tuple(name for name, kind in KINDS.items() if kind.of_run)
 """what a run leaves behind"""
-TOGGLES = {name: kind for name, kind in reversed(KINDS.items()) if kind.toggle}
+TOGGLES = tuple(name for name in reversed(OF_RUN) if KINDS[name].toggle)
 """results with a box of their own, the outlines first"""
+MARKS = ("points", "local", "fields", "rough")
+"""what a person made, each with a box of its own"""
 
 
 def is_labels(name: str) -> bool:

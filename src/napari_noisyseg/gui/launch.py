@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import napari
+from qtpy.QtCore import QTimer
 
 from napari_noisyseg.gui.panel import Panel
 from napari_noisyseg.gui.readers import layer_data
+from napari_noisyseg.gui.window.keyfilter import window_of
+from napari_noisyseg.gui.window.lists import show_lists
 from napari_noisyseg.slides import open_image
 
 
@@ -26,7 +29,21 @@ def show(
         with panel.session.guard():
             panel.session.open(project)
     panel.open_step(step)
+    quieten(viewer, panel)
     return viewer, panel
+
+
+def quieten(viewer: napari.Viewer, panel: Panel) -> None:
+    """The picture and the panel alone, as large as the screen allows, the image as a whole."""
+    window = window_of(viewer)
+    if window is None:
+        return
+    show_lists(viewer, False)
+    screen = window.screen()
+    if screen is not None:
+        window.setGeometry(screen.availableGeometry())
+    # the canvas has its size only once the window was laid out
+    QTimer.singleShot(0, panel.session.front.fit)
 
 
 def launch(

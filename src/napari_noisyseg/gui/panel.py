@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -28,6 +29,7 @@ from napari_noisyseg.gui.widgets.rows import StepRow
 from napari_noisyseg.gui.widgets.theme import palette, stylesheet
 from napari_noisyseg.gui.window.header import Header
 from napari_noisyseg.gui.window.keyfilter import KeyFilter
+from napari_noisyseg.gui.window.lists import flip_lists
 from napari_noisyseg.gui.window.settling import settle
 
 STEPS = {
@@ -131,6 +133,8 @@ class Panel(QWidget):  # type: ignore[misc]
             ALWAYS,
             Binding("Ctrl+Z", "undo", self.session.undo),
             Binding("Ctrl+Shift+Z", "redo", self.session.redo, footer=False),
+            Binding("L", "layers", partial(flip_lists, self.session.viewer)),
+            Binding("0", "whole image", self.session.front.fit, footer=False),
             Binding("F1", "all keys", self.show_cheat_sheet),
             Binding("?", "all keys", self.show_cheat_sheet, footer=False),
         )

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from napari_noisyseg import slides
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.gui.canvas import looks
+from napari_noisyseg.gui.canvas import drawing, looks
 from napari_noisyseg.gui.canvas.lazy import layer_data
 from napari_noisyseg.gui.kinds import CALLED, RANK
 from napari_noisyseg.slides import Box
@@ -281,19 +281,28 @@ def make_image(viewer: Any, project: Project, record: ImageRecord) -> Any:
 
 
 def show_labels(
-    viewer: Any, record: ImageRecord, kind: str, data: NDArray[Any], box: Box | None = None
-) -> Any:
-    """Show a label image (whole, or of `box`); an existing layer is given the new data."""
-    origin = (box.y0, box.x0) if box is not None else (0, 0)
+    viewer: Any, record: ImageRecord, kind: str, data: NDArray[Any], box: Box | None = None,
+    drawn: drawing.Drawn | None = None,
+) -> Any:  # fmt: skip
+    """Show a label image (whole, or of `box`); an existing layer is given the new data.
+
+    `drawn`: its nuclei's outlines where they were traced already, in the layer's own pixels.
+    """
+    origin = box.origin if box is not None else (0, 0)
     layer = find(viewer, record.name, kind)
     if isinstance(layer, Labels):
-        return _update(viewer, layer, record, data, origin)
+        _update(viewer, layer, record, data, origin)
+        drawing.draw(layer, kind, drawn)
+        return layer
     look = looks.labels(kind)
     contour = look.pop("contour", 0)
     layer = Labels(data, name=name_of(record, kind), **geometry(viewer, record, origin), **look)
+    if not isinstance(data, np.ndarray):  # a pyramid: too large to be traced as a whole
+        layer.colormap, contour = looks.pixels(kind), 1
     layer.contour = contour
-    layer.editable = False
-    return insert(viewer, layer, record, kind)
+    insert(viewer, layer, record, kind)
+    drawing.draw(layer, kind, drawn)
+    return layer
 
 
 def show_map(
@@ -327,6 +336,9 @@ def _update(
 
 def refresh_box(layer: Any, box: Box) -> None:
     """Redraw only `box` (in the layer's own pixels) of a Labels layer whose array was changed."""
+    kind = tag(layer).get("kind")
+    if kind is not None:
+        drawing.redraw(layer, kind, box)
     refresh = getattr(layer, "_partial_labels_refresh", None)
     if refresh is None or not layer.visible:
         layer.refresh(extent=False)

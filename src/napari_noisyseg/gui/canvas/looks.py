@@ -15,6 +15,8 @@ from napari_noisyseg.method import ADDED, KEPT, REMOVED
 NUCLEUS = "#ffe14d"
 BACKGROUND = "#14213d"
 CLEAR = "#00000000"
+FILL = "55"
+"""how strong a tint is: the tissue is seen through it"""
 CHOSEN = "#ffffff"
 EDITED = "#35d0ff"
 RING = 0.18
@@ -28,6 +30,8 @@ OUTLINE = {
 }
 POINT = {"points": "#ffe14d", "suggested": "#ffffff"}
 POINT_EDGE = "#10131a"
+CHANGES = {"kept": "#35d0ff50", "added": "#b7ff5a", "removed": "#d55e00"}
+"""of a rough mask, by a method"""
 FIELD = "#1e88e5"
 OPEN_FIELD = "#d55e00"
 FIELD_TEXT = {
@@ -42,11 +46,17 @@ def labels(kind: str) -> dict[str, Any]:
     if kind in STATES:
         return {"opacity": 0.6 if kind == "voronoi" else 0.9, **states(kind, contour=True)}
     if kind == "changes":
-        colours = {KEPT: "#35d0ff50", ADDED: "#b7ff5a", REMOVED: "#d55e00", 0: CLEAR, None: CLEAR}
+        by_value: dict[int | None, str] = {
+            KEPT: CHANGES["kept"],
+            ADDED: CHANGES["added"],
+            REMOVED: CHANGES["removed"],
+        }
+        colours: dict[int | None, str] = {**by_value, 0: CLEAR, None: CLEAR}
         colormap = DirectLabelColormap(color_dict=colours)
         return {"colormap": colormap, "opacity": 0.6}
-    opacity = 0.5 if kind == "rough" else 0.9
-    return {"opacity": opacity, **_objects(kind, contour=kind != "rough")}
+    if kind == "superpixel":
+        return {"colormap": pixels(kind), "contour": 1, "opacity": 0.9}
+    return {"opacity": 0.9, **objects(kind, filled=kind == "rough")}
 
 
 def field(complete: bool) -> str:
@@ -56,13 +66,18 @@ def field(complete: bool) -> str:
 
 def drawn(kind: str, contour: bool) -> dict[str, Any]:
     """Colours and contour of a coarse label, as thin contours or filled."""
-    return states(kind, contour) if kind in STATES else _objects(kind, contour)
+    return states(kind, contour) if kind in STATES else objects(kind, filled=not contour)
 
 
-def _objects(kind: str, contour: bool) -> dict[str, Any]:
-    """One colour for every nucleus, each with a contour of its own."""
-    colours = {0: CLEAR, None: OUTLINE.get(kind, "#ffffff")}
-    return {"colormap": DirectLabelColormap(color_dict=colours), "contour": int(contour)}
+def pixels(kind: str) -> Any:
+    """Colours of nuclei whose contours are drawn as pixels."""
+    return DirectLabelColormap(color_dict={0: CLEAR, None: OUTLINE.get(kind, "#ffffff")})
+
+
+def objects(kind: str, filled: bool) -> dict[str, Any]:
+    """Nuclei whose outlines are lines of their own: their pixels stay clear, or are tinted."""
+    tint = f"{OUTLINE.get(kind, '#ffffff')}{FILL}" if filled else CLEAR
+    return {"colormap": DirectLabelColormap(color_dict={0: CLEAR, None: tint}), "contour": 0}
 
 
 def states(kind: str, contour: bool) -> dict[str, Any]:

@@ -1,35 +1,65 @@
-"""Results of the adopted run, each on or off."""
+"""What is shown, each kind on or off, and what the colours and lines of it mean."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from qtpy.QtWidgets import QCheckBox, QGridLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QVBoxLayout, QWidget
 
+from napari_noisyseg.gui.canvas import looks
+from napari_noisyseg.gui.canvas.outlines import PENS
 from napari_noisyseg.gui.change import ANNOTATION, FRONT, Change, What
-from napari_noisyseg.gui.kinds import TOGGLES
+from napari_noisyseg.gui.kinds import KINDS, TOGGLES
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.tools.kit import kit_of
+from napari_noisyseg.gui.widgets.legend import Entry, Legend, Ramp, Stroke, Swatch
 
-ALWAYS = ("refined", "probability", "uncertainty")
+ALWAYS = ("refined", "probability", "uncertainty", "points", "fields", "local")
 """boxes that keep their place where there is nothing to show yet"""
+COARSE = (Swatch("nucleus", looks.NUCLEUS), Swatch("background", looks.BACKGROUND),
+          Swatch("unknown"))  # fmt: skip
+MEANING: dict[str, tuple[Entry, ...]] = {
+    "refined": tuple(
+        Stroke(state, PENS[state]) for state in ("untouched", "accepted", "rejected", "unsure")
+    ),
+    "corrected": (Stroke("corrected mask", PENS["corrected"]),),
+    "rough": (Stroke("rough mask", PENS["rough"]),),
+    "local": (Stroke("outline at a click", PENS["local"]),),
+    "voronoi": COARSE,
+    "cluster": COARSE,
+    "changes": (
+        Swatch("kept", looks.CHANGES["kept"]), Swatch("added", looks.CHANGES["added"]),
+        Swatch("removed", looks.CHANGES["removed"]),
+    ),
+    "probability": (Ramp("viridis", "sure background", "sure nucleus"),),
+    "uncertainty": (Ramp("magma", "networks agree", "they disagree"),),
+    "weights": (Ramp("cividis", "mask not trusted", "trusted"),),
+    "density": (Ramp("inferno", "no nucleus near", "many"),),
+}  # fmt: skip
+"""what each kind's colours and lines mean"""
 
 
-class MapToggles(QWidget):  # type: ignore[misc]
-    """One box a result; what it shows is read from the project when it is first wanted."""
+class ShownKinds(QWidget):  # type: ignore[misc]
+    """One box a kind of layer, and a legend of those that are on."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, names: Sequence[str] = tuple(TOGGLES)) -> None:
         super().__init__()
         self._session = session
-        self.boxes = {name: QCheckBox(kind.toggle) for name, kind in TOGGLES.items()}
-        grid = QGridLayout(self)
-        grid.setContentsMargins(0, 0, 0, 0)
+        self.boxes = {name: QCheckBox(KINDS[name].toggle) for name in names}
+        grid = QGridLayout()
         grid.setHorizontalSpacing(8)
         grid.setVerticalSpacing(4)
         for i, (name, box) in enumerate(self.boxes.items()):
-            box.setToolTip(TOGGLES[name].tip)
+            box.setToolTip(KINDS[name].tip)
             box.clicked.connect(lambda wanted, name=name: session.toggle(name, wanted))
             grid.addWidget(box, i // 3, i % 3)
+        self.legend = Legend(())
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
+        column.addLayout(grid)
+        column.addWidget(self.legend)
         self._deaf = session.on(ANNOTATION | FRONT | What.VIEW | What.LABELS, self._follow)
         self.refresh()
 
@@ -42,8 +72,12 @@ class MapToggles(QWidget):  # type: ignore[misc]
 
     def refresh(self, event: Any = None) -> None:
         """Show what is shown."""
-        stored = kit_of(self._session).results.stored(self.boxes)
+        there = kit_of(self._session).results.stored(self.boxes)
         for name, box in self.boxes.items():
             box.setChecked(self._session.view.shows(name))
-            box.setEnabled(name in stored)
-            box.setVisible(name in stored or name in ALWAYS)
+            box.setEnabled(name in there)
+            box.setVisible(name in there or name in ALWAYS)
+        on = [name for name in there if self._session.view.shows(name)]
+        entries = dict.fromkeys(entry for name in on for entry in MEANING.get(name, ()))
+        self.legend.set_entries(tuple(entries))
+        self.legend.setVisible(bool(entries))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noisyseg.coarse import CoarseLabels, chosen_in
-from napari_noisyseg.gui.canvas import layers, looks
+from napari_noisyseg.gui.canvas import drawing, layers, looks
 from napari_noisyseg.gui.change import FRONT, Change, What
 from napari_noisyseg.gui.kinds import COARSE
 from napari_noisyseg.gui.session import Session
@@ -293,6 +293,7 @@ class LiveLabels:
             layer = layers.find(self.session.viewer, record.name, kind)
             if layer is not None:
                 layer.data = np.full_like(layer.data, 0 if kind == "local" else UNKNOWN)
+                drawing.draw(layer, kind)
 
     def _set_known(self) -> bool:
         """Follow the fields; whether they changed."""

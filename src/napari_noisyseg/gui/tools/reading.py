@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_noisyseg.gui.canvas.drawing import Drawn, of_results
 from napari_noisyseg.gui.kinds import OF_RUN, is_labels
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
@@ -24,6 +25,12 @@ def read_results(project: Project, image: str, kinds: Sequence[str] = OF_RUN) ->
         levels = project.labels.levels(image, kind) if lazily else []
         found[kind] = _whole(project, image, kind) if len(levels) < 2 else levels
     return found
+
+
+def traced(project: Project, image: str, found: dict[str, Any]) -> Drawn | None:
+    """The outlines of what was read, traced out of the way; None where there are none."""
+    refined = found.get("refined")
+    return of_results(project, image, refined) if isinstance(refined, np.ndarray) else None
 
 
 def _whole(project: Project, image: str, kind: str) -> Any:

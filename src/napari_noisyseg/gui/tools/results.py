@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from napari_noisyseg.gui.canvas import layers
+from napari_noisyseg.gui.canvas import drawing, layers
+from napari_noisyseg.gui.canvas.drawing import Drawn
 from napari_noisyseg.gui.change import FRONT, Change, What
 from napari_noisyseg.gui.kinds import KINDS, OF_RUN, is_labels
 from napari_noisyseg.gui.session import Session
-from napari_noisyseg.gui.tools.reading import read_results
+from napari_noisyseg.gui.tools.reading import read_results, traced
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Aspect
 
@@ -18,6 +19,7 @@ SHOWN = What.CANDIDATES | What.OUTLINES | What.DECISIONS | What.POINTS | What.IM
 FOUND = Aspect.CANDIDATES
 SETTLED = Aspect.CANDIDATES | Aspect.OUTLINES | Aspect.DECISIONS | Aspect.POINTS | Aspect.IMAGES
 Versions = dict[tuple[str, str], int]
+Read = tuple[dict[str, Any], Drawn | None]
 
 
 class Results:
@@ -84,17 +86,22 @@ class Results:
         if self.held or layers.find(self.session.viewer, image, "image") is None:
             return
         self._version |= {(image, kind): at for kind, at in versions.items()}
-        self._found.update((image, kind) for kind in found)
-        self._show(project, image, found)
+        self._found.update((image, kind) for kind in found[0])
+        self._show(project, image, *found)
         self.refresh()  # what was decided while this was read
 
-    def _show(self, project: Project, image: str, found: dict[str, Any]) -> None:
+    def _show(
+        self, project: Project, image: str, found: dict[str, Any], drawn: Drawn | None
+    ) -> None:
         record, viewer = project.image(image), self.session.viewer
         for kind, data in found.items():
             layer = layers.find(viewer, image, kind)
             if is_labels(kind):
+                lines = drawn if kind == "refined" else None
                 if layer is None or not layers.repaint_changed(layer, data):
-                    layers.show_labels(viewer, record, kind, data)
+                    layers.show_labels(viewer, record, kind, data, drawn=lines)
+                elif lines is not None:
+                    drawing.draw(layer, kind, lines)
             else:
                 layers.show_map(viewer, record, kind, data)
         self.session.tell(What.LABELS, image)
@@ -113,9 +120,10 @@ def _version(project: Project, image: str, kind: str) -> int:
     return project.nuclei.version(image, aspects)
 
 
-def _attempt(project: Project, image: str, kinds: tuple[str, ...]) -> dict[str, Any] | Exception:
+def _attempt(project: Project, image: str, kinds: tuple[str, ...]) -> Read | Exception:
     """What is stored, or why it cannot be read: the results must hear of it either way."""
     try:
-        return read_results(project, image, kinds)
+        found = read_results(project, image, kinds)
+        return found, traced(project, image, found)
     except Exception as error:  # told in a notice
         return error

@@ -52,6 +52,7 @@ def label(text: str = "", role: str = "", wrap: bool = False) -> QLabel:
 def button(text: str, tip: str, act: Callable[[], Any], role: str = "") -> QPushButton:
     """A push button that acts when clicked; role "primary" for the one of a dock."""
     found = QPushButton(text)
+    found.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the keys where they were
     found.setToolTip(tip)
     found.clicked.connect(lambda: act())
     if role:
@@ -62,6 +63,7 @@ def button(text: str, tip: str, act: Callable[[], Any], role: str = "") -> QPush
 def tool(text: str, tip: str, act: Callable[[], Any]) -> QToolButton:
     """One of several exclusive tools."""
     found = QToolButton()
+    found.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     found.setText(text)
     found.setToolTip(tip)
     found.setCheckable(True)

@@ -19,6 +19,7 @@ from napari_noisyseg.gui.canvas import layers
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.widgets.parts import MARGIN, button, label, line
 from napari_noisyseg.gui.window import files
+from napari_noisyseg.gui.window.lists import flip_lists
 
 NAME_ROOM = 190
 ASSUMED_MPP = 0.25
@@ -36,6 +37,9 @@ class Header(QWidget):  # type: ignore[misc]
         self.menu_button.setProperty("role", "menu")
         self.menu_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.menu_button.setMenu(self._menu())
+        self.lists = QToolButton(text="☰", toolTip="Show or hide napari's own list of layers (L)")
+        self.lists.setProperty("role", "menu")
+        self.lists.clicked.connect(lambda: flip_lists(session.viewer))
         self.images = QComboBox(toolTip="The image at work")
         self.images.activated.connect(self._choose_image)
         self.mpp = self._mpp_box()
@@ -43,7 +47,7 @@ class Header(QWidget):  # type: ignore[misc]
         box = QVBoxLayout(self)
         box.setContentsMargins(MARGIN, 4, MARGIN, 6)
         box.setSpacing(4)
-        box.addLayout(line(self.name, 1, self.saved, self.menu_button))
+        box.addLayout(line(self.name, 1, self.saved, self.lists, self.menu_button))
         box.addLayout(line(self.images, self.assumed, self.mpp, label("µm/px", "quiet")))
         box.addWidget(self._offer())
         self.images.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)

@@ -19,7 +19,9 @@ from napari_noisyseg.gui.docks import StepDock
 from napari_noisyseg.gui.docks.annotate.classrow import ClassRow
 from napari_noisyseg.gui.docks.annotate.fieldlist import FieldList
 from napari_noisyseg.gui.docks.annotate.suggestrow import SuggestRow
+from napari_noisyseg.gui.docks.toggles import ShownKinds
 from napari_noisyseg.gui.keys import Binding
+from napari_noisyseg.gui.kinds import MARKS
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.summary import Mark, Summary
 from napari_noisyseg.gui.tools.kit import Kit, kit_of
@@ -72,6 +74,8 @@ class AnnotateDock(StepDock):
         box.addWidget(self.classes)
         self.fields = FieldList(self.kit)
         box.addWidget(self.fields)
+        self.shown = ShownKinds(self.session, MARKS)
+        box.addWidget(self.shown)
         self.suggest = SuggestRow(SuggestTool(self.session))
         box.addWidget(self.suggest)
         self.undo = button("Undo", "Take back the last action (Ctrl+Z)", self.session.undo)
@@ -198,6 +202,7 @@ class AnnotateDock(StepDock):
     def closing(self) -> None:
         """The window is going."""
         self._deaf()
+        self.shown.closing()
 
     def _set_brush(self, size: int) -> None:
         self.kit.rough.size_um = size / 4

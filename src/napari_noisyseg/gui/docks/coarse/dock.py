@@ -7,12 +7,13 @@ from typing import Any, ClassVar
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QSlider
 
-from napari_noisyseg.gui.canvas import layers, looks
+from napari_noisyseg.gui.canvas import layers
 from napari_noisyseg.gui.change import ANNOTATION, FRONT, Change, What
 from napari_noisyseg.gui.docks import StepDock
 from napari_noisyseg.gui.docks.coarse.clustersizes import ClusterSizes
 from napari_noisyseg.gui.docks.coarse.superpixelview import SuperpixelView
 from napari_noisyseg.gui.docks.coarse.worthview import WorthView
+from napari_noisyseg.gui.docks.toggles import COARSE as COARSE_COLOURS
 from napari_noisyseg.gui.jobs import Jobs
 from napari_noisyseg.gui.keys import Binding
 from napari_noisyseg.gui.kinds import COARSE, KINDS
@@ -20,7 +21,7 @@ from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.summary import Summary
 from napari_noisyseg.gui.tools.deriving import Deriver
 from napari_noisyseg.gui.tools.kit import Kit, kit_of
-from napari_noisyseg.gui.widgets.legend import Legend, Swatch
+from napari_noisyseg.gui.widgets.legend import Legend
 from napari_noisyseg.gui.widgets.parts import More, button, column, label, line
 
 WORDS = {
@@ -28,9 +29,6 @@ WORDS = {
     "cluster": "Cluster",
     "local": "Local",
 }
-COLOURS = (
-    Swatch("nucleus", looks.NUCLEUS), Swatch("background", looks.BACKGROUND), Swatch("unknown"),
-)  # fmt: skip
 CLEAR = "Unknown pixels are left clear: training never takes them for background"
 WHY = {
     "come with the first points": "Click nuclei in step 1; each click shows its labels at once.",
@@ -86,7 +84,7 @@ class CoarseDock(StepDock):
         self.look.setCurrentIndex(int(self.kit.live.contour))
         self.look.activated.connect(lambda index: self.kit.live.draw(contour=index == 1))
         box.addLayout(line(label("Draw"), self.look, 1))
-        box.addWidget(Legend(COLOURS, CLEAR))
+        box.addWidget(Legend(COARSE_COLOURS, CLEAR))
         self.sizes = ClusterSizes(self.kit.live)
         box.addWidget(self.sizes)
         self.refit = button(

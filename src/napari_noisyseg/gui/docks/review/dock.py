@@ -13,7 +13,7 @@ from napari_noisyseg.gui.controllers.review import ReviewController
 from napari_noisyseg.gui.docks import StepDock
 from napari_noisyseg.gui.docks.review.card import AcceptAbove, ReviewCard
 from napari_noisyseg.gui.docks.review.measurements import MeasurementsView
-from napari_noisyseg.gui.docks.toggles import MapToggles
+from napari_noisyseg.gui.docks.toggles import ShownKinds
 from napari_noisyseg.gui.jobs import Jobs
 from napari_noisyseg.gui.keys import Binding
 from napari_noisyseg.gui.session import Session
@@ -58,7 +58,7 @@ class ReviewDock(StepDock):
     def _build(self) -> None:
         self.card = ReviewCard()
         self.above = AcceptAbove()
-        self.maps = MapToggles(self.session)
+        self.maps = ShownKinds(self.session)
         self.measurements = MeasurementsView(self.session, self.jobs)
         box = column(self)
         box.addWidget(self.card)

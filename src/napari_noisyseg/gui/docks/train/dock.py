@@ -15,7 +15,7 @@ from napari_noisyseg.gui.controllers.adoption import Adoption
 from napari_noisyseg.gui.controllers.follow import POLL_MS, Follower
 from napari_noisyseg.gui.controllers.previews import LivePreview
 from napari_noisyseg.gui.docks import StepDock
-from napari_noisyseg.gui.docks.toggles import MapToggles
+from napari_noisyseg.gui.docks.toggles import ShownKinds
 from napari_noisyseg.gui.docks.train.options import TrainOptions
 from napari_noisyseg.gui.docks.train.question import FieldQuestion
 from napari_noisyseg.gui.docks.train.rounds import RoundsView
@@ -75,7 +75,7 @@ class TrainDock(StepDock):
         self.notice.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.notice.setVisible(not train.can_train())
         self.view = RunView(palette())
-        self.maps = MapToggles(self.session)
+        self.maps = ShownKinds(self.session)
         self.rounds = RoundsView(self.session, self.jobs)
         self.runs = RunsOfProject()
         box = QVBoxLayout(self)

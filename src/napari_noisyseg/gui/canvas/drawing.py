@@ -1,0 +1,73 @@
+"""Nuclei of a label layer as lines: all of them at once, or those round a box that was changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noisyseg.gui.canvas.outlines import Paths, outlines_of, paths_of
+from napari_noisyseg.gui.kinds import KINDS
+from napari_noisyseg.slides import Box
+from napari_noisyseg.store.project import Project
+from napari_noisyseg.store.records import State
+
+REACH = 96
+"""pixels round a changed box in which a nucleus that it touches is looked for as a whole"""
+SETTLED: tuple[State, ...] = ("accepted", "rejected", "unsure")
+
+
+class Drawn(NamedTuple):
+    """Outlines by serial number, and the state of those that a person decided on."""
+
+    paths: Mapping[int, Paths]
+    states: Mapping[int, str]
+
+
+def of_results(project: Project, image: str, labels: NDArray[np.int32]) -> Drawn:
+    """A run's nuclei as lines, with what a person said of them; rejected ones stay to be seen."""
+    paths, states = dict(paths_of(labels)), dict[int, str]()
+    for nucleus, outline in project.nuclei.outlines(image, SETTLED):
+        states[nucleus.serial] = nucleus.state
+        if nucleus.state == "rejected":
+            traced = paths_of(outline.mask.astype(np.uint8))
+            paths[nucleus.serial] = [path + outline.box.origin for path in traced.get(1, ())]
+    return Drawn(paths, states)
+
+
+def draw(layer: Any, kind: str, drawn: Drawn | None = None) -> None:
+    """Draw all nuclei of a label layer of that kind, traced already or not."""
+    pen = KINDS[kind].pen
+    if not pen or not isinstance(layer.data, np.ndarray):
+        return
+    found = drawn if drawn is not None else Drawn(paths_of(layer.data), {})
+    outlines_of(layer).set_all(found.paths, {s: found.states.get(s, pen) for s in found.paths})
+
+
+def redraw(layer: Any, kind: str, box: Box) -> None:
+    """Draw anew the nuclei that a changed box (in the layer's pixels) touches; no others."""
+    pen, data = KINDS[kind].pen, layer.data
+    if not pen or not isinstance(data, np.ndarray):
+        return
+    overlay, near = outlines_of(layer), box.grow(REACH).clip(data.shape)
+    touched = set(np.unique(data[box.grow(1).clip(data.shape).slices]).tolist()) - {0}
+    for serial in [s for s, paths in overlay.paths.items() if _meets(paths, box)]:
+        if serial not in touched:
+            overlay.drop(serial)
+    part = data[near.slices]
+    traced = paths_of(np.where(np.isin(part, list(touched)), part, 0))
+    for serial, paths in traced.items():
+        state = overlay.states.get(serial, pen)
+        overlay.put(serial, [path + near.origin for path in paths], state)
+
+
+def _meets(paths: Paths, box: Box) -> bool:
+    """Whether any path comes into a box or next to it."""
+    low, high = np.array(box.origin) - 1.5, np.array((box.y1, box.x1)) + 0.5
+    return any(
+        bool((path.max(axis=0) >= low).all() and (path.min(axis=0) <= high).all())
+        for path in paths
+        if len(path)
+    )
