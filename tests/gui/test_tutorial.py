@@ -45,7 +45,7 @@ def test_from_clicks_to_exported_nuclei(panel, qtbot, tnbc, tmp_path: Path) -> N
 
     panel.open_step("review")
     review = panel.docks["review"]
-    qtbot.waitUntil(lambda: review.item is not None, timeout=30_000)
+    qtbot.waitUntil(lambda: review.review.item is not None, timeout=30_000)
     for key in (Qt.Key.Key_A, Qt.Key.Key_A, Qt.Key.Key_R, Qt.Key.Key_Z, Qt.Key.Key_A):
         qtbot.keyClick(canvases(session.viewer)[0], key)
         qtbot.wait(200)

@@ -36,7 +36,7 @@ def test_rough_masks_are_corrected_from_twenty_accepted_nuclei(
     panel.open_step("review")
     review = panel.docks["review"]
     for count in range(TO_ACCEPT):
-        qtbot.waitUntil(lambda: review.item is not None, timeout=30_000)
+        qtbot.waitUntil(lambda: review.review.item is not None, timeout=30_000)
         qtbot.keyClick(canvases(session.viewer)[0], Qt.Key.Key_A)
         qtbot.waitUntil(
             lambda wanted=count + 1: project.nuclei.counts(name).accepted == wanted, timeout=10_000

@@ -19,6 +19,7 @@ class Kind:
     """One kind of layer.
 
     `steps` show it unless a person has switched it off; elsewhere it is shown once switched on.
+    In `until_found` it is shown as well until a run has found something better.
     `covers`: it lies over the tissue and goes while the hide key is held. `pen` draws
     its nuclei as lines (`canvas.outlines.PENS`). `toggle` are the words
     of its box, `tip` what that box explains.
@@ -27,6 +28,7 @@ class Kind:
     name: str
     form: Form
     steps: frozenset[str] = NEVER
+    until_found: frozenset[str] = NEVER
     covers: bool = True
     of_run: bool = False
     pen: str = ""
@@ -49,7 +51,8 @@ _TABLE = (
     Kind("cluster", "labels", tip="Pixels grouped by colour and distance to the points"),
     Kind("rough", "labels", MARKING, pen="rough", toggle="rough masks",
          tip="What was painted or imported"),
-    Kind("local", "labels", MARKING, pen="local", toggle="outlines",
+    Kind("local", "labels", MARKING, until_found=frozenset({"train"}), pen="local",
+         toggle="outlines",
          tip="An outline grown around each point"),
     Kind("corrected", "labels", of_run=True, pen="corrected", toggle="corrected",
          tip="The rough mask as the method has corrected it"),
@@ -62,7 +65,7 @@ _TABLE = (
     Kind("suggested", "points", frozenset({"annotate"}), covers=False),
     Kind("points", "points", frozenset({"annotate", "coarse", "train"}), covers=False,
          toggle="points", tip="A ring for each nucleus that was clicked"),
-    Kind("judged", "shapes", frozenset({"review"})),
+    Kind("judged", "labels", frozenset({"review"})),
     Kind("edited", "labels", frozenset({"review"}), covers=False),
 )  # fmt: skip
 

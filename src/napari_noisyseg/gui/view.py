@@ -23,7 +23,8 @@ class View:
 
     `generation` grows whenever another project or image comes to the front: an answer that was
     asked for in an earlier one is stale. `toggles` are what a person has switched on or off,
-    apart for the steps that mark and those that look at results.
+    apart for the steps that mark and those that look at results. `bare`: the hide key is held.
+    `found`: there are nuclei of a run in the image.
     """
 
     image: str | None = None
@@ -31,6 +32,7 @@ class View:
     tool: str = "points"
     toggles: Mapping[tuple[bool, str], bool] = field(default_factory=lambda: NOTHING)
     bare: bool = False
+    found: bool = False
     generation: int = 0
 
     def shows(self, kind: str) -> bool:
@@ -40,7 +42,8 @@ class View:
             return False
         if self.step == "annotate" and WRITES.get(self.tool) == kind:
             return True
-        return self.toggles.get((self.step in RESULTS, kind), self.step in known.steps)
+        usual = self.step in known.steps or (self.step in known.until_found and not self.found)
+        return self.toggles.get((self.step in RESULTS, kind), usual)
 
     def shows_layer(self, image: str, kind: str) -> bool:
         """Whether the layer of that image and kind is to be seen."""
@@ -53,4 +56,4 @@ class View:
 
     def of(self, image: str | None) -> View:
         """The same view with another image in front."""
-        return replace(self, image=image, generation=self.generation + 1)
+        return replace(self, image=image, found=False, generation=self.generation + 1)

@@ -83,7 +83,7 @@ class Walk:
         """Accept some nuclei and reject one, by key, on the canvas."""
         self.panel.open_step("review")
         dock: Any = self.panel.docks["review"]
-        self.until(lambda: dock.item is not None, PATIENCE)
+        self.until(lambda: dock.review.item is not None, PATIENCE)
         canvas = canvases(self.viewer)[0]
         for key in [Qt.Key.Key_A] * ACCEPTED + [Qt.Key.Key_R] * REJECTED:
             QTest.keyClick(canvas, key)

@@ -5,20 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from napari.layers import Shapes
+from napari.layers import Labels
 from numpy.typing import NDArray
-from skimage.measure import approximate_polygon, find_contours
 
 from napari_noisyseg.gui.canvas import layers
+from napari_noisyseg.gui.canvas.outlines import outlines_of, paths_of
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.records import ImageRecord, Outline
 
 KIND = "judged"
-NEW, OLD = "#ffffff", "#ff9f1c"
-EDGE_UM = {NEW: 0.18, OLD: 0.12}
-"""width of the outlines: at the usual view of 40 µm two to four screen pixels"""
-SMOOTH = 0.4
-"""level-0 pixels by which a drawn outline may leave the mask's: it is not a staircase then"""
 
 
 def centre(viewer: Any, record: ImageRecord, point: tuple[float, float], view_um: float) -> None:
@@ -44,16 +39,11 @@ def canvas_size(viewer: Any) -> tuple[int, int]:
     return int(size[0]), int(size[1])
 
 
-def outline_paths(outline: Outline) -> list[NDArray[np.float64]]:
-    """Contours of a mask, each (n, 2) of (y, x) in level-0 pixels, on the pixels' edges."""
-    padded = np.pad(outline.mask.astype(np.uint8), 1)
-    corner = np.array([outline.box.y0 - 1, outline.box.x0 - 1], dtype=float)
-    paths = [approximate_polygon(path, SMOOTH) for path in find_contours(padded, 0.5)]
-    return [path + corner for path in paths if len(path) > 3]
-
-
 class Closeup:
-    """The Shapes layer that carries the outlines of the nucleus under review, made when needed."""
+    """The layer that carries the outlines of the nucleus under review, made when needed.
+
+    Its pixels are clear: what is seen are two lines of the same width on the screen at any zoom.
+    """
 
     def __init__(self, viewer: Any) -> None:
         self._viewer = viewer
@@ -66,25 +56,14 @@ class Closeup:
 
     def show(self, record: ImageRecord, new: Outline | None, old: Outline | None) -> None:
         """Draw both outlines; the old one lies under the new."""
-        paths = [(path, OLD) for path in (outline_paths(old) if old is not None else ())]
-        paths += [(path, NEW) for path in (outline_paths(new) if new is not None else ())]
         layer = self.layer
         if layer is not None and layers.image_name(layer) != record.name:
             self.remove()
             layer = None
         layer = layer or self._make(record)
-        self._place(layer, record)
-        # the viewer need not hear: it would work out the extent of all layers anew, twice
-        with layer.events.data.blocker():
-            layer.data = []
-            if paths:
-                # closed paths: the face of a polygon takes a tenth of a second to triangulate
-                layer.add_paths(
-                    [path for path, _ in paths],
-                    edge_color=[colour for _, colour in paths],
-                    edge_width=[EDGE_UM[colour] / record.mpp for _, colour in paths],
-                )
-            layer.selected_data = set()
+        both = {"before": old, "now": new}
+        paths = {n: outline_paths(o) for n, o in enumerate(both.values(), 1) if o is not None}
+        outlines_of(layer).set_all(paths, dict(enumerate(both, 1)))
 
     def remove(self) -> None:
         """Take our layer from the viewer."""
@@ -93,15 +72,16 @@ class Closeup:
 
     def _make(self, record: ImageRecord) -> Any:
         where = layers.geometry(self._viewer, record)
-        layer = Shapes(ndim=2, name=layers.name_of(record, KIND), opacity=0.95, **where)
+        # one pixel that nobody sees: napari draws overlays only on layers that hold something
+        layer = Labels(np.zeros((1, 1), np.uint8), name=layers.name_of(record, KIND), **where)
         layer.editable = False
         return layers.insert(self._viewer, layer, record, KIND)
 
-    def _place(self, layer: Any, record: ImageRecord) -> None:
-        where = layers.geometry(self._viewer, record)
-        for name in ("scale", "translate"):
-            if not np.allclose(getattr(layer, name), where[name]):
-                setattr(layer, name, where[name])
+
+def outline_paths(outline: Outline) -> list[NDArray[np.floating]]:
+    """An outline as closed lines, each (n, 2) of (y, x) in level-0 pixels."""
+    traced = paths_of(outline.mask.astype(np.uint8)).get(1, ())
+    return [path + outline.box.origin for path in traced]
 
 
 def visible_box(viewer: Any, record: ImageRecord) -> Box:

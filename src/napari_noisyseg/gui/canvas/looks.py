@@ -19,7 +19,7 @@ FILL = "55"
 """how strong a tint is: the tissue is seen through it"""
 CHOSEN = "#ffffff"
 EDITED = "#35d0ff"
-RING = 0.18
+RING = 0.22
 """width of a point's ring, as a share of its diameter"""
 OUTLINE = {
     "local": NUCLEUS,

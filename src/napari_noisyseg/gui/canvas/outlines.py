@@ -29,6 +29,8 @@ PENS: dict[str, Pen] = {
     "unsure": Pen("#ffe14d", 3.0, on=3, off=4),
     "local": Pen("#ffe14d", 1.6, casing=0.7),
     "rough": Pen("#ff9f1c", 1.8, casing=0.7),
+    "now": Pen("#ffffff", 3.0),
+    "before": Pen("#ff9f1c", 2.0, on=6, off=4),
     "corrected": Pen("#ffffff", 1.6, casing=0.7),
 }
 """What each state of a nucleus looks like: told apart by form and lightness, not by hue alone."""

@@ -70,6 +70,7 @@ class LivePreview:
         if not maps or not self._due(project, run_id):
             return
         self._results.held = True
+        self._results.refresh()
         for turn, (name, values) in enumerate(maps.items()):
             act = partial(self._show, project, run_id, event, name, values)
             QTimer.singleShot(BETWEEN_MS * turn, act)

@@ -47,21 +47,35 @@ class ShownKinds(QWidget):  # type: ignore[misc]
         super().__init__()
         self._session = session
         self.boxes = {name: QCheckBox(KINDS[name].toggle) for name in names}
-        grid = QGridLayout()
+        self._grid = grid = QGridLayout()
         grid.setHorizontalSpacing(8)
         grid.setVerticalSpacing(4)
-        for i, (name, box) in enumerate(self.boxes.items()):
+        for name, box in self.boxes.items():
             box.setToolTip(KINDS[name].tip)
             box.clicked.connect(lambda wanted, name=name: session.toggle(name, wanted))
-            grid.addWidget(box, i // 3, i % 3)
         self.legend = Legend(())
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
         column.addLayout(grid)
         column.addWidget(self.legend)
+        self._lay_out(list(self.boxes))
         self._deaf = session.on(ANNOTATION | FRONT | What.VIEW | What.LABELS, self._follow)
         self.refresh()
+
+    def _lay_out(self, names: Sequence[str]) -> None:
+        """These three in a row: the narrowest panel holds them."""
+        if names == self._laid:
+            return
+        self._laid = list(names)
+        for box in self.boxes.values():
+            self._grid.removeWidget(box)
+            box.hide()
+        for i, name in enumerate(names):
+            self._grid.addWidget(self.boxes[name], i // 3, i % 3)
+            self.boxes[name].show()
+
+    _laid: Sequence[str] = ()
 
     def closing(self) -> None:
         """The window is going."""
@@ -76,7 +90,7 @@ class ShownKinds(QWidget):  # type: ignore[misc]
         for name, box in self.boxes.items():
             box.setChecked(self._session.view.shows(name))
             box.setEnabled(name in there)
-            box.setVisible(name in there or name in ALWAYS)
+        self._lay_out([name for name in self.boxes if name in there or name in ALWAYS])
         on = [name for name in there if self._session.view.shows(name)]
         entries = dict.fromkeys(entry for name in on for entry in MEANING.get(name, ()))
         self.legend.set_entries(tuple(entries))

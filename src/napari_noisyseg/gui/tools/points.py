@@ -22,7 +22,7 @@ from napari_noisyseg.store.records import ImageRecord, Nucleus
 
 SHOWN = What.POINTS | What.CLASSES | What.DECISIONS | What.IMAGES | FRONT
 """what changes the points that are shown"""
-SIZE_UM = 2.4
+SIZE_UM = 1.5
 """diameter of a point's ring on the canvas"""
 FEW = 8
 """changed points up to which they are changed one by one"""
@@ -206,7 +206,7 @@ class PointsTool:
             border_width=looks.RING,
             **layers.geometry(viewer, record),
         )
-        layer.canvas_size_limits = (7, 14)
+        layer.canvas_size_limits = (6, 9)
         layer.editable = False
         return layers.insert(viewer, layer, record, "points")
 

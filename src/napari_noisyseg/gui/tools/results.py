@@ -52,9 +52,11 @@ class Results:
     def refresh(self) -> None:
         """Read what is to be seen and is not, or not any more, as it is stored."""
         project, image = self.session.project, self.session.image
-        if project is None or image is None or self.held:
+        if project is None or image is None:
             return
-        if project.nuclei.adopted_run(image) is None:
+        adopted = project.nuclei.adopted_run(image) is not None
+        self.session.look(found=adopted or self.held)
+        if self.held or not adopted:
             return
         due = [kind for kind in OF_RUN if self._due(project, image, kind)]
         if due:

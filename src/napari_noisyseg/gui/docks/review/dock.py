@@ -9,6 +9,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QSizePolicy
 
 from napari_noisyseg.gui.canvas.closeup import Closeup, centre
+from napari_noisyseg.gui.canvas.outlines import PENS
 from napari_noisyseg.gui.controllers.review import ReviewController
 from napari_noisyseg.gui.docks import StepDock
 from napari_noisyseg.gui.docks.review.card import AcceptAbove, ReviewCard
@@ -19,7 +20,8 @@ from napari_noisyseg.gui.keys import Binding
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.summary import Summary
 from napari_noisyseg.gui.tools.editing import Editing
-from napari_noisyseg.gui.widgets.parts import More, button, column, label, line
+from napari_noisyseg.gui.widgets.legend import Legend, Stroke
+from napari_noisyseg.gui.widgets.parts import More, button, column, line
 from napari_noisyseg.gui.window import files
 from napari_noisyseg.store.records import State
 
@@ -65,7 +67,9 @@ class ReviewDock(StepDock):
         box.addLayout(line(*self._decisions(), spacing=4))
         box.addLayout(line(*self._moves(), spacing=4))
         box.addWidget(self.maps)
-        box.addWidget(label("Thick white: the outline now. Thin orange: before.", "quiet"))
+        box.addWidget(
+            Legend((Stroke("the outline now", PENS["now"]), Stroke("before", PENS["before"])))
+        )
         box.addWidget(self.above)
         self.table = More(self.measurements, title="Measurements of every nucleus")
         box.addWidget(self.table)
