@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import sys
 import time
-from pathlib import Path
 
 import psutil
 import pytest
@@ -85,22 +84,25 @@ def test_neighbouring_rungs_cannot_both_be_wrong():
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the ladder is Linux's")
 def test_a_third_of_a_core_beside_programs_that_never_rest(project: Project):
-    run = client.start(project, spec(epochs=100_000, threads=None, yielding=True))
+    # with one thread: on tiles as tiny as these two would mostly wait for each other
+    run = client.start(project, spec(epochs=100_000, yielding=True))
     wait(run, lambda events: any(isinstance(event, Stepped) for event in events))
     pid = int(run.worker()["pid"])
     assert psutil.Process(pid).nice() == 3
-    shares = []
-    for programs in (None, 2 * (psutil.cpu_count() or 1)):
-        with busy(programs):
-            time.sleep(8)  # to climb
-            began, used = time.monotonic(), seconds_of(pid)
-            time.sleep(20)
-            shares.append((seconds_of(pid) - used) / (time.monotonic() - began))
-    print(f"share of a core beside one and two programs per core: {shares}")
-    assert shares[0] >= 0.3
-    group = Path(f"/proc/{pid}/autogroup")
-    time.sleep(8 * CALM)
-    # alone again it makes way, if nobody else is at work here
-    if group.exists() and psutil.cpu_percent(1) / 100 * (psutil.cpu_count() or 1) < 1.5:
-        assert int(group.read_text("ascii").split()[-1]) > 0
+    shares = [share_beside(pid, programs) for programs in (1, 2)]
+    print(f"share of a core beside one and two programs per core, and theirs: {shares}")
+    for ours, theirs in shares:
+        # on a machine where still more is going on an equal share is less
+        assert ours >= min(0.3, theirs / 2)
     end(run)
+
+
+def share_beside(pid: int, programs: int) -> tuple[float, float]:
+    """The child's share of a core beside so many programs per core, and one program's own."""
+    with busy(programs * (psutil.cpu_count() or 1)) as others:
+        time.sleep(8)  # to climb
+        began, ours, theirs = time.monotonic(), seconds_of(pid), sum(map(seconds_of, others))
+        time.sleep(20)
+        seconds = time.monotonic() - began
+        used = sum(map(seconds_of, others)) - theirs
+        return (seconds_of(pid) - ours) / seconds, used / len(others) / seconds

@@ -13,14 +13,14 @@ SPIN = "while True: pass"
 
 
 @contextmanager
-def busy(programs: int | None = None) -> Iterator[None]:
-    """So many programs that never rest, one per core if not told, each in a session of its own."""
+def busy(programs: int | None = None) -> Iterator[list[int]]:
+    """Programs that never rest, one per core if not told, each in its own session; their ids."""
     running = [
         subprocess.Popen([sys.executable, "-c", SPIN], start_new_session=sys.platform != "win32")
         for _ in range(programs or psutil.cpu_count() or 1)
     ]
     try:
-        yield
+        yield [program.pid for program in running]
     finally:
         for program in running:
             program.kill()

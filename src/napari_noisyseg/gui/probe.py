@@ -116,7 +116,10 @@ class Probe:
         dock: Any = self.panel.docks["train"]
         with busy():
             began, used = time.monotonic(), self._used(dock)
+            runs = dock.follower.living
             found = self.measure(seconds)
+            if dock.follower.living != runs:
+                raise JobError("the training ended before it was measured")
             found["share"] = (self._used(dock) - used) / (time.monotonic() - began)
         return found
 

@@ -2,11 +2,12 @@
 
 Linux: a governor in the child watches how much it runs and how long it waits, and moves it on a
 ladder. On the lowest rung everything else goes first, which is best for the window; where other
-programs keep the child from a third of a core it climbs, only as far as it must. Two things differ
-from rung to rung: the niceness of the child's session, which counts first where Linux shares the
-processor out among sessions (autogroup, see sched(7)) and which anybody may move both ways; and,
-for those who may leave it again, SCHED_IDLE on the lowest. A thread's own nice value is no rung: an
-ordinary program cannot take it back, so it is set once, to what still gives a third of a core.
+programs keep the child from a third of a core it climbs, only as far as it must, and never above
+them. Two things differ from rung to rung: the niceness of the child's session, which counts first
+where Linux shares the processor out among sessions (autogroup, see sched(7)) and which anybody may
+move both ways; and the class of its threads: on the lowest SCHED_IDLE, for those who may leave it
+again, else SCHED_BATCH. A thread's own nice value is no rung: an ordinary program cannot take it
+back, so it is set once, to what still gives a third of a core.
 
 Windows: a class below the window's, whose threads the system lifts when they have long waited.
 macOS: a modest nice value.
@@ -80,8 +81,10 @@ def stand(rung: int, returns: bool) -> None:
     if os.getsid(0) == os.getpid() and AUTOGROUP.exists():
         with contextlib.suppress(OSError):
             AUTOGROUP.write_text(str(LADDER[rung]), "ascii")
-    # not SCHED_OTHER: a batch thread that wakes does not push the window aside
-    policy = os.SCHED_IDLE if rung == 0 and returns else os.SCHED_BATCH
+    # higher up not even SCHED_BATCH: threads that wait for each other, as torch's do, then lose a
+    # turn of every other program at each meeting, and get a tenth of what they are due
+    aside = os.SCHED_IDLE if returns else os.SCHED_BATCH
+    policy = aside if rung == 0 else os.SCHED_OTHER
     for thread in set(_threads()) - {threading.get_native_id()}:
         with contextlib.suppress(OSError):
             os.sched_setscheduler(thread, policy, os.sched_param(0))
