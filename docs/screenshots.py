@@ -1,4 +1,7 @@
-"""Take the documentation's pictures anew: walk the demo's path in the real window and keep them."""
+"""Take the documentation's pictures anew, from the real window: one for each step and chapter.
+
+`python docs/screenshots.py [CHAPTER ...]`; without a chapter all of them. Bundled tissue only.
+"""
 
 from __future__ import annotations
 
@@ -6,30 +9,119 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
+from napari_noisyseg import noise, samples
 from napari_noisyseg.benchmarks.display import on_display
+from napari_noisyseg.slides import Box, read_labels
+from napari_noisyseg.store import Project
+from napari_noisyseg.store.records import ImageRecord, Outline
 
 IMAGES = Path(__file__).resolve().parent / "images"
-SECONDS = 120
+SECONDS = 90.0
+CLEAN, CLICKED = 20, 30
 
 
-def main(first_steps: bool) -> None:
-    """Walk, then keep one picture of each step; of the first two steps alone without training."""
-    IMAGES.mkdir(exist_ok=True)
-    steps = ["annotate", "coarse"] if first_steps else ["annotate", "coarse", "train", "review"]
+def project_of(folder: Path, name: str, rough: bool = False, clean: int = 0) -> Path:
+    """The bundled field in a project, with boxes as rough masks and some trusted nuclei."""
+    path, truth = folder / f"{name}.noisyseg", read_labels(samples.FIELD_NUCLEI)
+    with Project.create(path) as project:
+        record = project.add_image(samples.FIELD, name="tnbc", mpp=samples.FIELD_MPP)
+        if rough:
+            boxes = noise.simulate(truth, "box", seed=1).astype(np.int32)
+            whole = record_box(record)
+            project.nuclei.paint("tnbc", whole, np.zeros_like(boxes), boxes)
+        for serial in noise.ids_of(truth)[:clean]:
+            outline = Outline.of(truth == serial, record_box(record))
+            assert outline is not None
+            middle = np.argwhere(truth == serial).mean(axis=0)
+            nucleus = project.nuclei.add("tnbc", *map(float, middle))
+            project.nuclei.decide([nucleus.id], "accepted", outlines={nucleus.id: outline})
+    return path
+
+
+def record_box(record: ImageRecord) -> Box:
+    """All of an image."""
+    return Box(0, 0, record.height, record.width)
+
+
+def steps(folder: Path) -> None:
+    """Chapter 1: the four steps."""
+    from napari_noisyseg.gui.walk import walk
+
+    walk(folder, SECONDS)
+    shutil.copyfile(folder / "train.png", folder / "panel.png")
+
+
+def rough(folder: Path) -> None:
+    """Chapter 2: rough masks, and what mask correction made of them."""
+    from napari_noisyseg.gui.walk import Walk
+
+    there = Walk(folder, project_of(folder, "rough", rough=True, clean=CLEAN))
+    there.picture("rough")
+    there.train(SECONDS, "mmc")
+    there.panel.session.toggle("changes", True)
+    there.panel.session.toggle("refined", False)
+    there.wait(2.0)
+    there.picture("changes")
+    there.viewer.close()
+
+
+def nothing(folder: Path) -> None:
+    """Chapter 3: suggestions from a few clicks, superpixels, and no annotation at all."""
+    from napari_noisyseg.gui.walk import Walk
+
+    path = project_of(folder, "few")
+    truth = read_labels(samples.FIELD_NUCLEI)
+    serials = np.random.default_rng(0).permutation(noise.ids_of(truth))[:CLICKED]
+    with Project.open(path) as project:
+        middles = [np.argwhere(truth == serial).mean(axis=0) for serial in serials]
+        project.nuclei.add_many("tnbc", np.array(middles))
+    there = Walk(folder, path)
+    tool = there.panel.docks["annotate"].suggest.tool
+    tool.ask()
+    there.until(lambda: bool(tool.open), 60.0)
+    there.wait(1.0)
+    there.picture("suggested")
+    there.viewer.close()
+    there = Walk(folder, project_of(folder, "masks", rough=True))
+    there.train(SECONDS, "superpixel")
+    there.panel.docks["train"].rounds.step(1)
+    there.wait(2.0)
+    there.picture("superpixel")
+    there.viewer.close()
+
+
+CHAPTERS: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
+    "steps": (steps, ("annotate", "coarse", "train", "review", "panel")),
+    "rough": (rough, ("rough", "changes")),
+    "nothing": (nothing, ("suggested", "superpixel")),
+}
+
+
+def take(chapter: str) -> None:
+    """Walk a chapter in this process and keep its pictures."""
+    act, names = CHAPTERS[chapter]
     with tempfile.TemporaryDirectory() as scratch:
-        if first_steps:
-            walk = ["-m", "napari_noisyseg.gui.walk", scratch, "0"]
-            subprocess.run(on_display([sys.executable, *walk]), check=True)
-        else:
-            walk = ["-m", "napari_noisyseg", "demo", "--output", scratch, "--seconds", str(SECONDS)]
-            subprocess.run([sys.executable, *walk], check=True)
-        for step in steps:
-            shutil.copyfile(Path(scratch) / f"{step}.png", IMAGES / f"{step}.png")
-    if not first_steps:
-        shutil.copyfile(IMAGES / "train.png", IMAGES / "panel.png")
+        act(Path(scratch))
+        for name in names:
+            shutil.copyfile(Path(scratch) / f"{name}.png", IMAGES / f"{name}.png")
+
+
+def main(chapters: list[str]) -> None:
+    """Each chapter in a window of its own, on a virtual display where there is none."""
+    IMAGES.mkdir(exist_ok=True)
+    for chapter in chapters or list(CHAPTERS):
+        here = [sys.executable, str(Path(__file__).resolve()), "--here", chapter]
+        subprocess.run(on_display(here), check=True)
 
 
 if __name__ == "__main__":
-    main(first_steps="--first-steps" in sys.argv[1:])
+    words = sys.argv[1:]
+    if words[:1] == ["--here"]:
+        take(words[1])
+    else:
+        main(words)

@@ -55,10 +55,9 @@ def test_rough_masks_are_corrected_from_twenty_accepted_nuclei(
     changed = project.labels.read(name, "changes")
     assert changed is not None
     assert {1, 3} <= set(np.unique(changed).tolist())
+    qtbot.mouseClick(panel.docks["train"].maps.boxes["changes"], Qt.MouseButton.LeftButton)
     qtbot.waitUntil(
         lambda: layers.find(session.viewer, name, "changes") is not None, timeout=30_000
     )
-    layer: Any = layers.find(session.viewer, name, "changes")
-    layer.visible = True
     qtbot.wait(500)
     session.viewer.screenshot(str(tmp_path / "changes.png"), canvas_only=False)

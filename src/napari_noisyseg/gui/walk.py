@@ -31,15 +31,16 @@ PATIENCE = 60.0
 
 
 class Walk:
-    """The window of the demo's project, and a person's steps through it."""
+    """The window of a project (the demo's by default), and a person's steps through it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, project: Path | None = None) -> None:
         self.folder = folder
-        self.project = samples.demo_project(folder)
+        self.project = project or samples.demo_project(folder)
         self.viewer, self.panel = show(self.project, step="annotate")
         self.window: Any = self.viewer.window._qt_window
         self.window.resize(*SIZE)
-        self.viewer.reset_view()
+        self.wait(0.5)
+        self.panel.session.front.fit()
         self.wait(1.0)
 
     def wait(self, seconds: float) -> None:
@@ -59,10 +60,13 @@ class Walk:
         self.wait(0.5)
         self.viewer.screenshot(str(self.folder / f"{name}.png"), canvas_only=False, flash=False)
 
-    def train(self, seconds: float) -> None:
-        """Press Train and stay until the refined nuclei are there."""
+    def train(self, seconds: float, method: str | None = None) -> None:
+        """Press Train (with the method that is recommended, or this one) and stay to its end."""
         self.panel.open_step("train")
         dock: Any = self.panel.docks["train"]
+        if method is not None:
+            dock.options.method.setCurrentIndex(dock.options.method.findData(method))
+            dock.options.method.activated.emit(dock.options.method.currentIndex())
         dock.options.length.addItem(f"{seconds:g} seconds", seconds)
         dock.options.length.setCurrentIndex(dock.options.length.count() - 1)
         QTest.mouseClick(dock.button, Qt.MouseButton.LeftButton)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -50,3 +51,24 @@ class Stroke:
         data[box.slices][mask] = self._value
         self.box = Box.around((self.box, box))
         layers.refresh_box(self._layer, box)
+
+
+class Painting:
+    """A drag that paints: a stroke, where places of the image lie in its array, and its end."""
+
+    holds = True
+
+    def __init__(
+        self, stroke: Stroke, at: Callable[[Place], Place], keep: Callable[[Stroke], object]
+    ) -> None:
+        self._stroke, self._at, self._keep = stroke, at, keep
+
+    def move(self, place: Place) -> None:
+        """Paint on to here."""
+        self._stroke.to(self._at(place))
+
+    def end(self, place: Place, moved: bool) -> None:
+        """The stroke is over: it is kept."""
+        if moved:
+            self.move(place)
+        self._keep(self._stroke)

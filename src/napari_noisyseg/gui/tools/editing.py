@@ -11,7 +11,7 @@ from napari.utils.colormaps import DirectLabelColormap
 
 from napari_noisyseg.gui.canvas import layers, looks
 from napari_noisyseg.gui.session import Session
-from napari_noisyseg.gui.tools.brush import Place, Stroke
+from napari_noisyseg.gui.tools.brush import Painting, Place, Stroke
 from napari_noisyseg.gui.tools.hand import Press
 from napari_noisyseg.gui.tools.kit import kit_of
 from napari_noisyseg.slides import Box
@@ -94,13 +94,13 @@ class Editing:
 
     # --- the mouse -----------------------------------------------------------------------------
 
-    def press(self, press: Press) -> _Painting | None:
+    def press(self, press: Press) -> Painting | None:
         """A stroke begins where there is room to paint; elsewhere a drag pans."""
         layer = self.layer()
         if press.right or layer is None or not self._box.contains(*press.place):
             return None
         stroke = Stroke(layer, 0 if self.erasing else 1, self._brush, self._at(press.place))
-        return _Painting(self, stroke)
+        return Painting(stroke, self._at, self.keep)
 
     def cursor(self) -> tuple[str, float]:
         """See `Tool`."""
@@ -109,26 +109,9 @@ class Editing:
     def _at(self, place: Place) -> Place:
         return place[0] - self._box.y0, place[1] - self._box.x0
 
-    def keep(self) -> None:
+    def keep(self, stroke: Stroke) -> None:
         """A stroke is over."""
         layer = self.layer()
         outline = Outline.of(np.asarray(layer.data) > 0, self._box) if layer is not None else None
         if outline is not None:
             self._saved(outline)
-
-
-class _Painting:
-    """One stroke of the brush."""
-
-    holds = True
-
-    def __init__(self, tool: Editing, stroke: Stroke) -> None:
-        self._tool, self._stroke = tool, stroke
-
-    def move(self, place: Place) -> None:
-        self._stroke.to(self._tool._at(place))
-
-    def end(self, place: Place, moved: bool) -> None:
-        if moved:
-            self._stroke.to(self._tool._at(place))
-        self._tool.keep()

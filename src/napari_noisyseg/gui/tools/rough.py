@@ -11,7 +11,7 @@ from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui.canvas import layers
 from napari_noisyseg.gui.change import FRONT, Change, What
 from napari_noisyseg.gui.session import Session
-from napari_noisyseg.gui.tools.brush import Place, Stroke
+from napari_noisyseg.gui.tools.brush import Painting, Place, Stroke
 from napari_noisyseg.gui.tools.hand import Press
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.records import ImageRecord
@@ -71,7 +71,7 @@ class RoughTool:
 
     # --- the mouse -----------------------------------------------------------------------------
 
-    def press(self, press: Press) -> _Painting | None:
+    def press(self, press: Press) -> Painting | None:
         """A stroke begins, on the image under the cursor."""
         if press.right:
             return None
@@ -82,7 +82,8 @@ class RoughTool:
         if not self.box.contains(*place):
             raise NoisySegError("that is outside the field: paint inside it")
         value = 0 if self.session.view.tool == "erase" else _number(layer.data, self._at(place))
-        return _Painting(self, Stroke(layer, value, self.brush(), self._at(place)))
+        stroke = Stroke(layer, value, self.brush(), self._at(place))
+        return Painting(stroke, self._at, self.keep)
 
     def cursor(self) -> tuple[str, float]:
         """See `Tool`."""
@@ -136,23 +137,6 @@ class RoughTool:
     def _painted(self, record: ImageRecord, box: Box) -> NDArray[np.int32]:
         nuclei = self.session.require_project().nuclei
         return np.array(nuclei.painted(record.name, PLANE, box), np.int32)
-
-
-class _Painting:
-    """One stroke of the rough brush."""
-
-    holds = True
-
-    def __init__(self, tool: RoughTool, stroke: Stroke) -> None:
-        self._tool, self._stroke = tool, stroke
-
-    def move(self, place: Place) -> None:
-        self._stroke.to(self._tool._at(place))
-
-    def end(self, place: Place, moved: bool) -> None:
-        if moved:
-            self._stroke.to(self._tool._at(place))
-        self._tool.keep(self._stroke)
 
 
 def _number(painted: NDArray[Any], place: Place) -> int:
