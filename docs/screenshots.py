@@ -13,12 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import tifffile
 
 from napari_noisyseg import noise, samples
 from napari_noisyseg.benchmarks.display import on_display
-from napari_noisyseg.slides import Box, read_labels
+from napari_noisyseg.exchange import importing
+from napari_noisyseg.slides import read_labels
 from napari_noisyseg.store import Project
-from napari_noisyseg.store.records import ImageRecord, Outline
 
 IMAGES = Path(__file__).resolve().parent / "images"
 SECONDS = 90.0
@@ -28,24 +29,17 @@ CLEAN, CLICKED = 20, 30
 def project_of(folder: Path, name: str, rough: bool = False, clean: int = 0) -> Path:
     """The bundled field in a project, with boxes as rough masks and some trusted nuclei."""
     path, truth = folder / f"{name}.noisyseg", read_labels(samples.FIELD_NUCLEI)
+    trusted = np.where(np.isin(truth, noise.ids_of(truth)[:clean]), truth, 0)
     with Project.create(path) as project:
-        record = project.add_image(samples.FIELD, name="tnbc", mpp=samples.FIELD_MPP)
+        project.add_image(samples.FIELD, name="tnbc", mpp=samples.FIELD_MPP)
         if rough:
-            boxes = noise.simulate(truth, "box", seed=1).astype(np.int32)
-            whole = record_box(record)
-            project.nuclei.paint("tnbc", whole, np.zeros_like(boxes), boxes)
-        for serial in noise.ids_of(truth)[:clean]:
-            outline = Outline.of(truth == serial, record_box(record))
-            assert outline is not None
-            middle = np.argwhere(truth == serial).mean(axis=0)
-            nucleus = project.nuclei.add("tnbc", *map(float, middle))
-            project.nuclei.decide([nucleus.id], "accepted", outlines={nucleus.id: outline})
+            boxes = folder / "boxes.tif"
+            tifffile.imwrite(boxes, noise.simulate(truth, "box", seed=1).astype(np.int32))
+            importing.import_rough(project, "tnbc", boxes)
+        if clean:
+            tifffile.imwrite(folder / "clean.tif", trusted.astype(np.int32))
+            importing.import_clean(project, "tnbc", folder / "clean.tif", complete=False)
     return path
-
-
-def record_box(record: ImageRecord) -> Box:
-    """All of an image."""
-    return Box(0, 0, record.height, record.width)
 
 
 def steps(folder: Path) -> None:
@@ -65,7 +59,7 @@ def rough(folder: Path) -> None:
     there.train(SECONDS, "mmc")
     there.panel.session.toggle("changes", True)
     there.panel.session.toggle("refined", False)
-    there.wait(2.0)
+    there.wait(10.0)
     there.picture("changes")
     there.viewer.close()
 

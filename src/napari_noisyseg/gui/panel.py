@@ -237,6 +237,7 @@ class Panel(QWidget):  # type: ignore[misc]
             return
         self._shut = True
         self._deaf()
+        self._filter.stop()
         # a panel that was taken from its window earlier may be gone on Qt's side already
         with contextlib.suppress(RuntimeError):
             self._leave()

@@ -75,7 +75,9 @@ class Walk:
         self.until(lambda: not dock.follower.living, seconds / 2)
         self.picture("train")
         self.until(lambda: not dock.follower.living, seconds + PATIENCE)
-        if not self.until(lambda: self.counts.candidates > 0, PATIENCE):
+        project = self.panel.session.require_project()
+        images = [record.name for record in project.images()]
+        if not self.until(lambda: any(map(project.nuclei.adopted_run, images)), PATIENCE):
             raise JobError(f"no refined nuclei; see the log of the run in {self.project / 'runs'}")
 
     @property

@@ -89,13 +89,21 @@ class Nuclei:
         """Name the class of nuclei (None takes it away); a class that is new is added."""
         points.set_class(self._context, list(dict.fromkeys(ids)), class_name)
 
-    def of(self, image: str, box: Box | None = None, every: bool = False) -> list[Nucleus]:
+    def of(
+        self,
+        image: str,
+        box: Box | None = None,
+        every: bool = False,
+        ids: Collection[str] | None = None,
+    ) -> list[Nucleus]:
         """The nuclei of an image whose point's pixel lies in `box`, in order of serial.
+
+        With `ids` those of them alone.
 
         Those are a person's marks and the run's finds that a person accepted; with `every` also
         finds that were rejected or left unsure.
         """
-        return points.of(self._context, image, box, every)
+        return points.of(self._context, image, box, every, ids)
 
     def marks(
         self, image: str, box: Box | None = None

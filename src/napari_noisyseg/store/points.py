@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -131,9 +131,11 @@ def set_class(context: Context, ids: Sequence[str], name: str | None) -> None:
             )
 
 
-def of(context: Context, image: str, box: Box | None, every: bool) -> list[Nucleus]:
+def of(
+    context: Context, image: str, box: Box | None, every: bool, ids: Collection[str] | None = None
+) -> list[Nucleus]:
     """See `Nuclei.of`."""
-    where, parameters = _where(context, image, box, every)
+    where, parameters = _where(context, image, box, every, ids)
     return [as_nucleus(r) for r in context.database.rows(f"{_SELECT} {where}", parameters)]
 
 
@@ -147,8 +149,14 @@ def marks(
     return table[:, 0].astype(np.int32), table[:, 1:]
 
 
-def _where(context: Context, image: str, box: Box | None, every: bool) -> tuple[str, list[float]]:
-    sql, parameters = "WHERE n.image = ?", [float(context.images.row(image).id)]
+def _where(
+    context: Context, image: str, box: Box | None, every: bool, ids: Collection[str] | None = None
+) -> tuple[str, list[float | str]]:
+    parameters: list[float | str] = [float(context.images.row(image).id)]
+    sql = "WHERE n.image = ?"
+    if ids is not None:
+        sql += f" AND n.id {IN_KEYS}"
+        parameters.append(as_keys(list(ids)))
     if not every:
         sql += f" AND {STANDS}"
     if box is not None:

@@ -24,6 +24,8 @@ SHOWN = What.POINTS | What.CLASSES | What.DECISIONS | What.IMAGES | FRONT
 """what changes the points that are shown"""
 SIZE_UM = 1.5
 """diameter of a point's ring on the canvas"""
+MANY = 500
+"""touched points from which on all are read anew"""
 FEW = 8
 """changed points up to which they are changed one by one"""
 Places = dict[int, Place]
@@ -44,6 +46,7 @@ class PointsTool:
         self.chosen: set[int] = set()
         self.class_name: str | None = None
         self._image: tuple[Project, str] | None = None
+        self._version = 0
         session.on(SHOWN | What.VIEW, self._follow)
         self.refresh()
 
@@ -148,12 +151,22 @@ class PointsTool:
         if project is None or record is None:
             self.nuclei = {}
         else:
-            self.nuclei = {n.serial: n for n in project.nuclei.of(record.name)}
+            since, self._version = self._version, project.nuclei.version()
+            self.nuclei = self._read(project, record.name, since if same else None)
             self._check_class(project)
         self.chosen &= self.nuclei.keys()
         if record is not None:
             self._show(record, fill=not same, before=before)
         self._tell(before if same else {}, self.nuclei, anew=not same)
+
+    def _read(self, project: Project, image: str, since: int | None) -> dict[int, Nucleus]:
+        """What the project holds; of a known image only what was touched after `since` is read."""
+        touched = project.nuclei.touched(since).get(image, set()) if since is not None else set()
+        if since is None or len(touched) > MANY:
+            return {n.serial: n for n in project.nuclei.of(image)}
+        kept = {s: n for s, n in self.nuclei.items() if n.id not in touched}
+        found = project.nuclei.of(image, ids=touched) if touched else []
+        return dict(sorted({**kept, **{n.serial: n for n in found}}.items()))
 
     def _check_class(self, project: Project) -> None:
         """A class that is gone (removed, or its birth undone) is not given to new points."""
@@ -190,7 +203,7 @@ class PointsTool:
             self._put(layer, {s: (self.nuclei[s].y, self.nuclei[s].x) for s in other})
         for serial in come:
             self._append(layer, self.nuclei[serial])
-        if gone or come or other:
+        if other:
             self._dress(layer)
 
     def _make(self, record: ImageRecord) -> Any:
@@ -218,11 +231,15 @@ class PointsTool:
         self._dress(layer)
 
     def _append(self, layer: Any, nucleus: Nucleus) -> None:
+        # what is selected would take the colour meant for the new point
         layer.selected_data = set()
+        layer.current_border_color = self._colours([nucleus.class_name or ""])[0]
+        layer.current_face_color = looks.CLEAR
         layer.add((nucleus.y, nucleus.x))
         layer.selected_data = set()
         last = len(layer.data) - 1
         layer.features.loc[last, "serial"] = nucleus.serial
+        layer.features.loc[last, "class"] = nucleus.class_name or ""
 
     def _put(self, layer: Any, moved: Places) -> None:
         places, serials = np.array(layer.data), _serials(layer)
@@ -235,12 +252,15 @@ class PointsTool:
         serials = _serials(layer)
         if not len(serials):  # a colour for no point would be kept, and shift those of later ones
             return
-        project = self.session.project
-        known = {c.name: c.color for c in project.nuclei.classes()} if project else {}
         names = [self.nuclei[int(s)].class_name or "" for s in serials]
         layer.features["class"] = pd.Series(names, dtype=object)
         layer.face_color = [looks.CHOSEN if int(s) in self.chosen else looks.CLEAR for s in serials]
-        layer.border_color = [known.get(name, looks.POINT["points"]) for name in names]
+        layer.border_color = self._colours(names)
+
+    def _colours(self, names: Sequence[str]) -> list[str]:
+        project = self.session.project
+        known = {c.name: c.color for c in project.nuclei.classes()} if project else {}
+        return [known.get(name, looks.POINT["points"]) for name in names]
 
     def _arrays(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         serials = np.fromiter(self.nuclei, int, len(self.nuclei))
