@@ -34,6 +34,7 @@ _TABLE = {
     "structure": ("structure", "run", "clean, randomized, perturbed and random labels (Eq. 1)"),
     "igtt": ("igtt", "run", "no annotation at all, against thresholds and true masks (Table 6)"),
     "gui": ("gui", "run", "how smooth the window stays while a run trains"),
+    "window-walk": ("window_walk", "run", "whether disk, canvas and panel agree in a random walk"),
     "overhead": ("overhead", "run", "share of a training step outside the networks"),
     "meta-step": ("meta_step", "run", "what a bilevel step costs against a plain one"),
     "imports": ("imports", "run", "what importing the package costs"),

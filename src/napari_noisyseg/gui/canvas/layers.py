@@ -209,7 +209,8 @@ def _shape(layer: Any) -> tuple[int, int]:
 def place(viewer: Any, layer: Any, record: ImageRecord) -> None:
     """Give an image layer µm per pixel and units; what is seen on the canvas does not move.
 
-    Layers that lay exactly on the image (a segmentation of it, say) move with it.
+    Layers that lay exactly on the image (a segmentation of it, say) move with it; those of the
+    project's other images stay.
     """
     if layer_mpp(layer) is not None and np.isclose(layer.scale[-1], record.mpp):
         return
@@ -218,7 +219,10 @@ def place(viewer: Any, layer: Any, record: ImageRecord) -> None:
     partners = [
         other
         for other in viewer.layers
-        if other.ndim == 2 and np.allclose(other.scale, old_scale) and other.units == old_units
+        if other.ndim == 2
+        and image_name(other) in (None, record.name)
+        and np.allclose(other.scale, old_scale)
+        and other.units == old_units
     ]
     ratio = record.mpp / old_scale[-1]
     camera = viewer.scene.camera

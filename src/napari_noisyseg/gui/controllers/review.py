@@ -114,6 +114,20 @@ class ReviewController:
             self.changed.emit()
         elif change.what & DECIDED:
             self._decided()
+        elif change.what & What.IMAGE:
+            self._image_chosen()
+
+    def _image_chosen(self) -> None:
+        """Another image came to the front: a nucleus of it is under review, or none."""
+        image, item = self.session.image, self.item
+        if not self.open or self.queue is None or image is None:
+            return
+        if item is None or item.image != image:
+            self.end_edit()
+            rows = [r for r, one in enumerate(self.queue.items) if one.image == image]
+            still = [r for r in rows if self.queue.items[r].state == "unreviewed"]
+            self._go(next(iter(still or rows), None))
+            self._show()
 
     def _decided(self) -> None:
         """Something was decided, drawn or taken back: by us, by an undo, or elsewhere."""

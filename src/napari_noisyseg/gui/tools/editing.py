@@ -97,7 +97,8 @@ class Editing:
     def press(self, press: Press) -> Painting | None:
         """A stroke begins where there is room to paint; elsewhere a drag pans."""
         layer = self.layer()
-        if press.right or layer is None or not self._box.contains(*press.place):
+        busy = press.right or press.covered
+        if busy or layer is None or not self._box.contains(*press.place):
             return None
         stroke = Stroke(layer, 0 if self.erasing else 1, self._brush, self._at(press.place))
         return Painting(stroke, self._at, self.keep)

@@ -25,13 +25,15 @@ Place = tuple[float, float]
 class Press:
     """A button that went down: where in the world, where in the image in front, and for what.
 
-    `place` is (y, x) in level-0 pixels, `reach` the level-0 pixels that count as a hit.
+    `place` is (y, x) in level-0 pixels, `reach` the level-0 pixels that count as a hit. `covered`:
+    another image lies over it there, so that nobody can mean what is below.
     """
 
     position: Any
     place: Place
     reach: float
     right: bool = False
+    covered: bool = False
 
 
 class Drag(Protocol):
@@ -126,15 +128,15 @@ class Hand:
         return active is None or getattr(active, "mode", "pan_zoom") == "pan_zoom"
 
     def _press(self, event: Any) -> Press | None:
-        layer = self._session.image_layer()
-        if layer is None:
-            layer = layers.under(self._session.viewer, event.position)
+        over = layers.under(self._session.viewer, event.position)
+        layer = self._session.image_layer() or over
         busy = event.modifiers or event.button not in (LEFT, RIGHT)
         if layer is None or busy or not self._free():
             return None
         zoom = float(self._session.viewer.scene.camera.zoom) * float(layer.scale[-1])
         place = layers.pixel(layer, event.position)
-        return Press(event.position, place, REACH / zoom, event.button == RIGHT)
+        covered = over is not None and over is not layer
+        return Press(event.position, place, REACH / zoom, event.button == RIGHT, covered)
 
     def _place(self, event: Any) -> Place:
         layer = self._session.image_layer()

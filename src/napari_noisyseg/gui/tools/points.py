@@ -97,7 +97,8 @@ class PointsTool:
 
     def press(self, press: Press) -> _PointDrag | None:
         """A click marks, a drag moves, a right click removes; elsewhere a drag pans."""
-        return _PointDrag(self, press, self.hit(*press.place, press.reach))
+        hit = None if press.covered else self.hit(*press.place, press.reach)
+        return _PointDrag(self, press, hit)
 
     def cursor(self) -> tuple[str, float]:
         """See `Tool`."""

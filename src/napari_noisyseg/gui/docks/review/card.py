@@ -47,7 +47,9 @@ class ReviewCard(QWidget):  # type: ignore[misc]
             done = progress.total and progress.reviewed >= progress.total
             self.title.setText("All reviewed" if done else "")
             self.state.setText("")
-            self.reason.setText("" if progress.total else "Train first; what it finds comes here.")
+            elsewhere = "" if done else "Nothing to review in this image; ← and → lead to others."
+            first = "Train first; what it finds comes here."
+            self.reason.setText(elsewhere if progress.total else first)
             return
         sure = round(100 * item.candidate.score)
         self.title.setText(f"Nucleus {item.candidate.serial}")

@@ -159,9 +159,11 @@ class ReviewDock(StepDock):
         review, item = self.review, self.review.item
         self.card.show_item(item, review.progress(), editing=review.editing)
         self.above.show_queue(review.queue)
-        for made in (self.accept_button, self.reject_button, self.unsure_button, self.back_button,
-                     self.next_button, self.edit_button, self.hide_button):  # fmt: skip
+        for made in (self.accept_button, self.reject_button, self.unsure_button,
+                     self.edit_button, self.hide_button):  # fmt: skip
             made.setEnabled(item is not None)
+        for made in (self.back_button, self.next_button):
+            made.setEnabled(review.queue is not None and len(review.queue) > 0)
         self.undo_button.setEnabled(self.session.project is not None)
         self.edit_button.setText("Done" if review.editing else "Edit")
         self.measurements.show_queue(review.queue)

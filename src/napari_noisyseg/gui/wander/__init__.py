@@ -1,0 +1,1 @@
+"""A seeded random walk of real events through the real window, and whether all of it agrees."""

@@ -1,0 +1,157 @@
+"""The walk itself: an act, rest, and whether all agrees; again, as often as was asked for."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from napari_noisyseg.gui.launch import show
+from napari_noisyseg.gui.wander.acts import CanvasActs, Did, Do, KeyActs
+from napari_noisyseg.gui.wander.agree import Canvas
+from napari_noisyseg.gui.wander.agreepanel import PanelTruth
+from napari_noisyseg.gui.wander.disk import Disk
+from napari_noisyseg.gui.wander.hands import Hands
+from napari_noisyseg.gui.wander.layeracts import ImageActs, LayerActs
+from napari_noisyseg.gui.wander.panelacts import PanelActs
+from napari_noisyseg.gui.wander.scene import Scene
+from napari_noisyseg.gui.wander.watch import Errors, Stalls, Work
+from napari_noisyseg.store.records import JournalEntry
+
+SIZE = (1200, 800)
+LAST = 20
+"""acts that are told with a disagreement"""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One disagreement, or an exception: the number of the act, what was done, what is wrong."""
+
+    act: int
+    did: str
+    words: str
+    before: tuple[str, ...] = ()
+
+
+@dataclass
+class Walked:
+    """What a walk came to; the worst stall in ms, and the act that it was in."""
+
+    seed: int
+    acts: int = 0
+    disagreements: list[Trouble] = field(default_factory=list)
+    exceptions: list[Trouble] = field(default_factory=list)
+    worst_stall_ms: float = 0.0
+    worst_act: str = ""
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+
+class Wandering:
+    """A window, a project, and someone who does anything at random.
+
+    Each act draws from a random source of its own, so that a walk can be told by the numbers of
+    its acts alone.
+    """
+
+    def __init__(self, scene: Scene, seed: int) -> None:
+        self.seed, self.walked = seed, Walked(seed)
+        self.work = Work()
+        self.viewer, self.panel = show(scene.project)
+        self.stalls = Stalls()  # a timer needs the application
+        self.viewer.window._qt_window.resize(*SIZE)
+        self.session = self.panel.session
+        self.errors, self.disk = Errors(self.session), Disk(scene.project)
+        self.hands = Hands(self.panel)
+        self.canvas = Canvas(self.panel, self.disk)
+        self.truth = PanelTruth(self.panel, self.disk)
+        self._table = self._acts(scene)
+        self._last: deque[str] = deque(maxlen=LAST)
+        self._standing: set[str] = set()
+        self._typing = False
+        self.work.rest()
+
+    def _acts(self, scene: Scene) -> dict[Do, float]:
+        hands = self.hands
+        found: dict[Do, float] = {}
+        for part in (
+            CanvasActs(hands), KeyActs(hands), PanelActs(hands), LayerActs(hands),
+            ImageActs(hands, scene, self.stalls),
+        ):  # fmt: skip
+            found |= part.table()
+        return found
+
+    def walk(self, acts: Iterable[int]) -> Walked:
+        """Do the acts of these numbers, and look after each."""
+        for number in acts:
+            self._one(number)
+        return self.walked
+
+    def close(self) -> None:
+        """The window goes, and all that looked on."""
+        self.viewer.close()
+        for part in (self.errors, self.work, self.stalls, self.disk):
+            part.close()
+
+    # --- one act -------------------------------------------------------------------------------
+
+    def _one(self, number: int) -> None:
+        random = np.random.default_rng((self.seed, number))
+        front, since = self.session.image, self.disk.version()
+        self._typing = self.panel.header.mpp.isModified()
+        acts = list(self._table)
+        weights = np.array([self._table[act] for act in acts])
+        act = acts[int(random.choice(len(acts), p=weights / weights.sum()))]
+        with self.stalls.watching():
+            did = self._try(act, random)
+            rested = self.work.rest()
+        self._note(number, did)
+        wrong = self._wrong(did, front, since)
+        self._tell(number, did, wrong if rested else [*wrong, "the work never came to an end"])
+
+    def _try(self, act: Do, random: np.random.Generator) -> Did:
+        try:
+            return act(random)
+        except Exception as error:  # of the walk itself, or of napari at a call of the walk
+            self.errors._raised(type(error), error, None)
+            return Did(f"{act.__name__} failed", "any")
+
+    def _note(self, number: int, did: Did) -> None:
+        self._last.append(f"{number} {did.words}")
+        self.walked.acts += 1
+        if self.stalls.worst > self.walked.worst_stall_ms:
+            self.walked.worst_stall_ms = self.stalls.worst
+            self.walked.worst_act = f"{number} {did.words}"
+        before = tuple(self._last)
+        for words in self.errors.take():
+            self.walked.exceptions.append(Trouble(number, did.words, words, before))
+
+    def _tell(self, number: int, did: Did, wrong: list[str]) -> None:
+        """What was wrong after the act before already is told once."""
+        new = [words for words in dict.fromkeys(wrong) if words not in self._standing]
+        self._standing = set(wrong)
+        for words in new:
+            trouble = Trouble(number, did.words, words, tuple(self._last))
+            self.walked.disagreements.append(trouble)
+
+    def _wrong(self, did: Did, front: str | None, since: int) -> list[str]:
+        stored = [x for x in self.disk.since(since) if not self._allowed(x, did, front)]
+        astray = [f"“{x.words}” was stored in {x.image}" for x in stored]
+        return astray + self.canvas.check() + self.truth.check()
+
+    def _allowed(self, entry: JournalEntry, did: Did, front: str | None) -> bool:
+        """Whether that may have been stored where it was; None: it is of no image (a class)."""
+        if did.may == "any" or entry.image is None:
+            return True
+        allowed = set(did.these)
+        if did.may == "front" or self._typing:
+            allowed |= {front} if front is not None else set()
+        if did.may == "travel":
+            gone = entry.image not in self.disk.images()
+            allowed |= {self.session.image or "", *({entry.image} if gone else ())}
+        return entry.image in allowed
