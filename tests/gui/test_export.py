@@ -57,7 +57,7 @@ def test_refined_or_accepted_in_words_and_as_files(
     reviewed: Panel, qtbot: QtBot, tmp_path: Path
 ) -> None:
     said: list[str] = []
-    reviewed.session.noticed.connect(said.append)
+    reviewed.session.news.connect(said.append)
     dialog = opened(reviewed, qtbot)
     assert dialog.words.text().startswith("<b>9 nuclei of 1 image.</b> Every nucleus")
     assert Path(dialog.folder.text()).parent == reviewed.session.require_project().path.parent

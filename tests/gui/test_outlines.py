@@ -283,7 +283,7 @@ def test_pyramid_levels_do_not_move_the_outlines(make_napari_viewer: Any) -> Non
 
 def test_tissue_that_is_taken_into_a_project_is_interpolated(bare: Session) -> None:
     layer = bare.viewer.layers[0]
-    record = bare.adopt_layer(layer)
+    record = bare.front.adopt(layer)
     assert layer.interpolation2d == "linear"
     # whoever wants to see the pixels does, and is not asked again
     layer.interpolation2d = "nearest"

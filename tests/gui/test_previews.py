@@ -17,6 +17,7 @@ from napari_noisyseg.gui.session import Session
 def shown(bare: Session, tnbc: Any) -> Any:
     """The `refined` layer with real nuclei, in contours as a person sees them."""
     record = bare.require_image()
+    bare.look(step="train")
     event = Previewed(record.name, "1.npz", 0)
     show_map(bare.viewer, record, event, "refined", tnbc[1].astype(np.int32))
     return layers.find(bare.viewer, record.name, "refined")

@@ -14,6 +14,7 @@ from skimage.measure import regionprops
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Failed, Finished, Previewed, Started, Stepped
 from napari_noisyseg.gui.canvas import layers
+from napari_noisyseg.gui.change import What
 from napari_noisyseg.gui.controllers import runspec
 from napari_noisyseg.gui.controllers import train as train_module
 from napari_noisyseg.gui.controllers.runspec import run_spec
@@ -33,6 +34,8 @@ def session(bare, tnbc):
     record = bare.require_image()
     points = np.array([one.centroid for one in regionprops(tnbc[1])])
     bare.require_project().nuclei.add_many(record.name, points)
+    bare.look(step="train")
+    bare.sync()
     return bare
 
 
@@ -160,6 +163,7 @@ def test_previews_sharpen_on_the_canvas_in_place(qtbot, session, dock, started):
     dock.follower.poll()
     # people at work elsewhere are left alone; the step shows the newest picture when it is opened
     assert layers.find(session.viewer, record.name, "refined") is None
+    session.toggle("probability", True)
     dock.enter()
     base = layers.find(session.viewer, record.name, "image")
     for kind in ("probability", "refined"):
@@ -180,6 +184,7 @@ def test_leaving_brings_back_the_stored_nuclei(qtbot, session, dock, started):
     record = session.require_image()
     stored = np.zeros((512, 512), np.int32)
     stored[10:20, 10:20] = 5
+    session.project.nuclei.adopt(record.name, "earlier", [])
     session.project.labels.write(record.name, "refined", stored, {})
     (started.dir / "previews").mkdir()
     np.savez(started.dir / "previews" / "1.npz", refined=np.ones((64, 64), np.int32))
@@ -199,13 +204,12 @@ def test_a_finished_run_comes_into_the_project_and_onto_the_canvas(
 ):
     record = session.require_image()
     told = []
-    session.review_changed.connect(lambda: told.append("review"))
-    session.labels_changed.connect(lambda image, kind: told.append(kind))
+    session.on(What.CANDIDATES, lambda change: told.append(change.image))
     write_results(started, record.name, tnbc[1], Box(0, 0, 512, 512))
     started.say(Finished(False, 30.0, {"nuclei": 5}))
     dock.follower.poll()
-    qtbot.waitUntil(lambda: "refined" in told, timeout=60_000)
-    assert "review" in told
+    appear(qtbot, session, "refined")
+    assert told == [record.name]
     found = session.project.nuclei.candidates(record.name)
     assert len(found) == len(np.unique(tnbc[1])) - 1
     layer = layers.find(session.viewer, record.name, "refined")
@@ -239,17 +243,16 @@ def test_results_come_with_their_image_also_as_levels(qtbot, session, dock, monk
     project.add_array(np.full((3000, 2200, 3), 220, np.uint8), "large", 0.25)
     refined = np.zeros((3000, 2200), np.int32)
     refined[100:200, 100:200] = 7
+    project.nuclei.adopt("large", "earlier", [])
     project.labels.write("large", "refined", refined, {})
+    session.sync()
     session.show_image("large")
     viewer = session.viewer
     qtbot.waitUntil(lambda: layers.find(viewer, "large", "refined") is not None, timeout=60_000)
     assert not layers.find(viewer, "large", "refined").multiscale
-    done: list[object] = []
-    dock.jobs.do(lambda: None, done.append, done.append)  # all that was asked for before is shown
-    qtbot.waitUntil(lambda: done == [None], timeout=60_000)
     layers.remove(viewer, "large", "refined")
-    monkeypatch.setattr("napari_noisyseg.gui.controllers.adoption.LARGEST", 1000)
-    dock.adoption.show("large")
+    monkeypatch.setattr("napari_noisyseg.gui.tools.reading.LARGEST", 1000)
+    session.toggle("refined", True)
     qtbot.waitUntil(lambda: layers.find(viewer, "large", "refined") is not None, timeout=60_000)
     layer = layers.find(viewer, "large", "refined")
     assert layer.multiscale

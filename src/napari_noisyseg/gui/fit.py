@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import re
 import sys
+from importlib.util import find_spec
 
 from napari_noisyseg.errors import NoisySegError
 
 OLDEST = (0, 9)
 OF_QT5 = ("PyQt5", "PySide2")
+BINDINGS = (*OF_QT5, "PyQt6", "PySide6")
+"""in the order in which qtpy looks for them"""
 
 
 def check() -> None:
@@ -50,9 +54,15 @@ def napari_version() -> str | None:
 
 
 def binding() -> str | None:
-    """The binding of Qt that is used; None without one, which is enough to read files."""
-    try:
-        import qtpy
-    except Exception:  # a kind of its own, from the module that fails to load
-        return None
-    return str(qtpy.API_NAME)
+    """The binding of Qt that is or will be used, as qtpy chooses it; None without one.
+
+    Nothing is imported for it: parts of this package work without Qt.
+    """
+    chosen = getattr(sys.modules.get("qtpy"), "API_NAME", None)
+    if chosen:
+        return str(chosen)
+    asked = os.environ.get("QT_API", "").lower()
+    named = [name for name in BINDINGS if name.lower() == asked]
+    loaded = [name for name in BINDINGS if name in sys.modules]
+    there = [name for name in BINDINGS if find_spec(name) is not None]
+    return next(iter([*loaded, *named, *there]), None)
