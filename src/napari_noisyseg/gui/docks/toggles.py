@@ -28,10 +28,8 @@ MEANING: dict[str, tuple[Entry, ...]] = {
     "local": (Stroke("outline at a click", PENS["local"]),),
     "voronoi": COARSE,
     "cluster": COARSE,
-    "changes": (
-        Swatch("kept", looks.CHANGES["kept"]), Swatch("added", looks.CHANGES["added"]),
-        Swatch("removed", looks.CHANGES["removed"]),
-    ),
+    # Qt reads eight digits otherwise than napari: the last two are left out
+    "changes": tuple(Swatch(words, color[:7]) for words, color in looks.CHANGES.items()),
     "probability": (Ramp("viridis", "sure background", "sure nucleus"),),
     "uncertainty": (Ramp("magma", "networks agree", "they disagree"),),
     "weights": (Ramp("cividis", "mask not trusted", "trusted"),),
