@@ -156,3 +156,15 @@ def test_a_cluster_label_without_a_complete_field_is_tried_once(bare: Any) -> No
     kit.fields.add_whole()
     assert finish() > 0
     assert kit.live.labels.fit
+
+
+def test_a_resolution_that_was_refused_does_not_stay_in_the_panel(panel: Any, qtbot: Any) -> None:
+    hand, box = Hand(panel, qtbot), panel.header.mpp
+    hand.click((100, 120))
+    before = box.text()
+    for typed, shown in (("x", before), ("0,5", "0.5")):
+        qtbot.mouseClick(box, Qt.MouseButton.LeftButton)
+        box.selectAll()
+        qtbot.keyClicks(box, typed)
+        qtbot.keyClick(box, Qt.Key.Key_Return)
+        assert box.text() == shown
