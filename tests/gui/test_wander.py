@@ -19,6 +19,7 @@ from napari_noisyseg.benchmarks.window_walk import report
 from napari_noisyseg.gui.canvas import layers
 from napari_noisyseg.gui.controllers.review import ReviewController
 from napari_noisyseg.gui.session import at_once
+from napari_noisyseg.gui.tools.kit import kit_of
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.records import Candidate, Outline
 
@@ -129,3 +130,41 @@ def test_what_lies_below_a_strangers_image_is_not_hit(panel: Any, qtbot: Any) ->
     stranger.visible = False
     hand.click((100, 120), Qt.MouseButton.RightButton)
     assert places(panel) == []
+
+
+def test_a_cluster_label_without_a_complete_field_is_tried_once(bare: Any) -> None:
+    kit, waiting = kit_of(bare), []
+    bare.submit = lambda work, done: waiting.append((work, done))
+
+    def finish() -> int:
+        """Do all that waits, and what comes of it; how often."""
+        for done in range(20):
+            if not waiting:
+                return done
+            work, then = waiting.pop(0)
+            then(work())
+        raise AssertionError("it never comes to an end")
+
+    bare.look(step="coarse")
+    bare.toggle("cluster", True)
+    kit.points.add(100, 120)
+    kit.points.add(200, 220)
+    finish()
+    assert not kit.live.busy
+    assert kit.live.labels is not None
+    assert not kit.live.labels.fit
+    kit.fields.add_whole()
+    assert finish() > 0
+    assert kit.live.labels.fit
+
+
+def test_a_resolution_that_was_refused_does_not_stay_in_the_panel(panel: Any, qtbot: Any) -> None:
+    hand, box = Hand(panel, qtbot), panel.header.mpp
+    hand.click((100, 120))
+    before = box.text()
+    for typed, shown in (("x", before), ("0,5", "0.5")):
+        qtbot.mouseClick(box, Qt.MouseButton.LeftButton)
+        box.selectAll()
+        qtbot.keyClicks(box, typed)
+        qtbot.keyClick(box, Qt.Key.Key_Return)
+        assert box.text() == shown

@@ -42,6 +42,7 @@ class LiveLabels:
         self._made: frozenset[str] = frozenset()
         self._held: Points = {}
         self._fields: tuple[Box, ...] = ()
+        self._tried: tuple[Key | None, int, tuple[Box, ...]] | None = None
         self._waiting: list[tuple[Points, Points]] = []
         points.changed.connect(self._on_points)
         session.on(What.FIELDS | What.IMAGES | FRONT, self._on_fields)
@@ -53,8 +54,13 @@ class LiveLabels:
         return self._building is not None
 
     def _refit_early(self) -> None:
-        """While there are few points each fifth of them counts: fit anew unasked."""
-        if self.stale and not self.busy and len(self._held) < ENOUGH:
+        """While there are few points each fifth of them counts: fit anew unasked.
+
+        Once for the points and fields of now: outside complete fields there is nothing to fit to.
+        """
+        now = (self._of, len(self._held), self._fields)
+        if self.stale and not self.busy and len(self._held) < ENOUGH and now != self._tried:
+            self._tried = now
             self.refresh(anew=True)
 
     @property
@@ -281,6 +287,7 @@ class LiveLabels:
             self.refresh()
         elif self._set_known():
             self._redraw(record, Box(0, 0, *self.labels.shape))
+            self._refit_early()
 
     def _key(self) -> Key | None:
         """What the labels at hand should be of."""

@@ -106,8 +106,8 @@ class Canvas:
                 yield f"{len(stored)} points are to be seen and have no layer"
             return
         serials = layer.features["serial"].to_numpy(int)
-        if len(layer.data) != len(stored) or list(serials) != sorted(stored):
-            yield f"points of {sorted(set(serials) ^ set(stored))[:5]} differ: {len(layer.data)} "
+        if len(layer.data) != len(serials) or sorted(serials) != sorted(stored):
+            yield f"points shown are {sorted(serials)}, stored are {sorted(stored)}"
             return
         places = np.array([(stored[s].y, stored[s].x) for s in serials]).reshape(-1, 2)
         if not np.allclose(layer.data, places):

@@ -38,7 +38,8 @@ class PanelTruth:
             yield f"a stranger's image is {'not ' * offered}offered"
         record = self.disk.images().get(self.session.image or "")
         mpp = self.panel.header.mpp
-        if record is not None and not mpp.hasFocus() and mpp.text() != f"{record.mpp:.4g}":
+        typing = mpp.hasFocus() and mpp.isModified()
+        if record is not None and not typing and mpp.text() != f"{record.mpp:.4g}":
             yield f"the panel says {mpp.text()} µm, the project {record.mpp}"
 
     def step(self) -> Words:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -127,17 +128,18 @@ class Wandering:
         if self.stalls.worst > self.walked.worst_stall_ms:
             self.walked.worst_stall_ms = self.stalls.worst
             self.walked.worst_act = f"{number} {did.words}"
-        before = tuple(self._last)
         for words in self.errors.take():
-            self.walked.exceptions.append(Trouble(number, did.words, words, before))
+            self.walked.exceptions.append(self._trouble(number, did, words))
 
     def _tell(self, number: int, did: Did, wrong: list[str]) -> None:
         """What was wrong after the act before already is told once."""
         new = [words for words in dict.fromkeys(wrong) if words not in self._standing]
         self._standing = set(wrong)
-        for words in new:
-            trouble = Trouble(number, did.words, words, tuple(self._last))
-            self.walked.disagreements.append(trouble)
+        self.walked.disagreements += [self._trouble(number, did, words) for words in new]
+
+    def _trouble(self, number: int, did: Did, words: str) -> Trouble:
+        print(f"{number} {did.words}: {words}", file=sys.stderr, flush=True)
+        return Trouble(number, did.words, words, tuple(self._last))
 
     def _wrong(self, did: Did, front: str | None, since: int) -> list[str]:
         stored = [x for x in self.disk.since(since) if not self._allowed(x, did, front)]

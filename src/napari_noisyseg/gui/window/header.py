@@ -148,7 +148,7 @@ class Header(QWidget):  # type: ignore[misc]
         self.assumed.setText("assumed" if unsure else "")
         self.assumed.setToolTip("The file does not say its resolution; set it if you know it")
         self.mpp.setEnabled(layer is not None)
-        if not self.mpp.hasFocus():
+        if not (self.mpp.hasFocus() and self.mpp.isModified()):  # nobody is typing in it
             self.mpp.setText(f"{stated or ASSUMED_MPP:.4g}")
 
     # --- acts ----------------------------------------------------------------------------------
