@@ -325,6 +325,15 @@ def _update(
     return layer
 
 
+def slice_hidden(layer: Any) -> None:
+    """Let a hidden Points layer know which of its points there are, before it is given colours.
+
+    napari slices only what is seen: colours would go to points that are gone, an IndexError.
+    """
+    if not layer.visible:
+        layer.set_view_slice()
+
+
 def refresh_box(layer: Any, box: Box) -> None:
     """Redraw only `box` (in the layer's own pixels) of a Labels layer whose array was changed."""
     refresh = getattr(layer, "_partial_labels_refresh", None)
