@@ -22,14 +22,15 @@ class MapToggles(QWidget):  # type: ignore[misc]
         super().__init__()
         self._session = session
         self.boxes = {name: QCheckBox(kind.toggle) for name, kind in TOGGLES.items()}
-        grid = QGridLayout(self)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setHorizontalSpacing(8)
-        grid.setVerticalSpacing(4)
-        for i, (name, box) in enumerate(self.boxes.items()):
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setHorizontalSpacing(8)
+        self._grid.setVerticalSpacing(4)
+        self._laid: list[str] = []
+        for name, box in self.boxes.items():
             box.setToolTip(TOGGLES[name].tip)
             box.clicked.connect(lambda wanted, name=name: session.toggle(name, wanted))
-            grid.addWidget(box, i // 3, i % 3)
+            box.setParent(self)
         self._deaf = session.on(ANNOTATION | FRONT | What.VIEW | What.LABELS, self._follow)
         self.refresh()
 
@@ -46,4 +47,15 @@ class MapToggles(QWidget):  # type: ignore[misc]
         for name, box in self.boxes.items():
             box.setChecked(self._session.view.shows(name))
             box.setEnabled(name in stored)
-            box.setVisible(name in stored or name in ALWAYS)
+        self._lay_out([name for name in self.boxes if name in stored or name in ALWAYS])
+
+    def _lay_out(self, names: list[str]) -> None:
+        """Three in a row, without a gap where one is missing."""
+        if names == self._laid:
+            return
+        self._laid = names
+        for name, box in self.boxes.items():
+            self._grid.removeWidget(box)
+            box.setVisible(name in names)
+        for i, name in enumerate(names):
+            self._grid.addWidget(self.boxes[name], i // 3, i % 3)

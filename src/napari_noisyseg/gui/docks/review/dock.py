@@ -65,7 +65,7 @@ class ReviewDock(StepDock):
         box.addLayout(line(*self._decisions(), spacing=4))
         box.addLayout(line(*self._moves(), spacing=4))
         box.addWidget(self.maps)
-        box.addWidget(label("Thick white: the outline now. Thin orange: before.", "quiet"))
+        box.addWidget(label("Thick white: the outline now. Thin orange: before.", "quiet", True))
         box.addWidget(self.above)
         self.table = More(self.measurements, title="Measurements of every nucleus")
         box.addWidget(self.table)
