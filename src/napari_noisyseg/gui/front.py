@@ -147,12 +147,12 @@ class Front:
             self.show(names[0])
 
     def leave(self) -> None:
-        """The project is closed: what we derived goes, the images stay as napari's own."""
+        """The project is closed: what we made goes, images that napari opened stay its own."""
         viewer = self._session.viewer
         self._cameras.clear()
         self.focus = None
         for layer in [x for x in viewer.layers if layers.tag(x).get("kind")]:
-            if layers.tag(layer)["kind"] == "image":
+            if layers.tag(layer)["kind"] == "image" and not layers.tag(layer).get("made"):
                 layers.unmark(layer)
             else:
                 viewer.layers.remove(layer)
@@ -221,6 +221,11 @@ class Front:
             session.later(lambda: self._bring(image))
         else:
             session.later(session.painter.paint)
+
+    def sink(self) -> None:
+        """Nothing of an image lies under its pixels, where it would be marked unseen."""
+        for name in self.names():
+            layers.sink(self._session.viewer, name)
 
     def _bring(self, name: str) -> None:
         with self._session.guard():

@@ -272,12 +272,17 @@ def insert(viewer: Any, layer: Any, record: ImageRecord, kind: str, **more: Any)
 
 
 def make_image(viewer: Any, project: Project, record: ImageRecord) -> Any:
-    """The layer of an image of the project, lazily read, at the top of the list."""
+    """The layer of an image of the project, lazily read, below all that there is of it."""
     data, keywords, _ = layer_data(project.pixels(record.name), record.name)
-    layer = Image(data, **keywords)
-    mark(layer, record.name, "image")
-    viewer.layers.append(layer)
-    return layer
+    return insert(viewer, Image(data, **keywords), record, "image", made=True)
+
+
+def sink(viewer: Any, image: str) -> None:
+    """Put an image below all that is drawn on it, wherever it was dragged to."""
+    group = [i for i, layer in enumerate(viewer.layers) if image_name(layer) == image]
+    at = next((i for i in group if tag(viewer.layers[i]).get("kind") == "image"), None)
+    if at is not None and at != group[0]:
+        viewer.layers.move(at, group[0])
 
 
 def show_labels(
