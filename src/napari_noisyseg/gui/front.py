@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui.canvas import layers
+from napari_noisyseg.store.project import ASSUMED_MPP
 from napari_noisyseg.store.records import ImageRecord
 
 if TYPE_CHECKING:
@@ -139,6 +140,8 @@ class Front:
         for name in gone:
             for layer in reversed(layers.of_image(viewer, name)):
                 viewer.layers.remove(layer)
+        for layer in self.offered():
+            self.recognise(layer)
         for record in session.project.images() if session.project is not None else []:
             layer = layers.find(viewer, record.name, "image")
             if layer is not None:
@@ -191,6 +194,8 @@ class Front:
             return
         record = self.recognise(layer)
         if record is None:
+            front = session.record()
+            layers.lay_beside(layer, front.mpp if front is not None else ASSUMED_MPP)
             return
         if layers.image_name(layer) is None:
             session.say(f"“{record.name}” is in this project already: here it is")

@@ -182,7 +182,8 @@ def record_of(project: Project, layer: Any) -> ImageRecord | None:
 def add_to(project: Project, layer: Any, stated_mpp: float | None = None) -> ImageRecord:
     """Take an Image layer into the project: by its file where it has one, else its pixels."""
     taken = {record.name for record in project.images()}
-    path, mpp = source_path(layer), layer_mpp(layer) or stated_mpp
+    own = None if tag(layer).get("laid") else layer_mpp(layer)
+    path, mpp = source_path(layer), own or stated_mpp
     if path is not None:
         try:
             return project.add_image(path, name=_free(path.stem, taken), mpp=mpp)
@@ -209,7 +210,8 @@ def _shape(layer: Any) -> tuple[int, int]:
 def place(viewer: Any, layer: Any, record: ImageRecord) -> None:
     """Give an image layer µm per pixel and units; what is seen on the canvas does not move.
 
-    Layers that lay exactly on the image (a segmentation of it, say) move with it.
+    Layers of nobody's project that lay exactly on the image (a segmentation of it, say) move with
+    it, and so do its own; other images of the project are where they should be.
     """
     if layer_mpp(layer) is not None and np.isclose(layer.scale[-1], record.mpp):
         return
@@ -218,16 +220,35 @@ def place(viewer: Any, layer: Any, record: ImageRecord) -> None:
     partners = [
         other
         for other in viewer.layers
-        if other.ndim == 2 and np.allclose(other.scale, old_scale) and other.units == old_units
+        if other.ndim == 2
+        and image_name(other) in (None, record.name)
+        and np.allclose(other.scale, old_scale)
+        and other.units == old_units
     ]
     ratio = record.mpp / old_scale[-1]
     camera = viewer.scene.camera
     center, zoom = np.array(camera.center), camera.zoom
     for other in partners:
-        other.translate = np.array(other.translate) * ratio
-        other.scale = np.array(other.scale) * ratio
-        other.units = ("um", "um")
+        _stretch(other, ratio)
     camera.center, camera.zoom = tuple(center * ratio), zoom / ratio
+
+
+def lay_beside(layer: Any, mpp: float) -> None:
+    """Bring an image in plain pixels to the canvas of a project, which is in µm.
+
+    The scale is a guess until the image is taken in: then its file, or a person, says it.
+    """
+    if layer_mpp(layer) is None and layer.rgb:
+        _stretch(layer, mpp / layer.scale[-1])
+
+
+def _stretch(layer: Any, ratio: float) -> None:
+    """Give a layer µm; it is noted on a stranger's that its scale is not its own."""
+    if not tag(layer).get("kind"):
+        layer.metadata = {**layer.metadata, KEY: {**tag(layer), "laid": True}}
+    layer.translate = np.array(layer.translate) * ratio
+    layer.scale = np.array(layer.scale) * ratio
+    layer.units = ("um", "um")
 
 
 def geometry(
