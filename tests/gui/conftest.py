@@ -135,3 +135,12 @@ def panel(make_napari_viewer: Callable[..., Any], png: Path) -> Any:
     viewer.open(str(png), plugin="napari")
     _, found = viewer.window.add_plugin_dock_widget("napari-noisyseg", "NoisySeg")
     return found
+
+
+@pytest.fixture
+def hand(panel: Any, qtbot: Any) -> Any:
+    """A person at the panel's window."""
+    from hand import Hand
+
+    qtbot.wait(100)
+    return Hand(panel, qtbot)

@@ -11,72 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hand import RIGHT, Hand, near, places
 from napari.settings import get_settings
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import Qt
 
 from napari_noisyseg.gui.canvas import layers
 from napari_noisyseg.gui.panel import Panel
-from napari_noisyseg.gui.window.keyfilter import canvases
-
-LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
-
-
-class Hand:
-    """A mouse and a keyboard at the canvas; places are (y, x) of the image's pixels."""
-
-    def __init__(self, panel: Panel, qtbot: QtBot) -> None:
-        self.panel, self.qtbot = panel, qtbot
-        (self.canvas,) = canvases(panel.session.viewer)
-
-    def at(self, place: tuple[float, float]) -> QPoint:
-        image: Any = self.panel.session.image_layer()
-        camera = self.panel.session.viewer.scene.camera
-        world = np.asarray(image.data_to_world(place))
-        offset = (world - np.asarray(camera.center)[-2:]) * camera.zoom
-        return QPoint(
-            round(self.canvas.width() / 2 + offset[1]), round(self.canvas.height() / 2 + offset[0])
-        )
-
-    def click(self, place: tuple[float, float], button: Qt.MouseButton = LEFT) -> None:
-        self.qtbot.mouseMove(self.canvas, self.at(place))
-        self.qtbot.mousePress(self.canvas, button, pos=self.at(place))
-        self.qtbot.mouseRelease(self.canvas, button, pos=self.at(place))
-        self.qtbot.wait(20)
-
-    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
-        first, last = self.at(start), self.at(end)
-        self.qtbot.mousePress(self.canvas, LEFT, pos=first)
-        for share in (0.3, 0.7, 1.0):
-            step = QPoint(
-                round(first.x() + share * (last.x() - first.x())),
-                round(first.y() + share * (last.y() - first.y())),
-            )
-            self.qtbot.mouseMove(self.canvas, step)
-            self.qtbot.wait(10)
-        self.qtbot.mouseRelease(self.canvas, LEFT, pos=last)
-        self.qtbot.wait(20)
-
-    def key(self, key: Qt.Key, modifier: Any = Qt.KeyboardModifier.NoModifier) -> None:
-        self.qtbot.keyClick(self.canvas, key, modifier)
-
-
-@pytest.fixture
-def hand(panel: Panel, qtbot: QtBot) -> Hand:
-    qtbot.wait(100)
-    return Hand(panel, qtbot)
-
-
-def places(panel: Panel) -> list[tuple[int, int]]:
-    project, image = panel.session.project, panel.session.image
-    assert project is not None
-    assert image is not None
-    return sorted((round(n.y), round(n.x)) for n in project.nuclei.of(image))
-
-
-def near(found: list[tuple[int, int]], wanted: list[tuple[int, int]]) -> bool:
-    """Whether places agree as well as screen pixels allow."""
-    return len(found) == len(wanted) and bool(np.abs(np.subtract(found, wanted)).max() <= 1)
 
 
 def test_click_drag_right_click_and_keys(hand: Hand, panel: Panel, qtbot: QtBot) -> None:

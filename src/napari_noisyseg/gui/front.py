@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui.canvas import layers
+from napari_noisyseg.store.project import ASSUMED_MPP
 from napari_noisyseg.store.records import ImageRecord
 
 if TYPE_CHECKING:
@@ -146,6 +147,8 @@ class Front:
         for name in gone:
             for layer in reversed(layers.of_image(viewer, name)):
                 viewer.layers.remove(layer)
+        for layer in self.offered():
+            self.recognise(layer)
         for record in session.project.images() if session.project is not None else []:
             layer = layers.find(viewer, record.name, "image")
             if layer is not None:
@@ -154,12 +157,12 @@ class Front:
             self.show(names[0])
 
     def leave(self) -> None:
-        """The project is closed: what we derived goes, the images stay as napari's own."""
+        """The project is closed: what we made goes, images that napari opened stay its own."""
         viewer = self._session.viewer
         self._cameras.clear()
         self.focus = None
         for layer in [x for x in viewer.layers if layers.tag(x).get("kind")]:
-            if layers.tag(layer)["kind"] == "image":
+            if layers.tag(layer)["kind"] == "image" and not layers.tag(layer).get("made"):
                 layers.unmark(layer)
             else:
                 viewer.layers.remove(layer)
@@ -198,6 +201,8 @@ class Front:
             return
         record = self.recognise(layer)
         if record is None:
+            front = session.record()
+            layers.lay_beside(layer, front.mpp if front is not None else ASSUMED_MPP)
             return
         if layers.image_name(layer) is None:
             session.say(f"“{record.name}” is in this project already: here it is")
@@ -228,6 +233,11 @@ class Front:
             session.later(lambda: self._bring(image))
         else:
             session.later(session.painter.paint)
+
+    def sink(self) -> None:
+        """Nothing of an image lies under its pixels, where it would be marked unseen."""
+        for name in self.names():
+            layers.sink(self._session.viewer, name)
 
     def _bring(self, name: str) -> None:
         with self._session.guard():

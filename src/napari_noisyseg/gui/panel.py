@@ -7,7 +7,6 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from napari.settings import get_settings
 from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtWidgets import (
     QFrame,
@@ -26,7 +25,7 @@ from napari_noisyseg.gui.session import session_of
 from napari_noisyseg.gui.tools.kit import kit_of
 from napari_noisyseg.gui.widgets.notes import Notes
 from napari_noisyseg.gui.widgets.rows import StepRow
-from napari_noisyseg.gui.widgets.theme import palette, stylesheet
+from napari_noisyseg.gui.widgets.theme import THEME, palette, stylesheet
 from napari_noisyseg.gui.window.header import Header
 from napari_noisyseg.gui.window.keyfilter import KeyFilter
 from napari_noisyseg.gui.window.lists import flip_lists
@@ -124,7 +123,7 @@ class Panel(QWidget):  # type: ignore[misc]
         self._filter: KeyFilter = KeyFilter(session.keys, self, session.viewer)
         self._timer = QTimer(self, singleShot=True, interval=0)
         self._timer.timeout.connect(self._refresh_now)
-        get_settings().appearance.events.theme.connect(self._restyle)
+        session.viewer.events.theme.connect(self._restyle)
         self._restyle()
         self.session.viewer.canvas.overlays["scale_bar"].visible = True
 
@@ -196,12 +195,16 @@ class Panel(QWidget):  # type: ignore[misc]
         self._sheet.show()
 
     def _restyle(self) -> None:
-        colours = palette()
+        """Napari's key for the theme changes that of one window, not that of the settings."""
+        self.setProperty(THEME, str(self.session.viewer.theme))
+        colours = palette(self)
         self.setStyleSheet(stylesheet(colours))
         self.notes.restyle(colours)
         for row in self.rows.values():
             row.palette_ = colours
             row.update()
+        for dock in self.docks.values():
+            dock.restyle(colours)
 
     def showEvent(self, event: Any) -> None:
         """Qt: in sight again; the open step's tools work again."""
@@ -238,6 +241,7 @@ class Panel(QWidget):  # type: ignore[misc]
         self._shut = True
         self._deaf()
         self._filter.stop()
+        self.session.viewer.events.theme.disconnect(self._restyle)
         # a panel that was taken from its window earlier may be gone on Qt's side already
         with contextlib.suppress(RuntimeError):
             self._leave()

@@ -73,6 +73,7 @@ class Session:
         self.painter = Painter(self.viewer, lambda: self.view, self.front.by_hand)
         self.viewer.layers.events.inserted.connect(self._on_inserted)
         self.viewer.layers.events.removed.connect(self._on_removed)
+        self.viewer.layers.events.reordered.connect(self._on_reordered)
 
     # --- hearing -------------------------------------------------------------------------------
 
@@ -170,7 +171,7 @@ class Session:
                     self.open(path)
 
     def close(self) -> None:
-        """Let the project go (it is saved already); our layers go, the images stay."""
+        """Let the project go (it is saved already); what we made goes, opened images stay."""
         project, self.project = self.project, None
         if project is None:
             return
@@ -193,6 +194,7 @@ class Session:
         self.painter.stop()
         self.viewer.layers.events.inserted.disconnect(self._on_inserted)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
+        self.viewer.layers.events.reordered.disconnect(self._on_reordered)
         project, self.project = self.project, None
         if project is not None:
             project.close()
@@ -288,6 +290,9 @@ class Session:
         with self.guard():
             self.front.gone(event.value)
         self.tell(What.LAYERS)
+
+    def _on_reordered(self, event: Any) -> None:
+        self.later(self.front.sink)
 
     # --- actions -------------------------------------------------------------------------------
 

@@ -336,6 +336,7 @@ class Nuclei:
             unsure=done["unsure"],
             outlines=outlines_,
             complete=complete_,
+            nuclei=sum(r[3] for r in nuclei if r[1] != points.FOUND_BY_RUN or r[2] == "accepted"),
         )
 
     def _review(self) -> dict[int, Counter[str]]:

@@ -303,7 +303,8 @@ class Project:
         same = [r.name for r in rows if r.sha == sha]
         twins = [name for name in same if name == fallback or name.startswith(f"{fallback} ")]
         if twins:
-            raise NoisySegError(f"{fallback} is in the project already, as {twins[0]}")
+            called = "" if twins[0] == fallback else f", as {twins[0]}"
+            raise NoisySegError(f"{fallback} is in the project already{called}")
         return self._images.free_name(fallback)
 
     def _add_copy(

@@ -180,8 +180,9 @@ class Counts:
     """How far the work is. `candidates` are the nuclei to be judged: see `Nuclei.judged`.
 
     accepted, rejected and unsure are those of them that a person decided on; `reviewed` their sum.
-    `points` are nuclei that a person marked, `outlines` those with a frozen outline, `complete`
-    the fields in which every nucleus is promised to be marked.
+    `points` are nuclei that a person marked, `nuclei` those and the finds that were accepted,
+    `outlines` those with a frozen outline, `complete` the fields in which every nucleus is
+    promised to be marked.
     """
 
     points: int
@@ -192,6 +193,7 @@ class Counts:
     unsure: int
     outlines: int = 0
     complete: int = 0
+    nuclei: int = 0
 
     @property
     def reviewed(self) -> int:

@@ -182,7 +182,8 @@ def record_of(project: Project, layer: Any) -> ImageRecord | None:
 def add_to(project: Project, layer: Any, stated_mpp: float | None = None) -> ImageRecord:
     """Take an Image layer into the project: by its file where it has one, else its pixels."""
     taken = {record.name for record in project.images()}
-    path, mpp = source_path(layer), layer_mpp(layer) or stated_mpp
+    own = None if tag(layer).get("laid") else layer_mpp(layer)
+    path, mpp = source_path(layer), own or stated_mpp
     if path is not None:
         try:
             return project.add_image(path, name=_free(path.stem, taken), mpp=mpp)
@@ -228,10 +229,26 @@ def place(viewer: Any, layer: Any, record: ImageRecord) -> None:
     camera = viewer.scene.camera
     center, zoom = np.array(camera.center), camera.zoom
     for other in partners:
-        other.translate = np.array(other.translate) * ratio
-        other.scale = np.array(other.scale) * ratio
-        other.units = ("um", "um")
+        _stretch(other, ratio)
     camera.center, camera.zoom = tuple(center * ratio), zoom / ratio
+
+
+def lay_beside(layer: Any, mpp: float) -> None:
+    """Bring an image in plain pixels to the canvas of a project, which is in µm.
+
+    The scale is a guess until the image is taken in: then its file, or a person, says it.
+    """
+    if layer_mpp(layer) is None and layer.rgb:
+        _stretch(layer, mpp / layer.scale[-1])
+
+
+def _stretch(layer: Any, ratio: float) -> None:
+    """Give a layer µm; it is noted on a stranger's that its scale is not its own."""
+    if not tag(layer).get("kind"):
+        layer.metadata = {**layer.metadata, KEY: {**tag(layer), "laid": True}}
+    layer.translate = np.array(layer.translate) * ratio
+    layer.scale = np.array(layer.scale) * ratio
+    layer.units = ("um", "um")
 
 
 def geometry(
@@ -276,12 +293,17 @@ def insert(viewer: Any, layer: Any, record: ImageRecord, kind: str, **more: Any)
 
 
 def make_image(viewer: Any, project: Project, record: ImageRecord) -> Any:
-    """The layer of an image of the project, lazily read, at the top of the list."""
+    """The layer of an image of the project, lazily read, below all that there is of it."""
     data, keywords, _ = layer_data(project.pixels(record.name), record.name)
-    layer = Image(data, **keywords)
-    mark(layer, record.name, "image")
-    viewer.layers.append(layer)
-    return layer
+    return insert(viewer, Image(data, **keywords), record, "image", made=True)
+
+
+def sink(viewer: Any, image: str) -> None:
+    """Put an image below all that is drawn on it, wherever it was dragged to."""
+    group = [i for i, layer in enumerate(viewer.layers) if image_name(layer) == image]
+    at = next((i for i in group if tag(viewer.layers[i]).get("kind") == "image"), None)
+    if at is not None and at != group[0]:
+        viewer.layers.move(at, group[0])
 
 
 def show_labels(
@@ -336,6 +358,15 @@ def _update(
     if not np.allclose(layer.translate, where["translate"]):
         layer.translate = where["translate"]
     return layer
+
+
+def slice_hidden(layer: Any) -> None:
+    """Let a hidden Points layer know which of its points there are, before it is given colours.
+
+    napari slices only what is seen: colours would go to points that are gone, an IndexError.
+    """
+    if not layer.visible:
+        layer.set_view_slice()
 
 
 def refresh_box(layer: Any, box: Box) -> None:

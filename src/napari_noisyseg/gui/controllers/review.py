@@ -106,6 +106,8 @@ class ReviewController:
             self.queue, self.nucleus, self._stale = None, None, True
             self._clicked.clear()
             self.editing = False
+            if self.open:
+                self._load()
             self._show()
         elif change.what & ANEW:
             self._stale = True

@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QWidget
 
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.summary import Summary
+from napari_noisyseg.gui.widgets.theme import Palette
 
 
 class StepDock(QWidget):  # type: ignore[misc]
@@ -30,6 +31,9 @@ class StepDock(QWidget):  # type: ignore[misc]
     def summary(self) -> Summary:
         """The line that the step's row shows."""
         raise NotImplementedError
+
+    def restyle(self, palette: Palette) -> None:
+        """The theme is another: take on its colours where no style sheet gives them."""
 
     def enter(self) -> None:
         """The step was opened."""

@@ -147,6 +147,7 @@ class SuggestTool:
         edges = np.array([looks.POINT["suggested"]] * len(self.open))
         sizes[self._row] *= LARGE
         edges[self._row] = CURRENT
+        layers.slice_hidden(layer)
         layer.size, layer.border_color = sizes, edges
         layer.selected_data = set()
 

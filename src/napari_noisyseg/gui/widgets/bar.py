@@ -34,7 +34,7 @@ class Bar(QWidget):  # type: ignore[misc]
 
     def paintEvent(self, event: Any) -> None:
         """Qt: draw it."""
-        colours, half = palette(), self._height / 2
+        colours, half = palette(self), self._height / 2
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)

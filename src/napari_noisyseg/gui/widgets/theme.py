@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from napari.settings import get_settings
 from napari.utils.theme import get_theme
@@ -26,10 +27,16 @@ class Palette:
     id: str = "dark"
 
 
-def palette() -> Palette:
-    """The palette of the theme that napari shows now."""
-    settings = get_settings()
-    name = str(settings.appearance.theme)
+THEME = "noisysegTheme"
+"""property of a widget: the theme of its window, which may be another than that of the settings"""
+
+
+def palette(widget: Any = None) -> Palette:
+    """The palette of the theme that a widget's window shows now; without one, of the settings."""
+    name = None
+    while widget is not None and not name:
+        name, widget = widget.property(THEME), widget.parentWidget()
+    name = str(name or get_settings().appearance.theme)
     if name == "system":
         from napari.utils.theme import get_system_theme
 
@@ -47,7 +54,7 @@ def palette() -> Palette:
         accent="#4aa8ff" if dark else "#0067c0",
         on_accent="#0b1a29" if dark else "#ffffff",
         good="#5fd38d" if dark else "#1a7f37",
-        warn="#ffb454" if dark else "#9a5b00",
+        warn="#ffb454" if dark else "#8f5400",
         id=theme.id,
     )
 

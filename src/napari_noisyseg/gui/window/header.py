@@ -123,7 +123,9 @@ class Header(QWidget):  # type: ignore[misc]
             self.images.addItems(names)
         self.images.setPlaceholderText("choose an image" if names else "no image open")
         self.images.setCurrentIndex(names.index(active) if active in names else -1)
-        self.images.setEnabled(len(names) > 1 or (bool(names) and active is None))
+        # the only one, too, where it is not in front or something else lies over it
+        hidden = active is None or bool(front.offered())
+        self.images.setEnabled(len(names) > 1 or (bool(names) and hidden))
 
     def _show_offer(self) -> None:
         """An image that was opened in napari lies in the window, not in the project."""

@@ -61,7 +61,9 @@ class KeyFilter(QObject):  # type: ignore[misc]
 
     def _ours(self, widget: QWidget) -> bool:
         """Whether a key there is for us: in our window, and nobody types there."""
-        if isinstance(widget, TYPED_IN) or (isinstance(widget, QComboBox) and widget.isEditable()):
+        if isinstance(widget, TYPED_IN) and not widget.isReadOnly():
+            return False
+        if isinstance(widget, QComboBox) and widget.isEditable():
             return False
         if QApplication.activePopupWidget() is not None or isinstance(widget, QMenu):
             return False

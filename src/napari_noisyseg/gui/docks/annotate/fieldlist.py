@@ -100,7 +100,7 @@ class FieldList(QWidget):  # type: ignore[misc]
         with QSignalBlocker(self.list):
             self.list.clear()
             for row in rows:
-                self.list.addItem(_item(row))
+                self.list.addItem(_item(row, palette(self).warn))
             ids = [row.id for row in rows]
             self.list.setCurrentRow(ids.index(chosen) if chosen in ids else -1)
 
@@ -150,11 +150,11 @@ class FieldList(QWidget):  # type: ignore[misc]
         self.remove.setEnabled(self.chosen() is not None)
 
 
-def _item(row: FieldRow) -> QListWidgetItem:
+def _item(row: FieldRow, warn: str) -> QListWidgetItem:
     item = QListWidgetItem(row.words)
     item.setData(ROLE, row.id)
     item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
     item.setCheckState(CHECKED if row.complete else UNCHECKED)
     if not row.complete:
-        item.setForeground(QBrush(QColor(palette().warn)))
+        item.setForeground(QBrush(QColor(warn)))
     return item

@@ -53,7 +53,7 @@ class MatrixView(QWidget):  # type: ignore[misc]
         """Qt: cells, their shares, and what rows and columns are."""
         if self.matrix is None:
             return
-        colours, painter = palette(), QPainter(self)
+        colours, painter = palette(self), QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(QColor(colours.quiet))
         middle = number(Qt.AlignmentFlag.AlignCenter)
@@ -69,7 +69,7 @@ class MatrixView(QWidget):  # type: ignore[misc]
 
     def _cell(self, painter: QPainter, row: int, column: int) -> None:
         assert self.matrix is not None
-        colours, share = palette(), float(self.matrix[row, column])
+        colours, share = palette(self), float(self.matrix[row, column])
         place = QRectF(self._x(column), self._y(row), *CELL)
         painter.setPen(QColor(colours.line))
         painter.setBrush(QColor(colours.raised))

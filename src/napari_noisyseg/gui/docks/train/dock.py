@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from napari.settings import get_settings
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout
 
@@ -24,7 +23,7 @@ from napari_noisyseg.gui.docks.train.runview import RunView
 from napari_noisyseg.gui.jobs import Jobs
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.summary import Summary
-from napari_noisyseg.gui.widgets.theme import palette
+from napari_noisyseg.gui.widgets.theme import Palette, palette
 
 NO_TORCH = (
     "Training needs PyTorch, which is not installed here. Everything else works without it. "
@@ -117,7 +116,6 @@ class TrainDock(StepDock):
         session = self.session
         self._deaf = session.on(ANNOTATION | FRONT, self._follow)
         self.controller.runs_changed.connect(self._tell_of_runs)
-        get_settings().appearance.events.theme.connect(self._restyle)
 
     def _tell_of_runs(self) -> None:
         if not self.follower.living:
@@ -127,7 +125,6 @@ class TrainDock(StepDock):
     def closing(self) -> None:
         """The window is going: the runs go on without us."""
         self._deaf()
-        get_settings().appearance.events.theme.disconnect(self._restyle)
         for timer in (self._poll, self._settle, self._breath, self._drawing):
             timer.stop()
         self.controller.close()
@@ -230,8 +227,9 @@ class TrainDock(StepDock):
         self.view.setVisible(progress is not None)
         self.maps.setVisible(progress is not None)
 
-    def _restyle(self) -> None:
-        self.view.restyle(palette())
+    def restyle(self, palette: Palette) -> None:
+        """The curve takes on the theme's colours."""
+        self.view.restyle(palette)
 
     def summary(self) -> Summary:
         """The line of the run that is shown."""
