@@ -355,6 +355,15 @@ def repaint_changed(layer: Any, data: NDArray[Any]) -> bool:
     return True
 
 
+def catch_up(layer: Any) -> None:
+    """To be called before a Points layer whose data were changed is given colours or sizes.
+
+    Of a hidden one napari still knows the points of when it was seen, and fails at those.
+    """
+    if not layer.visible:
+        layer.set_view_slice()
+
+
 def remove(viewer: Any, image: str, kind: str) -> None:
     """Take a layer of ours from the viewer, where it is there."""
     layer = find(viewer, image, kind)

@@ -236,6 +236,7 @@ class PointsTool:
         serials = _serials(layer)
         if not len(serials):  # a colour for no point would be kept, and shift those of later ones
             return
+        layers.catch_up(layer)
         project = self.session.project
         known = {c.name: c.color for c in project.nuclei.classes()} if project else {}
         names = [self.nuclei[int(s)].class_name or "" for s in serials]
