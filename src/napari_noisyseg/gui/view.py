@@ -15,6 +15,8 @@ from napari_noisyseg.gui.kinds import KINDS, RESULTS
 NOTHING: Mapping[tuple[bool, str], bool] = MappingProxyType({})
 WRITES = {"points": "points", "field": "fields", "paint": "rough", "erase": "rough"}
 """the kind of layer that each tool writes to: it is always seen what a tool does"""
+BRUSH = "edited"
+"""what the brush of a review paints on: for the same reason always seen there"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class View:
             return False
         if self.step == "annotate" and WRITES.get(self.tool) == kind:
             return True
+        if kind == BRUSH:
+            return self.step in known.steps
         return self.toggles.get((self.step in RESULTS, kind), self.step in known.steps)
 
     def shows_layer(self, image: str, kind: str) -> bool:
