@@ -356,3 +356,17 @@ def test_visible_box_and_centre_agree(bare):
     centre(bare.viewer, record, (0, 0), 10 * 512 * record.mpp)
     assert visible_box(bare.viewer, record) == Box(0, 0, 512, 512)
     assert closeup.canvas_size(bare.viewer) == (800, 800)
+
+
+def test_deleting_the_layer_under_the_brush_ends_the_edit(dock):
+    viewer = dock.session.viewer
+    press(dock, "E")
+    brush = layers.find(viewer, dock.review.item.image, "edited")
+    brush.visible = False
+    assert brush.visible
+    viewer.layers.remove(brush)
+    drawn_now(dock)
+    assert not dock.review.editing
+    assert layers.find(viewer, dock.review.item.image, "judged") is not None
+    press(dock, "E")
+    assert layers.find(viewer, dock.review.item.image, "edited").visible

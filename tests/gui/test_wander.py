@@ -168,3 +168,18 @@ def test_a_resolution_that_was_refused_does_not_stay_in_the_panel(panel: Any, qt
         qtbot.keyClicks(box, typed)
         qtbot.keyClick(box, Qt.Key.Key_Return)
         assert box.text() == shown
+
+
+def test_points_that_are_hidden_follow_an_undo(panel: Any, qtbot: Any) -> None:
+    hand, said = Hand(panel, qtbot), []
+    panel.session.noticed.connect(said.append)
+    for place in ((100, 120), (200, 220), (300, 320)):
+        hand.click(place)
+    panel.open_step("coarse")
+    layer = layers.find(panel.session.viewer, panel.session.image, "points")
+    layer.visible = False
+    panel.session.undo()
+    assert said == []
+    layer.visible = True
+    assert near(places(panel), [(100, 120), (200, 220)])
+    assert len(layer.data) == 2

@@ -360,15 +360,6 @@ def _update(
     return layer
 
 
-def slice_hidden(layer: Any) -> None:
-    """Let a hidden Points layer know which of its points there are, before it is given colours.
-
-    napari slices only what is seen: colours would go to points that are gone, an IndexError.
-    """
-    if not layer.visible:
-        layer.set_view_slice()
-
-
 def refresh_box(layer: Any, box: Box) -> None:
     """Redraw only `box` (in the layer's own pixels) of a Labels layer whose array was changed."""
     kind = tag(layer).get("kind")
@@ -396,6 +387,15 @@ def repaint_changed(layer: Any, data: NDArray[Any]) -> bool:
         shown[box.slices] = data[box.slices]
         refresh_box(layer, box)
     return True
+
+
+def catch_up(layer: Any) -> None:
+    """To be called before a Points layer whose data were changed is given colours or sizes.
+
+    Of a hidden one napari still knows the points of when it was seen, and fails at those.
+    """
+    if not layer.visible:
+        layer.set_view_slice()
 
 
 def remove(viewer: Any, image: str, kind: str) -> None:

@@ -253,7 +253,7 @@ class PointsTool:
         serials = _serials(layer)
         if not len(serials):  # a colour for no point would be kept, and shift those of later ones
             return
-        layers.slice_hidden(layer)
+        layers.catch_up(layer)
         names = [self.nuclei[int(s)].class_name or "" for s in serials]
         layer.features["class"] = pd.Series(names, dtype=object)
         layer.face_color = [looks.CHOSEN if int(s) in self.chosen else looks.CLEAR for s in serials]

@@ -143,11 +143,11 @@ class SuggestTool:
         self.changed.emit()
 
     def _dress(self, layer: Any, record: ImageRecord) -> None:
+        layers.catch_up(layer)
         sizes = np.full(len(self.open), SIZE_UM / record.mpp)
         edges = np.array([looks.POINT["suggested"]] * len(self.open))
         sizes[self._row] *= LARGE
         edges[self._row] = CURRENT
-        layers.slice_hidden(layer)
         layer.size, layer.border_color = sizes, edges
         layer.selected_data = set()
 

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QSizePolicy
 
 from napari_noisyseg.gui.canvas.closeup import Closeup, centre
 from napari_noisyseg.gui.canvas.outlines import PENS
+from napari_noisyseg.gui.change import Change, What
 from napari_noisyseg.gui.controllers.review import ReviewController
 from napari_noisyseg.gui.docks import StepDock
 from napari_noisyseg.gui.docks.review.card import AcceptAbove, ReviewCard
@@ -45,6 +46,7 @@ class ReviewDock(StepDock):
         self._build()
         self._bind_keys()
         self.review.changed.connect(self._soon)
+        self._deaf = session.on(What.LAYERS, self._brush_gone)
         self.above.wanted.connect(self.review.accept_above)
         self.measurements.chosen.connect(self.review.go_to)
         self.table.toggle.toggled.connect(self.measurements.open)
@@ -127,6 +129,7 @@ class ReviewDock(StepDock):
     def closing(self) -> None:
         """The window is going."""
         self._drawing.stop()
+        self._deaf()
         self.review.close()
         self.maps.closing()
         self.jobs.close()
@@ -141,6 +144,11 @@ class ReviewDock(StepDock):
         self.review.leave()
         self.editing.end()
         self.closeup.remove()
+
+    def _brush_gone(self, change: Change) -> None:
+        """A person has deleted the layer under the brush: nothing is edited any more."""
+        if self.editing.active and self.editing.layer() is None:
+            self.review.end_edit()
 
     def _bare(self, bare: bool) -> None:
         self.session.look(bare=bare)
