@@ -17,6 +17,8 @@ from test_panel import Hand, near, places
 from napari_noisyseg.benchmarks.display import on_display
 from napari_noisyseg.benchmarks.window_walk import report
 from napari_noisyseg.gui.canvas import layers
+from napari_noisyseg.gui.change import What
+from napari_noisyseg.gui.controllers.adoption import Adoption
 from napari_noisyseg.gui.controllers.review import ReviewController
 from napari_noisyseg.gui.session import at_once
 from napari_noisyseg.gui.tools.kit import kit_of
@@ -183,3 +185,45 @@ def test_points_that_are_hidden_follow_an_undo(panel: Any, qtbot: Any) -> None:
     layer.visible = True
     assert near(places(panel), [(100, 120), (200, 220)])
     assert len(layer.data) == 2
+
+
+def test_labels_that_are_written_after_the_nuclei_were_told_of_are_shown(bare: Any) -> None:
+    record, project = bare.require_image(), bare.require_project()
+    waiting: list[Any] = []
+    kit_of(bare)
+    bare.look(step="review")
+    for run, place in (("run-1", 10), ("run-2", 100)):
+        (one,) = project.nuclei.adopt(record.name, run, [found(place)])
+        bare.sync()
+        bare.submit = lambda work, done: waiting.append((work(), done))  # read, not arrived
+        bare.tell(What.CANDIDATES)
+        labels = np.zeros((record.height, record.width), np.int32)
+        labels[one.outline.box.slices] = one.serial
+        project.labels.write(record.name, "refined", labels, {"run": run})
+        bare.submit = at_once
+        Adoption(bare, None)._adopted([run])
+        while waiting:
+            answer, done = waiting.pop()
+            done(answer)
+        shown = layers.find(bare.viewer, record.name, "refined")
+        assert shown is not None
+        assert np.array_equal(shown.data, labels)
+
+
+def test_a_point_that_is_clicked_while_labels_are_made_anew_is_in_them(bare: Any) -> None:
+    kit, waiting = kit_of(bare), []
+    kit.points.add(100, 120)
+    kit.fields.add_whole()
+    bare.submit = lambda work, done: waiting.append((work(), done))
+    kit.live.refit()
+    kit.points.add(200, 220)
+    bare.submit = at_once
+    while waiting:
+        answer, done = waiting.pop(0)
+        done(answer)
+    last = max(kit.points.nuclei)
+    assert set(kit.live.labels.places) == set(kit.points.nuclei)
+    kit.points.move(last, 210, 230)
+    assert kit.live.labels.places[last] == (210, 230)
+    kit.points.add(300, 320)
+    assert set(kit.live.labels.places) == set(kit.points.nuclei)

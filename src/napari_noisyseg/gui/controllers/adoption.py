@@ -6,6 +6,7 @@ from functools import partial
 
 from napari_noisyseg.gui.jobs import Jobs
 from napari_noisyseg.gui.session import Session
+from napari_noisyseg.gui.tools.kit import kit_of
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.worker.adopt import adopt_finished
 
@@ -30,6 +31,8 @@ class Adoption:
     def _adopted(self, found: list[str]) -> None:
         if found:
             self._session.sync()
+            # whoever heard of the nuclei while the labels were still being written read old ones
+            kit_of(self._session).results.forget()
 
 
 def _adopt(project: Project) -> list[str]:

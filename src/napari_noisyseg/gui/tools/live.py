@@ -41,6 +41,7 @@ class LiveLabels:
         self._asked_anew: bool | None = None
         self._made: frozenset[str] = frozenset()
         self._held: Points = {}
+        self._given: Points = {}
         self._fields: tuple[Box, ...] = ()
         self._tried: tuple[Key | None, int, tuple[Box, ...]] | None = None
         self._waiting: list[tuple[Points, Points]] = []
@@ -95,7 +96,8 @@ class LiveLabels:
         stored = project.labels.fit(record.name)
         fit = chosen_in(stored) if anew else stored
         slide, kinds = project.pixels(record.name), self.kinds
-        self._building, self._held = key, dict(held)
+        # the labels that are there go on following, from what they hold
+        self._building, self._given = key, dict(held)
 
         def work() -> CoarseLabels:
             with slide:
@@ -128,7 +130,7 @@ class LiveLabels:
         if project is None or record is None or key != self._key():
             return self.refresh()
         self.labels, self._of, self.box = labels, key, key[2]
-        self._made = frozenset(kinds)
+        self._made, self._held = frozenset(kinds), self._given
         self._catch_up()
         if "cluster" in kinds and project.writable and labels.fit:
             with self.session.guard():

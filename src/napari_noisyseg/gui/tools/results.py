@@ -32,6 +32,7 @@ class Results:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.held = False
+        self._age = 0
         self._version: Versions = {}
         self._reading: set[tuple[str, str]] = set()
         self._found: set[tuple[str, str]] = set()
@@ -45,7 +46,8 @@ class Results:
             self.refresh()
 
     def forget(self) -> None:
-        """What is on the canvas came from elsewhere (a preview): read it anew."""
+        """What is on the canvas came from elsewhere, or is old without a word: read it anew."""
+        self._age += 1
         self._version.clear()
         self.refresh()
 
@@ -63,7 +65,7 @@ class Results:
             self._reading.update((image, kind) for kind in due)
             versions = {kind: _version(project, image, kind) for kind in due}
             work = partial(_attempt, project, image, tuple(due))
-            done = partial(self._arrived, project, image, versions)
+            done = partial(self._arrived, project, image, versions, self._age)
             self.session.submit(work, done)
 
     def _due(self, project: Project, image: str, kind: str) -> bool:
@@ -76,9 +78,13 @@ class Results:
         old = self._version.get(key) != _version(project, image, kind)
         return old or (layer is None and key in self._found)
 
-    def _arrived(self, project: Project, image: str, versions: dict[str, int], found: Any) -> None:
+    def _arrived(
+        self, project: Project, image: str, versions: dict[str, int], age: int, found: Any
+    ) -> None:
         for kind in versions:
             self._reading.discard((image, kind))
+        if age != self._age:  # what was read meanwhile is to be read again
+            versions = dict.fromkeys(versions, -1)
         if isinstance(found, Exception):
             self._version |= {(image, kind): at for kind, at in versions.items()}
             self.session.failed(found)
