@@ -39,6 +39,7 @@ class ReviewController:
         self.editing = False
         self.open = False
         self.nucleus: str | None = None
+        self._waits: str | None = None
         self._stale = True
         self._clicked: dict[str, Any] = {}
         self._deaf = session.on(ANNOTATION | FRONT, self._follow)
@@ -103,7 +104,7 @@ class ReviewController:
 
     def _follow(self, change: Change) -> None:
         if change.what & What.PROJECT:
-            self.queue, self.nucleus, self._stale = None, None, True
+            self.queue, self.nucleus, self._waits, self._stale = None, None, None, True
             self._clicked.clear()
             self.editing = False
             if self.open:
@@ -126,10 +127,16 @@ class ReviewController:
             return
         if item is None or item.image != image:
             self.end_edit()
-            rows = [r for r, one in enumerate(self.queue.items) if one.image == image]
-            still = [r for r in rows if self.queue.items[r].state == "unreviewed"]
-            self._go(next(iter(still or rows), None))
+            self._go(self._first_of(image))
+            self._waits = image if self.nucleus is None else None
             self._show()
+
+    def _first_of(self, image: str) -> int | None:
+        """The row of an image's first nucleus without a decision, else of its first one."""
+        items = self.queue.items if self.queue is not None else ()
+        rows = [row for row, item in enumerate(items) if item.image == image]
+        still = [row for row in rows if items[row].state == "unreviewed"]
+        return next(iter(still or rows), None)
 
     def _decided(self) -> None:
         """Something was decided, drawn or taken back: by us, by an undo, or elsewhere."""
@@ -155,7 +162,10 @@ class ReviewController:
             return
         self.queue = queue
         queue.refresh()  # what was decided while it was read
-        if self.nucleus is None or queue.row(self.nucleus) is None:
+        image = self.session.image
+        if self.nucleus is None and image is not None and image == self._waits:
+            self._go(self._first_of(image))
+        elif self.nucleus is None or queue.row(self.nucleus) is None:
             self._go(queue.open_after(-1) if len(queue) else None)
         self._show()
 
