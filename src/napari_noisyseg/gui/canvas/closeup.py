@@ -14,6 +14,8 @@ from napari_noisyseg.slides import Box
 from napari_noisyseg.store.records import ImageRecord, Outline
 
 KIND = "judged"
+BEFORE, NOW = 1, 2
+"""the two outlines, by the number that they are drawn under"""
 
 
 def centre(viewer: Any, record: ImageRecord, point: tuple[float, float], view_um: float) -> None:
@@ -61,9 +63,9 @@ class Closeup:
             self.remove()
             layer = None
         layer = layer or self._make(record)
-        both = {"before": old, "now": new}
-        paths = {n: outline_paths(o) for n, o in enumerate(both.values(), 1) if o is not None}
-        outlines_of(layer).set_all(paths, dict(enumerate(both, 1)))
+        both = {BEFORE: old, NOW: new}
+        paths = {n: outline_paths(outline) for n, outline in both.items() if outline is not None}
+        outlines_of(layer).set_all(paths, {BEFORE: "before", NOW: "now"})
 
     def remove(self) -> None:
         """Take our layer from the viewer."""

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from napari_noisyseg.gui.canvas import layers
-from napari_noisyseg.gui.canvas.closeup import outline_paths
+from napari_noisyseg.gui.canvas.closeup import NOW, outline_paths
+from napari_noisyseg.gui.canvas.outlines import outlines_of
 from napari_noisyseg.gui.panel import Panel
 from napari_noisyseg.gui.tools.kit import kit_of
 from napari_noisyseg.gui.wander.disk import Disk
@@ -214,7 +215,7 @@ class Canvas:
             yield f"outlines under review: brush {edited is not None}, drawn {judged is not None}"
             return
         wanted = outline_paths(new)
-        shown = [np.asarray(path) for path in judged.data][-len(wanted) :] if wanted else []
+        shown = list(outlines_of(judged).paths.get(NOW, ()))
         same = len(shown) == len(wanted) and all(
             a.shape == b.shape and np.allclose(a, b) for a, b in zip(shown, wanted, strict=True)
         )

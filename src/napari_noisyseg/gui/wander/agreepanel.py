@@ -72,8 +72,8 @@ class PanelTruth:
     def annotate(self) -> Words:
         """The row's counts, and those of the image in front."""
         counts, text = self.disk.project.nuclei.counts(), self.panel.rows["annotate"].state.text
-        if "rough" not in text and not text.startswith(f"{counts.points} nucle"):
-            yield f"the row says {text!r}, the disk has {counts.points} nuclei"
+        if "rough" not in text and not text.startswith(f"{counts.nuclei} nucle"):
+            yield f"the row says {text!r}, the disk has {counts.nuclei} nuclei"
         fields = OF.search(text) or re.search(r"(\d+) field", text)
         said = int(fields.groups()[-1]) if fields else 0
         if "rough" not in text and said != counts.fields:
