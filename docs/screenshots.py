@@ -107,10 +107,9 @@ def take(chapter: str) -> None:
 
 
 def keep(path: Path) -> None:
-    """A picture in 256 colours: a third of the bytes in the repository, and as good to look at."""
+    """A picture as JPEG in full colours: a quarter of the bytes in the repository."""
     with Image.open(path) as picture:
-        few = picture.convert("RGB").quantize(256)
-    few.save(IMAGES / path.name, optimize=True)
+        picture.convert("RGB").save(IMAGES / f"{path.stem}.jpg", quality=90, subsampling=0)
 
 
 def main(chapters: list[str]) -> None:

@@ -370,3 +370,24 @@ def test_deleting_the_layer_under_the_brush_ends_the_edit(dock):
     assert layers.find(viewer, dock.review.item.image, "judged") is not None
     press(dock, "E")
     assert layers.find(viewer, dock.review.item.image, "edited").visible
+
+
+def test_outlines_under_review_that_are_deleted_come_back(dock):
+    viewer, image = dock.session.viewer, dock.review.item.image
+    viewer.layers.remove(layers.find(viewer, image, "judged"))
+    drawn_now(dock)
+    layer = layers.find(viewer, image, "judged")
+    assert layer is not None
+    assert layer.visible
+    assert drawn(dock)
+
+
+def test_without_an_image_in_front_no_nucleus_is_under_review(dock):
+    viewer, image = dock.session.viewer, dock.review.item.image
+    viewer.layers.remove(layers.find(viewer, image, "image"))
+    drawn_now(dock)
+    assert dock.session.image is None
+    assert dock.review.item is None
+    dock.session.show_image(image)
+    drawn_now(dock)
+    assert dock.review.item.image == image

@@ -15,8 +15,8 @@ from napari_noisyseg.gui.kinds import KINDS, RESULTS
 NOTHING: Mapping[tuple[bool, str], bool] = MappingProxyType({})
 WRITES = {"points": "points", "field": "fields", "paint": "rough", "erase": "rough"}
 """the kind of layer that each tool writes to: it is always seen what a tool does"""
-BRUSH = "edited"
-"""what the brush of a review paints on: for the same reason always seen there"""
+OURS_ALONE = frozenset({"edited", "judged"})
+"""what a review draws of itself: nobody switches it off"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class View:
         if self.step == "annotate" and WRITES.get(self.tool) == kind:
             return True
         usual = self.step in known.steps or (self.step in known.until_found and not self.found)
-        if kind == BRUSH:
+        if kind in OURS_ALONE:
             return usual
         return self.toggles.get((self.step in RESULTS, kind), usual)
 

@@ -123,9 +123,13 @@ class ReviewController:
     def _image_chosen(self) -> None:
         """Another image came to the front: a nucleus of it is under review, or none."""
         image, item = self.session.image, self.item
-        if not self.open or self.queue is None or image is None:
+        if not self.open or self.queue is None:
             return
-        if item is None or item.image != image:
+        if image is None:
+            self.end_edit()
+            self.nucleus = None
+            self._show()
+        elif item is None or item.image != image:
             self.end_edit()
             self._go(self._first_of(image))
             self._waits = image if self.nucleus is None else None

@@ -46,7 +46,7 @@ class ReviewDock(StepDock):
         self._build()
         self._bind_keys()
         self.review.changed.connect(self._soon)
-        self._deaf = session.on(What.LAYERS, self._brush_gone)
+        self._deaf = session.on(What.LAYERS, self._layer_gone)
         self.above.wanted.connect(self.review.accept_above)
         self.measurements.chosen.connect(self.review.go_to)
         self.table.toggle.toggled.connect(self.measurements.open)
@@ -145,10 +145,15 @@ class ReviewDock(StepDock):
         self.editing.end()
         self.closeup.remove()
 
-    def _brush_gone(self, change: Change) -> None:
-        """A person has deleted the layer under the brush: nothing is edited any more."""
+    def _layer_gone(self, change: Change) -> None:
+        """A person has deleted the layer under the brush: nothing is edited any more.
+
+        The outlines of the nucleus under review come back.
+        """
         if self.editing.active and self.editing.layer() is None:
             self.review.end_edit()
+        elif self.review.open and self.review.item is not None and self.closeup.layer is None:
+            self._soon()
 
     def _bare(self, bare: bool) -> None:
         self.session.look(bare=bare)
