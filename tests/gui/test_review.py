@@ -8,8 +8,8 @@ from qtpy.QtCore import Qt
 from skimage.measure import regionprops
 
 from napari_noisyseg.gui.canvas import closeup, layers
-from napari_noisyseg.gui.canvas.closeup import centre, outline_paths, visible_box
-from napari_noisyseg.gui.canvas.outlines import outlines_of
+from napari_noisyseg.gui.canvas.closeup import centre, visible_box
+from napari_noisyseg.gui.canvas.outlines import outline_paths, outlines_of
 from napari_noisyseg.gui.docks.review.dock import VIEW_UM, ReviewDock
 from napari_noisyseg.gui.docks.review.measurements import WIDTHS
 from napari_noisyseg.gui.tools.hand import Press

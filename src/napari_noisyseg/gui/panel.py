@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 from napari_noisyseg.gui.change import ANY, Change, What
 from napari_noisyseg.gui.docks import StepDock
 from napari_noisyseg.gui.keys import ALWAYS, Binding
+from napari_noisyseg.gui.kinds import STEPS
 from napari_noisyseg.gui.session import session_of
 from napari_noisyseg.gui.tools.kit import kit_of
 from napari_noisyseg.gui.widgets.notes import Notes
@@ -31,19 +32,13 @@ from napari_noisyseg.gui.window.keyfilter import KeyFilter
 from napari_noisyseg.gui.window.lists import flip_lists
 from napari_noisyseg.gui.window.settling import settle
 
-STEPS = {
-    "annotate": ("annotate", "AnnotateDock"),
-    "coarse": ("coarse", "CoarseDock"),
-    "train": ("train", "TrainDock"),
-    "review": ("review", "ReviewDock"),
-}
 WIDTH = 360
 
 
 def dock_class(step: str) -> type[StepDock]:
     """The dock of a step, imported when it is asked for."""
-    module, name = STEPS[step]
-    found: type[StepDock] = getattr(import_module(f"napari_noisyseg.gui.docks.{module}.dock"), name)
+    module = import_module(f"napari_noisyseg.gui.docks.{step}.dock")
+    found: type[StepDock] = getattr(module, f"{step.capitalize()}Dock")
     return found
 
 
@@ -54,7 +49,7 @@ class Panel(QWidget):  # type: ignore[misc]
     _entered = _shut = False
     _deaf: Any = None
 
-    def __init__(self, napari_viewer: Any, steps: tuple[str, ...] = tuple(STEPS)) -> None:
+    def __init__(self, napari_viewer: Any, steps: tuple[str, ...] = STEPS) -> None:
         super().__init__()
         self.setObjectName("noisysegPanel")
         self.session = session_of(napari_viewer)

@@ -56,7 +56,7 @@ class Session:
     noticed = Signal(str)
     """something went wrong or was refused, with its remedy"""
     news = Signal(str)
-    """news"""
+    """something happened that a person may want to know"""
 
     def __init__(self, viewer: Any) -> None:
         self.viewer = layers.unwrap(viewer)
@@ -127,16 +127,6 @@ class Session:
         if view == before:
             return
         self.tell(What.IMAGE | What.VIEW if view.image != before.image else What.VIEW)
-
-    def ask(self, work: Callable[[], Any], done: Callable[[Any], object]) -> None:
-        """Like `submit`, for what is in front now: a stale answer is dropped."""
-        generation = self.view.generation
-
-        def arrived(answer: Any) -> None:
-            if generation == self.view.generation:
-                done(answer)
-
-        self.submit(work, arrived)
 
     # --- project -------------------------------------------------------------------------------
 

@@ -23,8 +23,7 @@ OURS_ALONE = frozenset({"edited", "judged"})
 class View:
     """One state of the window.
 
-    `generation` grows whenever another project or image comes to the front: an answer that was
-    asked for in an earlier one is stale. `toggles` are what a person has switched on or off,
+    `toggles` are what a person has switched on or off,
     apart for the steps that mark and those that look at results. `bare`: the hide key is held.
     `found`: there are nuclei of a run in the image.
     """
@@ -35,7 +34,6 @@ class View:
     toggles: Mapping[tuple[bool, str], bool] = field(default_factory=lambda: NOTHING)
     bare: bool = False
     found: bool = False
-    generation: int = 0
 
     def shows(self, kind: str) -> bool:
         """Whether layers of a kind, of the active image, are to be seen."""
@@ -60,4 +58,4 @@ class View:
 
     def of(self, image: str | None) -> View:
         """The same view with another image in front."""
-        return replace(self, image=image, found=False, generation=self.generation + 1)
+        return replace(self, image=image, found=False)

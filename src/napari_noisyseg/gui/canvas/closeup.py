@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Labels
-from numpy.typing import NDArray
 
 from napari_noisyseg.gui.canvas import layers
-from napari_noisyseg.gui.canvas.outlines import outlines_of, paths_of
+from napari_noisyseg.gui.canvas.outlines import outline_paths, outlines_of
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.records import ImageRecord, Outline
 
@@ -78,12 +77,6 @@ class Closeup:
         layer = Labels(np.zeros((1, 1), np.uint8), name=layers.name_of(record, KIND), **where)
         layer.editable = False
         return layers.insert(self._viewer, layer, record, KIND)
-
-
-def outline_paths(outline: Outline) -> list[NDArray[np.floating]]:
-    """An outline as closed lines, each (n, 2) of (y, x) in level-0 pixels."""
-    traced = paths_of(outline.mask.astype(np.uint8)).get(1, ())
-    return [path + outline.box.origin for path in traced]
 
 
 def visible_box(viewer: Any, record: ImageRecord) -> Box:

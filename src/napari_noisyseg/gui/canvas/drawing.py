@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_noisyseg.gui.canvas.outlines import Paths, outlines_of, paths_of
+from napari_noisyseg.gui.canvas.outlines import Paths, outline_paths, outlines_of, paths_of
 from napari_noisyseg.gui.kinds import KINDS
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
@@ -32,8 +32,7 @@ def of_results(project: Project, image: str, labels: NDArray[np.int32]) -> Drawn
     for nucleus, outline in project.nuclei.outlines(image, SETTLED):
         states[nucleus.serial] = nucleus.state
         if nucleus.state == "rejected":
-            traced = paths_of(outline.mask.astype(np.uint8))
-            paths[nucleus.serial] = [path + outline.box.origin for path in traced.get(1, ())]
+            paths[nucleus.serial] = outline_paths(outline)
     return Drawn(paths, states)
 
 

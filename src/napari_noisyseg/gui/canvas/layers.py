@@ -336,7 +336,7 @@ def show_map(
     step: float = 1.0,
 ) -> Any:  # fmt: skip
     """Show a map in 0..1 (probability, say); each of its pixels is `step` level-0 pixels wide."""
-    origin = (box.y0, box.x0) if box is not None else (0, 0)
+    origin = box.origin if box is not None else (0, 0)
     layer = find(viewer, record.name, kind)
     if isinstance(layer, Image):
         return _update(viewer, layer, record, data, origin, step)

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
 from napari_noisyseg.gui.canvas.strips import SIDE, Strip, strips_of
-from napari_noisyseg.gui.canvas.tracing import paths_of
+from napari_noisyseg.gui.canvas.tracing import outline_paths, paths_of
 from napari_noisyseg.gui.widgets.pens import Pen
 
-__all__ = ["PENS", "OutlinesOverlay", "Pen", "outlines_of", "paths_of"]
+__all__ = ["PENS", "OutlinesOverlay", "Pen", "outline_paths", "outlines_of", "paths_of"]
 
 PENS: dict[str, Pen] = {
     "untouched": Pen("#35d0ff", 1.8, casing=0.7),

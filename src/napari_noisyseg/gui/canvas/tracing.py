@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noisyseg.slides import Box
+from napari_noisyseg.store.records import Outline
 
 Path = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -170,3 +171,9 @@ def _by_label(
         found.setdefault(value, []).append(path)
         at += length
     return found
+
+
+def outline_paths(outline: Outline) -> list[NDArray[np.float64]]:
+    """One nucleus as closed lines, each (n, 2) of (y, x) in level-0 pixels."""
+    traced = paths_of(outline.mask.astype(np.uint8)).get(1, ())
+    return [path + outline.box.origin for path in traced]

@@ -79,11 +79,18 @@ class ShownKinds(QWidget):  # type: ignore[misc]
         """The window is going."""
         self._deaf()
 
+    def showEvent(self, event: Any) -> None:
+        """Qt: in sight again."""
+        super().showEvent(event)
+        self.refresh()
+
     def _follow(self, change: Change) -> None:
         self.refresh()
 
     def refresh(self, event: Any = None) -> None:
-        """Show what is shown."""
+        """Show what is shown; what is out of sight asks nothing of the disk."""
+        if not self.isVisible():
+            return
         there = kit_of(self._session).results.stored(self.boxes)
         for name, box in self.boxes.items():
             box.setChecked(self._session.view.shows(name))

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noisyseg.gui.canvas import layers
+from napari_noisyseg.gui.tools.hand import Place
 from napari_noisyseg.slides import Box
-
-Place = tuple[float, float]
 
 
 def capsule(
@@ -32,7 +31,7 @@ def capsule(
 class Stroke:
     """One stroke of the brush on the array of a Labels layer of ours; `box` is what it touched.
 
-    Places are (y, x) in the array's pixels. An eraser has value 0; `only` keeps it to one number.
+    Places are (y, x) in the array's pixels. An eraser has the value 0.
     """
 
     def __init__(self, layer: Any, value: int, diameter: float, start: Place) -> None:

@@ -11,8 +11,8 @@ from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui.canvas import layers
 from napari_noisyseg.gui.change import FRONT, Change, What
 from napari_noisyseg.gui.session import Session
-from napari_noisyseg.gui.tools.brush import Painting, Place, Stroke
-from napari_noisyseg.gui.tools.hand import Press
+from napari_noisyseg.gui.tools.brush import Painting, Stroke
+from napari_noisyseg.gui.tools.hand import Place, Press
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.records import ImageRecord
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from napari_noisyseg.gui.canvas import layers
-from napari_noisyseg.gui.canvas.closeup import NOW, outline_paths
-from napari_noisyseg.gui.canvas.outlines import outlines_of
+from napari_noisyseg.gui.canvas.closeup import NOW
+from napari_noisyseg.gui.canvas.outlines import outline_paths, outlines_of
 from napari_noisyseg.gui.panel import Panel
 from napari_noisyseg.gui.tools.kit import kit_of
 from napari_noisyseg.gui.wander.disk import Disk

@@ -11,6 +11,7 @@ from napari_noisyseg.gui.jobs import Jobs
 from napari_noisyseg.gui.readers import prefer_us_for_slides
 from napari_noisyseg.gui.session import Session, at_once
 from napari_noisyseg.gui.settings import setting
+from napari_noisyseg.gui.window.keyfilter import window_of
 
 LOOK_MS = 1000
 """between two looks at what another process did to the project"""
@@ -47,7 +48,7 @@ class _Ending(QObject):  # type: ignore[misc]
 
 def settle(session: Session) -> None:
     """Give a session its thread, and its end with its window; once."""
-    window = getattr(getattr(session.viewer, "window", None), "_qt_window", None)
+    window = window_of(session.viewer)
     if window is None or session.submit is not at_once:
         return
     jobs = Jobs()

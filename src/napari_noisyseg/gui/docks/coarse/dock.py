@@ -24,11 +24,6 @@ from napari_noisyseg.gui.tools.kit import Kit, kit_of
 from napari_noisyseg.gui.widgets.legend import Legend
 from napari_noisyseg.gui.widgets.parts import More, button, column, label, line
 
-WORDS = {
-    "voronoi": "Voronoi",
-    "cluster": "Cluster",
-    "local": "Local",
-}
 CLEAR = "Unknown pixels are left clear: training never takes them for background"
 WHY = {
     "come with the first points": "Click nuclei in step 1; each click shows its labels at once.",
@@ -103,7 +98,7 @@ class CoarseDock(StepDock):
         grid = QGridLayout()
         grid.setHorizontalSpacing(10)
         for row, kind in enumerate(COARSE):
-            words, tip = WORDS[kind], KINDS[kind].tip
+            words, tip = kind.capitalize(), KINDS[kind].tip
             check = QCheckBox(words)
             check.setToolTip(tip)
             check.clicked.connect(lambda on, kind=kind: self._want(kind, on))
