@@ -159,7 +159,7 @@ def shown(make_napari_viewer: Callable[..., Any]) -> Any:
     viewer.window.resize(1000, 800)
     where = {"scale": (0.5, 0.5), "translate": (10, 20)}
     viewer.add_image(np.full((400, 400), 255, np.uint8), contrast_limits=(0, 255), **where)
-    viewer.add_labels(np.zeros((400, 400), np.int32), opacity=0.1, **where)
+    viewer.add_labels(np.zeros((400, 400), np.int32), opacity=1.0, **where)
     return viewer
 
 
@@ -208,6 +208,13 @@ def test_states_differ_in_form_and_lightness(shown: Any) -> None:
     assert seen["unsure"].std() > 15
     gaps = {s: (np.diff((v > v.mean()).astype(int)) == 1).sum() for s, v in seen.items()}
     assert gaps["unsure"] > 1.5 * gaps["rejected"] > 10
+
+
+def test_layer_opacity_fades_the_lines(shown: Any) -> None:
+    outlines_of(shown.layers[-1]).set_all({1: [SQUARE]}, {1: "accepted"})
+    strong = look(shown, (200, 99.5), 4).min()
+    shown.layers[-1].opacity = 0.3
+    assert look(shown, (200, 99.5), 4).min() > strong + 80
 
 
 def test_one_nucleus_is_redrawn_and_goes(shown: Any) -> None:

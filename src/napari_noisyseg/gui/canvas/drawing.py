@@ -52,14 +52,11 @@ def redraw(layer: Any, kind: str, box: Box) -> None:
         return
     overlay, near = outlines_of(layer), box.grow(REACH).clip(data.shape)
     touched = set(np.unique(data[box.grow(1).clip(data.shape).slices]).tolist()) - {0}
-    for serial in [s for s, paths in overlay.paths.items() if _meets(paths, box)]:
-        if serial not in touched:
-            overlay.drop(serial)
+    met = {serial for serial, paths in overlay.paths.items() if _meets(paths, box)}
     part = data[near.slices]
     traced = paths_of(np.where(np.isin(part, list(touched)), part, 0))
-    for serial, paths in traced.items():
-        state = overlay.states.get(serial, pen)
-        overlay.put(serial, [path + near.origin for path in paths], state)
+    moved = {s: [path + near.origin for path in paths] for s, paths in traced.items()}
+    overlay.change(moved, pen, gone=met - touched)
 
 
 def _meets(paths: Paths, box: Box) -> bool:

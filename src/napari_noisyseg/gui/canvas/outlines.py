@@ -64,8 +64,24 @@ class OutlinesOverlay(SceneOverlay):  # type: ignore[misc]
         """Draw these and no others; a nucleus without a state is untouched."""
         states = {serial: state_of.get(serial, "untouched") for serial in paths}
         _check(states.values())
+        before, known, strips = self._paths, self._states, self._strips
+        self._strips = {
+            serial: strip
+            for serial, strip in strips.items()
+            if states.get(serial) == known[serial] and _same(before[serial], paths[serial])
+        }
         self._paths, self._states = dict(paths), states
-        self._strips.clear()
+        self._tell()
+
+    def change(self, paths: Mapping[int, Paths], pen: str, gone: Iterable[int] = ()) -> None:
+        """Draw some nuclei anew and some no longer, at once; new ones are of the state `pen`."""
+        _check((pen,))
+        for serial in gone:
+            self._forget(serial)
+        for serial, found in paths.items():
+            self._paths[serial] = found
+            self._states.setdefault(serial, pen)
+            self._strips.pop(serial, None)
         self._tell()
 
     def put(self, serial: int, paths: Paths, state: str) -> None:
@@ -77,10 +93,13 @@ class OutlinesOverlay(SceneOverlay):  # type: ignore[misc]
 
     def drop(self, serial: int) -> None:
         """Draw one nucleus no longer, if it was."""
-        if self._paths.pop(serial, None) is not None:
-            self._states.pop(serial)
-            self._strips.pop(serial, None)
+        if serial in self._paths:
+            self._forget(serial)
             self._tell()
+
+    def _forget(self, serial: int) -> None:
+        for known in (self._paths, self._states, self._strips):
+            known.pop(serial, None)
 
     def restate(self, states: Mapping[int, str]) -> None:
         """Give nuclei other looks; those that are not drawn are passed over."""
@@ -113,6 +132,10 @@ class OutlinesOverlay(SceneOverlay):  # type: ignore[misc]
 
     def _tell(self) -> None:
         self.revision += 1
+
+
+def _same(a: Paths, b: Paths) -> bool:
+    return len(a) == len(b) and all(map(np.array_equal, a, b))
 
 
 def _check(states: Iterable[str]) -> None:

@@ -41,6 +41,7 @@ uniform vec4 u_form[{PENS_AT_MOST}];  // width, length of dash, of gap, width of
 uniform vec4 u_casing;
 uniform float u_is_casing;
 uniform float u_level;    // level-0 pixels of one pixel on the canvas
+uniform float u_opacity;  // of the whole layer
 varying vec4 v_color;
 varying float v_half;     // half the line's width; this and all below in screen pixels
 varying float v_across;   // distance from the line's middle
@@ -72,6 +73,7 @@ void main() {{
     v_dash = broken ? vec2(ring / steps, form.y / step * ring / steps) : vec2(0.0);
     v_turn = a_along.x / max(a_along.y, 1e-6) * steps;
     v_color = u_is_casing > 0.5 ? vec4(u_casing.rgb, u_casing.a * u_color[pen].a) : u_color[pen];
+    v_color.a *= u_opacity;
     gl_Position = $to_render(vec4(here.xyz, 1.0));
 }}
 """
@@ -111,6 +113,7 @@ class StrokesVisual(Visual):  # type: ignore[misc]
         self.shared_program["u_is_casing"] = 0.0
         self.freeze()
         self.set_level(1.0)
+        self.set_opacity(1.0)
         self.set_pens(())
 
     def set_pens(self, pens: Sequence[Pen]) -> None:
@@ -143,6 +146,11 @@ class StrokesVisual(Visual):  # type: ignore[misc]
         self.shared_program["u_level"] = level
         self.update()
 
+    def set_opacity(self, opacity: float) -> None:
+        """How strong all lines are, 0..1."""
+        self.shared_program["u_opacity"] = opacity
+        self.update()
+
     def draw(self) -> None:
         """Draw the casings and then the lines."""
         if not self.visible or not self._count:
@@ -169,6 +177,7 @@ class VispyOutlines(LayerOverlayMixin, VispySceneOverlay):  # type: ignore[misc]
         super().__init__(node=Strokes(), **kwargs)
         self.overlay.events.revision.connect(self._on_change)
         self.layer.events.set_data.connect(self._on_level_change)
+        self.layer.events.opacity.connect(self._on_layer_opacity)
         self.reset()
         # napari moves what lies on a layer by half a pixel, but not what comes to it later
         self.layer.events.scale()
@@ -182,9 +191,13 @@ class VispyOutlines(LayerOverlayMixin, VispySceneOverlay):  # type: ignore[misc]
         scale = np.atleast_1d(self.layer._transforms[0].scale)
         self.node.set_level(float(scale[displayed[-1]]) if self.layer.multiscale else 1.0)
 
+    def _on_layer_opacity(self) -> None:
+        self.node.set_opacity(float(self.layer.opacity))
+
     def reset(self) -> None:
         """Take everything from the model again."""
         super().reset()
+        self._on_layer_opacity()
         self.node.set_pens(self.overlay.pens())
         self._on_level_change()
         self._on_change()
