@@ -11,7 +11,7 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.gui.canvas import layers
+from napari_noisyseg.gui.canvas import layers, tissue
 from napari_noisyseg.gui.session import Session, session_of
 from napari_noisyseg.gui.tools.hand import Press
 from napari_noisyseg.gui.tools.kit import kit_of
@@ -51,7 +51,7 @@ def test_second_session_goes_on_where_the_first_ended(
 def test_folder_that_cannot_be_written_sends_the_project_home(
     bare: Session, own_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(layers, "may_write", lambda folder: False)
+    monkeypatch.setattr(tissue, "may_write", lambda folder: False)
     kit_of(bare).points.add(20.0, 30.0)
     assert bare.project is not None
     assert bare.project.path == own_home / "noisyseg" / "tissue.noisyseg"

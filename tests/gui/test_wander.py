@@ -139,7 +139,7 @@ def test_what_lies_below_a_strangers_image_is_not_hit(panel: Any, qtbot: Any) ->
 
 def test_a_cluster_label_without_a_complete_field_is_tried_once(bare: Any) -> None:
     kit, waiting = kit_of(bare), []
-    bare.submit = lambda work, done: waiting.append((work, done))
+    bare.submit = lambda work, done, failed=None: waiting.append((work, done))
 
     def finish() -> int:
         """Do all that waits, and what comes of it; how often."""
@@ -198,7 +198,9 @@ def test_labels_that_are_written_after_the_nuclei_were_told_of_are_shown(bare: A
     for run, place in (("run-1", 10), ("run-2", 100)):
         (one,) = project.nuclei.adopt(record.name, run, [found(place)])
         bare.sync()
-        bare.submit = lambda work, done: waiting.append((work(), done))  # read, not arrived
+        bare.submit = lambda work, done, failed=None: waiting.append(
+            (work(), done)
+        )  # read, not arrived
         bare.tell(What.CANDIDATES)
         labels = np.zeros((record.height, record.width), np.int32)
         labels[one.outline.box.slices] = one.serial
@@ -217,7 +219,7 @@ def test_a_point_that_is_clicked_while_labels_are_made_anew_is_in_them(bare: Any
     kit, waiting = kit_of(bare), []
     kit.points.add(100, 120)
     kit.fields.add_whole()
-    bare.submit = lambda work, done: waiting.append((work(), done))
+    bare.submit = lambda work, done, failed=None: waiting.append((work(), done))
     kit.live.refit()
     kit.points.add(200, 220)
     bare.submit = at_once

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.gui.canvas import layers
+from napari_noisyseg.gui.canvas import layers, tissue
 from napari_noisyseg.store.project import ASSUMED_MPP
 from napari_noisyseg.store.records import ImageRecord
 
@@ -55,11 +55,11 @@ class Front:
         where nothing can be stored: beside the image, or on one that is in no project.
         """
         session = self._session
-        layer = layers.under(session.viewer, position)
+        layer = tissue.under(session.viewer, position)
         if layer is None:
             raise NoisySegError("that is beside the image: click on the tissue")
         # before anything: a first image gets its resolution by being taken in, and moves
-        place, name = layers.pixel(layer, position), layers.image_name(layer)
+        place, name = tissue.pixel(layer, position), layers.image_name(layer)
         if name is None and not self.names():
             name = self.adopt(layer).name
         if name is None:
@@ -91,7 +91,7 @@ class Front:
             view = view.toggled("image", True)
         session._turn(view)
         self._uncover(layer)
-        layers.place(viewer, layer, record)
+        tissue.place(viewer, layer, record)
         if turned and fit:
             self._go_back(name, layer)
         viewer.canvas.overlays["scale_bar"].visible = True
@@ -118,9 +118,9 @@ class Front:
         project = session.require_project(layer)
         record = self.recognise(layer)
         if record is None:
-            record = layers.add_to(project, layer, session.stated_mpp)
+            record = tissue.add_to(project, layer, session.stated_mpp)
             layers.mark(layer, record.name, "image")
-        layers.place(session.viewer, layer, record)
+        tissue.place(session.viewer, layer, record)
         # a person has it before the eyes: it comes to the front without a jump
         self._cameras[record.name] = _camera(session.viewer)
         session.sync()
@@ -152,7 +152,7 @@ class Front:
         for record in session.project.images() if session.project is not None else []:
             layer = layers.find(viewer, record.name, "image")
             if layer is not None:
-                layers.place(viewer, layer, record)
+                tissue.place(viewer, layer, record)
         if names and session.image is None and (left or not gone):
             self.show(names[0])
 
@@ -184,10 +184,10 @@ class Front:
         project = self._session.project
         if project is None:
             return None
-        record = layers.record_of(project, layer)
+        record = tissue.record_of(project, layer)
         if record is not None and layers.find(self._session.viewer, record.name, "image") is None:
             layers.mark(layer, record.name, "image")
-            layers.place(self._session.viewer, layer, record)
+            tissue.place(self._session.viewer, layer, record)
         return record
 
     def arrived(self, layer: Any) -> None:
@@ -202,7 +202,7 @@ class Front:
         record = self.recognise(layer)
         if record is None:
             front = session.record()
-            layers.lay_beside(layer, front.mpp if front is not None else ASSUMED_MPP)
+            tissue.lay_beside(layer, front.mpp if front is not None else ASSUMED_MPP)
             return
         if layers.image_name(layer) is None:
             session.say(f"“{record.name}” is in this project already: here it is")

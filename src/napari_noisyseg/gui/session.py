@@ -13,14 +13,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import platformdirs
 from psygnal import EmitLoopError, Signal
 
 from napari_noisyseg.coarse.project import regions
 from napari_noisyseg.errors import NoisySegError, in_window
-from napari_noisyseg.gui.canvas import layers
+from napari_noisyseg.gui.canvas import layers, tissue
 from napari_noisyseg.gui.canvas.painter import Painter
 from napari_noisyseg.gui.change import Change, What
 from napari_noisyseg.gui.front import Front
@@ -32,19 +32,41 @@ from napari_noisyseg.store.records import ImageRecord
 
 log = logging.getLogger(__name__)
 SUFFIX = ".noisyseg"
-Submit = Callable[[Callable[[], Any], Callable[[Any], object]], None]
 
 
-def at_once(work: Callable[[], Any], done: Callable[[Any], object]) -> None:
+class Submit(Protocol):
+    """Does work out of the way, then calls one of the two where it was asked."""
+
+    def __call__(
+        self,
+        work: Callable[[], Any],
+        done: Callable[[Any], object],
+        failed: Callable[[BaseException], object] | None = None,
+    ) -> None:
+        """`failed` hears of an error; without it the error becomes a notice."""
+
+
+def at_once(
+    work: Callable[[], Any],
+    done: Callable[[Any], object],
+    failed: Callable[[BaseException], object] | None = None,
+) -> None:
     """Do the work here and now: what a test wants, and a session without a window."""
-    done(work())
+    try:
+        found = work()
+    except Exception as error:
+        if failed is None:
+            raise
+        failed(error)
+    else:
+        done(found)
 
 
 class Session:
     """The open project (or none yet) and what is in front, in one napari viewer.
 
-    `submit(work, done)` runs `work` out of the way where there is a window, and `done(result)`
-    in the main thread; an error becomes a notice. `later(act)` acts when the present event is over.
+    `submit` does work out of the way where there is a window. `later(act)` acts when the present
+    event is over.
     """
 
     changed = Signal(Change)
@@ -219,10 +241,10 @@ class Session:
     def proposed_path(self, layer: Any = None) -> Path:
         """Where a project would be made: beside the image's file, else in the user's data."""
         layer = layer if layer is not None else self.image_layer()
-        source = layers.source_path(layer) if layer is not None else None
-        if source is not None and layers.may_write(source.parent):
+        source = tissue.source_path(layer) if layer is not None else None
+        if source is not None and tissue.may_write(source.parent):
             return source.with_name(source.stem + SUFFIX)
-        name = layers.file_name(layer.name if layer is not None else "untitled")
+        name = tissue.file_name(layer.name if layer is not None else "untitled")
         return platformdirs.user_data_path("noisyseg", appauthor=False) / f"{name}{SUFFIX}"
 
     # --- images --------------------------------------------------------------------------------

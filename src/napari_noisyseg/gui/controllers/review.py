@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +15,8 @@ from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Outline, State
 
 if TYPE_CHECKING:
-    from napari_noisyseg.gui.session import Session
+    from napari_noisyseg.gui.session import Session, Submit
 
-Submit = Callable[[Callable[[], Any], Callable[[Any], object]], None]
 DECIDED = What.DECISIONS | What.OUTLINES | What.POINTS | What.CLASSES
 ANEW = What.CANDIDATES | What.IMAGES
 
@@ -26,8 +24,8 @@ ANEW = What.CANDIDATES | What.IMAGES
 class ReviewController:
     """The queue, the nucleus under review, and every act on it; a dock draws it.
 
-    `submit(work, done)` works out of the way and hands the result, or the error, back. The queue
-    is read when the review is first opened and kept in step by what the session tells.
+    The queue is read out of the way when the review is first opened, and kept in step by what the
+    session tells.
     """
 
     changed = Signal()

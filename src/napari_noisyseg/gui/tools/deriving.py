@@ -70,39 +70,36 @@ class Deriver:
             return
         image, box = self._waiting[0]
         work = partial(_derive, project, image, box, project.nuclei.version())
-        self.session.submit(work, partial(self._written, project, image))
+        done, failed = partial(self._written, project, image), partial(self._failed, project)
+        self.session.submit(work, done, failed)
 
-    def _written(self, project: Project, image: str, error: Exception | None) -> None:
-        if error is not None:
-            self._waiting, self._project = [], None
-            if self.session.project is project:
-                self._failed_at = project.nuclei.version()
-                self.session.failed(error)
-            return
+    def _failed(self, project: Project, error: BaseException) -> None:
+        self._waiting, self._project = [], None
+        if self.session.project is project:
+            self._failed_at = project.nuclei.version()
+            self.session.failed(error)
+
+    def _written(self, project: Project, image: str, _: None) -> None:
         if self._waiting:
             self._waiting.pop(0)
         self.session.tell(What.LABELS, image)
         self._next()
 
 
-def _derive(project: Project, image: str, box: Box, version: int) -> Exception | None:
-    """Make and write the labels of one region; why not, where that failed.
+def _derive(project: Project, image: str, box: Box, version: int) -> None:
+    """Make and write the labels of one region.
 
     `version` was asked for before: a click that comes meanwhile makes the labels old, not lost.
     """
-    try:
-        record, fit = project.image(image), project.labels.fit(image)
-        points, known = points_in(project, image, box), project.nuclei.known(image, box)
-        with project.pixels(image) as slide:
-            rgb = slide.read(box)
-        labels = CoarseLabels(rgb, points, known, record.mpp, fit=fit)
-        arrays = {kind: getattr(labels, kind) for kind in KINDS}
-        fit = labels.fit or fit
-        source = {"derived_from": "points", "annotation_version": version, "fit": fit}
-        for kind, array in arrays.items():
-            project.labels.write_box(image, kind, box, array, source)
-        if labels.fit:
-            project.labels.set_fit(image, labels.fit)
-    except Exception as error:  # told in a notice
-        return error
-    return None
+    record, fit = project.image(image), project.labels.fit(image)
+    points, known = points_in(project, image, box), project.nuclei.known(image, box)
+    with project.pixels(image) as slide:
+        rgb = slide.read(box)
+    labels = CoarseLabels(rgb, points, known, record.mpp, fit=fit)
+    arrays = {kind: getattr(labels, kind) for kind in KINDS}
+    fit = labels.fit or fit
+    source = {"derived_from": "points", "annotation_version": version, "fit": fit}
+    for kind, array in arrays.items():
+        project.labels.write_box(image, kind, box, array, source)
+    if labels.fit:
+        project.labels.set_fit(image, labels.fit)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from napari.components._viewer_mouse_bindings import double_click_to_zoom
 
-from napari_noisyseg.gui.canvas import layers
+from napari_noisyseg.gui.canvas import tissue
 from napari_noisyseg.gui.change import Change, What
 from napari_noisyseg.gui.session import Session
 
@@ -128,19 +128,19 @@ class Hand:
         return active is None or getattr(active, "mode", "pan_zoom") == "pan_zoom"
 
     def _press(self, event: Any) -> Press | None:
-        over = layers.under(self._session.viewer, event.position)
+        over = tissue.under(self._session.viewer, event.position)
         layer = self._session.image_layer() or over
         busy = event.modifiers or event.button not in (LEFT, RIGHT)
         if layer is None or busy or not self._free():
             return None
         zoom = float(self._session.viewer.scene.camera.zoom) * float(layer.scale[-1])
-        place = layers.pixel(layer, event.position)
+        place = tissue.pixel(layer, event.position)
         covered = over is not None and over is not layer
         return Press(event.position, place, REACH / zoom, event.button == RIGHT, covered)
 
     def _place(self, event: Any) -> Place:
         layer = self._session.image_layer()
-        return layers.pixel(layer, event.position) if layer is not None else (0.0, 0.0)
+        return tissue.pixel(layer, event.position) if layer is not None else (0.0, 0.0)
 
     def _drag(self, viewer: Any, event: Any) -> Iterator[None]:
         tool, press = self.tool(), self._press(event)

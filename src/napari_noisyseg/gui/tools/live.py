@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -108,18 +107,15 @@ class LiveLabels:
             return labels
 
         self.session.submit(
-            partial(_attempt, work), lambda answer: self._arrived(key, answer, kinds)
+            work, lambda made: self._built(key, kinds, made), partial(self._failed, key)
         )
 
-    def _arrived(self, key: Key, answer: Any, kinds: tuple[str, ...]) -> None:
-        if isinstance(answer, Exception):
-            if self._building == key:
-                self._building = None
-            self.session.failed(answer)
-        else:
-            self._built(key, answer, kinds)
+    def _failed(self, key: Key, error: BaseException) -> None:
+        if self._building == key:
+            self._building = None
+        self.session.failed(error)
 
-    def _built(self, key: Key, labels: CoarseLabels, kinds: tuple[str, ...]) -> None:
+    def _built(self, key: Key, kinds: tuple[str, ...], labels: CoarseLabels) -> None:
         if self._building != key:
             return None
         self._building = None
@@ -329,11 +325,3 @@ def shown_of(labels: CoarseLabels, kind: str) -> NDArray[Any]:
     """What the canvas shows of a kind: of `local` each outline by itself, in a field or not."""
     found: NDArray[Any] = labels.instances if kind == "local" else getattr(labels, kind)
     return found
-
-
-def _attempt(work: Callable[[], CoarseLabels]) -> CoarseLabels | Exception:
-    """What was made, or why nothing was: the labels must hear of it either way."""
-    try:
-        return work()
-    except Exception as error:  # told in a notice
-        return error

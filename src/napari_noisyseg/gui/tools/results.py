@@ -64,9 +64,11 @@ class Results:
         if due:
             self._reading.update((image, kind) for kind in due)
             versions = {kind: _version(project, image, kind) for kind in due}
-            work = partial(_attempt, project, image, tuple(due))
-            done = partial(self._arrived, project, image, versions, self._age)
-            self.session.submit(work, done)
+            self.session.submit(
+                partial(_read, project, image, tuple(due)),
+                partial(self._arrived, project, image, versions, self._age),
+                partial(self._failed, image, versions, self._age),
+            )
 
     def _due(self, project: Project, image: str, kind: str) -> bool:
         key = (image, kind)
@@ -78,22 +80,27 @@ class Results:
         old = self._version.get(key) != _version(project, image, kind)
         return old or (layer is None and key in self._found)
 
-    def _arrived(
-        self, project: Project, image: str, versions: dict[str, int], age: int, found: Any
-    ) -> None:
+    def _read_as(self, image: str, versions: dict[str, int], age: int) -> Versions:
+        """No longer being read; as of which version each kind is, now or once it is shown."""
         for kind in versions:
             self._reading.discard((image, kind))
         if age != self._age:  # what was read meanwhile is to be read again
             versions = dict.fromkeys(versions, -1)
-        if isinstance(found, Exception):
-            self._version |= {(image, kind): at for kind, at in versions.items()}
-            self.session.failed(found)
-            return
+        return {(image, kind): at for kind, at in versions.items()}
+
+    def _failed(self, image: str, versions: dict[str, int], age: int, error: BaseException) -> None:
+        self._version |= self._read_as(image, versions, age)
+        self.session.failed(error)
+
+    def _arrived(
+        self, project: Project, image: str, versions: dict[str, int], age: int, found: Read
+    ) -> None:
+        read = self._read_as(image, versions, age)
         if project is not self.session.project or image not in self.session.front.names():
             return
         if self.held or layers.find(self.session.viewer, image, "image") is None:
             return
-        self._version |= {(image, kind): at for kind, at in versions.items()}
+        self._version |= read
         self._found.update((image, kind) for kind in found[0])
         self._show(project, image, *found)
         self.refresh()  # what was decided while this was read
@@ -128,10 +135,7 @@ def _version(project: Project, image: str, kind: str) -> int:
     return project.nuclei.version(image, aspects)
 
 
-def _attempt(project: Project, image: str, kinds: tuple[str, ...]) -> Read | Exception:
-    """What is stored, or why it cannot be read: the results must hear of it either way."""
-    try:
-        found = read_results(project, image, kinds)
-        return found, traced(project, image, found)
-    except Exception as error:  # told in a notice
-        return error
+def _read(project: Project, image: str, kinds: tuple[str, ...]) -> Read:
+    """What is stored, and the outlines in it, traced out of the way."""
+    found = read_results(project, image, kinds)
+    return found, traced(project, image, found)

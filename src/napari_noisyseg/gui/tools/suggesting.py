@@ -66,8 +66,8 @@ class SuggestTool:
             record, project = self.session.require_image(), self.session.require_project()
             self.busy = True
             self.changed.emit()
-            work = partial(_attempt, project, record.name)
-            self.session.submit(work, partial(self._arrived, project, record.name))
+            work = partial(rest.suggestions, project, record.name)
+            self.session.submit(work, partial(self._arrived, project, record.name), self._failed)
 
     def keep(self) -> None:
         """Make a point of the suggestion under the camera; the next one comes."""
@@ -114,12 +114,15 @@ class SuggestTool:
         if change.what & FRONT or (self.asked and change.concerns(self.session.image)):
             self.refresh()
 
-    def _arrived(self, project: Project, image: str, answer: Any) -> None:
+    def _failed(self, error: BaseException) -> None:
         self.busy = False
-        if isinstance(answer, Exception):
-            self.session.failed(answer)
-        elif (project, image) == self._now():
-            self._of, self._found, self._row = (project, image), answer, 0
+        self.session.failed(error)
+        self.changed.emit()
+
+    def _arrived(self, project: Project, image: str, found: list[Suggestion]) -> None:
+        self.busy = False
+        if (project, image) == self._now():
+            self._of, self._found, self._row = (project, image), found, 0
             self.refresh()
             self._look()
         self.changed.emit()
@@ -171,11 +174,3 @@ class SuggestTool:
         layer.canvas_size_limits = (7, 24)
         layer.editable = False
         return layers.insert(viewer, layer, record, "suggested")
-
-
-def _attempt(project: Project, image: str) -> list[Suggestion] | Exception:
-    """What was found, or why nothing was: the tool must hear of it either way."""
-    try:
-        return rest.suggestions(project, image)
-    except Exception as error:  # told in a notice
-        return error

@@ -10,7 +10,7 @@ from qtpy.QtGui import QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QScrollArea, QWidget
 
-from napari_noisyseg.gui.canvas import layers
+from napari_noisyseg.gui.canvas import layers, tissue
 from napari_noisyseg.gui.panel import Panel
 from napari_noisyseg.gui.window.keyfilter import canvases, window_of
 
@@ -56,7 +56,7 @@ class Hands:
 
     def under(self, spot: Spot) -> str | None:
         """The image of the project whose pixels are seen at a spot; "" for a stranger's."""
-        layer = layers.under(self.viewer, self.world(spot))
+        layer = tissue.under(self.viewer, self.world(spot))
         return None if layer is None else layers.image_name(layer) or ""
 
     # --- the canvas ----------------------------------------------------------------------------

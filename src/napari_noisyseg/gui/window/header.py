@@ -15,7 +15,7 @@ from qtpy.QtWidgets import (
 )  # fmt: skip
 
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.gui.canvas import layers
+from napari_noisyseg.gui.canvas import tissue
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.widgets.parts import MARGIN, button, label, line
 from napari_noisyseg.gui.window import files
@@ -141,7 +141,7 @@ class Header(QWidget):  # type: ignore[misc]
         mpp = (
             record.mpp
             if record is not None
-            else layers.layer_mpp(layer)
+            else tissue.layer_mpp(layer)
             if layer is not None
             else None
         )

@@ -53,8 +53,12 @@ def settle(session: Session) -> None:
         return
     jobs = Jobs()
 
-    def submit(work: Callable[[], Any], done: Callable[[Any], object]) -> None:
-        jobs.do(work, done, session.failed)
+    def submit(
+        work: Callable[[], Any],
+        done: Callable[[Any], object],
+        failed: Callable[[BaseException], object] | None = None,
+    ) -> None:
+        jobs.do(work, done, failed or session.failed)
 
     def end() -> None:
         session.ending.emit()

@@ -54,8 +54,8 @@ class ReviewDock(StepDock):
         self._drawing.timeout.connect(self._draw)
         self._draw()
 
-    def _submit(self, work: Any, done: Any) -> None:
-        self.jobs.do(work, done, self.session.failed)
+    def _submit(self, work: Any, done: Any, failed: Any = None) -> None:
+        self.jobs.do(work, done, failed or self.session.failed)
 
     # --- building ------------------------------------------------------------------------------
 
