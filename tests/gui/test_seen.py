@@ -15,7 +15,7 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog
 
-from napari_noisyseg.gui.canvas import layers
+from napari_noisyseg.gui.canvas import layers, tissue
 from napari_noisyseg.gui.panel import Panel
 from napari_noisyseg.store.project import Project
 
@@ -164,7 +164,7 @@ class TestOpenedInNapari:
         return layer
 
     def test_it_lies_in_micrometres_at_a_size_like_the_rest(self, hand: Hand, beside: Any) -> None:
-        assert layers.layer_mpp(beside) == pytest.approx(0.25)
+        assert tissue.layer_mpp(beside) == pytest.approx(0.25)
         assert hand.session.viewer.layers.extent.units is not None
 
     def test_it_is_offered_and_takes_no_clicks(self, hand: Hand, panel: Panel, beside: Any) -> None:
@@ -196,7 +196,7 @@ class TestOpenedInNapari:
         assert "Inconsistent units" not in capsys.readouterr().out
         # its own file's resolution, not that of the image it was laid beside
         assert hand.session.require_image().mpp == pytest.approx(0.5)
-        assert layers.layer_mpp(layers.find(hand.session.viewer, "tissue", "image")) == 0.25
+        assert tissue.layer_mpp(layers.find(hand.session.viewer, "tissue", "image")) == 0.25
 
     def test_add_images_takes_the_layer_that_lies_there(
         self, hand: Hand, panel: Panel, beside: Any, monkeypatch: pytest.MonkeyPatch, biopsy: Path
@@ -252,7 +252,7 @@ class TestProjects:
             monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_, p=path: str(p))
             hand.menu("Open project")
             assert hand.shows("tissue")
-            assert layers.level0(hand.session.image_layer()).shape[:2] == shape
+            assert tissue.level0(hand.session.image_layer()).shape[:2] == shape
             assert near(places(panel), wanted)
         assert len(layers.images(hand.session.viewer)) == 2
         hand.click((200, 220))

@@ -20,8 +20,8 @@ from napari_noisyseg.gui.canvas import layers
 from napari_noisyseg.gui.change import What
 from napari_noisyseg.gui.controllers.adoption import Adoption
 from napari_noisyseg.gui.controllers.review import ReviewController
-from napari_noisyseg.gui.session import at_once
 from napari_noisyseg.gui.tools.kit import kit_of
+from napari_noisyseg.gui.work import at_once
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.records import Candidate, Outline
 
@@ -120,6 +120,18 @@ def test_another_image_chosen_in_a_review_brings_a_nucleus_of_its_own(bare: Any)
     review.move(1)
     assert bare.image == review.item.image != "third"
     review.close()
+
+
+def test_a_deleted_mask_comes_back_while_its_brush_is_in_hand(bare: Any) -> None:
+    kit, waiting, image = kit_of(bare), [], bare.require_image().name
+    kit.rough.take_labels(np.ones((bare.record().height, bare.record().width), np.int32))
+    bare.later = waiting.append
+    bare.toggle("rough", False)
+    bare.look(tool="paint")
+    bare.viewer.layers.remove(kit.rough.layer())
+    for act in waiting:
+        act()
+    assert layers.find(bare.viewer, image, "rough").visible
 
 
 def test_what_lies_below_a_strangers_image_is_not_hit(panel: Any, qtbot: Any) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui.canvas import layers, tissue
+from napari_noisyseg.gui.change import What
 from napari_noisyseg.store.project import ASSUMED_MPP
 from napari_noisyseg.store.records import ImageRecord
 
@@ -89,11 +91,12 @@ class Front:
         view = session.view.of(name) if turned else session.view
         if not view.shows("image"):
             view = view.toggled("image", True)
-        session._turn(view)
-        self._uncover(layer)
-        tissue.place(viewer, layer, record)
-        if turned and fit:
-            self._go_back(name, layer)
+        with session.together() if turned else nullcontext():
+            session._turn(view)
+            self._uncover(layer)
+            tissue.place(viewer, layer, record)
+            if turned and fit:
+                self._go_back(name, layer)
         viewer.canvas.overlays["scale_bar"].visible = True
 
     def fit(self) -> None:
@@ -217,11 +220,16 @@ class Front:
         image, kind = noted["image"], noted["kind"]
         if kind != "image":
             if session.painter.wanted(layer):
-                session.later(lambda: session.toggle(kind, False))
+                session.later(lambda: self._switch_off(kind))
             return
         if image == session.image:
             session._turn(session.view.of(None))
         session.later(lambda: self._clear(image))
+
+    def _switch_off(self, kind: str) -> None:
+        self._session.toggle(kind, False)
+        # what the tool in hand writes to is seen all the same: it comes back
+        self._session.tell(What.VIEW)
 
     def by_hand(self, layer: Any) -> None:
         """A person switched a layer of ours on or off in the layer list."""
@@ -252,8 +260,9 @@ class Front:
         """Nothing of an image stays without its pixels; the project keeps all of it."""
         viewer = self._session.viewer
         if layers.find(viewer, image, "image") is None:
-            for layer in reversed(layers.of_image(viewer, image)):
-                viewer.layers.remove(layer)
+            with self._session.together():
+                for layer in reversed(layers.of_image(viewer, image)):
+                    viewer.layers.remove(layer)
 
     def _uncover(self, layer: Any) -> None:
         """Images of nobody's project do not lie over the one that a person chose."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +21,9 @@ def show(
 ) -> tuple[napari.Viewer, Panel]:
     """A window with the panel docked at its right, on a project or on images."""
     viewer = napari.Viewer(title="NoisySeg")
+    # napari collects garbage whenever a layer goes: what stays for good is not looked at again
+    gc.collect()
+    gc.freeze()
     for path in images:
         pixels, keywords, _ = layer_data(open_image(path))
         viewer.add_image(pixels, **keywords, metadata={"noisyseg": {"path": str(path)}})

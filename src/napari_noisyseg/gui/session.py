@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import platformdirs
 from psygnal import EmitLoopError, Signal
@@ -26,40 +26,13 @@ from napari_noisyseg.gui.change import Change, What
 from napari_noisyseg.gui.front import Front
 from napari_noisyseg.gui.keys import Keys
 from napari_noisyseg.gui.view import View
+from napari_noisyseg.gui.work import Submit, at_once
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import ImageRecord
 
 log = logging.getLogger(__name__)
 SUFFIX = ".noisyseg"
-
-
-class Submit(Protocol):
-    """Does work out of the way, then calls one of the two where it was asked."""
-
-    def __call__(
-        self,
-        work: Callable[[], Any],
-        done: Callable[[Any], object],
-        failed: Callable[[BaseException], object] | None = None,
-    ) -> None:
-        """`failed` hears of an error; without it the error becomes a notice."""
-
-
-def at_once(
-    work: Callable[[], Any],
-    done: Callable[[Any], object],
-    failed: Callable[[BaseException], object] | None = None,
-) -> None:
-    """Do the work here and now: what a test wants, and a session without a window."""
-    try:
-        found = work()
-    except Exception as error:
-        if failed is None:
-            raise
-        failed(error)
-    else:
-        done(found)
 
 
 class Session:
@@ -91,6 +64,7 @@ class Session:
         self.stated_mpp: float | None = None
         self.resumes = False
         self._seen = 0
+        self._together = False
         self.front = Front(self)
         self.painter = Painter(self.viewer, lambda: self.view, self.front.by_hand)
         self.viewer.layers.events.inserted.connect(self._on_inserted)
@@ -129,10 +103,12 @@ class Session:
         told: dict[str | None, What] = {}
         for entry in entries:
             told[entry.image] = told.get(entry.image, What.NOTHING) | What(int(entry.aspects))
-        if any(what & What.IMAGES for what in told.values()):
-            self.front.settle()
-        for image, what in told.items():
-            self.tell(what, image)
+        images = any(what & What.IMAGES for what in told.values())
+        with self.together() if images else nullcontext():
+            if images:
+                self.front.settle()
+            for image, what in told.items():
+                self.tell(what, image)
 
     def look(self, **changes: Any) -> None:
         """Show something else: another step, tool or toggle (fields of `View`)."""
@@ -145,10 +121,28 @@ class Session:
     def _turn(self, view: View) -> None:
         """The one place where what is shown becomes something else."""
         before, self.view = self.view, view
-        self.painter.paint()  # also where nothing changed: a hand may have switched a layer off
-        if view == before:
+        many = (view.image, view.step) != (before.image, before.step)
+        with self.together() if many else nullcontext():
+            self.painter.paint()  # also where nothing changed: a hand may have switched one off
+            if view != before:
+                turned = view.image != before.image
+                self.tell(What.IMAGE | What.VIEW if turned else What.VIEW)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """The canvas is drawn once, after all that is done inside; may be nested.
+
+        napari draws, and collects garbage, after every layer that comes, goes, or is hidden.
+        """
+        if self._together:
+            yield
             return
-        self.tell(What.IMAGE | What.VIEW if view.image != before.image else What.VIEW)
+        self._together = True
+        try:
+            with self.viewer.layers.batched_update():
+                yield
+        finally:
+            self._together = False
 
     # --- project -------------------------------------------------------------------------------
 
@@ -189,8 +183,9 @@ class Session:
             return
         project.close()
         self.view = self.view.of(None)
-        self.front.leave()
-        self.tell(What.PROJECT | What.IMAGE)
+        with self.together():
+            self.front.leave()
+            self.tell(What.PROJECT | What.IMAGE)
 
     def shut(self) -> None:
         """The viewer is going: release the lock and tell nobody; safe to call twice."""

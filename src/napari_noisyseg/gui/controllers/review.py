@@ -15,7 +15,8 @@ from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Outline, State
 
 if TYPE_CHECKING:
-    from napari_noisyseg.gui.session import Session, Submit
+    from napari_noisyseg.gui.session import Session
+    from napari_noisyseg.gui.work import Submit
 
 DECIDED = What.DECISIONS | What.OUTLINES | What.POINTS | What.CLASSES
 ANEW = What.CANDIDATES | What.IMAGES

@@ -66,7 +66,7 @@ class PanelTruth:
             boxes[view.step] = docks[view.step].maps.boxes
         for step, found in boxes.items():
             for kind, box in found.items():
-                if box.isChecked() != view.shows(kind):
+                if box.isVisible() and box.isChecked() != view.shows(kind):
                     yield f"the box {kind} in {step} is {box.isChecked()}, unlike the view"
 
     def annotate(self) -> Words:

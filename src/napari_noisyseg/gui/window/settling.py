@@ -9,9 +9,10 @@ from qtpy.QtCore import QEvent, QObject, QTimer
 
 from napari_noisyseg.gui.jobs import Jobs
 from napari_noisyseg.gui.readers import prefer_us_for_slides
-from napari_noisyseg.gui.session import Session, at_once
+from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.settings import setting
 from napari_noisyseg.gui.window.keyfilter import window_of
+from napari_noisyseg.gui.work import at_once
 
 LOOK_MS = 1000
 """between two looks at what another process did to the project"""
