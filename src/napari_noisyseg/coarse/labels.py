@@ -9,17 +9,21 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_noisyseg.coarse.appearance import appearance, unlike_stained_tissue
 from napari_noisyseg.coarse.cells import Cells, Pixel
 from napari_noisyseg.coarse.cluster import PAPER_MPP, ClusterPlane, fit_clusters, smoothed
 from napari_noisyseg.coarse.evidence import evidence, standardised
 from napari_noisyseg.coarse.local import LocalPlane
+from napari_noisyseg.coarse.outline import Look, OutlinePlane
+from napari_noisyseg.coarse.starter import OUTLINE, at_click, shipped
 from napari_noisyseg.coarse.voronoi import VoronoiPlane
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.method import UNKNOWN
 from napari_noisyseg.slides import Box
 
-Kind = Literal["voronoi", "cluster", "local"]
-KINDS: tuple[Kind, ...] = ("voronoi", "cluster", "local")
+Kind = Literal["outline", "voronoi", "cluster", "local"]
+KINDS: tuple[Kind, ...] = ("outline", "voronoi", "cluster", "local")
+Plane = VoronoiPlane | ClusterPlane | LocalPlane | OutlinePlane
 STALE = 0.2
 """Share by which the count of points must change until a fit is stale."""
 CHOSEN = ("radius_um", "smallest_um2")
@@ -32,14 +36,16 @@ def chosen_in(fit: Mapping[str, Any] | None) -> dict[str, float]:
 
 
 class CoarseLabels:
-    """Labels from points over one image: `voronoi`, `cluster`, `local`, and `instances`.
+    """Labels from points over one image: one of each of `KINDS`, `outlines` and `instances`.
 
     rgb: uint8 (H, W, 3). points: serial (1 or more) to (y, x) in pixels of this image, centres at
     integers; points outside the image are remembered and have no say. known: bool (H, W), inside
     fields declared complete; elsewhere every label is unknown (2). mpp: µm per pixel. fit: values
     stored from an earlier `.fit`, or None to fit when the cluster label is first asked for; where
     they are only what a person set (`CHOSEN`) the rest is fitted then.
-    kinds: which labels will be asked for; each is computed when first asked for.
+    kinds: which labels will be asked for; each is computed when first asked for. look: the network
+    that outlines a click (see `outline.Look`); the starter's when it is None. lazy: neighbours of a
+    changed point see it in `outlines` after `catch_up` only, so that a click is quick.
 
     Every array handed out is a live, read-only view: later clicks show in it.
     """
@@ -52,6 +58,8 @@ class CoarseLabels:
         mpp: float,
         fit: dict[str, Any] | None = None,
         kinds: Iterable[str] = KINDS,
+        look: Look | None = None,
+        lazy: bool = False,
     ) -> None:
         _check(rgb, known, mpp)
         self.rgb = rgb
@@ -66,7 +74,9 @@ class CoarseLabels:
         self._fit = dict(fit) if fit and "centroids" in fit else None
         self._outlines: LocalPlane | None = None
         self._colours: NDArray[np.uint8] | None = None
-        self._planes: dict[Kind, VoronoiPlane | ClusterPlane | LocalPlane] = {}
+        self._look, self._mpp, self._lazy = look, mpp, lazy
+        self._doubt = ""
+        self._planes: dict[Kind, Plane] = {}
         self._raw: dict[Kind, NDArray[np.uint8]] = {}
         self._shown: dict[Kind, NDArray[np.uint8]] = {}
 
@@ -105,6 +115,31 @@ class CoarseLabels:
         """Serial of the nucleus outlined at each point, int32 (H, W), inside `known` or not."""
         self._label("local")
         return _read_only(self._outliner().instances)
+
+    @property
+    def outline(self) -> NDArray[np.uint8]:
+        """`outlines` as a training target: core nucleus, thin band unknown, rest background."""
+        return _read_only(self._label("outline"))
+
+    @property
+    def outlines(self) -> NDArray[np.int32]:
+        """Serial of the nucleus that the starter's network outlines at each point, int32 (H, W).
+
+        Those of `instances` where it cannot: `doubt` says why.
+        """
+        self._label("outline")
+        return _read_only(self._outlined().instances)
+
+    def _outlined(self) -> OutlinePlane | LocalPlane:
+        plane = self._planes["outline"]
+        assert isinstance(plane, OutlinePlane | LocalPlane)
+        return plane
+
+    @property
+    def doubt(self) -> str:
+        """Why `outline` is no better than `local` in this image; empty where it is."""
+        self._label("outline")
+        return self._doubt
 
     @property
     def fit(self) -> dict[str, Any]:
@@ -157,6 +192,15 @@ class CoarseLabels:
             return Box(0, 0, 0, 0)
         return Box.around([self.remove(serial), self.add(serial, y, x)])
 
+    def catch_up(self) -> Box:
+        """Let the neighbours of changed points see them; the box in which `outlines` changed."""
+        plane = self._planes.get("outline")
+        if not isinstance(plane, OutlinePlane):
+            return Box(0, 0, 0, 0)
+        box = plane.catch_up()
+        self._mask("outline", box)
+        return box
+
     def set_known(self, known: NDArray[np.bool_]) -> None:
         """Other fields: bool (H, W). The fit stays."""
         if known.shape != self.shape:
@@ -199,18 +243,33 @@ class CoarseLabels:
             self._mask(kind, Box(0, 0, *self.shape))
         return self._shown[kind]
 
-    def _plane(self, kind: Kind) -> VoronoiPlane | ClusterPlane | LocalPlane:
+    def _plane(self, kind: Kind) -> Plane:
         if kind == "voronoi":
             return VoronoiPlane(self.scale)
         if kind == "cluster":
             return ClusterPlane(self._smoothed(), self.scale, self.fit)
-        return self._outliner()
+        return self._learned() if kind == "outline" else self._outliner()
+
+    def _learned(self) -> OutlinePlane | LocalPlane:
+        """The starter's outlines; on what it has not seen, or without it, the untrained ones."""
+        self._doubt = unlike_stained_tissue(self.rgb)
+        if not self._doubt:
+            try:
+                look = self._look or at_click(shipped(OUTLINE))
+                planes = appearance(self.rgb, self._mpp)
+                return OutlinePlane(planes, self.shape, look, self._lazy)
+            except NoisySegError as error:
+                self._doubt = str(error)
+        return self._local_plane()
 
     def _outliner(self) -> LocalPlane:
         """The outlines' evidence, made once for the label and for the fit."""
         if self._outlines is None:
-            self._outlines = LocalPlane(*evidence(self.rgb, self.scale), self.scale)
+            self._outlines = self._local_plane()
         return self._outlines
+
+    def _local_plane(self) -> LocalPlane:
+        return LocalPlane(*evidence(self.rgb, self.scale), self.scale)
 
     def _smoothed(self) -> NDArray[np.uint8]:
         if self._colours is None:

@@ -13,7 +13,7 @@ from ..store import Project
 from . import CoarseLabels
 from .superpixels import SIZE_UM, superpixels
 
-KINDS = ("voronoi", "cluster", "local")
+KINDS = ("outline", "voronoi", "cluster", "local")
 """derived from points"""
 SUPERPIXEL = "superpixel"
 EVERY = (*KINDS, SUPERPIXEL)

@@ -1,0 +1,122 @@
+"""What the networks of the starter see of an image, whatever its scanner and resolution.
+
+Everything stands at 0.25 µm per pixel. Coordinates are (y, x), pixel centres at integers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from napari_noisyseg.coarse.evidence import evidence
+
+F32 = NDArray[np.float32]
+Places = NDArray[np.floating]
+
+MPP = 0.25
+"""µm per pixel of everything here."""
+SIDE = 64
+"""Side of the square around a click, px."""
+BLOB = 3.0
+"""Gaussian sigma of the spot that stands for a click, px."""
+REACH = SIDE // 2 + int(3 * BLOB)
+"""Px along an axis from which on a click is not seen from another."""
+COLOURS = 4
+CHANNELS = COLOURS + 2
+TISSUE = 0.1
+"""Mean optical density from which a pixel is tissue and tells how dark this image is."""
+DARK = 60
+"""Mean grey level below which an image is no bright-field one."""
+GREY = 4
+"""Mean difference of the colours below which an image is grey."""
+UNSEEN = (
+    "and the starter has seen stained tissue in colour only: the untrained outlines are shown in "
+    "its place"
+)
+SAME = 0.02
+"""Share by which a resolution may differ from `MPP` before the image is resampled."""
+
+
+def working_shape(shape: tuple[int, int], mpp: float) -> tuple[int, int]:
+    """Rows and columns at `MPP` of an image of `shape` at `mpp`."""
+    factor = mpp / MPP
+    if abs(factor - 1) <= SAME:
+        return shape
+    return max(1, round(shape[0] * factor)), max(1, round(shape[1] * factor))
+
+
+def appearance(rgb: NDArray[np.uint8], mpp: float) -> F32:
+    """Optical densities of red, green and blue, each z-scored over the tissue, and the evidence.
+
+    rgb uint8 (H, W, 3) to float32 (4, h, w) at `MPP`.
+    """
+    seen = _resized(rgb, working_shape((rgb.shape[0], rgb.shape[1]), mpp))
+    density = -np.log((seen.astype(np.float32) + 1) / 256)
+    tissue = density.mean(axis=2) > TISSUE
+    if tissue.mean() < 0.05:
+        tissue[:] = True
+    mean, spread = density[tissue].mean(axis=0), density[tissue].std(axis=0) + 0.02
+    nuclear, _ = evidence(seen, 1.0)
+    planes = [*np.moveaxis((density - mean) / spread, 2, 0), nuclear]
+    return np.asarray(np.clip(np.stack(planes), -6, 8), np.float32)
+
+
+def crops(planes: F32, clicks: Places, chosen: NDArray[np.intp]) -> F32:
+    """What is seen around some of the clicks, (n, CHANNELS, SIDE, SIDE); zero beyond the image.
+
+    planes (4, h, w); clicks (m, 2), all of them; chosen (n,): around which. The last two channels
+    are a spot at the click itself, and spots at all the others.
+    """
+    found = np.zeros((len(chosen), CHANNELS, SIDE, SIDE), np.float32)
+    corners = corner(clicks)
+    for row, at in enumerate(chosen.tolist()):
+        y0, x0 = corners[at].tolist()
+        (a, b, c, d), (e, f) = inside(y0, x0, planes.shape[1:])
+        found[row, :COLOURS, e : e + b - a, f : f + d - c] = planes[:, a:b, c:d]
+        near = np.flatnonzero((np.abs(clicks - clicks[at]) <= REACH).all(axis=1))
+        found[row, COLOURS] = spots(clicks[[at]] - (y0, x0))
+        found[row, COLOURS + 1] = spots(clicks[near[near != at]] - (y0, x0))
+    return found
+
+
+def corner(clicks: Places) -> NDArray[np.int64]:
+    """First row and column of the square around each click, (m, 2)."""
+    return np.asarray(np.floor(clicks + 0.5), np.int64) - SIDE // 2
+
+
+def inside(
+    y0: int, x0: int, shape: tuple[int, ...]
+) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
+    """The part of a square inside the image (y0, y1, x0, x1), and where in the square that is."""
+    a, c = max(y0, 0), max(x0, 0)
+    b, d = max(a, min(y0 + SIDE, shape[0])), max(c, min(x0 + SIDE, shape[1]))
+    return (a, b, c, d), (a - y0, c - x0)
+
+
+def spots(places: Places) -> F32:
+    """Spots of height 1 at (k, 2) places of a square, the highest where they meet."""
+    axis = np.arange(SIDE, dtype=np.float32)
+    y, x = (np.exp(-((axis - places[:, [k]]) ** 2) / (2 * BLOB**2)) for k in (0, 1))
+    if not len(places):
+        return np.zeros((SIDE, SIDE), np.float32)
+    return np.asarray((y[:, :, None] * x[:, None, :]).max(axis=0), np.float32)
+
+
+def _resized(rgb: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """Area averages where it shrinks, bicubic where it grows."""
+    if rgb.shape[:2] == shape:
+        return rgb
+    shrinks = shape[0] < rgb.shape[0]
+    method = Image.Resampling.BOX if shrinks else Image.Resampling.BICUBIC
+    return np.asarray(Image.fromarray(rgb).resize((shape[1], shape[0]), method))
+
+
+def unlike_stained_tissue(rgb: NDArray[np.uint8]) -> str:
+    """Why the starter cannot judge an image, in words; empty for one like those it has seen."""
+    small = rgb[:: max(1, rgb.shape[0] // 400), :: max(1, rgb.shape[1] // 400)].astype(np.float32)
+    if small.mean() < DARK:
+        return f"this image is dark like fluorescence, {UNSEEN}"
+    if (small.max(axis=2) - small.min(axis=2)).mean() < GREY:
+        return f"this image has no colours, {UNSEEN}"
+    return ""

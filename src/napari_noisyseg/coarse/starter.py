@@ -1,0 +1,118 @@
+"""The networks that come with the package, run by ONNX Runtime: no torch is needed.
+
+Their structure and weights are `models/*.onnx`. Other weights of the same structure (adapted to a
+project's own corrections) are taken from a safetensors file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noisyseg.errors import NoisySegError
+
+F32 = NDArray[np.float32]
+Weights = Mapping[str, F32]
+OUTLINE, CENTRES = "outline", "centres"
+THREADS = 2
+MOST = 64
+"""Squares that are worked on at once."""
+
+
+class Network:
+    """One of the networks. Raises NoisySegError when it is missing or damaged."""
+
+    def __init__(self, name: str, weights: Weights | None = None) -> None:
+        import onnxruntime as ort  # a tenth of a second
+
+        options = ort.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = THREADS, 1
+        options.log_severity_level = 3
+        structure = model(name)
+        try:
+            self._session = ort.InferenceSession(
+                with_weights(structure, weights or {}), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime has a dozen classes of its own
+            raise NoisySegError(
+                f"the starter's network “{name}” cannot be read ({str(error)[:120]}): install "
+                "napari-noisyseg again; until then the untrained outlines (local) are used"
+            ) from error
+
+    def logits(self, x: F32) -> F32:
+        """(n, channels, h, w) to (n, outputs, h, w)."""
+        parts = [self._session.run(None, {"x": x[i : i + MOST]})[0] for i in range(0, len(x), MOST)]
+        return np.asarray(np.concatenate(parts), np.float32)
+
+
+def model(name: str) -> bytes:
+    """The network as it is shipped. Raises NoisySegError when it is not there."""
+    try:
+        return (files("napari_noisyseg") / "models" / f"{name}.onnx").read_bytes()
+    except OSError as error:
+        raise NoisySegError(
+            f"the starter's network “{name}” is missing: install napari-noisyseg again; until then "
+            "the untrained outlines (local) are used"
+        ) from error
+
+
+@lru_cache(maxsize=2)
+def shipped(name: str) -> Network:
+    """The network with the weights that it is shipped with; one for all who ask."""
+    return Network(name)
+
+
+def with_weights(structure: bytes, weights: Weights) -> bytes:
+    """An ONNX file with other weights in place of its own, by their names and of the same sizes.
+
+    In the file (protocol buffers) each tensor is its name (field 8) and then its raw data (9).
+    Raises ValueError for a name or size that the file does not have.
+    """
+    changed = bytearray(structure)
+    for name, values in weights.items():
+        raw = np.ascontiguousarray(values, "<f4").tobytes()
+        head = b"\x42" + _varint(len(name)) + name.encode() + b"\x4a" + _varint(len(raw))
+        at = structure.find(head)
+        if at < 0:
+            raise ValueError(f"the network has no weights “{name}” of {values.size} numbers")
+        changed[at + len(head) : at + len(head) + len(raw)] = raw
+    return bytes(changed)
+
+
+def _varint(number: int) -> bytes:
+    """A number as protocol buffers write it: seven bits a byte, the lowest first."""
+    found = bytearray()
+    while number > 0x7F:
+        found.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*found, number])
+
+
+def at_click(network: Network) -> Callable[[F32], F32]:
+    """Squares around clicks to the probability of the nucleus at each, (n, SIDE, SIDE)."""
+    return lambda squares: probability(network.logits(squares))[:, 0]
+
+
+def probability(logits: F32) -> F32:
+    """The logistic function, float32."""
+    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -30, 30))), np.float32)
+
+
+def read_weights(path: Path) -> tuple[dict[str, F32], dict[str, Any]]:
+    """Weights of a safetensors file and what its header says. Raises NoisySegError."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as opened:
+            weights = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
+            header = json.loads((opened.metadata() or {}).get("about", "{}"))
+    except (OSError, ValueError, SafetensorError) as error:
+        raise NoisySegError(f"{path}: no weights can be read from it ({error})") from error
+    return weights, header
