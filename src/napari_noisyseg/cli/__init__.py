@@ -22,6 +22,7 @@ from . import (
     review,
     show,
     simulate,
+    starter,
     suggest,
     training,
     worth,
@@ -38,7 +39,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for module in (
-    show, projects, suggest, worth, training, review, exchange, simulate, benchmark, doctor,
+    show, projects, suggest, worth, training, review, exchange, simulate, starter, benchmark,
+    doctor,
 ):  # fmt: skip
     module.register(app)
 

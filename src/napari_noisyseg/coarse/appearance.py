@@ -51,7 +51,7 @@ def appearance(rgb: NDArray[np.uint8], mpp: float) -> F32:
 
     rgb uint8 (H, W, 3) to float32 (4, h, w) at `MPP`.
     """
-    seen = _resized(rgb, working_shape((rgb.shape[0], rgb.shape[1]), mpp))
+    seen = resized(rgb, working_shape((rgb.shape[0], rgb.shape[1]), mpp))
     density = -np.log((seen.astype(np.float32) + 1) / 256)
     tissue = density.mean(axis=2) > TISSUE
     if tissue.mean() < 0.05:
@@ -103,7 +103,7 @@ def spots(places: Places) -> F32:
     return np.asarray((y[:, :, None] * x[:, None, :]).max(axis=0), np.float32)
 
 
-def _resized(rgb: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
+def resized(rgb: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
     """Area averages where it shrinks, bicubic where it grows."""
     if rgb.shape[:2] == shape:
         return rgb

@@ -1,0 +1,43 @@
+"""starter: the networks that come with the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ..errors import NoisySegError
+from .output import say
+
+SOURCES = ("tnbc", "dsb2018")
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the app."""
+    starter = typer.Typer(help="The networks that come with the package.", no_args_is_help=True)
+    starter.command()(train)
+    starter.callback()(lambda: None)  # so that the one command keeps its name
+    app.add_typer(starter, name="starter")
+
+
+def train(
+    data: Annotated[Path, typer.Option(help="Folder with tnbc, tnbc_samples and dsb2018/hist.")],
+    out: Annotated[Path, typer.Option(help="Folder for the weights.")] = Path("starter"),
+    network: Annotated[
+        Literal["both", "outline", "centres"], typer.Option(help="Which of the two.")
+    ] = "both",
+    steps: Annotated[int, typer.Option(min=1, help="Of each network.")] = 4000,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    without: Annotated[
+        str | None, typer.Option(metavar="SOURCE", help="Leave a source out, and score on it.")
+    ] = None,
+) -> None:
+    """Train the starter's weights again, from data whose licences allow to ship them."""
+    from ..learning.starting import start
+
+    if without not in (None, *SOURCES):
+        raise NoisySegError(f"there is no source {without!r}: leave out {' or '.join(SOURCES)}")
+    names = ("outline", "centres") if network == "both" else (network,)
+    for path in start(data, out, names, steps, seed, without, say):
+        print(path)

@@ -1,0 +1,181 @@
+"""Trains the starter's two networks, from free data only, and writes them down.
+
+`outline`: the nucleus at a click. `centres`: how deep in a nucleus each pixel lies, and whether it
+is nucleus at all. Both see `appearance` at 0.25 µm per pixel.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+from scipy import ndimage as ndi
+from torch import Tensor
+
+from napari_noisyseg.coarse.appearance import CHANNELS, COLOURS, MPP
+from napari_noisyseg.coarse.starter import OUTLINE
+from napari_noisyseg.learning.free import SETS, Field
+from napari_noisyseg.learning.squares import View, anywhere, around_clicks, views
+from napari_noisyseg.nets.half import HalfUNet, folded
+
+LOOKS = 6
+"""Looks of each field that a training draws from."""
+BATCH, TILES = 48, 8
+TILE = 192
+"""Side of the tiles of `centres`, px; as many pixels a step as the squares of `outline`."""
+RATE, DECAY = 2e-3, 1e-2
+AVERAGE = 0.995
+"""Share of the old weights in the running mean that is kept."""
+NARROW = (20, 40, 80, 80)
+"""Widths of `centres`, which is run over whole images."""
+TOLD = 100
+OPSET = 17
+
+Batch = tuple[Tensor, Tensor]
+Loss = Callable[[Tensor, Tensor], Tensor]
+Say = Callable[[str], object]
+
+
+def train(
+    fields: list[Field], names: Sequence[str], steps: int, seed: int = 0, say: Say = print
+) -> dict[str, HalfUNet]:
+    """The networks of these names, batch norm folded in."""
+    torch.manual_seed(seed)
+    seen = [view for looks in views(fields, LOOKS, seed) for view in looks]
+    say(f"{len(seen)} looks of {len(fields)} fields")
+    sources = [field.source for field in fields for _ in range(LOOKS)]
+    found: dict[str, HalfUNet] = {}
+    for name in names:
+        made, batches, loss = (
+            (HalfUNet(CHANNELS, 1), squares, one_nucleus)
+            if name == OUTLINE
+            else (HalfUNet(COLOURS, 2, NARROW), tiles, both_maps)
+        )
+        found[name] = folded(fit(made, batches(seen, sources, seed), steps, loss, say))
+    return found
+
+
+def fit(net: HalfUNet, batches: Iterator[Batch], steps: int, loss: Loss, say: Say) -> HalfUNet:
+    """AdamW on one cycle; the running mean of the weights, in evaluation mode."""
+    net = net.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    mean = copy.deepcopy(net).eval()
+    optimiser = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=DECAY)
+    cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, steps, pct_start=0.1)
+    told, began = 0.0, time.monotonic()
+    for step, (x, target) in zip(range(1, steps + 1), batches, strict=False):
+        found = loss(net(x.contiguous(memory_format=torch.channels_last)), target)
+        optimiser.zero_grad()
+        found.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        cycle.step()
+        _follow(mean, net, min(AVERAGE, step / (step + 9)))
+        told += found.item() / TOLD
+        if step % TOLD == 0:
+            say(f"step {step} of {steps}: loss {told:.4f}, {time.monotonic() - began:.0f} s")
+            told = 0.0
+    return mean
+
+
+def _follow(mean: HalfUNet, net: HalfUNet, kept: float) -> None:
+    with torch.no_grad():
+        for old, new in zip(mean.state_dict().values(), net.state_dict().values(), strict=True):
+            old.copy_(old * kept + new * (1 - kept) if old.is_floating_point() else new)
+
+
+def one_nucleus(logits: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy and soft Dice of each square."""
+    return F.binary_cross_entropy_with_logits(logits[:, 0], target) + dice_loss(
+        torch.sigmoid(logits[:, 0]), target
+    )
+
+
+def both_maps(logits: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy of both maps (the depth is a soft target), and soft Dice of the nuclei."""
+    return F.binary_cross_entropy_with_logits(logits, target) + dice_loss(
+        torch.sigmoid(logits[:, 1]), target[:, 1]
+    )
+
+
+def dice_loss(found: Tensor, target: Tensor) -> Tensor:
+    """1 - soft Dice of each (h, w), the mean over the batch; 1 px is added above and below."""
+    shared = (found * target).sum((1, 2))
+    return (1 - (2 * shared + 1) / (found.sum((1, 2)) + target.sum((1, 2)) + 1)).mean()
+
+
+# --- batches -------------------------------------------------------------------------------------
+
+
+def squares(seen: list[View], sources: list[str], seed: int) -> Iterator[Batch]:
+    """Squares around clicks for ever; each source as often, in it each click."""
+    random = np.random.default_rng((seed, 1))
+    clicks = [(view, at) for view in seen for at in range(len(view.clicks))]
+    named = [s for view, s in zip(seen, sources, strict=True) for _ in view.clicks]
+    share = _even(named)
+    while True:
+        chosen = random.choice(len(clicks), BATCH, p=share)
+        yield around_clicks([clicks[at] for at in chosen.tolist()], random)
+
+
+def tiles(seen: list[View], sources: list[str], seed: int) -> Iterator[Batch]:
+    """Tiles anywhere for ever; each source as often, in it each look of a field."""
+    random = np.random.default_rng((seed, 2))
+    depths = [torch.from_numpy(depth(view.labels.numpy())) for view in seen]
+    share = _even(sources)
+    while True:
+        chosen = random.choice(len(seen), TILES, p=share)
+        yield anywhere(seen, depths, chosen, TILE, random)
+
+
+def _even(names: list[str]) -> NDArray[np.float64]:
+    """Chances by which each name comes up as often as the others."""
+    counts = {name: names.count(name) for name in set(names)}
+    return np.array([1 / (len(counts) * counts[name]) for name in names])
+
+
+def depth(labels: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Squared distance to the own border over its largest in that nucleus, 0..1, (H, W)."""
+    found = np.zeros(labels.shape, np.float32)
+    for label, box in enumerate(ndi.find_objects(labels), start=1):
+        if box is not None:
+            mask = labels[box] == label
+            deep = ndi.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1] ** 2
+            found[box][mask] = (deep / deep.max())[mask]
+    return found
+
+
+# --- writing -------------------------------------------------------------------------------------
+
+
+def write(nets: dict[str, HalfUNet], out: Path, about: dict[str, Any]) -> list[Path]:
+    """Each network as safetensors, with what it is in the header, and as ONNX."""
+    out.mkdir(parents=True, exist_ok=True)
+    files = []
+    for name, net in nets.items():
+        header = {"network": name, "mpp": MPP, "learned_from": list(SETS), **about}
+        weights = {key: value.contiguous() for key, value in net.state_dict().items()}
+        save_file(weights, out / f"{name}.safetensors", {"about": json.dumps(header)})
+        _write_onnx(net, out / f"{name}.onnx")
+        files += [out / f"{name}.safetensors", out / f"{name}.onnx"]
+    return files
+
+
+def _write_onnx(net: HalfUNet, path: Path) -> None:
+    example = torch.zeros(1, net.inputs, 4 * net.divisor, 4 * net.divisor)
+    free = {name: {0: "n", 2: "h", 3: "w"} for name in ("x", "y")}
+    with warnings.catch_warnings():
+        # torch's older way, which needs no further package
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            net, (example,), str(path), input_names=["x"], output_names=["y"],
+            dynamic_axes=free, opset_version=OPSET, dynamo=False,
+        )  # fmt: skip

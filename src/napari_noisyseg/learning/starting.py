@@ -1,0 +1,72 @@
+"""From a folder of free data to the starter's files, and how good they are on what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from napari_noisyseg import __version__
+from napari_noisyseg.coarse import CoarseLabels
+from napari_noisyseg.coarse.appearance import MPP
+from napari_noisyseg.coarse.outline import F32
+from napari_noisyseg.coarse.starter import CENTRES, OUTLINE
+from napari_noisyseg.learning import starter
+from napari_noisyseg.learning.free import SETS, SOURCES, Field, fields
+from napari_noisyseg.metrics import aji
+from napari_noisyseg.nets.half import HalfUNet
+from napari_noisyseg.noise import points
+
+JITTERS = (0, 4, 8)
+
+
+def start(
+    data: Path,
+    out: Path,
+    names: tuple[str, ...] = (OUTLINE, CENTRES),
+    steps: int = 4000,
+    seed: int = 0,
+    without: str | None = None,
+    say: Callable[[str], object] = print,
+) -> list[Path]:
+    """Train, score on the source that was left out, and write; the files written."""
+    learned = fields(data, without)
+    nets = starter.train(learned, names, steps, seed, say)
+    about: dict[str, Any] = {
+        "version": __version__, "steps": steps, "seed": seed, "fields": len(learned),
+        "learned_from": [name for name in SETS if SOURCES[name] != without],
+    }  # fmt: skip
+    if without is not None and OUTLINE in nets:
+        held = [field for field in fields(data) if field.source == without]
+        about["left_out"] = {without: scores(nets[OUTLINE], held)}
+        say(f"on {without}, which was left out: {about['left_out'][without]}")
+    return starter.write(nets, out, about)
+
+
+def scores(net: HalfUNet, held: list[Field]) -> dict[str, float]:
+    """Mean AJI of outlines at clicks that miss by up to so many px, and of untrained ones."""
+    found: dict[str, list[float]] = {}
+    for field in held:
+        for by in JITTERS:
+            places = points(field.labels, by, seed=by)
+            clicks = {n: (float(y), float(x)) for n, (y, x) in enumerate(places, 1)}
+            known = np.ones(field.labels.shape, bool)
+            labels = CoarseLabels(field.rgb, clicks, known, MPP, look=look_of(net))
+            found.setdefault(f"outline_{by}", []).append(aji(labels.outlines, field.labels))
+            found.setdefault(f"local_{by}", []).append(aji(labels.instances, field.labels))
+    return {key: round(float(np.mean(values)), 4) for key, values in found.items()}
+
+
+def look_of(net: HalfUNet) -> Callable[[F32], F32]:
+    """A network of torch as `OutlinePlane` asks for it."""
+
+    def look(squares: F32) -> F32:
+        with torch.inference_mode():
+            parts = torch.split(torch.from_numpy(squares), 64)
+            found = [torch.sigmoid(net(part))[:, 0] for part in parts]
+        return torch.cat(found).numpy()
+
+    return look
