@@ -28,7 +28,7 @@ from napari_noisyseg.learning.free import SETS, Field
 from napari_noisyseg.learning.squares import View, anywhere, around_clicks, views
 from napari_noisyseg.nets.half import HalfUNet, folded
 
-LOOKS = 6
+LOOKS = 8
 """Looks of each field that a training draws from."""
 BATCH, TILES = 48, 8
 TILE = 192
