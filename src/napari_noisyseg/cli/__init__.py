@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 
 from ..errors import JobError, NoisySegError
 from . import (
+    adapt,
     benchmark,
     doctor,
     exchange,
@@ -39,7 +40,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for module in (
-    show, projects, suggest, worth, training, review, exchange, simulate, starter, benchmark,
+    show, projects, suggest, worth, adapt, training, review, exchange, simulate, starter, benchmark,
     doctor,
 ):  # fmt: skip
     module.register(app)

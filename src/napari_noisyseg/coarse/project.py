@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,8 @@ from ..errors import NoisySegError
 from ..slides import Box
 from ..store import Project
 from . import CoarseLabels
+from .outline import Look
+from .starter import OUTLINE, Network, at_click, read_weights
 from .superpixels import SIZE_UM, superpixels
 
 KINDS = ("outline", "voronoi", "cluster", "local")
@@ -43,8 +47,28 @@ def labels_of(project: Project, image: str, box: Box, kinds: Iterable[str] = KIN
     known = project.nuclei.known(image, box)
     fit = project.labels.fit(image)
     return CoarseLabels(
-        rgb, points_in(project, image, box), known, record.mpp, fit=fit, kinds=tuple(kinds)
-    )
+        rgb, points_in(project, image, box), known, record.mpp, fit=fit, kinds=tuple(kinds),
+        look=look_of(project),
+    )  # fmt: skip
+
+
+def look_of(project: Project) -> Look | None:
+    """How outlines are drawn at clicks in this project; None: as the starter does.
+
+    A file of learned weights that cannot be read is passed over: the starter stays in reach.
+    """
+    learned = project.learned.of(OUTLINE)
+    if learned is None:
+        return None
+    try:
+        return _adapted(learned.path)
+    except (NoisySegError, ValueError):
+        return None
+
+
+@lru_cache(maxsize=4)
+def _adapted(path: Path) -> Look:
+    return at_click(Network(OUTLINE, read_weights(path)[0]))
 
 
 def points_in(project: Project, image: str, box: Box) -> dict[int, tuple[float, float]]:

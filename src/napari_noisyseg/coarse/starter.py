@@ -105,6 +105,19 @@ def probability(logits: F32) -> F32:
     return np.asarray(1 / (1 + np.exp(-np.clip(logits, -30, 30))), np.float32)
 
 
+def model_weights(name: str) -> dict[str, F32]:
+    """The weights that a network is shipped with. Raises NoisySegError when they are not there."""
+    return read_weights(Path(str(files("napari_noisyseg") / "models" / f"{name}.safetensors")))[0]
+
+
+def packed(weights: Weights, about: Mapping[str, Any]) -> bytes:
+    """A safetensors file with what it is in its header."""
+    from safetensors.numpy import save
+
+    plain = {key: np.ascontiguousarray(value, np.float32) for key, value in weights.items()}
+    return bytes(save(plain, {"about": json.dumps(dict(about))}))
+
+
 def read_weights(path: Path) -> tuple[dict[str, F32], dict[str, Any]]:
     """Weights of a safetensors file and what its header says. Raises NoisySegError."""
     from safetensors import SafetensorError, safe_open

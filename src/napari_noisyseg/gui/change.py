@@ -9,7 +9,7 @@ from napari_noisyseg.store.records import Aspect
 
 
 class What(IntFlag):
-    """What a change touched. The first eight are the project's own (`store.records.Aspect`)."""
+    """What a change touched. The first nine are the project's own (`store.records.Aspect`)."""
 
     NOTHING = 0
     POINTS = Aspect.POINTS
@@ -20,6 +20,7 @@ class What(IntFlag):
     CLASSES = Aspect.CLASSES
     IMAGES = Aspect.IMAGES
     CANDIDATES = Aspect.CANDIDATES
+    LEARNED = Aspect.LEARNED
     PROJECT = 1 << 10
     """another project, or none, is open"""
     IMAGE = 1 << 11
@@ -35,7 +36,7 @@ class What(IntFlag):
 
 
 ANNOTATION = What.POINTS | What.FIELDS | What.ROUGH | What.OUTLINES | What.DECISIONS
-ANNOTATION |= What.CLASSES | What.IMAGES | What.CANDIDATES
+ANNOTATION |= What.CLASSES | What.IMAGES | What.CANDIDATES | What.LEARNED
 """everything that the project's journal tells of"""
 FRONT = What.PROJECT | What.IMAGE
 """something else is in front"""

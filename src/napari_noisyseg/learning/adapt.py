@@ -28,8 +28,8 @@ FOLDS = 4
 """One of so many decisions is held out."""
 STEPS, BATCH = 30, 24
 RATE = 4e-4
-EDITED = 3.0
-"""How often a redrawn outline comes up for one that was accepted as it was."""
+ALIKE, CORRECTED = 0.85, 3.0
+"""IoU with the decision below which an outline was corrected; how much more often it comes up."""
 COLOURS = 1.0
 """Strength of the recolouring: the stain is this slide's (5 when the starter was trained)."""
 BETTER = 0.002
@@ -61,10 +61,10 @@ def network(weights: Weights) -> HalfUNet:
     return net.eval()
 
 
-def adapt(weights: Weights, picks: list[Pick], edited: list[bool], seed: int = 0) -> Adapted:
+def adapt(weights: Weights, picks: list[Pick], seed: int = 0) -> Adapted:
     """Go on from `weights` on decided nuclei: clicks of views whose labels hold the decisions.
 
-    edited: which of them a person redrew. Raises ValueError with fewer than `FEWEST`.
+    Raises ValueError with fewer than `FEWEST`.
     """
     if len(picks) < FEWEST:
         raise ValueError(f"{len(picks)} decisions are too few: {FEWEST} at least")
@@ -72,10 +72,11 @@ def adapt(weights: Weights, picks: list[Pick], edited: list[bool], seed: int = 0
     random = np.random.default_rng(seed)
     held = np.zeros(len(picks), bool)
     held[random.permutation(len(picks))[: max(2, len(picks) // FOLDS)]] = True
-    share = np.where(edited, EDITED, 1.0)
+    met = overlaps(network(weights), picks)
+    share = np.where(met < ALIKE, CORRECTED, 1.0)
     tried = _learned(weights, picks, np.where(held, 0, share), random)
     kept = [pick for pick, out in zip(picks, held, strict=True) if out]
-    before, after = (float(overlaps(net, kept).mean()) for net in (network(weights), tried))
+    before, after = float(met[held].mean()), float(overlaps(tried, kept).mean())
     whole = _learned(weights, picks, share, random) if after >= before + BETTER else tried
     return Adapted({k: v.numpy() for k, v in whole.state_dict().items()}, before, after)
 
@@ -106,13 +107,21 @@ def _batches(
         yield around_clicks([picks[at] for at in chosen.tolist()], random, COLOURS)
 
 
+def masks(net: HalfUNet, picks: list[Pick]) -> NDArray[np.bool_]:
+    """What the network outlines at each click, (n, SIDE, SIDE)."""
+    squares = [
+        crops(view.planes.float().numpy(), view.clicks, np.array([at])) for view, at in picks
+    ]
+    with torch.inference_mode():
+        parts = torch.split(torch.from_numpy(np.concatenate(squares)), 64)
+        found = [net(part)[:, 0] > 0 for part in parts]
+    return np.asarray(torch.cat(found).numpy())
+
+
 def overlaps(net: HalfUNet, picks: list[Pick]) -> NDArray[np.float64]:
     """IoU of each decided nucleus and what the network outlines at its click, (n,)."""
     found = []
-    for view, at in picks:
-        square = crops(view.planes.float().numpy(), view.clicks, np.array([at]))
-        with torch.inference_mode():
-            mask = net(torch.from_numpy(square))[0, 0].numpy() > 0
+    for (view, at), mask in zip(picks, masks(net, picks), strict=True):
         y0, x0 = corner(view.clicks[[at]])[0].tolist()
         truth = np.zeros((SIDE, SIDE), bool)
         labels = view.labels.numpy() == view.serials[at]

@@ -25,6 +25,7 @@ from napari_noisyseg.store.database import NAME, Database
 from napari_noisyseg.store.history import History
 from napari_noisyseg.store.images import FOLDER, Images
 from napari_noisyseg.store.labels import Labels
+from napari_noisyseg.store.learned import LearnedNetworks
 from napari_noisyseg.store.links import Links
 from napari_noisyseg.store.lock import Lock
 from napari_noisyseg.store.nuclei import Nuclei
@@ -39,7 +40,8 @@ ASSUMED_MPP = 0.25
 class Project:
     """A folder NAME.noisyseg: use `create` or `open`, and close it (it is a context manager too).
 
-    `nuclei` is what people marked and decided, `labels` the label images, `runs` the trainings.
+    `nuclei` is what people marked and decided, `labels` the label images, `runs` the trainings,
+    `learned` what outlines learned here.
     `notices` are words for a person about what was found on opening (a dead lock taken over, ...).
     """
 
@@ -59,6 +61,7 @@ class Project:
         context = Context(database, history, self._images)
         self.nuclei = Nuclei(context, self._painting, self._restate)
         self.runs = Runs(path, self._is_adopted)
+        self.learned = LearnedNetworks(context, path)
 
     @classmethod
     def create(cls, path: Path, mpp_assumed: bool = False) -> Project:

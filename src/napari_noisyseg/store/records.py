@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntFlag
 from pathlib import Path
@@ -28,6 +29,7 @@ class Aspect(IntFlag):
     CLASSES = 32
     IMAGES = 64
     CANDIDATES = 128
+    LEARNED = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,18 @@ class Candidate:
     state: State = "unreviewed"
     frozen: bool = False
     class_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """Weights that a network learned from the decisions in this project.
+
+    `path` is a safetensors file; `about` says of how many nuclei, and what it was worth.
+    """
+
+    network: str
+    path: Path
+    about: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

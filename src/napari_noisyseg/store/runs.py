@@ -239,11 +239,12 @@ class Runs:
         raise NoisySegError(f"{problem} {id!r} in {self.root.parent}; the last are: {names}")
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write beside, then rename: a reader sees the old text or the new, never half of one."""
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write beside, then rename: a reader sees the old content or the new, never half of one."""
+    raw = content.encode() if isinstance(content, str) else content
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        draft.write_text(text, encoding="utf-8")
+        draft.write_bytes(raw)
         draft.replace(path)
     finally:
         with contextlib.suppress(OSError):

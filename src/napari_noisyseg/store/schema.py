@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the tables; kept in the file's header (`user_version`)."""
 APPLICATION_ID = 0x4E53_4547
 """Marks the file as ours ("NSEG")."""
@@ -34,6 +34,7 @@ LOGGED: Mapping[str, tuple[str, str]] = {
         "id TEXT, image INTEGER, y0 INTEGER, x0 INTEGER, y1 INTEGER, x1 INTEGER, mask BLOB, "
         "origin TEXT, frozen INTEGER",
     ),
+    "learned": ("network", "network TEXT, file TEXT, about TEXT"),
 }
 
 _REST = """
@@ -78,18 +79,30 @@ def columns(table: str) -> tuple[str, ...]:
 def build(connection: sqlite3.Connection) -> None:
     """All tables of a new project, in one transaction."""
     parts = [f"PRAGMA application_id = {APPLICATION_ID};", "BEGIN;"]
-    for table, (key, spec) in LOGGED.items():
-        parts.append(f"CREATE TABLE {table} ({spec}, PRIMARY KEY ({key}));")
-        parts.append(
-            f"CREATE TABLE {table}_log (action INTEGER, side INTEGER, {spec}, "
-            f"PRIMARY KEY (action, side, {key})) WITHOUT ROWID;"
-        )
+    for table in LOGGED:
+        parts += _logged(table)
     connection.executescript(
         "\n".join([*parts, _REST, f"PRAGMA user_version = {SCHEMA};", "COMMIT;"])
     )
 
 
-MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {}
+def _logged(table: str) -> list[str]:
+    """The statements that make a table and its log."""
+    key, spec = LOGGED[table]
+    return [
+        f"CREATE TABLE {table} ({spec}, PRIMARY KEY ({key}));",
+        f"CREATE TABLE {table}_log (action INTEGER, side INTEGER, {spec}, "
+        f"PRIMARY KEY (action, side, {key})) WITHOUT ROWID;",
+    ]
+
+
+def _add_learned(connection: sqlite3.Connection) -> None:
+    """Version 2: networks that learned from a person's decisions."""
+    for statement in _logged("learned"):
+        connection.execute(statement)
+
+
+MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _add_learned}
 """From a version to the next; each runs inside one transaction together with its version mark."""
 
 

@@ -1,0 +1,30 @@
+"""adapt: outlines that learn from what was accepted and redrawn."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import typer
+
+from ..errors import NoisySegError
+from .output import Json, print_json
+from .projects import ProjectPath, open_project
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to the app."""
+    app.command()(adapt)
+
+
+def adapt(project: ProjectPath, as_json: Json = False) -> None:
+    """Learn the outlines at clicks from accepted and redrawn nuclei, in seconds."""
+    if find_spec("torch") is None:
+        raise NoisySegError("learning needs torch: pip install 'napari-noisyseg[train]'")
+    from ..worker.adapting import adapt as learn
+
+    with open_project(project, write=True) as opened:
+        lesson = learn(opened)
+    if as_json:
+        print_json(lesson.document())
+    else:
+        print(lesson.words)

@@ -1,0 +1,60 @@
+"""Networks that learned from a person's decisions: files, and actions that can be undone."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from napari_noisyseg.store.context import Context
+from napari_noisyseg.store.records import Aspect, Learned
+from napari_noisyseg.store.runs import write_atomically
+
+FOLDER = "models"
+"""of the project; files are named by what they hold, and stay for undo and redo"""
+
+
+class LearnedNetworks:
+    """What the networks of the starter learned in this project; reach it as `project.learned`."""
+
+    def __init__(self, context: Context, project: Path) -> None:
+        self._context, self._folder = context, project / FOLDER
+
+    def of(self, network: str) -> Learned | None:
+        """What is used now; None where nothing was learned, or its file is gone."""
+        found = self._context.database.row(
+            "SELECT file, about FROM learned WHERE network = ?", (network,)
+        )
+        if found is None:
+            return None
+        path = self._folder / Path(found[0]).name
+        return Learned(network, path, json.loads(found[1])) if path.is_file() else None
+
+    def keep(self, network: str, weights: bytes, about: Mapping[str, Any]) -> Learned:
+        """Use these weights (a safetensors file) from now on; one action."""
+        name = f"{network}-{hashlib.sha256(weights).hexdigest()[:12]}.safetensors"
+        with self._changed(f"learn outlines from {about.get('nuclei', 0)} nuclei", network):
+            self._folder.mkdir(exist_ok=True)
+            write_atomically(self._folder / name, weights)
+            self._context.database.run(
+                "INSERT OR REPLACE INTO learned VALUES (?, ?, ?)",
+                (network, name, json.dumps(dict(about))),
+            )
+        return Learned(network, self._folder / name, about)
+
+    def forget(self, network: str) -> None:
+        """Go back to the weights that came with the package; one action."""
+        with self._changed("forget what was learned", network):
+            self._context.database.run("DELETE FROM learned WHERE network = ?", (network,))
+
+    @contextlib.contextmanager
+    def _changed(self, words: str, network: str) -> Iterator[None]:
+        history = self._context.history
+        with (
+            history.action(words, None, Aspect.LEARNED) as action,
+            action.changing("learned", [network]),
+        ):
+            yield

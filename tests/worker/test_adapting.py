@@ -1,0 +1,114 @@
+"""Outlines follow a person's decisions: from the project's own nuclei, undone like any action."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import ndimage as ndi
+
+from napari_noisyseg import samples
+from napari_noisyseg.coarse.project import labels_of, look_of
+from napari_noisyseg.coarse.starter import OUTLINE, read_weights
+from napari_noisyseg.slides import Box, read_labels
+from napari_noisyseg.store import Project
+from napari_noisyseg.store.records import Outline
+from napari_noisyseg.worker.adapting import adapt
+
+pytest.importorskip("torch")
+WHOLE = Box(0, 0, 512, 512)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    samples.demo_project(tmp_path)
+    with Project.open(tmp_path / "tnbc.noisyseg") as opened:
+        yield opened
+
+
+def settle(project: Project, number: int, change: object = None) -> list[int]:
+    """Accept true outlines (changed) of the first clicked nuclei; their serials."""
+    truth = read_labels(samples.FIELD_NUCLEI)
+    image = project.images()[0].name
+    outlines: dict[str, Outline] = {}
+    serials = []
+    for nucleus in project.nuclei.of(image):
+        name = int(truth[int(nucleus.y), int(nucleus.x)])
+        if name and len(outlines) < number:
+            mask = truth == name
+            outline = Outline.of(change(mask) if callable(change) else mask, WHOLE)
+            assert outline is not None
+            outlines[nucleus.id] = outline
+            serials.append(nucleus.serial)
+    project.nuclei.set_outlines(outlines, "drawn")
+    project.nuclei.decide(list(outlines), "accepted")
+    return serials
+
+
+def larger(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Someone draws the rim with it."""
+    return np.asarray(ndi.binary_dilation(mask, iterations=3))
+
+
+def rest(project: Project, known: list[int]) -> float:
+    """Median area of the outlines of nuclei that nobody decided on, px."""
+    image = project.images()[0].name
+    areas = np.bincount(labels_of(project, image, WHOLE, ("outline",)).outlines.ravel())
+    areas[[0, *known]] = 0
+    return float(np.median(areas[areas > 0]))
+
+
+def test_outlines_of_the_rest_follow_and_undo_takes_it_back(project: Project) -> None:
+    known = settle(project, 24, larger)
+    before = rest(project, known)
+    lesson = adapt(project)
+    assert lesson.used
+    assert lesson.nuclei == 24
+    assert "outwards by" in lesson.words
+    after = rest(project, known)
+    assert after > 1.15 * before
+    learned = project.learned.of(OUTLINE)
+    assert learned is not None
+    weights, about = read_weights(learned.path)
+    assert about["nuclei"] == 24
+    assert set(weights) >= {"head.weight", "head.bias"}
+    assert project.nuclei.undo() == "learn outlines from 24 nuclei"
+    assert project.learned.of(OUTLINE) is None
+    assert rest(project, known) == before
+    project.nuclei.redo()
+    assert rest(project, known) == after
+    project.learned.forget(OUTLINE)
+    assert rest(project, known) == before
+
+
+def test_few_decisions_wait_and_say_for_what(project: Project) -> None:
+    settle(project, 3)
+    lesson = adapt(project)
+    assert not lesson.used
+    assert "3 nuclei with a click are decided" in lesson.words
+    assert project.learned.of(OUTLINE) is None
+
+
+def test_contradictory_decisions_change_nothing(project: Project) -> None:
+    turns = iter(range(1000))
+
+    def anyhow(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        shift = 9 if next(turns) % 2 else -9
+        return np.roll(mask, (shift, -shift), (0, 1))
+
+    known = settle(project, 16, anyhow)
+    before = rest(project, known)
+    lesson = adapt(project)
+    assert not lesson.used
+    assert "decide on more" in lesson.words
+    assert rest(project, known) == before
+
+
+def test_damaged_weights_leave_the_starter(project: Project) -> None:
+    learned = project.learned.keep(OUTLINE, b"no weights", {"nuclei": 9})
+    assert look_of(project) is None
+    learned.path.unlink()
+    assert project.learned.of(OUTLINE) is None
