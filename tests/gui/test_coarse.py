@@ -68,6 +68,28 @@ def test_a_kind_is_made_out_of_the_way_when_first_wanted(dock: CoarseDock, qtbot
     assert plane(dock, "cluster") is not None
 
 
+def test_outlines_are_seen_and_the_untrained_ones_once_they_are_wanted(
+    dock: CoarseDock, qtbot: QtBot
+) -> None:
+    assert dock.shown["outline"].isChecked()
+    assert set(np.unique(plane(dock, "outline"))) == {0, *dock.kit.points.nuclei}
+    assert not dock.shown["local"].isChecked()
+    assert layers.find(dock.session.viewer, "tissue", "local") is None
+    qtbot.mouseClick(dock.shown["local"], LEFT)
+    settled(dock, qtbot)
+    assert set(np.unique(plane(dock, "local"))) == {0, *dock.kit.points.nuclei}
+    assert (plane(dock, "local") != plane(dock, "outline")).any()
+
+
+def test_all_kinds_are_kept_in_the_project(dock: CoarseDock, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: dock.summary().text == "up to date", timeout=PATIENCE)
+    labels = dock.session.require_project().labels
+    assert {"outline", "voronoi", "cluster", "local"} <= set(labels.kinds("tissue"))
+    kept, live = labels.read("tissue", "outline"), dock.kit.live.labels
+    assert live is not None
+    np.testing.assert_array_equal(kept, live.outline)
+
+
 def test_the_nucleus_radius_is_set_kept_and_measured_again(dock: CoarseDock, qtbot: QtBot) -> None:
     labels = dock.session.require_project().labels
     qtbot.mouseClick(dock.shown["cluster"], LEFT)
@@ -122,6 +144,6 @@ def test_opacity_of_one_kind(dock: CoarseDock, qtbot: QtBot) -> None:
     )
     dock.opacity["voronoi"].setValue(30)
     found: Any = layers.find(dock.session.viewer, "tissue", "voronoi")
-    other: Any = layers.find(dock.session.viewer, "tissue", "local")
+    other: Any = layers.find(dock.session.viewer, "tissue", "outline")
     assert found.opacity == pytest.approx(0.3)
     assert other.opacity == pytest.approx(0.9)

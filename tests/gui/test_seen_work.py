@@ -166,6 +166,7 @@ class TestKeys:
         hand.press_layer(points)
         for key, kind in (
             (Key.Key_1, "voronoi"), (Key.Key_2, "cluster"), (Key.Key_3, "local"),
+            (Key.Key_4, "outline"),
         ):  # fmt: skip
             before = view().shows(kind)
             hand.key(key)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from napari_noisyseg.coarse import CoarseLabels
 from napari_noisyseg.gui.canvas import layers
@@ -312,18 +315,27 @@ class TestLive:
         known = np.ones(tnbc[1].shape, bool)
         return CoarseLabels(tnbc[0], points, known, record.mpp, fit=live.fit)
 
+    def beside_another(self, kit: Kit) -> tuple[Any, list[Callable[[], object]]]:
+        """Two nuclei that touch; what comes after the second click waits in the list."""
+        kit.points.add(226.6, 84.5)
+        waiting: list[Callable[[], object]] = []
+        kit.session.later = waiting.append
+        kit.points.add(228.9, 68.9)
+        return layers.find(kit.session.viewer, "tissue", "outline"), waiting
+
     def test_layers_follow_every_click(
         self, kit: Kit, tnbc: Any, places: list[tuple[float, float]]
     ) -> None:
         kit.fields.add_whole()
         kit.live.want("voronoi", True)
+        kit.live.want("local", True)
         for place in places:
             kit.points.add(*place)
         serials = list(kit.points.nuclei)
         kit.points.move(serials[3], 300.0, 300.0)
         kit.points.remove(serials[:2])
         kit.session.undo()
-        for kind in ("voronoi", "local"):
+        for kind in ("voronoi", "outline", "local"):
             layer = layers.find(kit.session.viewer, "tissue", kind)
             assert layer is not None, kind
             np.testing.assert_array_equal(layer.data, shown_of(self.expected(kit, tnbc), kind))
@@ -343,20 +355,81 @@ class TestLive:
     def test_a_kind_taken_from_the_viewer_stays_away_until_wanted(self, kit: Kit) -> None:
         kit.fields.add_whole()
         kit.points.add(50.0, 50.0)
-        kit.session.viewer.layers.remove(layers.find(kit.session.viewer, "tissue", "local"))
+        kit.session.viewer.layers.remove(layers.find(kit.session.viewer, "tissue", "outline"))
         kit.points.add(90.0, 50.0)
         kit.live.refit()
-        assert layers.find(kit.session.viewer, "tissue", "local") is None
-        kit.live.want("local", True)
-        assert layers.find(kit.session.viewer, "tissue", "local") is not None
+        assert layers.find(kit.session.viewer, "tissue", "outline") is None
+        kit.live.want("outline", True)
+        assert layers.find(kit.session.viewer, "tissue", "outline") is not None
 
     def test_an_outline_comes_with_the_first_click_without_a_field(
-        self, kit: Kit, places: list[tuple[float, float]]
+        self, kit: Kit, tnbc: Any, places: list[tuple[float, float]]
     ) -> None:
         kit.points.add(*places[0])
-        layer = layers.find(kit.session.viewer, "tissue", "local")
+        layer = layers.find(kit.session.viewer, "tissue", "outline")
         assert layer is not None
+        assert layer.visible
         assert layer.data[tuple(np.round(places[0]).astype(int))] == 1
+        assert layers.find(kit.session.viewer, "tissue", "local") is None
+        np.testing.assert_array_equal(layer.data, self.expected(kit, tnbc).outlines)
+
+    def test_a_click_is_outlined_at_once_and_its_neighbours_follow(
+        self, kit: Kit, tnbc: Any
+    ) -> None:
+        layer, waiting = self.beside_another(kit)
+        assert not (layer.data == 2).any()
+        waiting.pop(0)()
+        assert layer.data[229, 69] == 2
+        expected = self.expected(kit, tnbc).outlines
+        assert (layer.data != expected).any()
+        (neighbours,) = waiting
+        neighbours()
+        np.testing.assert_array_equal(layer.data, expected)
+
+    def test_neighbours_that_wait_follow_though_another_image_came_to_the_front(
+        self, kit: Kit, tnbc: Any
+    ) -> None:
+        layer, waiting = self.beside_another(kit)
+        waiting.pop(0)()
+        expected = self.expected(kit, tnbc).outlines
+        kit.session.look(image=None)
+        waiting.pop(0)()
+        np.testing.assert_array_equal(layer.data, expected)
+
+    def test_many_points_at_once_are_outlined_out_of_the_way(
+        self, kit: Kit, tnbc: Any, places: list[tuple[float, float]]
+    ) -> None:
+        kit.points.add(*places[0])
+        work: list[Any] = []
+        kit.session.submit = lambda act, done, failed=None: work.append((act, done))
+        with kit.session.acting():
+            kit.session.require_project().nuclei.add_many("tissue", places[1:10])
+        assert kit.live.busy
+        kit.points.add(*places[10])
+        while work:
+            act, done = work.pop(0)
+            done(act())
+        layer = layers.find(kit.session.viewer, "tissue", "outline")
+        assert layer is not None
+        np.testing.assert_array_equal(layer.data, self.expected(kit, tnbc).outlines)
+
+    def test_why_outlines_are_untrained_is_said_once(
+        self, png: Path, tnbc: Any, opened: Callable[[Path], Session]
+    ) -> None:
+        Image.fromarray((255 - tnbc[0]) // 4).save(png)
+        session, said = opened(png), list[str]()
+        session.news.connect(said.append)
+        kit = kit_of(session)
+        for place in ((50.0, 50.0), (90.0, 50.0), (200.0, 200.0)):
+            kit.points.add(*place)
+        kit.live.refit()
+        (words,) = said
+        assert words.startswith("“tissue”: this image is dark like fluorescence")
+        layer, labels = layers.find(session.viewer, "tissue", "outline"), kit.live.labels
+        assert layer is not None
+        assert labels is not None
+        np.testing.assert_array_equal(layer.data, labels.instances)
+        session.shut()
 
 
 class TestOthersLayers:

@@ -5,8 +5,9 @@ import pytest
 from skimage.measure import regionprops
 
 from napari_noisyseg import stains
+from napari_noisyseg.coarse import CoarseLabels
 from napari_noisyseg.review import ReviewQueue, measurements
-from napari_noisyseg.review.before import most_overlapped, old_outline
+from napari_noisyseg.review.before import clicked_outlines, most_overlapped, old_outline
 from napari_noisyseg.review.measurements import measure_image
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.records import Outline
@@ -41,15 +42,34 @@ def test_old_outline_is_the_painted_mask_that_it_covers_most(project):
     assert old == Outline(box, np.ones((7, 7), bool))
 
 
-def test_old_outline_is_else_the_piece_of_the_local_label(project):
+def test_old_outline_is_else_the_piece_of_the_coarse_label(project):
     item = ReviewQueue(project).items[0]
-    local = np.full((512, 512), 2, np.uint8)
+    label = np.full((512, 512), 2, np.uint8)
     box = item.candidate.outline.box
-    local[box.slices] = item.candidate.outline.mask
-    project.labels.write("tnbc", "local", local, {})
+    label[box.slices] = item.candidate.outline.mask
+    project.labels.write("tnbc", "local", label, {})
     assert old_outline(project, item) is not None
     overlap = old_outline(project, item).mask.sum() / item.candidate.outline.mask.sum()
     assert 0.5 < overlap <= 1
+    label[box.y0 : box.y1, (box.x0 + box.x1) // 2 :] = 0
+    project.labels.write("tnbc", "outline", label, {})
+    half = old_outline(project, item).mask.sum() / item.candidate.outline.mask.sum()
+    assert 0.2 < half < 0.8
+
+
+def test_what_a_click_alone_gives_are_the_networks_outlines(project):
+    assert clicked_outlines(project, "tnbc") is None
+    project.nuclei.add_many("tnbc", [(226.6, 84.5), (228.9, 68.9)])
+    nuclei = project.nuclei.of("tnbc")
+    found = clicked_outlines(project, "tnbc")
+    assert found.shape == (512, 512)
+    assert set(np.unique(found)) == {0, *(n.serial for n in nuclei)}
+    points = {n.serial: (n.y, n.x) for n in nuclei}
+    record = project.image("tnbc")
+    with project.pixels("tnbc") as slide:
+        rgb = slide.read(Box(0, 0, 512, 512))
+    known = np.ones((512, 512), bool)
+    np.testing.assert_array_equal(found, CoarseLabels(rgb, points, known, record.mpp).outlines)
 
 
 def test_most_overlapped():

@@ -31,8 +31,8 @@ DARK = 60
 GREY = 4
 """Mean difference of the colours below which an image is grey."""
 UNSEEN = (
-    "and the starter has seen stained tissue in colour only: the untrained outlines are shown in "
-    "its place"
+    "and the network that outlines nuclei has seen stained tissue in colour only: untrained "
+    "outlines are shown in its place"
 )
 SAME = 0.02
 """Share by which a resolution may differ from `MPP` before the image is resampled."""

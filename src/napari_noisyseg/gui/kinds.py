@@ -51,9 +51,11 @@ _TABLE = (
     Kind("cluster", "labels", tip="Pixels grouped by colour and distance to the points"),
     Kind("rough", "labels", MARKING, pen="rough", toggle="rough masks",
          tip="What was painted or imported"),
-    Kind("local", "labels", MARKING, until_found=frozenset({"train"}), pen="local",
+    Kind("local", "labels", pen="local", toggle="untrained outlines",
+         tip="An outline grown around each point from the colours alone: nothing has learnt it"),
+    Kind("outline", "labels", MARKING, until_found=frozenset({"train"}), pen="outline",
          toggle="outlines",
-         tip="An outline grown around each point"),
+         tip="An outline at each click, by a network that has seen nuclei"),
     Kind("corrected", "labels", of_run=True, pen="corrected", toggle="corrected",
          tip="The rough mask as the method has corrected it"),
     Kind("changes", "labels", of_run=True, toggle="changes",
@@ -72,14 +74,14 @@ _TABLE = (
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _TABLE}
 """By name, from the bottom of an image's group to its top."""
 RANK = {name: rank for rank, name in enumerate(KINDS)}
-COARSE = ("voronoi", "cluster", "local")
+COARSE = ("voronoi", "cluster", "local", "outline")
 """coarse labels that are made from points"""
 OF_RUN = tuple(name for name, kind in KINDS.items() if kind.of_run)
 """what a run leaves behind"""
 TOGGLES = tuple(name for name in reversed(OF_RUN) if KINDS[name].toggle)
 """results with a box of their own, the outlines first"""
-MARKS = ("points", "local", "fields", "rough")
-"""what a person made, each with a box of its own"""
+MARKS = ("points", "outline", "fields", "rough", "local")
+"""what a person made and what came of it at once, each with a box of its own"""
 
 
 def is_labels(name: str) -> bool:

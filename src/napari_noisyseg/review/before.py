@@ -21,7 +21,7 @@ LARGEST = 4_000_000
 
 
 def clicked_outlines(project: Project, image: str) -> NDArray[np.int32] | None:
-    """What each click alone gives, int32 (H, W) of serials: `local` outlines in the whole image.
+    """What each click alone gives, int32 (H, W) of serials: outlines in the whole image.
 
     None where there are no points or the image is too large to do so; takes a second.
     """
@@ -35,7 +35,7 @@ def clicked_outlines(project: Project, image: str) -> NDArray[np.int32] | None:
     finally:
         slide.close()
     known = np.ones(rgb.shape[:2], bool)
-    return CoarseLabels(rgb, points, known, record.mpp, kinds=("local",)).instances
+    return CoarseLabels(rgb, points, known, record.mpp, kinds=("outline",)).outlines
 
 
 def old_outline(
@@ -44,7 +44,7 @@ def old_outline(
     """The painted mask that the nucleus overlaps most, else what its click alone gave.
 
     `clicked` is `clicked_outlines` of the nucleus's image; without it (a large image) the stored
-    `local` label is asked.
+    label is asked: `outline`, or `local` where the project has no other.
     """
     record = project.image(item.image)
     new = item.candidate.outline
@@ -54,9 +54,10 @@ def old_outline(
     if found is None and clicked is not None:
         found = clicked[grown.slices] == item.candidate.serial
     elif found is None:
-        local = project.labels.read(item.image, "local", grown)
-        if local is not None:
-            found = most_overlapped(label(local == 1, connectivity=1), inside)
+        stored = (project.labels.read(item.image, kind, grown) for kind in ("outline", "local"))
+        coarse = next((array for array in stored if array is not None), None)
+        if coarse is not None:
+            found = most_overlapped(label(coarse == 1, connectivity=1), inside)
     return Outline.of(found, grown) if found is not None else None
 
 

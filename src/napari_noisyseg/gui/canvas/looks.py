@@ -22,7 +22,8 @@ EDITED = "#35d0ff"
 RING = 0.22
 """width of a point's ring, as a share of its diameter"""
 OUTLINE = {
-    "local": NUCLEUS,
+    "outline": NUCLEUS,
+    "local": "#ffffff",
     "refined": "#35d0ff",
     "corrected": "#b7ff5a",
     "rough": "#ff9f1c",

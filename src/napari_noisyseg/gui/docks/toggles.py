@@ -15,7 +15,7 @@ from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.tools.kit import kit_of
 from napari_noisyseg.gui.widgets.legend import Entry, Legend, Ramp, Stroke, Swatch
 
-ALWAYS = ("refined", "probability", "uncertainty", "points", "fields", "local")
+ALWAYS = ("refined", "probability", "uncertainty", "points", "fields", "outline")
 """boxes that keep their place where there is nothing to show yet"""
 COARSE = (Swatch("nucleus", looks.NUCLEUS), Swatch("background", looks.BACKGROUND),
           Swatch("unknown"))  # fmt: skip
@@ -25,7 +25,8 @@ MEANING: dict[str, tuple[Entry, ...]] = {
     ),
     "corrected": (Stroke("corrected mask", PENS["corrected"]),),
     "rough": (Stroke("rough mask", PENS["rough"]),),
-    "local": (Stroke("outline at a click", PENS["local"]),),
+    "outline": (Stroke("outline at a click", PENS["outline"]),),
+    "local": (Stroke("untrained outline", PENS["local"]),),
     "voronoi": COARSE,
     "cluster": COARSE,
     # Qt reads eight digits otherwise than napari: the last two are left out

@@ -42,7 +42,9 @@ class Deriver:
         # labels that the command line derived do not say which fit they rest on
         fitted = all(s.get("fit", fit) == fit for s in sources)
         return (
-            bool(held) and fitted and all(s.get("annotation_version", -1) >= last for s in sources)
+            len(held) == len(KINDS)
+            and fitted
+            and all(s.get("annotation_version", -1) >= last for s in sources)
         )
 
     def run(self) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,8 @@ UNKNOWN = 2
 """value of a pixel that the points say nothing of"""
 ENOUGH = 100
 """points from which on a person is asked before the cluster label is fitted anew"""
+MANY = 4
+"""points that may change at once; with more, labels are made anew, out of the way"""
 Points = dict[int, tuple[float, float]]
 Key = tuple[Project, str, Box]
 
@@ -33,7 +37,7 @@ class LiveLabels:
         self.session, self.points = session, points
         self.labels: CoarseLabels | None = None
         self.box: Box | None = None
-        self.kinds: tuple[str, ...] = ("local",)
+        self.kinds: tuple[str, ...] = ("outline",)
         self.contour = True
         self._of: Key | None = None
         self._building: Key | None = None
@@ -44,6 +48,7 @@ class LiveLabels:
         self._fields: tuple[Box, ...] = ()
         self._tried: tuple[Key | None, int, tuple[Box, ...]] | None = None
         self._waiting: list[tuple[Points, Points]] = []
+        self._doubted: set[tuple[Path, str]] = set()
         points.changed.connect(self._on_points)
         session.on(What.FIELDS | What.IMAGES | FRONT, self._on_fields)
         session.on(What.VIEW, self._on_view)
@@ -101,7 +106,7 @@ class LiveLabels:
         def work() -> CoarseLabels:
             with slide:
                 rgb = slide.read(box)
-            labels = CoarseLabels(rgb, held, known, record.mpp, fit=fit, kinds=COARSE)
+            labels = CoarseLabels(rgb, held, known, record.mpp, fit=fit, kinds=COARSE, lazy=True)
             for kind in kinds:
                 shown_of(labels, kind)
             return labels
@@ -125,18 +130,29 @@ class LiveLabels:
         record, project = self.session.record(), self.session.project
         if project is None or record is None or key != self._key():
             return self.refresh()
+        if len(_differing(self._given, self._points_in(key[2]))) > MANY:
+            return self.refresh(again=True)
         self.labels, self._of, self.box = labels, key, key[2]
         self._made, self._held = frozenset(kinds), self._given
-        self._catch_up()
+        self._follow_clicks()
         if "cluster" in kinds and project.writable and labels.fit:
             with self.session.guard():
                 project.labels.set_fit(record.name, labels.fit)
         self.show(record)
+        self.session.later(self._let_neighbours_see)
+        self._say_doubt(project, record.name)
         self.session.tell(What.LABELS, record.name)
         self._refit_early()
         return None
 
-    def _catch_up(self) -> None:
+    def _say_doubt(self, project: Project, image: str) -> None:
+        """Once an image: why its outlines are not what they are elsewhere."""
+        doubt = self.labels.doubt if self.labels is not None and "outline" in self._made else ""
+        if doubt and (project.path, image) not in self._doubted:
+            self._doubted.add((project.path, image))
+            self.session.say(f"“{image}”: {doubt}")
+
+    def _follow_clicks(self) -> None:
         """Apply what was clicked while the labels were made."""
         assert self.labels is not None
         assert self.box is not None
@@ -236,6 +252,8 @@ class LiveLabels:
         """Bring the labels to what was clicked, once the click itself is shown."""
         waiting, self._waiting = self._waiting, []
         record = self.session.record()
+        if sum(len({**before, **after}) for before, after in waiting) > MANY:
+            self._of = None
         if self.labels is None or record is None or self._of != self._key():
             with self.session.guard():
                 self.refresh()
@@ -247,8 +265,19 @@ class LiveLabels:
         ]
         box = Box.around(changed)
         if not box.empty:
-            self._redraw(record, box)
+            self._redraw(record.name, box, self.kinds)
+            self.session.later(self._let_neighbours_see)
         self._refit_early()
+
+    def _let_neighbours_see(self) -> None:
+        """A click's own outline was shown first; now those round it give way to it."""
+        labels, of = self.labels, self._of
+        if labels is None or of is None or of[0] is not self.session.project:
+            return
+        with self.session.guard():
+            box = labels.catch_up()
+            if not box.empty:
+                self._redraw(of[1], box, ("outline",))
 
     def _apply(self, serial: int, before: Points, after: Points) -> Box:
         assert self.labels is not None
@@ -265,9 +294,9 @@ class LiveLabels:
             return self.labels.move(serial, *place)
         return self.labels.add(serial, *place)
 
-    def _redraw(self, record: ImageRecord, box: Box) -> None:
-        for kind in self.kinds:
-            layer = layers.find(self.session.viewer, record.name, kind)
+    def _redraw(self, image: str, box: Box, kinds: Iterable[str]) -> None:
+        for kind in kinds:
+            layer = layers.find(self.session.viewer, image, kind)
             if layer is None or self.labels is None:
                 continue
             array = shown_of(self.labels, kind)
@@ -284,7 +313,7 @@ class LiveLabels:
         if self.labels is None or self._of != self._key():
             self.refresh()
         elif self._set_known():
-            self._redraw(record, Box(0, 0, *self.labels.shape))
+            self._redraw(record.name, Box(0, 0, *self.labels.shape), self.kinds)
             self._refit_early()
 
     def _key(self) -> Key | None:
@@ -297,7 +326,7 @@ class LiveLabels:
         for kind in COARSE:
             layer = layers.find(self.session.viewer, record.name, kind)
             if layer is not None:
-                layer.data = np.full_like(layer.data, 0 if kind == "local" else UNKNOWN)
+                layer.data = np.full_like(layer.data, UNKNOWN if kind in looks.STATES else 0)
                 drawing.draw(layer, kind)
 
     def _set_known(self) -> bool:
@@ -322,6 +351,12 @@ class LiveLabels:
 
 
 def shown_of(labels: CoarseLabels, kind: str) -> NDArray[Any]:
-    """What the canvas shows of a kind: of `local` each outline by itself, in a field or not."""
-    found: NDArray[Any] = labels.instances if kind == "local" else getattr(labels, kind)
+    """What the canvas shows of a kind; nuclei each by itself, in a field or not."""
+    name = {"outline": "outlines", "local": "instances"}.get(kind, kind)
+    found: NDArray[Any] = getattr(labels, name)
     return found
+
+
+def _differing(a: Points, b: Points) -> set[int]:
+    """Points that are in one alone, or elsewhere."""
+    return {serial for serial in {*a, *b} if a.get(serial) != b.get(serial)}

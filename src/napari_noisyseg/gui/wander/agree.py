@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,8 +16,9 @@ from napari_noisyseg.gui.wander.disk import Disk
 from napari_noisyseg.slides import Box
 
 Words = Iterator[str]
-LOCAL_EVERY = 10
-"""acts between two comparisons with local outlines made anew, which takes a second"""
+CLICKED_EVERY = 10
+"""acts between two comparisons with the clicks' outlines made anew, which takes a second"""
+CLICKED: tuple[Literal["outline", "local"], ...] = ("outline", "local")
 
 
 class Canvas:
@@ -33,7 +34,7 @@ class Canvas:
         self._turn += 1
         checks: list[Callable[[], Words]] = [self.front, self.eyes, self.places]
         if self.session.image is not None:
-            checks += [self.points, self.fields, self.rough, self.refined, self.local]
+            checks += [self.points, self.fields, self.rough, self.refined, self.clicked]
         checks.append(self.review)
         return [words for check in checks for words in check()]
 
@@ -159,26 +160,31 @@ class Canvas:
             count = int((np.asarray(layer.data) != stored).sum())
             yield f"a run's outlines are shown otherwise than they are stored ({count} px)"
 
-    def local(self) -> Words:
-        """An outline around each point: none for others; now and then compared pixel by pixel."""
-        layer, live, image = self._layer("local"), self.kit.live, str(self.session.image)
-        stored = self.disk.nuclei(image)
-        if layer is None:
-            if stored and live.is_shown("local"):
-                yield "local outlines are to be seen and have no layer"
-            return
+    def clicked(self) -> Words:
+        """An outline at each point: none for others; now and then compared pixel by pixel."""
+        stored, live = self.disk.nuclei(str(self.session.image)), self.kit.live
         if live.labels is not None and live.box is not None:
             held = {s: (n.y - live.box.y0, n.x - live.box.x0) for s, n in stored.items()}
             if live._held != held:
-                yield "local outlines rest on other points than are stored"
-        if not live.is_shown("local"):
-            return
-        if self._turn % LOCAL_EVERY == 0 and stored:
-            anew = self.disk.local(image)
-            if layer.data.shape != anew.shape or not np.array_equal(layer.data, anew):
-                yield f"local outlines are others than anew ({int((layer.data != anew).sum())} px)"
-        elif not stored and layer.data.any():
-            yield "local outlines are shown without a point"
+                yield "outlines rest on other points than are stored"
+        for kind in CLICKED:
+            if live.is_shown(kind):
+                yield from self._clicked(kind, bool(stored))
+
+    def _clicked(self, kind: Literal["outline", "local"], marked: bool) -> Words:
+        """Those of one kind that is to be seen."""
+        layer = self._layer(kind)
+        if layer is None:
+            if marked:
+                yield f"{kind} is to be seen and has no layer"
+        elif self._turn % CLICKED_EVERY == 0 and marked:
+            anew = self.disk.clicked(str(self.session.image), kind)
+            if layer.data.shape != anew.shape:
+                yield f"{kind} is of another size than anew"
+            elif not np.array_equal(layer.data, anew):
+                yield f"{kind} is another than anew ({int((layer.data != anew).sum())} px)"
+        elif not marked and layer.data.any():
+            yield f"{kind} is shown without a point"
 
     # --- the review ----------------------------------------------------------------------------
 

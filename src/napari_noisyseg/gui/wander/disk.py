@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,8 +91,8 @@ class Disk:
         )
         return found
 
-    def local(self, image: str) -> NDArray[Any]:
-        """An outline around each point, made anew from nothing."""
+    def clicked(self, image: str, kind: Literal["outline", "local"]) -> NDArray[Any]:
+        """An outline at each point, made anew from nothing."""
 
         def read() -> NDArray[Any]:
             record = self.project.image(image)
@@ -101,9 +101,10 @@ class Disk:
                 rgb = slide.read(box)
             points = {n.serial: (n.y, n.x) for n in self.project.nuclei.of(image)}
             known = self.project.nuclei.known(image, box)
-            return CoarseLabels(rgb, points, known, record.mpp, kinds=("local",)).instances
+            labels = CoarseLabels(rgb, points, known, record.mpp, kinds=(kind,))
+            return labels.outlines if kind == "outline" else labels.instances
 
-        return self._kept(image, "local", SHAPING, read)  # type: ignore[no-any-return]
+        return self._kept(image, kind, SHAPING, read)  # type: ignore[no-any-return]
 
     def _kept(self, image: str, what: str, aspects: Aspect, read: Read) -> Any:
         version = self.project.nuclei.version(image, aspects)

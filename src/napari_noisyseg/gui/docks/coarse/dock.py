@@ -52,7 +52,8 @@ class CoarseDock(StepDock):
             self.step,
             Binding("1", "Voronoi", lambda: self._flip("voronoi")),
             Binding("2", "cluster", lambda: self._flip("cluster")),
-            Binding("3", "local", lambda: self._flip("local")),
+            Binding("3", KINDS["local"].toggle, lambda: self._flip("local")),
+            Binding("4", KINDS["outline"].toggle, lambda: self._flip("outline")),
             Binding(
                 "H", "hide while held",
                 lambda: session.look(bare=True), lambda: session.look(bare=False),
@@ -98,7 +99,7 @@ class CoarseDock(StepDock):
         grid = QGridLayout()
         grid.setHorizontalSpacing(10)
         for row, kind in enumerate(COARSE):
-            words, tip = kind.capitalize(), KINDS[kind].tip
+            words, tip = (KINDS[kind].toggle or kind).capitalize(), KINDS[kind].tip
             check = QCheckBox(words)
             check.setToolTip(tip)
             check.clicked.connect(lambda on, kind=kind: self._want(kind, on))
