@@ -65,12 +65,12 @@ def test_clean_masks_are_accepted_nuclei(noisyseg, field: Path) -> None:
     assert (image["accepted"], image["fields"]) == (2, 1)
 
 
-def test_derive_writes_the_three_labels(noisyseg, field: Path) -> None:
+def test_derive_writes_the_labels(noisyseg, field: Path) -> None:
     project, _ = create(noisyseg, field, "--points", field / "field.csv")
     done = noisyseg("derive", project)
     assert done.code == 0, done.err
     kinds = document(noisyseg, project)["images"][0]["labels"]
-    assert {"voronoi", "cluster", "local"} <= set(kinds.split(", "))
+    assert {"outline", "voronoi", "cluster", "local"} <= set(kinds.split(", "))
 
 
 WRONG = {

@@ -17,6 +17,7 @@ from napari_noisyseg.exchange import exporting, geojson, measurements
 from napari_noisyseg.exchange import labels as label_files
 from napari_noisyseg.exchange.exporting import FORMATS, export
 from napari_noisyseg.exchange.importing import import_rough
+from napari_noisyseg.exchange.layers import LAYERS
 from napari_noisyseg.exchange.outlines import fill
 from napari_noisyseg.slides import Box, open_image, read_labels
 from napari_noisyseg.store import Candidate, Outline, Project
@@ -202,10 +203,18 @@ def test_measurements_do_not_depend_on_the_pieces(
 # what may go wrong
 
 
-@pytest.mark.parametrize(("layer", "said"), [("refined", "train first"), ("accepted", "accept")])
-def test_nothing_to_export_is_said(
-    project: Project, tmp_path: Path, layer: exporting.Layer, said: str
-) -> None:
+@pytest.mark.parametrize(
+    ("layer", "said"),
+    [
+        ("refined", "train first"),
+        ("accepted", "accept"),
+        ("corrected", "train mmc or superpixel"),
+        ("outline", "click nuclei first"),
+        ("local", "click nuclei first"),
+        ("rough", "paint or import rough masks first"),
+    ],
+)
+def test_nothing_to_export_is_said(project: Project, tmp_path: Path, layer: str, said: str) -> None:
     with pytest.raises(NoisySegError, match=said):
         export(project, tmp_path / "out", "labels", layer)
     assert not (tmp_path / "out").exists()
@@ -214,8 +223,9 @@ def test_nothing_to_export_is_said(
 def test_unknown_formats_and_layers_are_refused(project: Project, tmp_path: Path) -> None:
     with pytest.raises(NoisySegError, match="labels, geojson"):
         export(project, tmp_path, "pdf")
-    with pytest.raises(NoisySegError, match="refined or accepted"):
-        export(project, tmp_path, "labels", "all")  # type: ignore[arg-type]
+    with pytest.raises(NoisySegError, match=", ".join(LAYERS)):
+        export(project, tmp_path, "labels", "all")
+    assert not list(tmp_path.glob("*.tif"))
 
 
 @pytest.mark.parametrize("format", FORMATS)

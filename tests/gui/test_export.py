@@ -13,6 +13,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 
 from napari_noisyseg.exchange import exporting
+from napari_noisyseg.exchange.layers import LAYERS as SOURCES
 from napari_noisyseg.gui.panel import Panel
 from napari_noisyseg.gui.window.exportdialog import FORMATS, LAYERS, ExportDialog, counted
 from napari_noisyseg.slides import Box
@@ -82,6 +83,11 @@ def test_nothing_to_export_is_said_and_cannot_be_pressed(panel: Panel, qtbot: Qt
     assert not dialog.export.isEnabled()
     qtbot.mouseClick(dialog.layers["accepted"], LEFT)
     assert "accept some in the review first" in dialog.words.text()
+    qtbot.mouseClick(dialog.layers["outline"], LEFT)
+    assert "click nuclei first" in dialog.words.text()
+    qtbot.mouseClick(dialog.layers["rough"], LEFT)
+    assert "paint or import rough masks first" in dialog.words.text()
+    assert not dialog.export.isEnabled()
     qtbot.mouseClick(dialog.cancel, LEFT)
 
 
@@ -109,6 +115,26 @@ def test_a_foreign_file_is_not_replaced(reviewed: Panel, qtbot: QtBot, tmp_path:
 def test_every_format_and_layer_has_its_words(reviewed: Panel) -> None:
     assert set(exporting.FORMATS) <= set(FORMATS)
     assert counted(reviewed.session.require_project()) == {
-        "refined": {"tissue": 9}, "accepted": {"tissue": 3},
+        "refined": {"tissue": 9}, "accepted": {"tissue": 3}, "outline": {"tissue": 3}, "rough": {},
     }  # fmt: skip
-    assert set(LAYERS) == {"refined", "accepted"}
+    assert set(LAYERS) <= set(SOURCES)
+    assert set(LAYERS) == {"refined", "accepted", "outline", "rough"}
+
+
+def test_outlines_at_clicks_go_out_without_any_training(
+    panel: Panel, qtbot: QtBot, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    panel.session.news.connect(said.append)
+    with panel.session.guard():
+        panel.session.require_image()
+    panel.session.require_project().nuclei.add_many("tissue", [(50, 60), (90, 100)])
+    dialog = opened(panel, qtbot)
+    qtbot.mouseClick(dialog.layers["outline"], LEFT)
+    assert dialog.words.text().startswith("<b>2 nuclei of 1 image.</b> The outline drawn")
+    dialog.format.setCurrentIndex(dialog.format.findData("labels"))
+    dialog.folder.setText(str(tmp_path))
+    qtbot.mouseClick(dialog.export, LEFT)
+    qtbot.waitUntil(lambda: any("exported" in text for text in said), timeout=20_000)
+    assert said[-1] == f"exported 2 outlined nuclei: tissue.tif in {tmp_path}"
+    assert len(np.unique(tifffile.imread(tmp_path / "tissue.tif"))) == 3

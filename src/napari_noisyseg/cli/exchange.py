@@ -12,6 +12,7 @@ from ..errors import NoisySegError
 from ..exchange.exporting import FORMATS
 from ..exchange.exporting import export as export_project
 from ..exchange.importing import Imported, import_clean, import_points, import_rough
+from ..exchange.layers import LAYERS
 from ..metrics import evaluate as evaluate_pair
 from ..slides import read_labels
 from ..store import Project
@@ -34,11 +35,11 @@ def export(
     project: ProjectPath,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A folder.")],
     format_: Annotated[str, typer.Option("--format", help=f"One of: {', '.join(FORMATS)}.")],
-    layer: Annotated[Literal["refined", "accepted"], typer.Option()] = "refined",
+    layer: Annotated[str, typer.Option(help=f"One of: {', '.join(LAYERS)}.")] = "refined",
 ) -> None:
     """Write the nuclei of every image, one file an image, in another program's format."""
     with open_project(project) as opened:
-        for path in export_project(opened, out, format_, layer):
+        for path in export_project(opened, out, format_, layer, tell=say):
             print(path)
 
 

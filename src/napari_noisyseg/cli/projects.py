@@ -257,7 +257,11 @@ def derive(
                 f"{opened.path}: no image has points; click some, or 'noisyseg import --as points'"
             )
         progress = Progress("coarse labels")
+        doubts = {}
         for i, name in enumerate(names):
-            derive_image(opened, name, kinds)
+            doubts[name] = derive_image(opened, name, kinds)
             progress.update((i + 1) / len(names), name)
         progress.close()
+    for name, doubt in doubts.items():
+        if doubt:
+            say(f"{name}: {doubt}")

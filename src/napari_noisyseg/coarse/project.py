@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import NoisySegError
 from ..slides import Box
-from ..store import Project
+from ..store import Nucleus, Project
 from . import CoarseLabels
 from .outline import Look
 from .starter import OUTLINE, Network, at_click, read_weights
@@ -29,14 +31,62 @@ MARGIN_UM = 16.0
 """what is looked at around a field, so that its border is judged with its surroundings"""
 
 
+class Outlined(NamedTuple):
+    """Nuclei outlined at the points of a region: int32 (h, w) of serials, all that are in it.
+
+    doubt: as that of `CoarseLabels`, of the kind `outline`.
+    """
+
+    labels: NDArray[np.int32]
+    doubt: str
+
+
 def regions(project: Project, image: str) -> list[Box]:
     """Boxes within which the labels of an image are derived: one for all, or one a field."""
+    return [region for _, region in _regions(project, image)]
+
+
+def _regions(project: Project, image: str) -> list[tuple[Box, Box]]:
+    """What is marked (the image or a field), and the region in which it is looked at."""
     record = project.image(image)
     shape = (record.height, record.width)
     if record.height * record.width <= WHOLE_PIXELS:
-        return [Box(0, 0, *shape)]
+        whole = Box(0, 0, *shape)
+        return [(whole, whole)]
     margin = round(MARGIN_UM / record.mpp)
-    return [field.box.grow(margin).clip(shape) for field in project.nuclei.fields(image)]
+    boxes = [field.box for field in project.nuclei.fields(image)]
+    return [(box, box.grow(margin).clip(shape)) for box in boxes]
+
+
+def clicked(project: Project, image: str) -> list[tuple[Box, list[Nucleus]]]:
+    """Every region with the nuclei that are outlined there, in order of serial.
+
+    Each nucleus once: one that several fields hold is outlined where it is the farthest from the
+    field's edge. Of a large image those outside all fields are left out.
+    """
+    inside = [
+        (project.nuclei.of(image, box), box, around) for box, around in _regions(project, image)
+    ]
+    deepest: dict[int, tuple[float, int]] = {}
+    for number, (nuclei, box, _) in enumerate(inside):
+        for n in nuclei:
+            depth = min(n.y - box.y0, box.y1 - n.y, n.x - box.x0, box.x1 - n.x)
+            known = deepest.get(n.serial, (-math.inf, 0))
+            deepest[n.serial] = max(known, (depth, -number))
+    return [
+        (around, [n for n in nuclei if deepest[n.serial][1] == -number])
+        for number, (nuclei, _, around) in enumerate(inside)
+    ]
+
+
+def outlined(
+    project: Project, image: str, region: Box, kind: Literal["outline", "local"]
+) -> Outlined:
+    """Outline the points of a region anew, whatever was derived before."""
+    labels = labels_of(project, image, region, (kind,))
+    if kind == "local":
+        return Outlined(np.array(labels.instances), "")
+    return Outlined(np.array(labels.outlines), labels.doubt)
 
 
 def labels_of(project: Project, image: str, box: Box, kinds: Iterable[str] = KINDS) -> CoarseLabels:
@@ -76,21 +126,28 @@ def points_in(project: Project, image: str, box: Box) -> dict[int, tuple[float, 
     return {n.serial: (n.y - box.y0, n.x - box.x0) for n in project.nuclei.of(image, box)}
 
 
-def derive_image(project: Project, image: str, kinds: Iterable[str] = KINDS) -> None:
-    """Derive and keep the coarse labels of one image; needs the project's lock."""
+def derive_image(project: Project, image: str, kinds: Iterable[str] = KINDS) -> str:
+    """Derive and keep the coarse labels of one image; needs the project's lock.
+
+    Gives back why `outline` is no better than `local` here; empty where it is, or was not asked.
+    """
     kinds = tuple(kinds)
     if SUPERPIXEL in kinds:
         derive_superpixels(project, image)
         kinds = tuple(kind for kind in kinds if kind != SUPERPIXEL)
     if not kinds:
-        return
+        return ""
     source = {"derived_from": "points", "annotation_version": project.nuclei.version()}
+    doubts: list[str] = []
     for box in regions(project, image):
         labels = labels_of(project, image, box, kinds)
         for kind, array in _arrays(labels, kinds):
             project.labels.write_box(image, kind, box, array, source)
         if labels.fit is not None:
             project.labels.set_fit(image, labels.fit)
+        if "outline" in kinds:
+            doubts.append(labels.doubt)
+    return "; ".join(dict.fromkeys(filter(None, doubts)))
 
 
 def derive_superpixels(project: Project, image: str, size_um: float = SIZE_UM) -> None:

@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import tifffile
@@ -25,12 +24,12 @@ from napari_noisyseg.exchange.labels import (
     write_labels,
     write_tiles,
 )
+from napari_noisyseg.exchange.layers import LAYERS, Layer
 from napari_noisyseg.exchange.measurements import is_csv, write_csv
-from napari_noisyseg.exchange.nuclei import ExportedImage, ExportedNucleus, accepted, refined
+from napari_noisyseg.exchange.nuclei import ExportedImage, ExportedNucleus
 from napari_noisyseg.exchange.outlines import trace
 from napari_noisyseg.store import Project
 
-Layer = Literal["refined", "accepted"]
 WHOLE_PIXELS = 64_000_000
 GENERATOR = f'"generator": "napari-noisyseg {__version__}"'
 NO_COLOR = "#999999"
@@ -49,21 +48,34 @@ class Format:
 
 
 def export(
-    project: Project, out: Path, format: str, layer: Layer = "refined", image: str | None = None
+    project: Project,
+    out: Path,
+    format: str,
+    layer: Layer = "refined",
+    image: str | None = None,
+    tell: Callable[[str], object] | None = None,
 ) -> list[Path]:
     """Write a layer's nuclei of all images (or one) into the folder `out`; the files written.
 
-    `refined`: the newest adopted run's nuclei but for rejected ones, with the outlines that people
-    settled in their place; `accepted`: only those that a person accepted. Raises `NoisySegError`
-    for an unknown format, where there is nothing to export, and where `out` has files of the same
-    names that are not of an earlier export; `JobError` when the disk is full or fails. Either way
-    nothing is left half-written.
+    `LAYERS` has what each layer holds; images that have nothing of it get no file. `tell` hears
+    what is to be said of an image. Raises `NoisySegError` for an unknown format or layer, where
+    there is nothing to export, and where `out` has files of the same names that are not of an
+    earlier export; `JobError` when the disk is full or fails. Either way nothing is left
+    half-written.
     """
     chosen = FORMATS.get(format)
     if chosen is None:
         raise NoisySegError(f"there is no format {format!r}: choose one of {', '.join(FORMATS)}")
     images = _images(project, layer, image)
-    out = Path(out)
+    written = _written(images, Path(out), chosen)
+    for _, exported in images:
+        if exported.note and tell is not None:
+            tell(f"{exported.record.name}: {exported.note}")
+    return written
+
+
+def _written(images: Sequence[tuple[str, ExportedImage]], out: Path, chosen: Format) -> list[Path]:
+    """Write all of them into a folder, or nothing; the files."""
     made = _make_folder(out)
     try:
         with tempfile.TemporaryDirectory(dir=out, prefix=".export-") as folder:
@@ -85,14 +97,14 @@ def export(
 
 def _images(project: Project, layer: Layer, name: str | None) -> list[tuple[str, ExportedImage]]:
     """Stems and what is exported of each image that has any of the layer."""
-    if layer not in ("refined", "accepted"):
-        raise NoisySegError(f"there is no layer {layer!r}: choose refined or accepted")
-    take = refined if layer == "refined" else accepted
+    source = LAYERS.get(layer)
+    if source is None:
+        raise NoisySegError(f"there is no layer {layer!r}: choose one of {', '.join(LAYERS)}")
     records = project.images() if name is None else [project.image(name)]
-    found = [image for record in records if (image := take(project, record)) is not None]
+    found = [image for record in records if (image := source.take(project, record)) is not None]
     if not found:
-        how = "train first" if layer == "refined" else "accept some in the review first"
-        raise NoisySegError(f"{project.path.name} has no {layer} nuclei to export: {how}")
+        where = name or project.path.name
+        raise NoisySegError(f"{where} has nothing of “{layer}” to export: {source.missing}")
     return list(zip(_stems([i.record.name for i in found]), found, strict=True))
 
 

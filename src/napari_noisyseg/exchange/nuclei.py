@@ -34,11 +34,12 @@ class ExportedNucleus:
 
 @dataclass(frozen=True, slots=True)
 class ExportedImage:
-    """An image and what is exported of it, in order of serial."""
+    """An image and what is exported of it, in order of serial; `note`: what is to be said of it."""
 
     project: Project
     record: ImageRecord
     nuclei: list[ExportedNucleus]
+    note: str = ""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -94,6 +95,15 @@ def refined(project: Project, record: ImageRecord) -> ExportedImage | None:
 def accepted(project: Project, record: ImageRecord) -> ExportedImage | None:
     """The nuclei that a person accepted; None when there is none in this image."""
     return _settled(project, record, ("accepted",))
+
+
+def drawn(project: Project, record: ImageRecord) -> list[ExportedNucleus]:
+    """Nuclei whose outline a person accepted, drew or brought, but for rejected ones; no score."""
+    return [
+        ExportedNucleus(n.id, n.serial, n.y, n.x, outline, n.state, n.class_name, None, None)
+        for n, outline in project.nuclei.outlines(record.name, NOT_REJECTED)
+        if n.frozen
+    ]
 
 
 def _settled(

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.measure import label
 
-from napari_noisyseg.coarse import CoarseLabels
+from napari_noisyseg.coarse.project import labels_of
 from napari_noisyseg.review.queue import ReviewItem
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
@@ -26,16 +26,9 @@ def clicked_outlines(project: Project, image: str) -> NDArray[np.int32] | None:
     None where there are no points or the image is too large to do so; takes a second.
     """
     record = project.image(image)
-    points = {n.serial: (n.y, n.x) for n in project.nuclei.of(image)}
-    if not points or record.height * record.width > LARGEST:
+    if not project.nuclei.of(image) or record.height * record.width > LARGEST:
         return None
-    slide = project.pixels(image)
-    try:
-        rgb = slide.read(Box(0, 0, record.height, record.width))
-    finally:
-        slide.close()
-    known = np.ones(rgb.shape[:2], bool)
-    return CoarseLabels(rgb, points, known, record.mpp, kinds=("outline",)).outlines
+    return labels_of(project, image, Box(0, 0, record.height, record.width), ("outline",)).outlines
 
 
 def old_outline(

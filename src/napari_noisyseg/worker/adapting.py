@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from napari_noisyseg.coarse.appearance import MPP, appearance, working_shape
 from napari_noisyseg.coarse.project import points_in, regions
 from napari_noisyseg.coarse.starter import OUTLINE, model_weights, packed, read_weights
+from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 
@@ -43,6 +45,19 @@ def adapt(project: Project, seed: int = 0) -> Lesson:
     Needs the project's lock and torch. Too few or contradictory decisions change nothing, and the
     words say what it waits for.
     """
+    lesson, weights = learn(project, seed)
+    keep(project, lesson, weights)
+    return lesson
+
+
+def keep(project: Project, lesson: Lesson, weights: bytes) -> None:
+    """Use what was learned from now on, where it is to be used; one action."""
+    if lesson.used:
+        project.learned.keep(OUTLINE, weights, _about(lesson))
+
+
+def learn(project: Project, seed: int = 0) -> tuple[Lesson, bytes]:
+    """The lesson and, where it is to be used, the weights as a safetensors file; writes nothing."""
     from napari_noisyseg.learning import adapt as learning
 
     began = time.monotonic()
@@ -52,22 +67,35 @@ def adapt(project: Project, seed: int = 0) -> Lesson:
             f"{len(decided)} nuclei with a click are decided: outlines learn from "
             f"{learning.FEWEST} accepted or redrawn ones on"
         )
-        return Lesson(False, len(decided), 0.0, time.monotonic() - began, words)
-    learned = project.learned.of(OUTLINE)
-    weights = read_weights(learned.path)[0] if learned is not None else model_weights(OUTLINE)
+        return Lesson(False, len(decided), 0.0, time.monotonic() - began, words), b""
+    weights = _present(project)
     found = learning.adapt(weights, decided, seed)
-    gain = found.after - found.before
     if found.better:
         moved = _moved(learning.network(weights), learning.network(found.weights), others)
         words = f"learned from {len(decided)} nuclei{moved}"
-        about = {"nuclei": len(decided), "gain": round(gain, 4), "words": words}
-        project.learned.keep(OUTLINE, packed(found.weights, {"network": OUTLINE, **about}), about)
     else:
         words = (
             f"{len(decided)} decided nuclei teach nothing yet that holds for those held out (IoU "
             f"{found.before:.2f}, then {found.after:.2f}): the outlines stay; decide on more"
         )
-    return Lesson(found.better, len(decided), gain, time.monotonic() - began, words)
+    gain = round(found.after - found.before, 4)
+    lesson = Lesson(found.better, len(decided), gain, time.monotonic() - began, words)
+    if not lesson.used:
+        return lesson, b""
+    return lesson, packed(found.weights, {"network": OUTLINE, **_about(lesson)})
+
+
+def _about(lesson: Lesson) -> dict[str, Any]:
+    return {"nuclei": lesson.nuclei, "gain": lesson.gain, "words": lesson.words}
+
+
+def _present(project: Project) -> dict[str, NDArray[np.float32]]:
+    """The weights in use; damaged ones are passed over, as `look_of` does."""
+    learned = project.learned.of(OUTLINE)
+    with contextlib.suppress(NoisySegError):
+        if learned is not None:
+            return read_weights(learned.path)[0]
+    return model_weights(OUTLINE)
 
 
 def _picks(project: Project) -> tuple[list[Pick], list[Pick]]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from functools import partial
 
 from napari_noisyseg.coarse import CoarseLabels
-from napari_noisyseg.coarse.project import KINDS, points_in, regions
+from napari_noisyseg.coarse.project import KINDS, look_of, points_in, regions
 from napari_noisyseg.gui.change import What
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Aspect
 
-SHAPING = Aspect.POINTS | Aspect.FIELDS | Aspect.IMAGES | Aspect.DECISIONS
+SHAPING = Aspect.POINTS | Aspect.FIELDS | Aspect.IMAGES | Aspect.DECISIONS | Aspect.LEARNED
 """what coarse labels are made from"""
 
 
@@ -97,7 +97,7 @@ def _derive(project: Project, image: str, box: Box, version: int) -> None:
     points, known = points_in(project, image, box), project.nuclei.known(image, box)
     with project.pixels(image) as slide:
         rgb = slide.read(box)
-    labels = CoarseLabels(rgb, points, known, record.mpp, fit=fit)
+    labels = CoarseLabels(rgb, points, known, record.mpp, fit=fit, look=look_of(project))
     arrays = {kind: getattr(labels, kind) for kind in KINDS}
     fit = labels.fit or fit
     source = {"derived_from": "points", "annotation_version": version, "fit": fit}

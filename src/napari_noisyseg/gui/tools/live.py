@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noisyseg.coarse import CoarseLabels, chosen_in
+from napari_noisyseg.coarse.project import look_of
 from napari_noisyseg.gui.canvas import drawing, layers, looks
 from napari_noisyseg.gui.change import FRONT, Change, What
 from napari_noisyseg.gui.kinds import COARSE
@@ -52,6 +53,7 @@ class LiveLabels:
         points.changed.connect(self._on_points)
         session.on(What.FIELDS | What.IMAGES | FRONT, self._on_fields)
         session.on(What.VIEW, self._on_view)
+        session.on(What.LEARNED, lambda _: self.refresh(again=True))
 
     @property
     def busy(self) -> bool:
@@ -106,7 +108,16 @@ class LiveLabels:
         def work() -> CoarseLabels:
             with slide:
                 rgb = slide.read(box)
-            labels = CoarseLabels(rgb, held, known, record.mpp, fit=fit, kinds=COARSE, lazy=True)
+            labels = CoarseLabels(
+                rgb,
+                held,
+                known,
+                record.mpp,
+                fit=fit,
+                kinds=COARSE,
+                look=look_of(project),
+                lazy=True,
+            )
             for kind in kinds:
                 shown_of(labels, kind)
             return labels

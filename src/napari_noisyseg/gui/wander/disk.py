@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noisyseg.coarse import CoarseLabels
+from napari_noisyseg.coarse.project import look_of
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import (
@@ -21,7 +22,7 @@ from napari_noisyseg.store.records import (
     Nucleus,
 )
 
-SHAPING = Aspect.POINTS | Aspect.FIELDS | Aspect.IMAGES | Aspect.DECISIONS
+SHAPING = Aspect.POINTS | Aspect.FIELDS | Aspect.IMAGES | Aspect.DECISIONS | Aspect.LEARNED
 Read = Callable[[], Any]
 
 
@@ -101,7 +102,9 @@ class Disk:
                 rgb = slide.read(box)
             points = {n.serial: (n.y, n.x) for n in self.project.nuclei.of(image)}
             known = self.project.nuclei.known(image, box)
-            labels = CoarseLabels(rgb, points, known, record.mpp, kinds=(kind,))
+            labels = CoarseLabels(
+                rgb, points, known, record.mpp, kinds=(kind,), look=look_of(self.project)
+            )
             return labels.outlines if kind == "outline" else labels.instances
 
         return self._kept(image, kind, SHAPING, read)  # type: ignore[no-any-return]

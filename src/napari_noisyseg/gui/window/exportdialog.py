@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
@@ -22,8 +22,9 @@ from qtpy.QtWidgets import (
 )
 
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.exchange import exporting, nuclei
-from napari_noisyseg.exchange.exporting import Layer
+from napari_noisyseg.exchange import exporting
+from napari_noisyseg.exchange.layers import LAYERS as SOURCES
+from napari_noisyseg.exchange.layers import Layer
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.widgets.parts import button, line
 from napari_noisyseg.store.project import Project
@@ -38,15 +39,38 @@ FORMATS = {
     "histomics": "HistomicsUI JSON: outlines",
     "ome-zarr": "OME-Zarr: image and label pyramid",
 }
-LAYERS: dict[Layer, tuple[str, str]] = {
-    "refined": (
+
+
+class Words(NamedTuple):
+    """What a layer is called, what is in it, and what its nuclei are."""
+
+    name: str
+    holds: str
+    kind: str
+
+
+LAYERS: dict[Layer, Words] = {
+    "refined": Words(
         "All refined nuclei",
         "Every nucleus that the newest training found, but for those you rejected. Where you "
         "accepted or edited an outline, yours goes out.",
+        "refined",
     ),
-    "accepted": (
+    "accepted": Words(
         "Accepted nuclei only",
         "Only nuclei that you accepted in the review, with the outlines as you accepted them.",
+        "accepted",
+    ),
+    "outline": Words(
+        "Outlines at your clicks",
+        "The outline drawn at each click, without any training. Where you accepted or edited one, "
+        "yours goes out; rejected nuclei stay out.",
+        "outlined",
+    ),
+    "rough": Words(
+        "Rough masks",
+        "The rough masks as you painted or imported them.",
+        "rough",
     ),
 }
 ROW = 28
@@ -56,14 +80,12 @@ Counts = dict[Layer, dict[str, int]]
 
 def counted(project: Project) -> Counts:
     """How many nuclei of each image each layer would send out; images without any are left out."""
-    taken = {"refined": nuclei.refined, "accepted": nuclei.accepted}
-    found: Counts = {layer: {} for layer in LAYERS}
-    for record in project.images():
-        for layer, counts in found.items():
-            chosen = taken[layer](project, record)
-            if chosen is not None and chosen.nuclei:
-                counts[record.name] = len(chosen.nuclei)
-    return found
+    records = project.images()
+    every = {
+        layer: {record.name: SOURCES[layer].count(project, record) for record in records}
+        for layer in LAYERS
+    }
+    return {layer: {name: n for name, n in counts.items() if n} for layer, counts in every.items()}
 
 
 class ExportDialog(QDialog):  # type: ignore[misc]
@@ -89,8 +111,8 @@ class ExportDialog(QDialog):  # type: ignore[misc]
         box.setContentsMargins(20, 16, 20, 16)
         box.setSpacing(10)
         self.layers: dict[Layer, QRadioButton] = {}
-        for layer, (words, _) in LAYERS.items():
-            self.layers[layer] = QRadioButton(words)
+        for layer, words in LAYERS.items():
+            self.layers[layer] = QRadioButton(words.name)
             self.layers[layer].toggled.connect(self._show)
             box.addWidget(self.layers[layer])
         self.layers["refined"].setChecked(True)
@@ -136,7 +158,7 @@ class ExportDialog(QDialog):  # type: ignore[misc]
     @property
     def layer(self) -> Layer:
         """Which nuclei are to go out."""
-        return "refined" if self.layers["refined"].isChecked() else "accepted"
+        return next(layer for layer, choice in self.layers.items() if choice.isChecked())
 
     def _counted(self, counts: Counts) -> None:
         if not self._closed:
@@ -146,7 +168,7 @@ class ExportDialog(QDialog):  # type: ignore[misc]
     def _show(self) -> None:
         if not hasattr(self, "export"):  # still being built
             return
-        self.words.setText(f"{self._how_many()} {LAYERS[self.layer][1]}")
+        self.words.setText(f"{self._how_many()} {LAYERS[self.layer].holds}")
         self.export.setEnabled(self._number() > 0)
 
     def _chosen(self) -> dict[str, int]:
@@ -162,8 +184,7 @@ class ExportDialog(QDialog):  # type: ignore[misc]
             return "Counting …"
         number, images = self._number(), len(self._chosen())
         if not number:
-            how = "train first" if self.layer == "refined" else "accept some in the review first"
-            return f"<b>Nothing to export yet: {how}.</b>"
+            return f"<b>Nothing to export yet: {SOURCES[self.layer].missing}.</b>"
         nuclei_ = "1 nucleus" if number == 1 else f"{number} nuclei"
         return f"<b>{nuclei_} of {'1 image' if images == 1 else f'{images} images'}.</b>"
 
@@ -199,5 +220,6 @@ class ExportDialog(QDialog):  # type: ignore[misc]
 
 def _written(files: list[Path], number: int, layer: Layer) -> str:
     what = files[0].name if len(files) == 1 else f"{len(files)} files"
-    nuclei_ = f"1 {layer} nucleus" if number == 1 else f"{number} {layer} nuclei"
+    kind = LAYERS[layer].kind
+    nuclei_ = f"1 {kind} nucleus" if number == 1 else f"{number} {kind} nuclei"
     return f"exported {nuclei_}: {what} in {files[0].parent}"
