@@ -1,0 +1,103 @@
+"""`adapt`: whether the outlines of the rest follow when some nuclei of a field are corrected."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..coarse import CoarseLabels
+from ..coarse.appearance import appearance
+from ..coarse.outline import Look
+from ..coarse.starter import OUTLINE, Network, at_click, model_weights
+from ..metrics import aji
+from ..noise import points as clicks
+from .coarse import FIRST
+from .ledger import Row, mean
+from .report import Report
+from .tissue import Field, fields
+
+if TYPE_CHECKING:
+    from ..learning.squares import View
+
+JITTER = 4
+"""px by which clicks miss the middle, at most"""
+CORRECTED = (20, 60)
+Ints = NDArray[np.int32]
+
+
+def run(data: Path, full: bool) -> Report:
+    """Nuclei of each field, at random, are corrected to the truth; AJI of the others, and of the
+    next image. What is learned is used where held-out corrections say so; the control arm is the
+    starter as it is. First ten images of MoNuSeg; all with `full`.
+    """
+    some = fields(data, "monuseg")[: None if full else FIRST]
+    rows = [
+        _row(field, following, number)
+        for field, following in zip(some, [*some[1:], some[0]], strict=True)
+        for number in CORRECTED
+    ]
+    figures: dict[str, float] = {}
+    for number in CORRECTED:
+        picked = [row for row in rows if row["corrected"] == number]
+        figures[f"gain_{number}"] = mean(picked, "gain")
+        figures[f"used_{number}"] = mean(picked, "used")
+    figures |= {
+        "worst": min(float(str(row["gain"])) for row in rows),
+        "gain_next_image": mean([r for r in rows if r["corrected"] == CORRECTED[-1]], "gain_next"),
+        "seconds": mean(rows, "seconds"),
+        "seconds_worst": max(float(str(row["seconds"])) for row in rows),
+    }
+    return Report("adapt", figures, rows)
+
+
+def _row(field: Field, following: Field, number: int) -> Row:
+    from ..learning.adapt import adapt
+
+    truth, places = field.truth(), clicks(field.truth(), JITTER, seed=JITTER)
+    serials = np.unique(truth)[1:]
+    decided = np.random.default_rng(number).permutation(serials)[:number]
+    view = _view(field, places, serials, np.where(np.isin(truth, decided), truth, 0))
+    picks = [(view, at) for at in np.flatnonzero(np.isin(serials, decided)).tolist()]
+    start = time.perf_counter()
+    found = adapt(model_weights(OUTLINE), picks)
+    seconds = time.perf_counter() - start
+    look = at_click(Network(OUTLINE, found.weights)) if found.better else None
+    rest = serials[~np.isin(serials, decided)]
+    before, after = (_aji(field, places, serials, rest, by) for by in (None, look))
+    others = clicks(following.truth(), JITTER, seed=JITTER)
+    every = np.unique(following.truth())[1:]
+    there, then = (_aji(following, others, every, every, by) for by in (None, look))
+    return {
+        "key": f"{field.stem} {number}", "corrected": number, "used": float(found.better),
+        "before": before, "after": after, "gain": after - before, "gain_next": then - there,
+        "held_out_before": found.before, "held_out_after": found.after, "seconds": seconds,
+    }  # fmt: skip
+
+
+def _view(
+    field: Field, places: NDArray[np.float64], serials: NDArray[np.int32], settled: Ints
+) -> View:
+    import torch
+
+    from ..learning.squares import View
+
+    planes = torch.from_numpy(appearance(field.rgb(), field.mpp)).half()
+    labels = torch.from_numpy(settled.astype(np.int32))
+    return View(planes, labels, places, serials.astype(np.int64))
+
+
+def _aji(
+    field: Field, places: NDArray[np.float64], serials: Ints, scored: Ints, look: Look | None
+) -> float:
+    """AJI of some of the nuclei, the others taken from both sides."""
+    rgb = field.rgb()
+    points = {int(s): (float(y), float(x)) for s, (y, x) in zip(serials, places, strict=True)}
+    known = np.ones(rgb.shape[:2], bool)
+    found = CoarseLabels(rgb, points, known, field.mpp, kinds=("outline",), look=look).outlines
+    truth = field.truth()
+    ours, true = (np.where(np.isin(x, scored), x, 0).astype(np.int32) for x in (found, truth))
+    return aji(ours, true)
