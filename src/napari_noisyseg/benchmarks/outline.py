@@ -65,7 +65,9 @@ def _row(field: Field, name: str, by: int) -> Row:
 def _labels(field: Field, places: NDArray[np.float64], lazy: bool = False) -> CoarseLabels:
     points = {serial: (float(y), float(x)) for serial, (y, x) in enumerate(places, 1)}
     rgb = field.rgb()
-    return CoarseLabels(rgb, points, np.ones(rgb.shape[:2], bool), field.mpp, kinds=KINDS, lazy=lazy)
+    return CoarseLabels(
+        rgb, points, np.ones(rgb.shape[:2], bool), field.mpp, kinds=KINDS, lazy=lazy
+    )
 
 
 def _speed(data: Path) -> dict[str, float]:
