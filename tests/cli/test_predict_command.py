@@ -11,6 +11,9 @@ from PIL import Image
 
 from napari_noisyseg.cli.projects import open_project
 from napari_noisyseg.coarse.starter import OUTLINE, model_weights, packed
+from napari_noisyseg.exchange.geojson import read
+from napari_noisyseg.exchange.outlines import fill
+from napari_noisyseg.slides import Box
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +44,19 @@ def test_the_starter_predicts_nuclei(noisyseg, field, tmp_path):
     done = noisyseg("predict", field / "field.png", *words, "--mpp", 0.5)
     assert "assumed" not in done.err
     assert (tifffile.imread(tmp_path / "o" / "field.tif") != labels).any()
+
+
+def test_outlines_for_qupath_are_those_of_the_label_image(noisyseg, field, tmp_path):
+    words = ("--model", "starter", "--output", tmp_path / "o", "--mpp", 0.25)
+    for kind in ("labels", "geojson"):
+        done = noisyseg("predict", field / "field.png", *words, "--format", kind)
+        assert done.code == 0, done.err
+    labels = tifffile.imread(tmp_path / "o" / "field.tif")
+    shapes = read(tmp_path / "o" / "field.geojson")
+    assert len(shapes) == len(np.unique(labels)) - 1 == len({s.id for s in shapes})
+    for number, shape in enumerate(shapes, start=1):
+        drawn = fill(shape.polygons, Box(0, 0, *labels.shape))
+        np.testing.assert_array_equal(drawn, labels == number)
 
 
 def test_a_project_predicts_with_what_it_learned(noisyseg, field, project, tmp_path):

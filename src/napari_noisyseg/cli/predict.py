@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import typer
@@ -22,6 +22,7 @@ from .projects import Channel, image_files, open_project
 from .training import Device
 
 STARTER = "starter"
+ENDINGS = {"labels": ".tif", "geojson": ".geojson"}
 Predict = Callable[[Path], NDArray[np.int32] | None]
 """An image file to its nuclei; None where that cannot be, once it has been said why."""
 
@@ -42,6 +43,9 @@ def predict(
         ),
     ],
     output: Annotated[Path, typer.Option(metavar="DIR", help="Where DIR/<stem>.tif go.")],
+    format: Annotated[
+        Literal["labels", "geojson"], typer.Option(help="Label images, or outlines for QuPath.")
+    ] = "labels",
     device: Device = "auto",
     mpp: Annotated[
         float | None, typer.Option(min=0.001, help="µm per pixel, if the file has none.")
@@ -49,8 +53,6 @@ def predict(
     channel: Channel = None,
 ) -> None:
     """Predict nuclei on other images with a trained model, or with the starter."""
-    from ..exchange.labels import write_labels
-
     files = image_files(images)
     starts = model == STARTER or _is_project(Path(model))
     if not starts and find_spec("torch") is None:
@@ -58,25 +60,40 @@ def predict(
             "predicting with a run's model needs torch: pip install 'napari-noisyseg[train]'; "
             "--model starter does without"
         )
-    targets = {file: output / f"{file.stem}.tif" for file in files}
+    targets = {file: output / f"{file.stem}{ENDINGS[format]}" for file in files}
     for file, target in targets.items():
         with open_image(file, channel) as slide:
             check_labelled(file, *slide.shape)
         _check_target(file, target)
     found = _starter(model, mpp, channel) if starts else _run(Path(model), device, mpp, channel)
     _make_folder(output)
+    _all(targets, found)
+
+
+def _all(targets: Mapping[Path, Path], found: Predict) -> None:
+    """Every image to its file. Raises NoisySegError when not one could be predicted."""
     progress, written = Progress("predict"), 0
     for i, (file, target) in enumerate(targets.items(), start=1):
         labels = found(file)
         if labels is not None:
-            write_labels(target, labels)
+            _write(target, labels, file.stem)
             written += 1
             print(target)
-        progress.update(i / len(files), file.name)
+        progress.update(i / len(targets), file.name)
     progress.close()
     sys.stdout.flush()
     if not written:
-        raise NoisySegError(f"nothing could be predicted in {_counted(len(files))}")
+        raise NoisySegError(f"nothing could be predicted in {_counted(len(targets))}")
+
+
+def _write(target: Path, labels: NDArray[np.int32], image: str) -> None:
+    from ..exchange.labels import write_labels
+    from ..exchange.predicted import write_outlines
+
+    if target.suffix == ENDINGS["geojson"]:
+        write_outlines(target, labels, image)
+    else:
+        write_labels(target, labels)
 
 
 def _counted(count: int) -> str:
