@@ -15,7 +15,7 @@ from scipy import ndimage as ndi
 from skimage.feature import peak_local_max
 from skimage.segmentation import watershed
 
-from napari_noisyseg.coarse.appearance import appearance, unlike
+from napari_noisyseg.coarse.appearance import MPP, appearance, unlike
 from napari_noisyseg.coarse.labels import CoarseLabels
 from napari_noisyseg.coarse.outline import Look
 from napari_noisyseg.coarse.starter import CENTRES, Network, probability, shipped
@@ -37,7 +37,7 @@ LEAST = 0.2
 INSIDE = 0.5
 """Probability of being nucleus from which a pixel has a say in where its centre lies."""
 BLOCK, AROUND_UM = 3072, 24.0
-"""Larger images are worked on in blocks of this side, px, each with what lies around it."""
+"""Larger images are worked on in blocks of this side (px of 0.25 µm), and a rim."""
 
 
 class Maps(NamedTuple):
@@ -79,7 +79,7 @@ def centres(rgb: Pixels, mpp: float, least: float = LEAST) -> Centres:
     if doubt:
         raise NoisySegError(f"{doubt}, and nuclei are found in stained tissue in colour only")
     shape = (rgb.shape[0], rgb.shape[1])
-    found = [_in_block(rgb, mpp, least, core) for core in _blocks(shape, BLOCK)]
+    found = [_in_block(rgb, mpp, least, core) for core in _blocks(shape, _block(mpp))]
     points = np.concatenate([f.points for f in found])
     scores = np.concatenate([f.scores for f in found])
     order = np.argsort(-scores, kind="stable")
@@ -94,7 +94,7 @@ def segment(rgb: Pixels, mpp: float, look: Look | None = None) -> NDArray[np.int
     points = centres(rgb, mpp).points
     shape = (rgb.shape[0], rgb.shape[1])
     labels = np.zeros(shape, np.int32)
-    for core in _blocks(shape, BLOCK):
+    for core in _blocks(shape, _block(mpp)):
         around = core.grow(_around(mpp)).clip(shape)
         within = {n: (y - around.y0, x - around.x0) for n, (y, x) in _of(points, around)}
         own = [n for n, _ in _of(points, core)]
@@ -157,6 +157,10 @@ def _of(points: Floats, box: Box) -> Iterator[tuple[int, tuple[float, float]]]:
     for number, (y, x) in enumerate(points.tolist(), start=1):
         if box.contains(y, x):
             yield number, (y, x)
+
+
+def _block(mpp: float) -> int:
+    return max(1, round(BLOCK * MPP / mpp))
 
 
 def _around(mpp: float) -> int:
