@@ -48,9 +48,20 @@ def test_it_lists_then_keeps(project, capsys):
 def test_what_is_wrong_is_told(project, tmp_path, tnbc, capsys):
     assert run(["suggest", str(project), "--keep-above", "3"]) == 2
     assert "from 0 to 1" in capsys.readouterr().err
-    Image.fromarray(tnbc[0]).save(tmp_path / "b.png")
+    Image.fromarray(np.full((300, 300, 3), 128, np.uint8)).save(tmp_path / "b.png")
     bare = tmp_path / "q.noisyseg"
     run(["create", str(bare), "--images", str(tmp_path / "b.png"), "--mpp", "0.25"])
     capsys.readouterr()
     assert run(["suggest", str(bare)]) == 2
-    assert "no point yet" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "no colours" in said
+    assert "at least 5" in said
+
+
+def test_without_a_click_the_starter_suggests(tnbc, tmp_path, capsys):
+    Image.fromarray(tnbc[0]).save(tmp_path / "b.png")
+    bare = tmp_path / "q.noisyseg"
+    run(["create", str(bare), "--images", str(tmp_path / "b.png"), "--mpp", "0.25"])
+    found, _ = asked(capsys, bare, "--keep-above", "0.4")
+    assert found["kept"] == found["points"] > 5
+    assert found["suggested"] > 5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
@@ -39,6 +39,7 @@ def labels_of(rgb: NDArray[np.uint8], points: Places, **more: bool) -> CoarseLab
 
 
 @settings(max_examples=15, deadline=None)
+@example(first=[(0, 0)], acts=[(0, 0), (83, 90)])  # a nucleus at the edge of what is seen of it
 @given(first=st.lists(PLACE, min_size=1, max_size=6), acts=st.lists(PLACE, min_size=1, max_size=4))
 def test_it_does_not_matter_in_which_order_clicks_came(
     rgb: NDArray[np.uint8], first: list[tuple[int, int]], acts: list[tuple[int, int]]

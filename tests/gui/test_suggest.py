@@ -97,14 +97,13 @@ def test_all_above_are_kept_at_once_and_undone_at_once(dock: AnnotateDock, qtbot
     assert dock.suggest.tool.open == found
 
 
-def test_without_points_there_is_a_word(panel: Panel, qtbot: QtBot) -> None:
+def test_without_points_the_starter_suggests(panel: Panel, qtbot: QtBot) -> None:
     dock: Any = panel.docks["annotate"]
-    said: list[str] = []
-    dock.session.noticed.connect(said.append)
-    qtbot.mouseClick(dock.suggest.ask, LEFT)
-    qtbot.waitUntil(lambda: not dock.suggest.tool.busy and bool(said), timeout=PATIENCE)
-    assert "no point yet" in said[0]
+    found = asked(dock, qtbot)
+    assert len(found) > 20
     assert dock.suggest.ask.isEnabled()
+    press(dock, qtbot, Qt.Key.Key_K)
+    assert dock.session.require_project().nuclei.counts().points == 1
 
 
 def test_a_layer_deleted_by_hand_comes_back(dock: AnnotateDock, qtbot: QtBot) -> None:

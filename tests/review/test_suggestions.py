@@ -68,16 +68,50 @@ def test_a_network_that_knows_better_is_heard(tissue, tnbc, found):
     assert missed(better.points) < missed(found.points)
 
 
-def test_too_few_points_are_refused_in_words(tissue, project, tmp_path):
+def test_too_few_points_are_too_few_for_the_forest(tissue):
     with pytest.raises(NoisySegError, match="click at least 5"):
         suggest(tissue[0], tissue[1][:3], 0.25)
-    with Project.create(tmp_path / "q.noisyseg") as empty:
-        empty.add_array(tissue[0], "bare", 0.25)
-        with pytest.raises(NoisySegError, match="no point yet"):
-            rest.suggestions(empty, "bare")
-        empty.nuclei.add("bare", 20, 20)
-        with pytest.raises(NoisySegError, match="too few points"):
-            rest.suggestions(empty, "bare")
+
+
+@pytest.fixture
+def bare(tissue, tmp_path):
+    """A project of the same tissue in which nobody has clicked."""
+    with Project.create(tmp_path / "q.noisyseg") as made:
+        made.add_array(tissue[0], "bare", 0.25)
+        yield made
+
+
+def test_without_a_click_the_starter_suggests_what_is_not_marked_or_dropped(bare, tissue):
+    found = rest.suggestions(bare, "bare")
+    away, _ = KDTree(tissue[1]).query([(s.y, s.x) for s in found])
+    assert (away <= 8).mean() > 0.6
+    assert [s.score for s in found] == sorted((s.score for s in found), reverse=True)
+    bare.nuclei.add("bare", found[0].y + 3, found[0].x)
+    rest.drop(bare, found[1:3])
+    gone = [(s.y, s.x) for s in found[:3]]
+    again = rest.suggestions(bare, "bare")
+    assert len(again) >= len(found) - 6
+    assert KDTree(gone).query([(s.y, s.x) for s in again])[0].min() > 4
+
+
+def test_in_a_field_of_a_large_image_suggestions_lie_in_its_region(tissue, tmp_path, monkeypatch):
+    monkeypatch.setattr("napari_noisyseg.coarse.project.WHOLE_PIXELS", 1000)
+    with Project.create(tmp_path / "q.noisyseg") as large:
+        large.add_array(tissue[0], "large", 0.25)
+        with pytest.raises(NoisySegError, match="draw a field"):
+            rest.suggestions(large, "large")
+        large.nuclei.add_field("large", (200, 220, 400, 420), complete=False)
+        (region,) = rest.regions(large, "large")
+        found = rest.suggestions(large, "large")
+        assert found
+        assert all(region.contains(s.y, s.x) for s in found)
+
+
+def test_what_the_starter_cannot_judge_needs_clicks(tmp_path):
+    with Project.create(tmp_path / "q.noisyseg") as grey:
+        grey.add_array(np.full((200, 200, 3), 128, np.uint8), "grey", 0.25)
+        with pytest.raises(NoisySegError, match=r"no colours.*click at least 5"):
+            rest.suggestions(grey, "grey")
 
 
 def test_what_is_kept_is_a_point_and_what_is_dropped_never_comes_again(project):

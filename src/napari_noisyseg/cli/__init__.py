@@ -19,6 +19,7 @@ from . import (
     benchmark,
     doctor,
     exchange,
+    predict,
     projects,
     review,
     show,
@@ -40,8 +41,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for module in (
-    show, projects, suggest, worth, adapt, training, review, exchange, simulate, starter, benchmark,
-    doctor,
+    show, projects, suggest, worth, adapt, training, predict, review, exchange, simulate, starter,
+    benchmark, doctor,
 ):  # fmt: skip
     module.register(app)
 

@@ -1,4 +1,4 @@
-"""suggest: from the nuclei that were clicked, where the rest may be."""
+"""suggest: where nuclei that bear no point may be, from those that were clicked or from none."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 def suggest(
     project: ProjectPath,
     image: Annotated[
-        str | None, typer.Option(help="One image; else every one with points.")
+        str | None, typer.Option(help="One image; else those with points, or all.")
     ] = None,
     keep_above: Annotated[
         float | None, typer.Option(metavar="P", help="Keep those of at least this score as points.")
@@ -36,11 +36,6 @@ def suggest(
         raise NoisySegError(f"--keep-above {keep_above}: give a score from 0 to 1")
     with open_project(project, write=keep_above is not None or incomplete) as opened:
         names = [image] if image is not None else _marked(opened)
-        if not names:
-            raise NoisySegError(
-                f"{opened.path.name}: there is no point yet to learn from; click a few dozen "
-                "nuclei first (Annotate ▸ points, or --points)"
-            )
         if incomplete:
             _take_back(opened, names)
         found = [s for name in names for s in suggestions.suggestions(opened, name)]
@@ -53,7 +48,9 @@ def suggest(
 
 
 def _marked(project: Project) -> list[str]:
-    return [i.name for i in project.images() if project.nuclei.of(i.name)]
+    """Images with points; all of them where no image has any."""
+    names = [image.name for image in project.images()]
+    return [name for name in names if project.nuclei.of(name)] or names
 
 
 def _take_back(project: Project, names: list[str]) -> None:

@@ -1,13 +1,10 @@
-"""methods, train, runs, stop, predict."""
+"""methods, train, runs, stop."""
 
 from __future__ import annotations
 
 import json
-import os
-import sys
 import time
 from dataclasses import asdict
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,9 +14,8 @@ import typer
 from .. import events, registry
 from ..errors import JobError, NoisySegError
 from ..method import Needs
-from ..slides import open_image
 from .output import Json, Progress, print_json, print_table, say
-from .projects import Channel, ProjectPath, image_files, open_project, run_row
+from .projects import ProjectPath, open_project, run_row
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 MOST_SEEDS = 2**32 - 1
@@ -31,7 +27,6 @@ def register(app: typer.Typer) -> None:
     app.command()(train)
     app.command()(runs)
     app.command()(stop)
-    app.command()(predict)
 
 
 def methods(as_json: Json = False) -> None:
@@ -217,56 +212,3 @@ def stop(project: ProjectPath, run: Annotated[str, typer.Argument(metavar="RUN")
             raise NoisySegError(f"run {found.id} is not running (it is {found.state()})")
         found.request_stop()
     say(f"{found.id} stops at its next step")
-
-
-def predict(
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...")],
-    model: Annotated[Path, typer.Option(metavar="RUN_DIR", help="A run's folder.")],
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Where DIR/<stem>.tif go.")],
-    device: Device = "auto",
-    mpp: Annotated[
-        float | None, typer.Option(min=0.001, help="µm per pixel, if the file has none.")
-    ] = None,
-    channel: Channel = None,
-) -> None:
-    """Predict nuclei on other images with a trained model."""
-    files = image_files(images)
-    if find_spec("torch") is None:
-        raise NoisySegError("predicting needs torch: pip install 'napari-noisyseg[train]'")
-    from ..exchange.labels import write_labels
-    from ..training.predict import check_size, load_model, predict_nuclei
-
-    targets = {file: output / f"{file.stem}.tif" for file in files}
-    for file, target in targets.items():
-        with open_image(file, channel) as slide:
-            check_size(file, *slide.shape)
-        _check_target(file, target)
-    loaded = load_model(model, device)
-    _make_folder(output)
-    progress = Progress("predict")
-    for i, (file, target) in enumerate(targets.items(), start=1):
-        write_labels(target, predict_nuclei(loaded, file, mpp, say, channel))
-        progress.update(i / len(files), file.name)
-        print(target)
-    progress.close()
-    sys.stdout.flush()
-
-
-def _check_target(file: Path, target: Path) -> None:
-    if target.exists() and target.samefile(file):
-        raise NoisySegError(
-            f"--output {target.parent}: would overwrite {file}; name another folder"
-        )
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        # a file of this name, or one in the path to it
-        reason = "it is a file" if folder.is_file() else error.strerror
-        raise NoisySegError(
-            f"--output {folder}: cannot be made ({reason}); name a folder that you may write in"
-        ) from None
-    if not os.access(folder, os.W_OK):
-        raise NoisySegError(f"--output {folder}: cannot be written in; name another folder")

@@ -114,9 +114,15 @@ def resized(rgb: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]
 
 def unlike_stained_tissue(rgb: NDArray[np.uint8]) -> str:
     """Why the starter cannot judge an image, in words; empty for one like those it has seen."""
+    found = unlike(rgb)
+    return f"{found}, {UNSEEN}" if found else ""
+
+
+def unlike(rgb: NDArray[np.uint8]) -> str:
+    """What an image is that the starter has never seen, in words; empty for stained tissue."""
     small = rgb[:: max(1, rgb.shape[0] // 400), :: max(1, rgb.shape[1] // 400)].astype(np.float32)
     if small.mean() < DARK:
-        return f"this image is dark like fluorescence, {UNSEEN}"
+        return "this image is dark like fluorescence"
     if (small.max(axis=2) - small.min(axis=2)).mean() < GREY:
-        return f"this image has no colours, {UNSEEN}"
+        return "this image has no colours"
     return ""

@@ -82,8 +82,7 @@ class OutlinePlane:
             due &= moved
         changed = self._renew(moved, due)
         if bool(old) != bool(points):  # without any click nothing is known, not even background
-            changed = Box(0, 0, *self.shape)
-            self._aim(changed)
+            changed = self._aim(Box(0, 0, *self.shape))
         return changed
 
     def catch_up(self) -> Box:
@@ -96,9 +95,7 @@ class OutlinePlane:
         boxes = [self._seen.pop(s).box for s in old | due if s in self._seen]
         self._see(sorted(due))
         boxes += [self._seen[s].box for s in due]
-        changed = self._settle(Box.around(boxes))
-        self._aim(changed)
-        return changed
+        return self._aim(self._settle(Box.around(boxes)))
 
     # --- looking -------------------------------------------------------------------------------
 
@@ -209,11 +206,15 @@ class OutlinePlane:
 
     # --- training target -----------------------------------------------------------------------
 
-    def _aim(self, box: Box) -> None:
-        """Core nucleus, a thin band along each outline unknown, the rest background."""
+    def _aim(self, box: Box) -> Box:
+        """Core nucleus, a thin band along each outline unknown, the rest background.
+
+        box: where nuclei changed; the box in which the target did, which has the band around it.
+        """
         if not self._pixels:
             self.target.fill(UNKNOWN)
-            return
+        if not self._pixels or box.empty:
+            return box
         margin = len(self._band)
         outer = box.grow(margin).clip(self.shape)
         wide = outer.grow(margin).clip(self.shape)
@@ -227,3 +228,4 @@ class OutlinePlane:
         target = np.where(part > 0, NUCLEUS, BACKGROUND).astype(np.uint8)
         target[ndi.binary_dilation(edge, self._band)] = UNKNOWN
         self.target[outer.slices] = target[outer.shift(-wide.y0, -wide.x0).slices]
+        return outer

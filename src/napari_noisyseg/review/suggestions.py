@@ -1,4 +1,6 @@
-"""The rest of the nuclei, proposed from those that were clicked: to keep or to drop, one by one.
+"""The rest of the nuclei, proposed: to keep or to drop, one by one.
+
+They are learned from those that were clicked, or, before any click, found by the starter.
 
 A suggestion marks nothing. What a person keeps is a point like any other; what a person drops is
 remembered and never proposed again. Both are actions: on the disk at once, undone like any other.
@@ -6,13 +8,17 @@ remembered and never proposed again. Both are actions: on the disk at once, undo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
 
+from napari_noisyseg.coarse.appearance import MPP
+from napari_noisyseg.coarse.centres import centres
 from napari_noisyseg.coarse.project import regions
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.instances.suggest import FEWEST, LEAST, suggest
@@ -23,6 +29,8 @@ from napari_noisyseg.store.records import Field, Nucleus
 
 HERE_PX = 6.0
 """Px of 0.25 µm within which a place is that of a nucleus that is marked or dropped already."""
+TAKEN_PX = 8.0
+"""The same for what the starter finds, which goes by the middle and not by the click."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +47,30 @@ def suggestions(project: Project, image: str, least: float = LEAST) -> list[Sugg
     """Nuclei of one image that may still bear no point, the surest first.
 
     Learned from the points of the same region; where a run has a probability map, from that too.
-    Errors: `NoisySegError` when there are too few points, or a large image has no field.
+    Where there are too few points, from what the starter has seen elsewhere (`least` has no say).
+    Errors: `NoisySegError` when a large image has no field, and with too few points where the
+    starter cannot judge.
     """
-    if not project.nuclei.of(image):
-        raise NoisySegError(
-            f"{image}: there is no point yet to learn from; click a few dozen nuclei first "
-            "(Annotate ▸ points, or --points)"
-        )
     boxes = regions(project, image)
     if not boxes:
         raise NoisySegError(
             f"{image} is large: draw a field where nuclei are to be suggested (Annotate ▸ field)"
         )
-    enough = [box for box in boxes if len(_marked(project, image, box)) >= FEWEST]
-    if not enough:
+    found: list[Suggestion] = []
+    doubts: list[str] = []
+    for box in boxes:
+        if len(_marked(project, image, box)) >= FEWEST:
+            found += _in_box(project, image, box, least)
+            continue
+        try:
+            found += _unclicked(project, image, box)
+        except NoisySegError as error:
+            doubts.append(str(error))
+    if len(doubts) == len(boxes):
         raise NoisySegError(
-            f"{image}: too few points to learn from; click at least {FEWEST} nuclei in one field, "
-            "better a few dozen, of every kind there is"
+            f"{image}: {doubts[0]}: click at least {FEWEST} nuclei in one field, better a few "
+            "dozen, of every kind there is, and the rest is learned from them"
         )
-    found = [s for box in enough for s in _in_box(project, image, box, least)]
     return sorted(_once(found, project.image(image).mpp), key=lambda s: -s.score)
 
 
@@ -99,6 +112,23 @@ def _in_box(project: Project, image: str, box: Box, least: float) -> list[Sugges
     return [
         Suggestion(image, float(y + box.y0), float(x + box.x0), float(score))
         for (y, x), score in zip(found.points, found.scores, strict=True)
+    ]
+
+
+def _unclicked(project: Project, image: str, box: Box) -> list[Suggestion]:
+    """Where the starter alone expects nuclei in a box, but for those marked or dropped already."""
+    mpp = project.image(image).mpp
+    near = TAKEN_PX * MPP / mpp
+    with project.pixels(image) as slide:
+        found = centres(slide.read(box), mpp)
+    marked = _places(_marked(project, image, box.grow(math.ceil(near))))
+    taken = np.concatenate([marked, project.nuclei.dropped(image), _refused(project, image)])
+    places = found.points + box.origin
+    away = np.asarray(KDTree(taken).query(places)[0] if len(taken) else [np.inf] * len(places))
+    return [
+        Suggestion(image, float(y), float(x), float(score))
+        for (y, x), score, far in zip(places, found.scores, away > near, strict=True)
+        if far
     ]
 
 

@@ -18,6 +18,7 @@ from napari_noisyseg.data.resample import resize, working_shape
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.method import Method
 from napari_noisyseg.slides import Box, Slide, open_image
+from napari_noisyseg.slides.limits import check_labelled
 from napari_noisyseg.training.device import choose, precision
 from napari_noisyseg.training.model import ModelFile, read_model
 
@@ -25,8 +26,6 @@ Maps = dict[str, NDArray[np.float32]]
 """`probability` and what else the method shows, each float32 (H, W)."""
 
 ASSUMED_MPP = 0.25
-MAX_PIXELS = 120_000_000
-"""Images above this are predicted block by block only (`Model.blocks`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,15 +182,6 @@ def load_model(path: Path, device: str = "auto") -> Model:
     return Model(method, config, file, chosen)
 
 
-def check_size(path: Path, height: int, width: int) -> None:
-    """NoisySegError for an image with more pixels than one label image may have."""
-    if height * width > MAX_PIXELS:
-        raise NoisySegError(
-            f"{path}: {height * width / 1e6:.0f} megapixels are too many for one label image; cut "
-            "out the part you need"
-        )
-
-
 def predict_nuclei(
     model: Model,
     path: Path,
@@ -207,7 +197,7 @@ def predict_nuclei(
     slide = open_image(path, channel)
     try:
         height, width = slide.shape
-        check_size(path, height, width)
+        check_labelled(path, height, width)
         size = mpp or slide.mpp
         if size is None:
             size = ASSUMED_MPP

@@ -10,6 +10,7 @@ from napari_noisyseg.gui.keys import Binding
 from napari_noisyseg.gui.tools.suggesting import SuggestTool
 from napari_noisyseg.gui.widgets.parts import button, label, line
 
+SUGGESTS = "Propose nuclei: learned from those you have clicked, or before any click by the starter"
 FIRST = 0.5
 """score that is offered for keeping all above"""
 
@@ -20,9 +21,7 @@ class SuggestRow(QWidget):  # type: ignore[misc]
     def __init__(self, tool: SuggestTool) -> None:
         super().__init__()
         self.tool = tool
-        self.ask = button(
-            "Suggest the rest", "Propose further nuclei from those you have clicked", tool.ask
-        )
+        self.ask = button("Suggest the rest", SUGGESTS, tool.ask)
         self.keep = button("✓ Keep", "It is a nucleus (K)", tool.keep)
         self.drop = button("✗ Drop", "It is none; it is never suggested again (D)", tool.drop)
         self.back = button("←", "The one before (Left)", lambda: tool.move(-1))
