@@ -153,6 +153,7 @@ class LiveLabels:
         self.session.later(self._let_neighbours_see)
         self._say_doubt(project, record.name)
         self.session.tell(What.LABELS, record.name)
+        self._on_view(Change(What.VIEW))  # what came to be wanted while these were made
         self._refit_early()
         return None
 
