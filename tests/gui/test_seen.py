@@ -270,6 +270,7 @@ class TestProjects:
             session.open(path)
             assert "Opened for reading" in said(panel)
             qtbot.waitUntil(lambda: panel.header.saved.text() == "read only", timeout=3000)
+            qtbot.waitUntil(lambda: ("tissue", "outline") in hand.seen(), timeout=5000)
             before = hand.seen()
             hand.click((200, 220))
             assert "read" in panel.notes.texts()[0]
