@@ -173,7 +173,7 @@ def _write_onnx(net: HalfUNet, path: Path) -> None:
     example = torch.zeros(1, net.inputs, 4 * net.divisor, 4 * net.divisor)
     free = {name: {0: "n", 2: "h", 3: "w"} for name in ("x", "y")}
     with warnings.catch_warnings():
-        # torch's older way, which needs no further package
+        # torch's older way: it needs `onnx`, but not onnxscript
         warnings.simplefilter("ignore")
         torch.onnx.export(
             net, (example,), str(path), input_names=["x"], output_names=["y"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from napari_noisyseg.coarse import CoarseLabels
 from napari_noisyseg.coarse.appearance import MPP
 from napari_noisyseg.coarse.outline import F32
 from napari_noisyseg.coarse.starter import CENTRES, OUTLINE
+from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.learning import starter
 from napari_noisyseg.learning.free import SETS, SOURCES, Field, fields
 from napari_noisyseg.metrics import aji
@@ -33,6 +35,10 @@ def start(
     say: Callable[[str], object] = print,
 ) -> list[Path]:
     """Train, score on the source that was left out, and write; the files written."""
+    if find_spec("onnx") is None:  # said before the hour, not after it
+        raise NoisySegError(
+            "writing the networks as ONNX needs a further package: pip install onnx"
+        )
     learned = fields(data, without)
     nets = starter.train(learned, names, steps, seed, say)
     about: dict[str, Any] = {
