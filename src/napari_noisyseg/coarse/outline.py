@@ -26,6 +26,8 @@ Look = Callable[[F32], F32]
 """Squares (n, CHANNELS, SIDE, SIDE) to the probability of the nucleus at the click, (n, ...)."""
 
 LEAST = 0.5
+TIE = 1e-4
+"""By less than this a probability is no larger: its last digits hang on what was asked with it."""
 FAINT = 0.7
 """Where no pixel reaches `LEAST`, those from this share of the largest probability on count."""
 BESIDE = 0.25
@@ -187,7 +189,7 @@ class OutlinePlane:
             both = seen.box.intersect(outer)
             values = seen.values[both.shift(-seen.box.y0, -seen.box.x0).slices]
             here = both.shift(-outer.y0, -outer.x0).slices
-            won = values > best[here]
+            won = values > best[here] + TIE
             best[here][won] = values[won]
             owner[here][won] = serial
         return owner
