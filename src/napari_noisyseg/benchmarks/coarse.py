@@ -54,7 +54,7 @@ def run(data: Path, full: bool) -> Report:
 
 def _speed(data: Path, full: bool) -> dict[str, float]:
     field = next(f for f in fields(data, "monuseg") if f.stem == CROWDED)
-    rgb, points = field.rgb(), _numbered(inner_points(field.truth()), NUCLEI)
+    rgb, points = field.rgb(), numbered(inner_points(field.truth()), NUCLEI)
     _derive(rgb, points, field.mpp)  # imports and caches of the first call are not the labels'
     took = [_timed(rgb, points, field.mpp) for _ in range(REPEATS)]
     labels = _derive(rgb, points, field.mpp)
@@ -96,7 +96,7 @@ def _clicks(labels: CoarseLabels) -> list[float]:
 
 def _quality(field: Field) -> Row:
     truth = field.truth()
-    labels = _derive(field.rgb(), _numbered(inner_points(truth)), field.mpp)
+    labels = _derive(field.rgb(), numbered(inner_points(truth)), field.mpp)
     nucleus, background = labels.cluster == 1, labels.cluster == 0
     return {
         "key": field.stem,
@@ -109,7 +109,7 @@ def _quality(field: Field) -> Row:
     }
 
 
-def _numbered(points: NDArray[np.float64], at_most: int | None = None) -> Points:
+def numbered(points: NDArray[np.float64], at_most: int | None = None) -> Points:
     """Points by serial, evenly thinned out to `at_most`."""
     if at_most is not None and len(points) > at_most:
         points = points[np.linspace(0, len(points) - 1, at_most).round().astype(int)]

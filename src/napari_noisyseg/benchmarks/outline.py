@@ -8,12 +8,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..coarse import CoarseLabels
 from ..metrics import aji
 from ..noise import points as clicks
-from .coarse import CLICKS, CROWDED, FIRST, NUCLEI, REPEATS
+from .coarse import CLICKS, CROWDED, FIRST, NUCLEI, REPEATS, Points, numbered
 from .ledger import Row, mean
 from .report import Report
 from .tissue import Field, fields
@@ -54,7 +53,7 @@ def run(data: Path, full: bool) -> Report:
 
 def _row(field: Field, name: str, by: int) -> Row:
     truth = field.truth()
-    labels = _labels(field, clicks(truth, by, seed=by))
+    labels = _labels(field, numbered(clicks(truth, by, seed=by)))
     found = {"outline": labels.outlines, "local": labels.instances}
     return {
         "key": f"{field.stem} {by}", "set": name, "jitter": by, "doubt": labels.doubt,
@@ -62,8 +61,7 @@ def _row(field: Field, name: str, by: int) -> Row:
     }  # fmt: skip
 
 
-def _labels(field: Field, places: NDArray[np.float64], lazy: bool = False) -> CoarseLabels:
-    points = {serial: (float(y), float(x)) for serial, (y, x) in enumerate(places, 1)}
+def _labels(field: Field, points: Points, lazy: bool = False) -> CoarseLabels:
     rgb = field.rgb()
     return CoarseLabels(
         rgb, points, np.ones(rgb.shape[:2], bool), field.mpp, kinds=KINDS, lazy=lazy
@@ -73,11 +71,10 @@ def _labels(field: Field, places: NDArray[np.float64], lazy: bool = False) -> Co
 def _speed(data: Path) -> dict[str, float]:
     """A field of 700 nuclei as a whole; one more click anywhere on it, and then its neighbours."""
     field = next(f for f in fields(data, "monuseg") if f.stem == CROWDED)
-    places = clicks(field.truth(), 0)
-    places = places[np.linspace(0, len(places) - 1, NUCLEI).round().astype(int)]
+    points = numbered(clicks(field.truth(), 0), NUCLEI)
     took = []
     for _ in range(REPEATS):
-        labels = _labels(field, places, lazy=True)
+        labels = _labels(field, points, lazy=True)
         start = time.perf_counter()
         shown = labels.outlines
         took.append(time.perf_counter() - start)

@@ -27,7 +27,9 @@ def train(
     network: Annotated[
         Literal["both", "outline", "centres"], typer.Option(help="Which of the two.")
     ] = "both",
-    steps: Annotated[int, typer.Option(min=1, help="Of each network.")] = 4000,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Of each network; else as many as were shipped.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     without: Annotated[
         str | None, typer.Option(metavar="SOURCE", help="Leave a source out, and score on it.")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_noisyseg.coarse.evidence import evidence
+from napari_noisyseg.slides import Box
 
 F32 = NDArray[np.float32]
 Places = NDArray[np.floating]
@@ -69,29 +70,20 @@ def crops(planes: F32, clicks: Places, chosen: NDArray[np.intp]) -> F32:
     are a spot at the click itself, and spots at all the others.
     """
     found = np.zeros((len(chosen), CHANNELS, SIDE, SIDE), np.float32)
-    corners = corner(clicks)
     for row, at in enumerate(chosen.tolist()):
-        y0, x0 = corners[at].tolist()
-        (a, b, c, d), (e, f) = inside(y0, x0, planes.shape[1:])
-        found[row, :COLOURS, e : e + b - a, f : f + d - c] = planes[:, a:b, c:d]
+        square = square_at(clicks[at])
+        seen = square.clip(planes.shape[1:])
+        found[row, :COLOURS, *seen.within(square)] = planes[:, *seen.slices]
         near = np.flatnonzero((np.abs(clicks - clicks[at]) <= REACH).all(axis=1))
-        found[row, COLOURS] = spots(clicks[[at]] - (y0, x0))
-        found[row, COLOURS + 1] = spots(clicks[near[near != at]] - (y0, x0))
+        found[row, COLOURS] = spots(clicks[[at]] - square.origin)
+        found[row, COLOURS + 1] = spots(clicks[near[near != at]] - square.origin)
     return found
 
 
-def corner(clicks: Places) -> NDArray[np.int64]:
-    """First row and column of the square around each click, (m, 2)."""
-    return np.asarray(np.floor(clicks + 0.5), np.int64) - SIDE // 2
-
-
-def inside(
-    y0: int, x0: int, shape: tuple[int, ...]
-) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
-    """The part of a square inside the image (y0, y1, x0, x1), and where in the square that is."""
-    a, c = max(y0, 0), max(x0, 0)
-    b, d = max(a, min(y0 + SIDE, shape[0])), max(c, min(x0 + SIDE, shape[1]))
-    return (a, b, c, d), (a - y0, c - x0)
+def square_at(click: Places, side: int = SIDE) -> Box:
+    """The square of an even side around a click (y, x); it may reach out of the image."""
+    y, x = (int(v) - side // 2 for v in np.floor(click + 0.5))
+    return Box(y, x, y + side, x + side)
 
 
 def spots(places: Places) -> F32:
@@ -101,6 +93,12 @@ def spots(places: Places) -> F32:
     if not len(places):
         return np.zeros((SIDE, SIDE), np.float32)
     return np.asarray((y[:, :, None] * x[:, None, :]).max(axis=0), np.float32)
+
+
+def resized_labels(labels: NDArray[np.int32], shape: tuple[int, int]) -> NDArray[np.int32]:
+    """Each new pixel is that of the old ones in which its middle lies."""
+    image = Image.fromarray(labels)
+    return np.asarray(image.resize((shape[1], shape[0]), Image.Resampling.NEAREST), np.int32)
 
 
 def resized(rgb: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
-from napari_noisyseg.coarse.appearance import REACH, SIDE, corner, crops
+from napari_noisyseg.coarse.appearance import REACH, SIDE, crops, square_at
 from napari_noisyseg.coarse.cells import Cells, Pixel
 from napari_noisyseg.coarse.morphology import Mask, disk
 from napari_noisyseg.method import BACKGROUND, NUCLEUS, UNKNOWN
@@ -125,12 +125,12 @@ class OutlinePlane:
         rows = {serial: row for row, serial in enumerate(every)}
         chosen = np.array([rows[s] for s in serials], np.intp)
         found = self._look(crops(self._planes, clicks, chosen))
-        corners = corner(clicks[chosen])
-        for serial, square, at in zip(serials, found, corners, strict=True):
-            self._seen[serial] = self._placed(square, at, self._pixels[serial])
+        for serial, square, click in zip(serials, found, clicks[chosen], strict=True):
+            self._seen[serial] = self._placed(square, click, self._pixels[serial])
 
-    def _placed(self, square: F32, at: NDArray[np.int64], pixel: Pixel) -> _Seen:
+    def _placed(self, square: F32, click: NDArray[np.float64], pixel: Pixel) -> _Seen:
         """A square's probability in the image's own pixels; the click's pixel is its nucleus's."""
+        at = np.array(square_at(click).origin)
         low = np.maximum(np.ceil((at + 0.5) / self._factor - 0.5), 0).astype(int)
         high = np.minimum(np.floor((at + SIDE - 0.5) / self._factor - 0.5) + 1, self.shape).astype(
             int

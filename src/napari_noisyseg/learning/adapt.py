@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_noisyseg.coarse.appearance import CHANNELS, SIDE, corner, crops
+from napari_noisyseg.coarse.appearance import CHANNELS, SIDE, crops, square_at
 from napari_noisyseg.learning.looks import Random
-from napari_noisyseg.learning.squares import View, around_clicks
+from napari_noisyseg.learning.squares import View, around_clicks, cut
 from napari_noisyseg.learning.starter import dice_loss
 from napari_noisyseg.nets.half import HalfUNet
 
@@ -115,24 +115,23 @@ def _batches(
 
 def masks(net: HalfUNet, picks: list[Pick]) -> NDArray[np.bool_]:
     """What the network outlines at each click, (n, SIDE, SIDE)."""
-    squares = [
-        crops(view.planes.float().numpy(), view.clicks, np.array([at])) for view, at in picks
-    ]
-    with torch.inference_mode():
-        parts = torch.split(torch.from_numpy(np.concatenate(squares)), 64)
-        found = [net(part)[:, 0] > 0 for part in parts]
-    return np.asarray(torch.cat(found).numpy())
+    found = np.zeros((len(picks), SIDE, SIDE), bool)
+    rows_of: dict[int, list[int]] = {}
+    for row, (view, _) in enumerate(picks):
+        rows_of.setdefault(id(view), []).append(row)
+    for rows in rows_of.values():
+        view = picks[rows[0]][0]
+        chosen = np.array([picks[row][1] for row in rows], np.intp)
+        squares = torch.from_numpy(crops(view.planes.float().numpy(), view.clicks, chosen))
+        with torch.inference_mode():
+            found[rows] = torch.cat([net(x)[:, 0] > 0 for x in torch.split(squares, 64)]).numpy()
+    return found
 
 
 def overlaps(net: HalfUNet, picks: list[Pick]) -> NDArray[np.float64]:
     """IoU of each decided nucleus and what the network outlines at its click, (n,)."""
     found = []
     for (view, at), mask in zip(picks, masks(net, picks), strict=True):
-        y0, x0 = corner(view.clicks[[at]])[0].tolist()
-        truth = np.zeros((SIDE, SIDE), bool)
-        labels = view.labels.numpy() == view.serials[at]
-        a, c = max(y0, 0), max(x0, 0)
-        part = labels[a : y0 + SIDE, c : x0 + SIDE]
-        truth[a - y0 : a - y0 + part.shape[0], c - x0 : c - x0 + part.shape[1]] = part
+        truth = (cut(view.labels, square_at(view.clicks[at])) == int(view.serials[at])).numpy()
         found.append((mask & truth).sum() / max((mask | truth).sum(), 1))
     return np.array(found)

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from napari_noisyseg.coarse.appearance import MPP, resized, working_shape
+from napari_noisyseg.coarse.appearance import MPP, resized, resized_labels, working_shape
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box, open_image, read_labels
 
@@ -61,8 +60,7 @@ def _field(path: Path, name: str, mpp: float | None) -> Field:
     sizes = np.bincount(labels.ravel())
     labels[sizes[labels] < SMALLEST] = 0
     shape = working_shape(labels.shape, mpp or _guessed(sizes))
-    enlarged = Image.fromarray(labels).resize((shape[1], shape[0]), Image.Resampling.NEAREST)
-    return Field(path.stem, SOURCES[name], resized(rgb, shape), np.asarray(enlarged, np.int32))
+    return Field(path.stem, SOURCES[name], resized(rgb, shape), resized_labels(labels, shape))
 
 
 def _guessed(sizes: NDArray[np.intp]) -> float:

@@ -11,10 +11,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_noisyseg.coarse.appearance import COLOURS, MPP, SIDE, appearance, spots
+from napari_noisyseg.coarse.appearance import COLOURS, MPP, SIDE, appearance, spots, square_at
 from napari_noisyseg.instances import middles
 from napari_noisyseg.learning.free import Field
 from napari_noisyseg.learning.looks import Random, another_look
+from napari_noisyseg.slides import Box
 
 ROOM = 1.7
 """Side of what is cut out over that of a square: the corners of a turned one lie inside."""
@@ -72,15 +73,12 @@ class Turn:
         self.there = np.linalg.inv(self.back)
 
 
-def cut(planes: Tensor, corner: tuple[int, ...], side: int) -> Tensor:
+def cut(planes: Tensor, square: Box) -> Tensor:
     """A square of (..., H, W), zero beyond the image."""
-    y0, x0 = corner
-    height, width = planes.shape[-2:]
-    found = torch.zeros((*planes.shape[:-2], side, side), dtype=planes.dtype)
-    a, c = max(y0, 0), max(x0, 0)
-    b, d = min(y0 + side, height), min(x0 + side, width)
-    if b > a and d > c:
-        found[..., a - y0 : b - y0, c - x0 : d - x0] = planes[..., a:b, c:d]
+    found = torch.zeros((*planes.shape[:-2], *square.shape), dtype=planes.dtype)
+    seen = square.intersect(Box(0, 0, *planes.shape[-2:]))
+    if not seen.empty:
+        found[..., *seen.within(square)] = planes[..., *seen.slices]
     return found
 
 
@@ -113,12 +111,11 @@ def around_clicks(
     turns = [Turn(random) for _ in picked]
     parts, spotted = [], np.zeros((len(picked), 2, SIDE, SIDE), np.float32)
     for row, ((view, at), turn) in enumerate(zip(picked, turns, strict=True)):
-        click = view.clicks[at]
-        pixel = np.floor(click + 0.5)
-        corner = (int(pixel[0]) - room // 2, int(pixel[1]) - room // 2)
-        nucleus = cut(view.labels, corner, room) == int(view.serials[at])
-        parts.append(torch.cat([cut(view.planes, corner, room).float(), nucleus[None].float()]))
-        away = (view.clicks - pixel) @ turn.there.T + SIDE // 2
+        square = square_at(view.clicks[at], room)
+        nucleus = cut(view.labels, square) == int(view.serials[at])
+        parts.append(torch.cat([cut(view.planes, square).float(), nucleus[None].float()]))
+        middle = np.array(square.origin) + room // 2
+        away = (view.clicks - middle) @ turn.there.T + SIDE // 2
         near = (np.abs(away - SIDE // 2) < SIDE).all(axis=1)
         near[at] = False
         spotted[row] = spots(away[[at]]), spots(away[near])
@@ -136,9 +133,10 @@ def anywhere(
     for at in picked.tolist():
         view, depth = views[at], depths[at]
         height, width = view.labels.shape
-        corner = tuple(int(random.integers(-room // 3, max(n - room, 0) + room // 3 + 1))
-                       for n in (height, width))  # fmt: skip
+        y, x = (int(random.integers(-room // 3, max(n - room, 0) + room // 3 + 1))
+                for n in (height, width))  # fmt: skip
+        square = Box(y, x, y + room, x + room)
         both = torch.stack([depth, (view.labels > 0).float(), torch.ones(height, width)])
-        parts.append(torch.cat([cut(view.planes, corner, room).float(), cut(both, corner, room)]))
+        parts.append(torch.cat([cut(view.planes, square).float(), cut(both, square)]))
     squares = turned(torch.stack(parts), turns, side)
     return recoloured(squares[:, :COLOURS]) * (squares[:, -1:] > 0.5), squares[:, COLOURS:-1]

@@ -12,7 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,21 +23,17 @@ from scipy import ndimage as ndi
 from torch import Tensor
 
 from napari_noisyseg.coarse.appearance import CHANNELS, COLOURS, MPP
-from napari_noisyseg.coarse.starter import OUTLINE
+from napari_noisyseg.coarse.starter import CENTRES, OUTLINE
 from napari_noisyseg.learning.free import SETS, Field
 from napari_noisyseg.learning.squares import View, anywhere, around_clicks, views
-from napari_noisyseg.nets.half import HalfUNet, folded
+from napari_noisyseg.nets.half import WIDTHS, HalfUNet, folded
 
-LOOKS = 8
-"""Looks of each field that a training draws from."""
 BATCH, TILES = 48, 8
 TILE = 192
 """Side of the tiles of `centres`, px; as many pixels a step as the squares of `outline`."""
 RATE, DECAY = 2e-3, 1e-2
 AVERAGE = 0.995
 """Share of the old weights in the running mean that is kept."""
-NARROW = (20, 40, 80, 80)
-"""Widths of `centres`, which is run over whole images."""
 TOLD = 100
 OPSET = 17
 
@@ -47,22 +43,24 @@ Say = Callable[[str], object]
 
 
 def train(
-    fields: list[Field], names: Sequence[str], steps: int, seed: int = 0, say: Say = print
+    fields: list[Field],
+    names: Sequence[str],
+    steps: int | None = None,
+    seed: int = 0,
+    say: Say = print,
 ) -> dict[str, HalfUNet]:
-    """The networks of these names, batch norm folded in."""
+    """The networks of these names, batch norm folded in; `steps` of each, or as many as shipped."""
+    return {name: _made(RECIPES[name], fields, steps, seed, say) for name in names}
+
+
+def _made(recipe: Recipe, fields: list[Field], steps: int | None, seed: int, say: Say) -> HalfUNet:
     torch.manual_seed(seed)
-    seen = [view for looks in views(fields, LOOKS, seed) for view in looks]
+    seen = [view for looks in views(fields, recipe.looks, seed) for view in looks]
     say(f"{len(seen)} looks of {len(fields)} fields")
-    sources = [field.source for field in fields for _ in range(LOOKS)]
-    found: dict[str, HalfUNet] = {}
-    for name in names:
-        made, batches, loss = (
-            (HalfUNet(CHANNELS, 1), squares, one_nucleus)
-            if name == OUTLINE
-            else (HalfUNet(COLOURS, 2, NARROW), tiles, both_maps)
-        )
-        found[name] = folded(fit(made, batches(seen, sources, seed), steps, loss, say))
-    return found
+    sources = [field.source for field in fields for _ in range(recipe.looks)]
+    net = HalfUNet(recipe.inputs, recipe.outputs, recipe.widths)
+    batches = recipe.batches(seen, sources, seed)
+    return folded(fit(net, batches, steps or recipe.steps, recipe.loss, say))
 
 
 def fit(net: HalfUNet, batches: Iterator[Batch], steps: int, loss: Loss, say: Say) -> HalfUNet:
@@ -151,6 +149,26 @@ def depth(labels: NDArray[np.int32]) -> NDArray[np.float32]:
             deep = ndi.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1] ** 2
             found[box][mask] = (deep / deep.max())[mask]
     return found
+
+
+class Recipe(NamedTuple):
+    """How one network is made; `looks` of each field are drawn from."""
+
+    inputs: int
+    outputs: int
+    widths: tuple[int, int, int, int]
+    looks: int
+    steps: int
+    batches: Callable[[list[View], list[str], int], Iterator[Batch]]
+    loss: Loss
+
+
+RECIPES = {
+    OUTLINE: Recipe(CHANNELS, 1, WIDTHS, 8, 3000, squares, one_nucleus),
+    # narrower, as it is run over whole images
+    CENTRES: Recipe(COLOURS, 2, (20, 40, 80, 80), 6, 2500, tiles, both_maps),
+}
+"""As the shipped weights were made."""
 
 
 # --- writing -------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ def start(
     data: Path,
     out: Path,
     names: tuple[str, ...] = (OUTLINE, CENTRES),
-    steps: int = 4000,
+    steps: int | None = None,
     seed: int = 0,
     without: str | None = None,
     say: Callable[[str], object] = print,
@@ -42,7 +42,8 @@ def start(
     learned = fields(data, without)
     nets = starter.train(learned, names, steps, seed, say)
     about: dict[str, Any] = {
-        "version": __version__, "steps": steps, "seed": seed, "fields": len(learned),
+        "version": __version__, "seed": seed, "fields": len(learned),
+        "steps": {name: steps or starter.RECIPES[name].steps for name in names},
         "learned_from": [name for name in SETS if SOURCES[name] != without],
     }  # fmt: skip
     if without is not None and OUTLINE in nets:

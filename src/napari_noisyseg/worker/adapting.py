@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_noisyseg.coarse.appearance import MPP, appearance, working_shape
+from napari_noisyseg.coarse.appearance import MPP, appearance, resized_labels, working_shape
 from napari_noisyseg.coarse.project import points_in, regions
 from napari_noisyseg.coarse.starter import OUTLINE, model_weights, packed, read_weights
 from napari_noisyseg.errors import NoisySegError
@@ -131,7 +131,7 @@ def _in_box(project: Project, image: str, box: Box) -> tuple[list[Pick], list[Pi
         outline.paste(labels, box, serial)
     clicks, labels = _at_working_size(points, labels, record.mpp)
     view = View(
-        torch.from_numpy(appearance(rgb, record.mpp)).half(), torch.from_numpy(labels), clicks,
+        torch.from_numpy(appearance(rgb, record.mpp)).half(), torch.tensor(labels), clicks,
         np.array(list(points), np.int64),
     )  # fmt: skip
     rows = [(view, at) for at in range(len(points))]
@@ -145,12 +145,8 @@ def _at_working_size(
     """Clicks (n, 2) and labels in pixels of `MPP`."""
     shape = working_shape((labels.shape[0], labels.shape[1]), mpp)
     factor = np.array(shape) / np.array(labels.shape)
-    rows, columns = (
-        np.minimum(((np.arange(n) + 0.5) / f).astype(np.intp), old - 1)
-        for n, f, old in zip(shape, factor, labels.shape, strict=True)
-    )
     clicks = (np.array(list(points.values()), np.float64).reshape(-1, 2) + 0.5) * factor - 0.5
-    return np.asarray(clicks, np.float64), np.ascontiguousarray(labels[np.ix_(rows, columns)])
+    return np.asarray(clicks, np.float64), resized_labels(labels, shape)
 
 
 def _moved(before: Any, after: Any, others: list[Pick]) -> str:
