@@ -147,3 +147,27 @@ def test_opacity_of_one_kind(dock: CoarseDock, qtbot: QtBot) -> None:
     other: Any = layers.find(dock.session.viewer, "tissue", "outline")
     assert found.opacity == pytest.approx(0.3)
     assert other.opacity == pytest.approx(0.9)
+
+
+def test_labels_that_are_out_of_sight_follow_as_well(dock: CoarseDock, qtbot: QtBot) -> None:
+    session = dock.session
+    session.toggle("outline", False)
+    record, nuclei = session.require_image(), session.require_project().nuclei
+    with session.acting():
+        nuclei.remove([n.id for n in nuclei.of(record.name)][:5])  # more than follow one by one
+    settled(dock, qtbot)
+    session.toggle("outline", True)
+    live = dock.kit.live.labels
+    assert live is not None
+    np.testing.assert_array_equal(plane(dock, "outline"), live.outlines)
+
+
+def test_another_scale_makes_the_labels_anew(dock: CoarseDock, qtbot: QtBot) -> None:
+    before = plane(dock, "outline")
+    dock.session.set_mpp(0.4)
+    settled(dock, qtbot)
+    live = dock.kit.live.labels
+    assert live is not None
+    assert live.scale == pytest.approx(0.25 / 0.4)
+    assert (plane(dock, "outline") != before).any()
+    np.testing.assert_array_equal(plane(dock, "outline"), live.outlines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,15 @@ ENOUGH = 100
 MANY = 4
 """points that may change at once; with more, labels are made anew, out of the way"""
 Points = dict[int, tuple[float, float]]
-Key = tuple[Project, str, Box]
+
+
+class Key(NamedTuple):
+    """What labels are of; with any of these another they are to be made anew."""
+
+    project: Project
+    image: str
+    box: Box
+    mpp: float
 
 
 class LiveLabels:
@@ -87,7 +95,7 @@ class LiveLabels:
         if project is None or record is None or box is None:
             self.labels, self._of = None, None
             return
-        key = (project, record.name, box)
+        key = Key(project, record.name, box, record.mpp)
         if self._building == key:
             if anew or again:
                 self._asked_anew = bool(self._asked_anew) or anew
@@ -100,10 +108,14 @@ class LiveLabels:
             self._blank(record)
             return
         stored = project.labels.fit(record.name)
-        fit = chosen_in(stored) if anew else stored
-        slide, kinds = project.pixels(record.name), self.kinds
         # the labels that are there go on following, from what they hold
         self._building, self._given = key, dict(held)
+        self._make(key, held, known, chosen_in(stored) if anew else stored)
+
+    def _make(self, key: Key, held: Points, known: NDArray[np.bool_], fit: Any) -> None:
+        """Make labels of a region, of the kinds wanted now, out of the way."""
+        project, image, box, mpp = key
+        slide, kinds = project.pixels(image), self.kinds
 
         def work() -> CoarseLabels:
             with slide:
@@ -112,7 +124,7 @@ class LiveLabels:
                 rgb,
                 held,
                 known,
-                record.mpp,
+                mpp,
                 fit=fit,
                 kinds=COARSE,
                 look=look_of(project),
@@ -141,9 +153,9 @@ class LiveLabels:
         record, project = self.session.record(), self.session.project
         if project is None or record is None or key != self._key():
             return self.refresh()
-        if len(_differing(self._given, self._points_in(key[2]))) > MANY:
+        if len(_differing(self._given, self._points_in(key.box))) > MANY:
             return self.refresh(again=True)
-        self.labels, self._of, self.box = labels, key, key[2]
+        self.labels, self._of, self.box = labels, key, key.box
         self._made, self._held = frozenset(kinds), self._given
         self._follow_clicks()
         if "cluster" in kinds and project.writable and labels.fit:
@@ -210,14 +222,16 @@ class LiveLabels:
         self.session.tell(What.LABELS, record.name)
 
     def show(self, record: ImageRecord) -> None:
-        """Show the labels that are made, of the kinds that are wanted."""
+        """Show the labels that are made, of the kinds that are wanted; hidden ones follow too."""
         if self.labels is None:
             return
+        viewer, view = self.session.viewer, self.session.view
         for kind in self.kinds:
-            if kind in self._made and self.session.view.shows(kind):
+            there = layers.find(viewer, record.name, kind) is not None
+            if kind in self._made and (there or view.shows(kind)):
                 # a copy, as the layer may be painted on and these arrays are read-only
                 array = shown_of(self.labels, kind).copy()
-                layers.show_labels(self.session.viewer, record, kind, array, self.box)
+                layers.show_labels(viewer, record, kind, array, self.box)
         if not self.contour:
             self.draw(contour=False)
 
@@ -284,12 +298,12 @@ class LiveLabels:
     def _let_neighbours_see(self) -> None:
         """A click's own outline was shown first; now those round it give way to it."""
         labels, of = self.labels, self._of
-        if labels is None or of is None or of[0] is not self.session.project:
+        if labels is None or of is None or of.project is not self.session.project:
             return
         with self.session.guard():
             box = labels.catch_up()
             if not box.empty:
-                self._redraw(of[1], box, ("outline",))
+                self._redraw(of.image, box, ("outline",))
 
     def _apply(self, serial: int, before: Points, after: Points) -> Box:
         assert self.labels is not None
@@ -331,7 +345,7 @@ class LiveLabels:
     def _key(self) -> Key | None:
         """What the labels at hand should be of."""
         project, record, box = self.session.project, self.session.record(), self.session.region()
-        return (project, record.name, box) if project and record and box else None
+        return Key(project, record.name, box, record.mpp) if project and record and box else None
 
     def _blank(self, record: ImageRecord) -> None:
         """Where there is no point there is no label."""
