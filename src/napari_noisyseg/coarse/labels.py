@@ -130,6 +130,29 @@ class CoarseLabels:
         self._label("outline")
         return _read_only(self._outlined().instances)
 
+    @property
+    def probability(self) -> NDArray[np.float32]:
+        """Probability of the nearest clicks' nuclei behind `outlines`, float32 (H, W) in 0..1.
+
+        Where these are those of `instances`: 1 inside, 0 outside.
+        """
+        outlines = self.outlines
+        plane = self._outlined()
+        if isinstance(plane, OutlinePlane):
+            return plane.probability()
+        return (outlines > 0).astype(np.float32)
+
+    def certainty(self) -> dict[int, float]:
+        """By serial, how far each of `outlines` is to be trusted, in 0..1.
+
+        The overlap with its nucleus that the network itself expects; a half where it has no say.
+        """
+        outlines = self.outlines
+        plane = self._outlined()
+        if isinstance(plane, OutlinePlane):
+            return plane.certainty()
+        return dict.fromkeys(np.unique(outlines[outlines > 0]).tolist(), 0.5)
+
     def _outlined(self) -> OutlinePlane | LocalPlane:
         plane = self._planes["outline"]
         assert isinstance(plane, OutlinePlane | LocalPlane)

@@ -92,6 +92,26 @@ class OutlinePlane:
         due, self._pending = self._pending & set(self._pixels), set()
         return self._renew(due, due)
 
+    def probability(self) -> F32:
+        """The largest that any click's nucleus has, in 0..1, float32 (H, W); 0 far from clicks."""
+        found = np.zeros(self.shape, np.float32)
+        for box, values in self._seen.values():
+            np.maximum(found[box.slices], values, out=found[box.slices])
+        return np.minimum(found, 1.0)
+
+    def certainty(self) -> dict[int, float]:
+        """By serial, the overlap (IoU) with its nucleus that each outline's own probability says.
+
+        Sum of the probability inside over the area and what of it lies outside, in 0..1.
+        """
+        found = {}
+        for serial, (box, values) in self._seen.items():
+            own = self.instances[box.slices] == serial
+            chance = np.minimum(values, 1.0)
+            inside = float(chance[own].sum())
+            found[serial] = inside / max(float(own.sum()) + float(chance.sum()) - inside, 1.0)
+        return found
+
     def _renew(self, old: set[int], due: set[int]) -> Box:
         """Forget what was seen around some clicks, look around others."""
         boxes = [self._seen.pop(s).box for s in old | due if s in self._seen]

@@ -115,8 +115,11 @@ class History:
             (direction, time.time(), action),
         )
 
-    def note_machine(self, words: str, image: int, aspects: Aspect) -> None:
-        """Let the version grow for what a run brought; that is no action and cannot be undone."""
+    def note_machine(self, words: str, image: int | None, aspects: Aspect) -> None:
+        """Let the version grow for what a run brought; that is no action and cannot be undone.
+
+        image: its row's id, None where it concerns all.
+        """
         self._database.run(
             "INSERT INTO journal (action, direction, time, image, aspects, words) "
             "VALUES (NULL, 0, ?, ?, ?, ?)",

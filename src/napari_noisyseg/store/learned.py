@@ -33,10 +33,16 @@ class LearnedNetworks:
         path = self._folder / Path(found[0]).name
         return Learned(network, path, json.loads(found[1])) if path.is_file() else None
 
-    def keep(self, network: str, weights: bytes, about: Mapping[str, Any]) -> Learned:
-        """Use these weights (a safetensors file) from now on; one action."""
+    def keep(
+        self, network: str, weights: bytes, about: Mapping[str, Any], unasked: bool = False
+    ) -> Learned:
+        """Use these weights (a safetensors file) from now on; one action.
+
+        unasked: no person's action, so that undo passes it over; `forget` takes it back.
+        """
         name = f"{network}-{hashlib.sha256(weights).hexdigest()[:12]}.safetensors"
-        with self._changed(f"learn outlines from {about.get('nuclei', 0)} nuclei", network):
+        words = f"learn outlines from {about.get('nuclei', 0)} nuclei"
+        with self._noted(words) if unasked else self._changed(words, network):
             self._folder.mkdir(exist_ok=True)
             write_atomically(self._folder / name, weights)
             self._context.database.run(
@@ -49,6 +55,12 @@ class LearnedNetworks:
         """Go back to the weights that came with the package; one action."""
         with self._changed("forget what was learned", network):
             self._context.database.run("DELETE FROM learned WHERE network = ?", (network,))
+
+    @contextlib.contextmanager
+    def _noted(self, words: str) -> Iterator[None]:
+        with self._context.database.transaction():
+            yield
+            self._context.history.note_machine(words, None, Aspect.LEARNED)
 
     @contextlib.contextmanager
     def _changed(self, words: str, network: str) -> Iterator[None]:

@@ -20,6 +20,7 @@ LIKELY = 0.5
 """Confidence from which a nucleus that no rough mask shows is added."""
 SMALL, LARGE = 0.4, 2.2
 """Area over the image's median at which a nucleus is worth a word."""
+NOTHING = "nothing stands out"
 
 Labels = NDArray[np.int32]
 Map = NDArray[np.float32]
@@ -210,8 +211,7 @@ def _reasons(figures: dict[str, NDArray[np.float64]], area: NDArray[np.float64])
     strength = np.stack([np.minimum(values, 9.0) for values in doubts.values()])
     worst = strength.argmax(axis=0)
     return [
-        words[w] if s >= 1 else "nothing stands out"
-        for w, s in zip(worst, strength.max(axis=0), strict=True)
+        words[w] if s >= 1 else NOTHING for w, s in zip(worst, strength.max(axis=0), strict=True)
     ]
 
 

@@ -50,10 +50,10 @@ def adapt(project: Project, seed: int = 0) -> Lesson:
     return lesson
 
 
-def keep(project: Project, lesson: Lesson, weights: bytes) -> None:
-    """Use what was learned from now on, where it is to be used; one action."""
+def keep(project: Project, lesson: Lesson, weights: bytes, unasked: bool = False) -> None:
+    """Use what was learned from now on, where it is to be used; see `LearnedNetworks.keep`."""
     if lesson.used:
-        project.learned.keep(OUTLINE, weights, _about(lesson))
+        project.learned.keep(OUTLINE, weights, _about(lesson), unasked)
 
 
 def learn(project: Project, seed: int = 0) -> tuple[Lesson, bytes]:
@@ -118,8 +118,8 @@ def _in_box(project: Project, image: str, box: Box) -> tuple[list[Pick], list[Pi
     points = points_in(project, image, box)
     settled = {
         nucleus.serial: outline
-        for nucleus, outline in project.nuclei.outlines(image, ("accepted",), box)
-        if nucleus.serial in points and not outline.box.intersect(box).empty
+        for nucleus, outline in project.nuclei.outlines(image, ("accepted", "unreviewed"), box)
+        if nucleus.frozen and nucleus.serial in points and not outline.box.intersect(box).empty
     }
     if not settled:
         return [], []

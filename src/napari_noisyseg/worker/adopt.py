@@ -60,7 +60,7 @@ def adopt(project: Project, run: Run) -> None:
     present = {image.name for image in project.images()}
     source = {"run": run.id, "method": run.spec().get("method", "")}
     for image in sorted(present & set(by_image)):
-        _adopt_image(project, run.id, image, by_image[image], source)
+        adopt_results(project, run.id, image, by_image[image], source)
     project.mark_adopted(run.id)
 
 
@@ -84,9 +84,10 @@ def _read_one(target: Path, entry: Mapping[str, Any]) -> Result:
     return Result(str(entry["image"]), box, labels, maps, entry["candidates"])
 
 
-def _adopt_image(
+def adopt_results(
     project: Project, run: str, image: str, results: Sequence[Result], source: Mapping[str, Any]
 ) -> None:
+    """Take in what was found in the regions of one image; frozen outlines stay as they are."""
     ids = {n.serial: n.id for n in project.nuclei.of(image, every=True)}
     mpp = project.image(image).mpp
     drafts = [[(label, c) for label, c in _candidates(result, ids, run, mpp)] for result in results]

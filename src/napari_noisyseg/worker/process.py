@@ -42,13 +42,13 @@ def launch(run: Run, threads: int | None = None) -> None:
             env=environment,
             cwd=tempfile.gettempdir(),
             close_fds=True,
-            **_detached(),
+            **detached(),
         )
     _children[run.dir] = child
     run.claim(child.pid, psutil.Process(child.pid).create_time())
 
 
-def _detached() -> dict[str, Any]:
+def detached() -> dict[str, Any]:
     """How this system starts a process that is not ours to take down."""
     if sys.platform == "win32":
         flags = (

@@ -13,6 +13,7 @@ from napari_noisyseg.review.before import clicked_outlines, old_outline
 from napari_noisyseg.review.queue import ReviewItem, ReviewProgress, ReviewQueue
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Outline, State
+from napari_noisyseg.worker.clicked import offer
 
 if TYPE_CHECKING:
     from napari_noisyseg.gui.session import Session
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 DECIDED = What.DECISIONS | What.OUTLINES | What.POINTS | What.CLASSES
 ANEW = What.CANDIDATES | What.IMAGES
+FEW = 5000
+"""nuclei of a queue that is read again in place, in its order"""
 
 
 class ReviewController:
@@ -31,6 +34,8 @@ class ReviewController:
 
     changed = Signal()
     """something that is shown changed"""
+    adopted = Signal()
+    """the outlines at clicks came into the project, labels and all"""
 
     def __init__(self, session: Session, submit: Submit) -> None:
         self.session, self._submit = session, submit
@@ -41,6 +46,8 @@ class ReviewController:
         self._waits: str | None = None
         self._stale = True
         self._clicked: dict[str, Any] = {}
+        self._runs: dict[str, str | None] = {}
+        self._offering = self._offer_again = False
         self._deaf = session.on(ANNOTATION | FRONT, self._follow)
 
     def close(self) -> None:
@@ -77,6 +84,9 @@ class ReviewController:
         if progress.reviewed:
             text = text.replace(" reviewed", "")
         done = progress.total > 0 and progress.reviewed >= progress.total
+        project = self.session.project
+        if not progress.total and project is not None and project.nuclei.counts().points:
+            text = "the outlines at your clicks"
         return Summary(text, "done" if done else "todo")
 
     def outlines(self) -> tuple[Outline | None, Outline | None]:
@@ -94,6 +104,7 @@ class ReviewController:
         self.open = True
         if self._stale:
             self._load()
+        self._offer()
         self._show()
 
     def leave(self) -> None:
@@ -105,19 +116,70 @@ class ReviewController:
         if change.what & What.PROJECT:
             self.queue, self.nucleus, self._waits, self._stale = None, None, None, True
             self._clicked.clear()
-            self.editing = False
+            self.editing = self._offering = self._offer_again = False
             if self.open:
                 self._load()
             self._show()
         elif change.what & ANEW:
-            self._stale = True
-            if self.open:
-                self._load()
-            self.changed.emit()
+            self._found_anew()
         elif change.what & DECIDED:
             self._decided()
         elif change.what & What.IMAGE:
             self._image_chosen()
+
+        if change.what & (What.LEARNED | What.PROJECT) and self.open:
+            self._offer()
+
+    def _found_anew(self) -> None:
+        """Other nuclei to judge: with another run a new order, else each in its place."""
+        if self.queue is not None and len(self.queue) < FEW and self._runs == self._runs_now():
+            self._decided()
+            return
+        self._stale = True
+        if self.open:
+            self._load()
+        self.changed.emit()
+
+    def _runs_now(self) -> dict[str, str | None]:
+        """By image, whose nuclei are judged."""
+        project = self.session.project
+        if project is None:
+            return {}
+        return {r.name: project.nuclei.adopted_run(r.name) for r in project.images()}
+
+    @property
+    def offering(self) -> bool:
+        """Whether the outlines at clicks are just being made, to be judged."""
+        return self._offering
+
+    def _offer(self) -> None:
+        """Where no run found anything, the outlines at clicks are judged: bring them up to date."""
+        project = self.session.project
+        if project is None or not project.writable:
+            return
+        if self._offering or self.editing:
+            self._offer_again = True
+            return
+        self._offering, self._offer_again = True, False
+        self._submit(
+            partial(offer, project), partial(self._offered, project), partial(self._failed, project)
+        )
+
+    def _offered(self, project: Project, images: list[str]) -> None:
+        if project is not self.session.project:
+            return
+        self._offering = False
+        if images:
+            self.session.sync()
+            self.adopted.emit()
+        if self._offer_again:
+            self._offer()
+        self.changed.emit()
+
+    def _failed(self, project: Project, error: BaseException) -> None:
+        if project is self.session.project:
+            self._offering = False
+        self.session.failed(error)
 
     def _image_chosen(self) -> None:
         """Another image came to the front: a nucleus of it is under review, or none."""
@@ -163,7 +225,7 @@ class ReviewController:
     def _loaded(self, project: Project, queue: ReviewQueue) -> None:
         if project is not self.session.project:
             return
-        self.queue = queue
+        self.queue, self._runs = queue, self._runs_now()
         queue.refresh()  # what was decided while it was read
         image = self.session.image
         if self.nucleus is None and image is not None and image == self._waits:
@@ -252,13 +314,18 @@ class ReviewController:
     def edit(self) -> None:
         """Begin to correct the outline, or end it."""
         if self.item is not None:
-            self.editing = not self.editing
+            if self.editing:
+                self.end_edit()
+                return
+            self.editing = True
             self.changed.emit()
 
     def end_edit(self) -> None:
         """Put the brush away; what was drawn is saved already."""
         if self.editing:
             self.editing = False
+            if self._offer_again:
+                self._offer()
             self.changed.emit()
 
     def redraw(self, outline: Outline) -> None:

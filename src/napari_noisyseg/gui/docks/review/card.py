@@ -38,7 +38,11 @@ class ReviewCard(QWidget):  # type: ignore[misc]
         box.addWidget(self.reason)
 
     def show_item(
-        self, item: ReviewItem | None, progress: ReviewProgress, editing: bool = False
+        self,
+        item: ReviewItem | None,
+        progress: ReviewProgress,
+        editing: bool = False,
+        offering: bool = False,
     ) -> None:
         """Show a nucleus, or that there is none."""
         self.progress.setText(progress.words())
@@ -48,7 +52,11 @@ class ReviewCard(QWidget):  # type: ignore[misc]
             self.title.setText("All reviewed" if done else "")
             self.state.setText("")
             elsewhere = "" if done else "Nothing to review in this image; ← and → lead to others."
-            first = "Train first; what it finds comes here."
+            first = (
+                "Making the outlines at your clicks…"
+                if offering
+                else "Click nuclei or train first: their outlines come here."
+            )
             self.reason.setText(elsewhere if progress.total else first)
             return
         sure = round(100 * item.candidate.score)

@@ -11,9 +11,11 @@ from qtpy.QtWidgets import QSizePolicy
 from napari_noisyseg.gui.canvas.closeup import Closeup, centre
 from napari_noisyseg.gui.canvas.outlines import PENS
 from napari_noisyseg.gui.change import Change, What
+from napari_noisyseg.gui.controllers.learning import Learning
 from napari_noisyseg.gui.controllers.review import ReviewController
 from napari_noisyseg.gui.docks import StepDock
 from napari_noisyseg.gui.docks.review.card import AcceptAbove, ReviewCard
+from napari_noisyseg.gui.docks.review.learning import LearningLine
 from napari_noisyseg.gui.docks.review.measurements import MeasurementsView
 from napari_noisyseg.gui.docks.toggles import ShownKinds
 from napari_noisyseg.gui.jobs import Jobs
@@ -21,6 +23,7 @@ from napari_noisyseg.gui.keys import Binding
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.summary import Summary
 from napari_noisyseg.gui.tools.editing import Editing
+from napari_noisyseg.gui.tools.kit import kit_of
 from napari_noisyseg.gui.widgets.legend import Legend, Stroke
 from napari_noisyseg.gui.widgets.parts import More, button, column, line
 from napari_noisyseg.gui.window import files
@@ -40,12 +43,16 @@ class ReviewDock(StepDock):
         super().__init__(session)
         self.jobs = Jobs(self)
         self.review = ReviewController(session, self._submit)
+        self.lessons = Jobs(self)
+        self.learning = Learning(session, self._submit_lesson)
         self.closeup = Closeup(session.viewer)
         self.editing = Editing(session, self.review.redraw)
         self._centred: Any = None
         self._build()
         self._bind_keys()
         self.review.changed.connect(self._soon)
+        # whoever heard of the nuclei while the labels were still being written read old ones
+        self.review.adopted.connect(lambda: kit_of(session).results.forget())
         self._deaf = session.on(What.LAYERS, self._layer_gone)
         self.above.wanted.connect(self.review.accept_above)
         self.measurements.chosen.connect(self.review.go_to)
@@ -56,6 +63,9 @@ class ReviewDock(StepDock):
 
     def _submit(self, work: Any, done: Any, failed: Any = None) -> None:
         self.jobs.do(work, done, failed or self.session.failed)
+
+    def _submit_lesson(self, work: Any, done: Any, failed: Any = None) -> None:
+        self.lessons.do(work, done, failed or self.session.failed)
 
     # --- building ------------------------------------------------------------------------------
 
@@ -73,6 +83,8 @@ class ReviewDock(StepDock):
             Legend((Stroke("the outline now", PENS["now"]), Stroke("before", PENS["before"])))
         )
         box.addWidget(self.above)
+        self.lesson = LearningLine(self.learning)
+        box.addWidget(self.lesson)
         self.table = More(self.measurements, title="Measurements of every nucleus")
         box.addWidget(self.table)
         self.export_button = button(
@@ -131,6 +143,8 @@ class ReviewDock(StepDock):
         self._drawing.stop()
         self._deaf()
         self.review.close()
+        self.learning.close()
+        self.lessons.close()
         self.maps.closing()
         self.jobs.close()
 
@@ -170,7 +184,7 @@ class ReviewDock(StepDock):
 
     def _draw(self) -> None:
         review, item = self.review, self.review.item
-        self.card.show_item(item, review.progress(), editing=review.editing)
+        self.card.show_item(item, review.progress(), review.editing, review.offering)
         self.above.show_queue(review.queue)
         for made in (self.accept_button, self.reject_button, self.unsure_button,
                      self.edit_button, self.hide_button):  # fmt: skip

@@ -1,0 +1,48 @@
+"""What outlines learned from the decisions, in a line; on or off, and taken back."""
+
+from __future__ import annotations
+
+from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
+
+from napari_noisyseg.gui.controllers.learning import Learning
+from napari_noisyseg.gui.widgets.parts import button, label, line
+
+LEARNING = "learning from your decisions…"
+WAITING = "from 8 accepted nuclei on"
+
+
+class LearningLine(QWidget):  # type: ignore[misc]
+    """Draws a `Learning`."""
+
+    def __init__(self, learning: Learning) -> None:
+        super().__init__()
+        self._learning = learning
+        self.toggle = QCheckBox("Outlines learn from my decisions")
+        self.toggle.setToolTip(
+            "After every few accepted or redrawn nuclei, the outlines of the others are made anew, "
+            "where that is nearer to what you decided. Accepted nuclei stay as they are."
+        )
+        self.words = label(role="quiet", wrap=True)
+        self.back = button(
+            "Take back", "Outline as before all lessons, and learn no more", learning.take_back
+        )
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 4, 0, 0)
+        box.setSpacing(4)
+        box.addLayout(line(self.toggle, 1, self.back))
+        box.addWidget(self.words)
+        self.toggle.toggled.connect(self._switched)
+        learning.changed.connect(self.show_it)
+        self.show_it()
+
+    def _switched(self, on: bool) -> None:
+        if on != self._learning.on:
+            self._learning.switch(on)
+
+    def show_it(self) -> None:
+        """Draw it anew."""
+        learning = self._learning
+        self.toggle.setChecked(learning.on)
+        words = LEARNING if learning.busy else learning.words or (WAITING if learning.on else "")
+        self.words.setText(words[:1].upper() + words[1:])
+        self.back.setVisible(learning.learned)

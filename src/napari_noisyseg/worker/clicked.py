@@ -1,0 +1,79 @@
+"""The outlines at clicks as nuclei to be judged, before any training and after each lesson.
+
+They come into the project as a run's results do, under a name that no run has: who accepts or
+redraws them teaches the outlines of the rest (`adapting`), which then come in anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noisyseg import stains
+from napari_noisyseg.coarse.project import clicked, labels_of
+from napari_noisyseg.slides import Box
+from napari_noisyseg.store.project import Project
+from napari_noisyseg.store.records import Aspect, Nucleus
+from napari_noisyseg.training.refine import NOTHING, Evidence, Found, judge
+from napari_noisyseg.worker.adopt import REFINED, Result, adopt_results
+
+CLICKS = "clicks"
+"""In place of a run's id."""
+FAINT, SURE = "the outline is hard to see", 0.75
+"""What is said of outlines that their own network trusts less than this."""
+SHAPING = Aspect.POINTS | Aspect.FIELDS | Aspect.IMAGES | Aspect.LEARNED
+
+
+def offer(project: Project, images: Iterable[str] | None = None) -> list[str]:
+    """Let the outlines at clicks be judged in images where no run's nuclei are; their names.
+
+    Needs the project's lock. What is up to date, and what a person settled, stays as it is.
+    """
+    names = [record.name for record in project.images()] if images is None else list(images)
+    due = [name for name in names if is_due(project, name)]
+    for name in due:
+        version = project.nuclei.version()
+        results = [_result(project, name, box, nuclei) for box, nuclei in clicked(project, name)]
+        source = {"run": CLICKS, "method": "outline", "annotation_version": version}
+        adopt_results(project, CLICKS, name, [r for r in results if r is not None], source)
+    return due
+
+
+def is_due(project: Project, image: str) -> bool:
+    """Whether `offer` would bring anything: clicks, no run's nuclei, and news since the last."""
+    run = project.nuclei.adopted_run(image)
+    if run is None:
+        return any(nuclei for _, nuclei in clicked(project, image))
+    made = project.labels.source(image, REFINED).get("annotation_version", -1)
+    return run == CLICKS and int(made) < project.nuclei.version(image, SHAPING)
+
+
+def _result(project: Project, image: str, box: Box, nuclei: list[Nucleus]) -> Result | None:
+    """One region's outlines as a run would have found them, each with confidence and reason."""
+    if not nuclei:
+        return None
+    mpp = project.image(image).mpp
+    made = labels_of(project, image, box, ("outline",))
+    serials = [n.serial for n in nuclei]
+    labels = np.where(np.isin(made.outlines, serials), made.outlines, 0).astype(np.int32)
+    probability = made.probability
+    density = stains.densities(made.rgb, stains.FIXED)[0].astype(np.float32)
+    seen = Evidence(probability, np.zeros_like(probability), density, made.rgb, mpp)
+    certain, clicks = made.certainty(), {n.serial: n for n in nuclei}
+    rows = [
+        {
+            "label": found.label, "serial": found.label, "area_um2": found.area_um2,
+            "y": clicks[found.label].y - box.y0, "x": clicks[found.label].x - box.x0,
+            "score": certain[found.label], "reason": _reason(found, certain[found.label]),
+        }
+        for found in judge(seen, labels, serials)
+    ]  # fmt: skip
+    maps: dict[str, NDArray[np.float32]] = {"probability": probability}
+    return Result(image, box, labels, maps, rows)
+
+
+def _reason(found: Found, certain: float) -> str:
+    """Why to look at it; the network's own doubt where nothing else stands out."""
+    return FAINT if found.reason == NOTHING and certain < SURE else found.reason
