@@ -236,6 +236,7 @@ def test_the_rest_follows_twenty_corrections_in_the_window(
     qtbot.waitUntil(lambda: not dock.review.offering, timeout=PATIENCE)
     after = open_areas(dock)
     assert np.median([after[id] / before[id] for id in after]) > 1.05
+    qtbot.waitUntil(lambda: not dock.learning.busy, timeout=PATIENCE)
     assert "outwards" in dock.lesson.words.text()
     qtbot.mouseClick(dock.lesson.back, LEFT)
     qtbot.waitUntil(lambda: not dock.review.offering, timeout=PATIENCE)

@@ -117,14 +117,17 @@ class Learning:
         if found is None or project is not self.session.project:
             return
         self.busy = False
-        lesson, weights = found
+        if self.on:
+            self._use(project, *found)
+            self._look()  # what was decided meanwhile
+        self.changed.emit()
+
+    def _use(self, project: Project, lesson: Lesson, weights: bytes) -> None:
         self.words = lesson.words
-        if self.on and lesson.used:
+        if lesson.used:
             with self.session.acting():
                 keep(project, lesson, weights, unasked=True)
                 self.session.say(lesson.words)
-        self._look()  # what was decided meanwhile
-        self.changed.emit()
 
     def _failed(self, project: Project, error: BaseException) -> None:
         if project is self.session.project:
