@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from napari_noisyseg import losses
+from napari_noisyseg.learning.learner import Learner, LearnerConfig
 from napari_noisyseg.method import (
     Batch,
     Losses,
@@ -21,7 +22,6 @@ from napari_noisyseg.method import (
     Revision,
     TrainingImage,
 )
-from napari_noisyseg.nets.learner import Learner, LearnerConfig
 
 
 class FinetuneConfig(LearnerConfig):

@@ -17,6 +17,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from napari_noisyseg import losses
+from napari_noisyseg.learning import optimizers
+from napari_noisyseg.learning.ema import WeightAverage
 from napari_noisyseg.method import (
     Batch,
     Losses,
@@ -30,7 +32,6 @@ from napari_noisyseg.method import (
     TrainingImage,
 )
 from napari_noisyseg.nets import build
-from napari_noisyseg.nets.ema import WeightAverage
 from napari_noisyseg.nets.signal import Modality, modality_of, signal, standardised
 from napari_noisyseg.nets.tiling import in_windows
 from napari_noisyseg.nets.unet import UNet
@@ -148,7 +149,7 @@ class IGTT:
         """of all images, once they have been looked at as a whole; auto where they differ"""
         self.agreed, self.settled = 0.0, False
         """the best agreement of labels with the signal so far; whether no more are wanted"""
-        self.optimizer = build.optimizer(config, self.net.parameters())
+        self.optimizer = optimizers.of_settings(config, self.net.parameters())
 
     def step(self, batch: Batch, progress: Progress) -> Losses:
         """One update on the labels of the epoch; pixels without one (outside images) do not count.
@@ -161,7 +162,7 @@ class IGTT:
             if c.lr_schedule == "steps"
             else losses.cosine_rate(progress.fraction, c.lr)
         )
-        build.set_rate(self.optimizer, rate)
+        optimizers.set_rate(self.optimizer, rate)
         self.net.train()
         terms = self._terms(self.net, batch)
         if terms["determinant"] < 0:
@@ -320,7 +321,7 @@ class IGTT:
             "modality": self.modality,
             "agreed": self.agreed,
             "settled": self.settled,
-            "optimizer": build.optimizer_state(self.optimizer),
+            "optimizer": optimizers.state_of(self.optimizer),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -330,7 +331,7 @@ class IGTT:
         self.reading.load_state_dict(state["reading"])
         self.agreed, self.settled = state["agreed"], bool(state["settled"])
         self.modality = state["modality"]
-        build.load_optimizer_state(self.optimizer, state["optimizer"])
+        optimizers.load_state(self.optimizer, state["optimizer"])
 
     def weights(self) -> dict[str, Tensor]:
         """The network as it predicts, and how it is read."""

@@ -14,6 +14,8 @@ from pydantic import Field
 from torch import Tensor
 
 from napari_noisyseg import losses, meta
+from napari_noisyseg.learning import optimizers
+from napari_noisyseg.learning.learner import JoiningConfig, Learner
 from napari_noisyseg.method import (
     UNKNOWN,
     Batch,
@@ -29,7 +31,6 @@ from napari_noisyseg.method import (
 )
 from napari_noisyseg.nets import build
 from napari_noisyseg.nets.correction import WeightNet
-from napari_noisyseg.nets.learner import JoiningConfig, Learner
 from napari_noisyseg.nets.tiling import in_windows
 
 
@@ -151,14 +152,14 @@ class MCPM:
         return {
             **self.learner.state_dict(),
             "weigh": dict(self.weigh.state_dict()),
-            "meta_optimizer": build.optimizer_state(self.meta_optimizer),
+            "meta_optimizer": optimizers.state_of(self.meta_optimizer),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Undo of `state_dict`."""
         self.learner.load_state_dict(state)
         self.weigh.load_state_dict(state["weigh"])
-        build.load_optimizer_state(self.meta_optimizer, state["meta_optimizer"])
+        optimizers.load_state(self.meta_optimizer, state["meta_optimizer"])
 
     def weights(self) -> dict[str, Tensor]:
         """The network as it predicts."""

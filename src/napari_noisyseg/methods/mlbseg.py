@@ -18,6 +18,7 @@ from pydantic import Field
 from torch import Tensor
 
 from napari_noisyseg import losses, meta, views
+from napari_noisyseg.learning.student import Student, StudentConfig, nucleus
 from napari_noisyseg.method import (
     UNKNOWN,
     Batch,
@@ -32,7 +33,6 @@ from napari_noisyseg.method import (
     TrainingImage,
 )
 from napari_noisyseg.nets import build
-from napari_noisyseg.nets.student import Student, StudentConfig, nucleus
 from napari_noisyseg.nets.tiling import in_windows
 
 GENERATED = "generated"

@@ -17,6 +17,8 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from napari_noisyseg import losses, meta
+from napari_noisyseg.learning import optimizers
+from napari_noisyseg.learning.learner import JoiningConfig, Learner
 from napari_noisyseg.method import (
     BACKGROUND,
     NUCLEUS,
@@ -34,7 +36,6 @@ from napari_noisyseg.method import (
 )
 from napari_noisyseg.nets import build
 from napari_noisyseg.nets.correction import Activation, CorrectionNet, Depth, Start
-from napari_noisyseg.nets.learner import JoiningConfig, Learner
 from napari_noisyseg.nets.tiling import in_windows
 
 
@@ -252,7 +253,7 @@ class MMC:
         return {
             **self.learner.state_dict(),
             "correction": dict(self.correction.state_dict()),
-            "meta_optimizer": build.optimizer_state(self.meta_optimizer),
+            "meta_optimizer": optimizers.state_of(self.meta_optimizer),
             "background": self.background,
         }
 
@@ -260,7 +261,7 @@ class MMC:
         """Undo of `state_dict`."""
         self.learner.load_state_dict(state)
         self.correction.load_state_dict(state["correction"])
-        build.load_optimizer_state(self.meta_optimizer, state["meta_optimizer"])
+        optimizers.load_state(self.meta_optimizer, state["meta_optimizer"])
         self.background = float(state["background"])
 
     def weights(self) -> dict[str, Tensor]:

@@ -18,6 +18,8 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from napari_noisyseg import losses
+from napari_noisyseg.learning import optimizers
+from napari_noisyseg.learning.ema import WeightAverage
 from napari_noisyseg.method import (
     UNKNOWN,
     Batch,
@@ -34,7 +36,6 @@ from napari_noisyseg.method import (
 from napari_noisyseg.nets import build
 from napari_noisyseg.nets.build import Encoder
 from napari_noisyseg.nets.colorization import ColorHead, Colorization
-from napari_noisyseg.nets.ema import WeightAverage
 from napari_noisyseg.nets.resunet import ResUNet, Stem
 from napari_noisyseg.nets.tiling import in_windows
 from napari_noisyseg.nets.unet import UNet
@@ -187,7 +188,7 @@ class SCNet:
     def _set_rate(self, progress: Progress) -> None:
         steps = self.config.lr_schedule == "steps"
         schedule = losses.stepped_rate if steps else losses.cosine_rate
-        build.set_rate(self.optimizer, schedule(progress.fraction, self.config.lr))
+        optimizers.set_rate(self.optimizer, schedule(progress.fraction, self.config.lr))
 
     def _weights(self, progress: Progress) -> dict[str, float]:
         """The factors of Eq. 9 of the losses that are switched on."""
@@ -296,7 +297,7 @@ class SCNet:
         return {
             "nets": dict(self.nets.state_dict()),
             "averages": {k: dict(average.state_dict()) for k, average in self.averages.items()},
-            "optimizer": build.optimizer_state(self.optimizer),
+            "optimizer": optimizers.state_of(self.optimizer),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -304,7 +305,7 @@ class SCNet:
         self.nets.load_state_dict(state["nets"])
         for name, average in self.averages.items():
             average.load_state_dict(state["averages"][name])
-        build.load_optimizer_state(self.optimizer, state["optimizer"])
+        optimizers.load_state(self.optimizer, state["optimizer"])
 
     def weights(self) -> dict[str, Tensor]:
         """The two segmentation networks as they predict."""

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from napari_noisyseg import losses, meta
+from napari_noisyseg.learning.learner import JoiningConfig, Learner
 from napari_noisyseg.method import (
     UNKNOWN,
     Batch,
@@ -28,7 +29,6 @@ from napari_noisyseg.method import (
     Revision,
     TrainingImage,
 )
-from napari_noisyseg.nets.learner import JoiningConfig, Learner
 from napari_noisyseg.nets.tiling import in_windows
 
 

@@ -16,6 +16,9 @@ from pydantic import Field
 from torch import Tensor
 
 from napari_noisyseg import losses
+from napari_noisyseg.learning import selection
+from napari_noisyseg.learning.peers import PeerConfig, Peers
+from napari_noisyseg.learning.selection import Judged, NoiseRate
 from napari_noisyseg.method import (
     NUCLEUS,
     Batch,
@@ -29,9 +32,6 @@ from napari_noisyseg.method import (
     Revision,
     TrainingImage,
 )
-from napari_noisyseg.nets import selection
-from napari_noisyseg.nets.peers import PeerConfig, Peers
-from napari_noisyseg.nets.selection import Judged, NoiseRate
 from napari_noisyseg.nets.tiling import batch_of, in_windows
 
 PLANE = "relabelled"

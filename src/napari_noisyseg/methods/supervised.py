@@ -11,6 +11,8 @@ from pydantic import Field
 from torch import Tensor
 
 from napari_noisyseg import losses
+from napari_noisyseg.learning import optimizers
+from napari_noisyseg.learning.ema import WeightAverage
 from napari_noisyseg.method import (
     UNKNOWN,
     Batch,
@@ -26,7 +28,6 @@ from napari_noisyseg.method import (
 )
 from napari_noisyseg.nets import build
 from napari_noisyseg.nets.build import Encoder
-from napari_noisyseg.nets.ema import WeightAverage
 from napari_noisyseg.nets.resunet import Stem
 
 
@@ -97,7 +98,7 @@ class Supervised:
         """One update by cross-entropy."""
         steps = self.config.lr_schedule == "steps"
         schedule = losses.stepped_rate if steps else losses.cosine_rate
-        build.set_rate(self.optimizer, schedule(progress.fraction, self.config.lr))
+        optimizers.set_rate(self.optimizer, schedule(progress.fraction, self.config.lr))
         logits = self.net.train()(self._input(batch.image, batch.hematoxylin))
         loss = losses.cross_entropy(logits, self._label(batch))
         self.optimizer.zero_grad()
@@ -143,14 +144,14 @@ class Supervised:
         return {
             "net": dict(self.net.state_dict()),
             "average": dict(self.average.state_dict()),
-            "optimizer": build.optimizer_state(self.optimizer),
+            "optimizer": optimizers.state_of(self.optimizer),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Undo of `state_dict`."""
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
-        build.load_optimizer_state(self.optimizer, state["optimizer"])
+        optimizers.load_state(self.optimizer, state["optimizer"])
 
     def weights(self) -> dict[str, Tensor]:
         """The network as it predicts."""

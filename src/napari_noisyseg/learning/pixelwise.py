@@ -11,6 +11,9 @@ from pydantic import Field
 from torch import Tensor
 
 from napari_noisyseg import losses
+from napari_noisyseg.learning import selection
+from napari_noisyseg.learning.peers import PeerConfig, Peers
+from napari_noisyseg.learning.selection import Judged, NoiseRate
 from napari_noisyseg.method import (
     NUCLEUS,
     Batch,
@@ -22,9 +25,6 @@ from napari_noisyseg.method import (
     Revision,
     TrainingImage,
 )
-from napari_noisyseg.nets import selection
-from napari_noisyseg.nets.peers import PeerConfig, Peers
-from napari_noisyseg.nets.selection import Judged, NoiseRate
 
 Logs = tuple[Tensor, Tensor]
 """log probabilities (B, 2, h, w) of both networks"""

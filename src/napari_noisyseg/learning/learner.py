@@ -15,10 +15,11 @@ from pydantic import Field
 from torch import Tensor
 
 from napari_noisyseg import losses
+from napari_noisyseg.learning import optimizers
+from napari_noisyseg.learning.ema import WeightAverage
 from napari_noisyseg.method import Batch, Losses, MethodConfig, Prediction, Preset
 from napari_noisyseg.nets import build
 from napari_noisyseg.nets.build import Encoder
-from napari_noisyseg.nets.ema import WeightAverage
 from napari_noisyseg.nets.resunet import Stem
 
 
@@ -137,7 +138,7 @@ class Learner:
             rate = losses.stepped_rate(fraction, first, DROP_AFTER)
         else:
             rate = losses.cosine_rate(fraction, first)
-        build.set_rate(self.optimizer, rate)
+        optimizers.set_rate(self.optimizer, rate)
         self.optimizer.zero_grad()
         self.net.train()
         return rate
@@ -170,14 +171,14 @@ class Learner:
         return {
             "net": dict(self.net.state_dict()),
             "average": dict(self.average.state_dict()),
-            "optimizer": build.optimizer_state(self.optimizer),
+            "optimizer": optimizers.state_of(self.optimizer),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Undo of `state_dict`."""
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
-        build.load_optimizer_state(self.optimizer, state["optimizer"])
+        optimizers.load_state(self.optimizer, state["optimizer"])
 
     def weights(self) -> dict[str, Tensor]:
         """The network as it predicts."""

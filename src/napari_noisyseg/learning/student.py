@@ -12,9 +12,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from napari_noisyseg import losses
+from napari_noisyseg.learning import optimizers
+from napari_noisyseg.learning.ema import WeightAverage
 from napari_noisyseg.method import MethodConfig, Prediction, Progress, TrainingImage
 from napari_noisyseg.nets import build
-from napari_noisyseg.nets.ema import WeightAverage
 from napari_noisyseg.nets.tiling import in_windows
 
 
@@ -76,7 +77,7 @@ class Student:
         rate = c.lr * 20 / (progress.epoch + 20) if c.lr_schedule == "decay" else c.lr
         if c.lr_schedule == "cosine":
             rate = losses.cosine_rate(progress.fraction, c.lr)
-        build.set_rate(self.optimizer, rate)
+        optimizers.set_rate(self.optimizer, rate)
         self.net.train()
 
     def update(self, loss: Tensor) -> None:
@@ -130,7 +131,7 @@ class Student:
         return {
             "net": dict(self.net.state_dict()),
             "teacher": {} if self.teacher is None else dict(self.teacher.state_dict()),
-            "optimizer": build.optimizer_state(self.optimizer),
+            "optimizer": optimizers.state_of(self.optimizer),
             "noise": self.noise.get_state(),
         }
 
@@ -139,7 +140,7 @@ class Student:
         self.net.load_state_dict(state["net"])
         if self.teacher is not None:
             self.teacher.load_state_dict(state["teacher"])
-        build.load_optimizer_state(self.optimizer, state["optimizer"])
+        optimizers.load_state(self.optimizer, state["optimizer"])
         self.noise.set_state(state["noise"].cpu())
 
     def weights(self) -> dict[str, Tensor]:

@@ -11,10 +11,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from napari_noisyseg import losses
+from napari_noisyseg.learning import optimizers
+from napari_noisyseg.learning.ema import WeightAverage
 from napari_noisyseg.method import MethodConfig, Prediction, Preset
 from napari_noisyseg.nets import build
 from napari_noisyseg.nets.build import Encoder
-from napari_noisyseg.nets.ema import WeightAverage
 from napari_noisyseg.nets.resunet import Stem
 
 
@@ -95,14 +96,14 @@ class Peers:
             {name: build.seeded(make, device, 2 * seed + k) for k, name in enumerate("ab")}
         )
         self.averages = {k: WeightAverage(self.nets[k], config.average_weights) for k in "ab"}
-        self.optimizer = build.optimizer(config, self.nets.parameters())
+        self.optimizer = optimizers.of_settings(config, self.nets.parameters())
 
     def begin(self, fraction: float) -> None:
         """Train mode, no gradients, and the learning rate at N / N_max."""
         rate = self.config.lr
         if self.config.lr_schedule == "cosine":
             rate = losses.cosine_rate(fraction, rate)
-        build.set_rate(self.optimizer, rate)
+        optimizers.set_rate(self.optimizer, rate)
         self.optimizer.zero_grad()
         self.nets.train()
 
@@ -136,7 +137,7 @@ class Peers:
         return {
             "nets": dict(self.nets.state_dict()),
             "averages": {k: dict(average.state_dict()) for k, average in self.averages.items()},
-            "optimizer": build.optimizer_state(self.optimizer),
+            "optimizer": optimizers.state_of(self.optimizer),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -144,7 +145,7 @@ class Peers:
         self.nets.load_state_dict(state["nets"])
         for name, average in self.averages.items():
             average.load_state_dict(state["averages"][name])
-        build.load_optimizer_state(self.optimizer, state["optimizer"])
+        optimizers.load_state(self.optimizer, state["optimizer"])
 
     def weights(self) -> dict[str, Tensor]:
         """The networks as they predict."""
