@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from napari_noisyseg.plans import PixelPlan, PredictionPlan, SamplingPlan
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -57,6 +59,24 @@ class MethodConfig(BaseModel):
     def label_planes(self) -> tuple[str, ...] | None:
         """Which of `Needs.labels` these settings really use; None means all of them."""
         return None
+
+    def pixels(self) -> PixelPlan:
+        """How images become what networks see; overridden where a method has settings of it."""
+        return PixelPlan()
+
+    def sampling(self) -> SamplingPlan:
+        """How tiles are cut and come in batches; overridden where a method has settings of it."""
+        return SamplingPlan(
+            tile=self.tile,
+            overlap=min(self.tile_overlap, self.tile - 1),
+            crop=self.crop,
+            batch_size=self.batch_size,
+            meta_batch_size=self.batch_size,
+        )
+
+    def prediction(self) -> PredictionPlan:
+        """How images are predicted; overridden where a method has settings of it."""
+        return PredictionPlan()
 
     @classmethod
     def from_preset(cls, preset: Preset, **changes: bool | int | float | str) -> Self:
@@ -115,8 +135,8 @@ class Batch:
     UNKNOWN. known: bool (B, h, w), inside a field declared complete and inside the image.
     tissue: bool (B, h, w), stained pixels inside the image. planes: name to float (B, h, w), what
     the method's own `revise` put there (NaN where nothing is known). half: int (B,), 0 or 1; a tile
-    that both halves share (settings with `split_overlap`) comes twice, once for each. meta: tiles
-    around clean nuclei, as many as the setting `meta_batch_size` says, for methods that need them.
+    that both halves share (`SamplingPlan.split_overlap`) comes twice, once for each. meta: tiles
+    around clean nuclei (`SamplingPlan.meta_batch_size` of them), for methods that need them.
     superpixels: int (B, h, w), ids from 1 that hold within a tile, 0 outside the image; for methods
     whose settings ask for the plane `superpixel`.
     """

@@ -17,13 +17,33 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from napari_noisyseg import methods, registry
-from napari_noisyseg.method import UNKNOWN, Batch, Method, Preset, Progress
+from napari_noisyseg.method import UNKNOWN, Batch, Method, MethodConfig, Preset, Progress
 
 Build = Callable[..., Method]
 START = Progress(epoch=0, epochs=10, step=0, fraction=0.0)
 MIDDLE = Progress(epoch=5, epochs=10, step=50, fraction=0.5)
-ALLOWED = {"method", "learning", "nets", "losses", "views", "meta", "noise", "metrics", "errors"}
+ALLOWED = {
+    "method", "plans", "learning", "nets", "losses", "views", "meta", "noise", "metrics", "errors",
+}  # fmt: skip
 """what of this package a method may import"""
+PLANNED: dict[str, tuple[Any, Callable[[MethodConfig], Any]]] = {
+    "stains": ("estimated", lambda c: c.pixels().stains),
+    "level_stains": (True, lambda c: c.pixels().level_stains),
+    "superpixel_um": (5.0, lambda c: c.pixels().superpixel_um),
+    "cluster_recipe": ("paper", lambda c: c.pixels().cluster_recipe),
+    "tile": (96, lambda c: c.sampling().tile),
+    "tile_overlap": (7, lambda c: c.sampling().overlap),
+    "crop": (33, lambda c: c.sampling().crop),
+    "batch_size": (5, lambda c: c.sampling().batch_size),
+    "meta_batch_size": (3, lambda c: c.sampling().meta_batch_size),
+    "hold_out": (False, lambda c: c.sampling().hold_out),
+    "split_overlap": (0.5, lambda c: c.sampling().split_overlap),
+    "stain_jitter": (0.5, lambda c: c.sampling().augmentation.stain),
+    "splitting": ("components", lambda c: c.prediction().splitting),
+    "window": (128, lambda c: c.prediction().tiling.side),
+    "window_overlap": (11, lambda c: c.prediction().tiling.overlap),
+}
+"""settings that plans pass on: a value unlike the plan's own, and where it stands"""
 
 
 def source(name: str) -> Path:
@@ -116,6 +136,13 @@ def test_uses_only_labels_that_it_says_it_needs(name: str, preset: Preset) -> No
     assert used is None or set(used) <= set(method.needs.labels)
     planes = {"voronoi", "cluster", "local", "rough", "clean", "given", "superpixel"}
     assert set(method.needs.labels) <= planes
+
+
+def test_plans_say_what_the_settings_say(name: str) -> None:
+    config = registry.load(name).Config
+    known = {key: value for key, (value, _) in PLANNED.items() if key in config.model_fields}
+    set_so = config.from_preset("small", **known)
+    assert {key: PLANNED[key][1](set_so) for key in known} == known
 
 
 def test_step_learns_and_says_what(build: Build, batch: Batch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -13,13 +14,15 @@ from torch import Tensor, nn
 from napari_noisyseg import losses
 from napari_noisyseg.learning import optimizers
 from napari_noisyseg.learning.ema import WeightAverage
-from napari_noisyseg.method import MethodConfig, Prediction, Preset
+from napari_noisyseg.learning.settings import StainConfig
+from napari_noisyseg.method import Prediction, Preset
 from napari_noisyseg.nets import build
 from napari_noisyseg.nets.build import Encoder
 from napari_noisyseg.nets.resunet import Stem
+from napari_noisyseg.plans import SamplingPlan
 
 
-class PeerConfig(MethodConfig):
+class PeerConfig(StainConfig):
     """Networks and training of Li et al. 2021 (superpixels), shared by its comparators."""
 
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 200
@@ -34,12 +37,6 @@ class PeerConfig(MethodConfig):
     """side of the random crop that an update sees, in working pixels"""
     hold_out: bool = False
     """keep a tenth of the tiles to choose the best weights (ours): rough labels judge badly"""
-    stains: Literal["fixed", "estimated"] = "fixed"
-    """stain matrix of the hematoxylin component: one for all images, or each image's own"""
-    level_stains: bool = False
-    """bring the hematoxylin of pale and dark slides to one level (ours)"""
-    stain_jitter: Annotated[float, Field(ge=0, le=0.9)] = 0.0
-    """largest random change of a tile's stain density in training, as a share (ours)"""
     input: Literal["rgb", "hematoxylin"] = "rgb"
     """what the networks see: the colours, or the hematoxylin component alone"""
     net: Literal["unet", "resunet"] = "unet"
@@ -84,6 +81,10 @@ class PeerConfig(MethodConfig):
             "warmup": 0.2, "per_class": True,
         }  # fmt: skip
         return {"paper": {}, "small": small}
+
+    def sampling(self) -> SamplingPlan:
+        """Tiles, of which few or none are held out."""
+        return replace(super().sampling(), hold_out=self.hold_out)
 
 
 class Peers:

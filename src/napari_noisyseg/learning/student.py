@@ -14,12 +14,13 @@ from torch import Tensor, nn
 from napari_noisyseg import losses
 from napari_noisyseg.learning import optimizers
 from napari_noisyseg.learning.ema import WeightAverage
-from napari_noisyseg.method import MethodConfig, Prediction, Progress, TrainingImage
+from napari_noisyseg.learning.settings import StainConfig
+from napari_noisyseg.method import Prediction, Progress, TrainingImage
 from napari_noisyseg.nets import build
 from napari_noisyseg.nets.tiling import in_windows
 
 
-class StudentConfig(MethodConfig):
+class StudentConfig(StainConfig):
     """Network, teacher and optimiser; where the paper is silent, the published code's or ours."""
 
     mean_teacher: bool = True
@@ -36,12 +37,6 @@ class StudentConfig(MethodConfig):
     """which network predicts where there is a teacher (not in the paper)"""
     clip: Annotated[float, Field(ge=0, le=1000)] = 0.0
     """largest norm of an update's gradient (published: 0.2); 0: no limit"""
-    stains: Literal["fixed", "estimated"] = "fixed"
-    """stain matrix of the hematoxylin component: one for all images, or each image's own"""
-    level_stains: bool = False
-    """bring the hematoxylin of pale and dark slides to one level (ours)"""
-    stain_jitter: Annotated[float, Field(ge=0, le=0.9)] = 0.0
-    """largest random change of a tile's stain density in training, as a share (ours)"""
     input: Literal["hematoxylin", "rgb"] = "rgb"
     """what the network sees: the hematoxylin component alone, or the colours"""
     width: Annotated[int, Field(ge=4, le=256)] = 32

@@ -8,6 +8,7 @@ Segmentation by Deep Neural Networks. IEEE Trans. Pattern Analysis and Machine I
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal, cast
 
 import numpy as np
@@ -36,6 +37,7 @@ from napari_noisyseg.nets.signal import Modality, modality_of, signal, standardi
 from napari_noisyseg.nets.tiling import in_windows
 from napari_noisyseg.nets.unet import UNet
 from napari_noisyseg.noise import structure
+from napari_noisyseg.plans import PixelPlan, SamplingPlan, Stains
 
 PLANE = "meta_structure"
 """of `Batch.planes`: the labels Y* of the epoch, 1 nucleus and 0 background"""
@@ -109,7 +111,7 @@ class IGTTConfig(MethodConfig):
     see_faint: bool = False
     """show the network the logarithm of the signal too, so that faint nuclei beside bright ones
     stand out (ours)"""
-    stains: Literal["fixed", "estimated"] = "fixed"
+    stains: Stains = "fixed"
     """stain matrix of the hematoxylin component: one for all images, or each image's own"""
 
     @classmethod
@@ -124,6 +126,14 @@ class IGTTConfig(MethodConfig):
             "optimizer": "adam", "lr": 3e-3, "lr_schedule": "cosine", "average_weights": 0.98,
         }  # fmt: skip
         return {"paper": {}, "small": small}
+
+    def pixels(self) -> PixelPlan:
+        """Stains as these settings say."""
+        return PixelPlan(self.stains)
+
+    def sampling(self) -> SamplingPlan:
+        """Tiles, of which few or none are held out."""
+        return replace(super().sampling(), hold_out=self.hold_out)
 
 
 class IGTT:

@@ -9,6 +9,7 @@ image segmentation. MICCAI 2023 (arXiv:2307.11604).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -34,6 +35,7 @@ from napari_noisyseg.method import (
 )
 from napari_noisyseg.nets import build
 from napari_noisyseg.nets.tiling import in_windows
+from napari_noisyseg.plans import SamplingPlan
 
 GENERATED = "generated"
 """the plane of Eq. 1: labels of what nobody labelled, by the network that saw clean labels only"""
@@ -105,6 +107,11 @@ class MLBSegConfig(StudentConfig):
             "width": 12, "depth": 3, "lr": 0.05, "lr_schedule": "cosine",
         }  # fmt: skip
         return {"paper": {}, "small": small}
+
+    def sampling(self) -> SamplingPlan:
+        """Tiles, with clean ones beside them."""
+        plan = super().sampling()
+        return replace(plan, meta_batch_size=self.meta_batch_size, hold_out=self.hold_out)
 
 
 class Doubt(NamedTuple):

@@ -8,6 +8,7 @@ Image Analysis 89, 102933, 2023 (arXiv:2202.08195). Equations are numbered as th
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, cast
 
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from napari_noisyseg import losses
 from napari_noisyseg.learning import optimizers
 from napari_noisyseg.learning.ema import WeightAverage
+from napari_noisyseg.learning.settings import StainConfig
 from napari_noisyseg.method import (
     UNKNOWN,
     Batch,
@@ -39,9 +41,18 @@ from napari_noisyseg.nets.colorization import ColorHead, Colorization
 from napari_noisyseg.nets.resunet import ResUNet, Stem
 from napari_noisyseg.nets.tiling import in_windows
 from napari_noisyseg.nets.unet import UNet
+from napari_noisyseg.plans import (
+    PixelPlan,
+    PredictionPlan,
+    Recipe,
+    SamplingPlan,
+    Splitting,
+    Stains,
+    Tiling,
+)
 
 
-class SCNetConfig(MethodConfig):
+class SCNetConfig(StainConfig):
     """The paper's settings; where it is silent, the published code's or ours, and it says so."""
 
     batch_size: Annotated[int, Field(ge=1, le=256)] = 16
@@ -49,16 +60,12 @@ class SCNetConfig(MethodConfig):
     coarse: Literal["cluster", "local", "both"] = "cluster"
     """coarse label c of Eqs. 4 and 6: the paper's k-means cluster, the outline inside each Voronoi
     cell, or what both agree on or only one of them says (the last two are ours)"""
-    cluster_recipe: Literal["mended", "paper", "published"] = "mended"
+    cluster_recipe: Recipe = "mended"
     """cluster label: with distances in nucleus radii (ours, measured better); k-means on [RGB/10,
     min(distance, 20 px)] cleaned by opening; or cleaned by closing, with background the cluster
     that overlaps disks at the points least (published)"""
-    stains: Literal["fixed", "estimated"] = "estimated"
+    stains: Stains = "estimated"
     """stain matrix W of Eq. 1: one for all images (published), or factorised from each image"""
-    level_stains: bool = False
-    """bring the hematoxylin of pale and dark slides to one level (ours)"""
-    stain_jitter: Annotated[float, Field(ge=0, le=0.9)] = 0.0
-    """largest random change of a tile's stain density in training, as a share (ours)"""
     use_vor: bool = True
     """Voronoi loss, Eq. 3"""
     use_clu: bool = True
@@ -106,7 +113,7 @@ class SCNetConfig(MethodConfig):
     """second decay rate of Adam (published: 0.99)"""
     average_weights: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """decay of the moving average of weights that predicts (ours); 0: the weights as they are"""
-    splitting: Literal["watershed", "components"] = "watershed"
+    splitting: Splitting = "watershed"
     """nuclei where there are no points: parted by a watershed (ours), or connected components"""
     window: Annotated[int, Field(ge=64, le=4096)] = 1024
     """side of the windows that prediction works in, in working pixels (paper: 224)"""
@@ -136,6 +143,19 @@ class SCNetConfig(MethodConfig):
         """The label planes that these settings use."""
         coarse = {"cluster": ("cluster",), "local": ("local",), "both": ("cluster", "local")}
         return ("voronoi", *coarse[self.coarse])
+
+    def pixels(self) -> PixelPlan:
+        """Stains and cluster label as these settings say."""
+        return replace(super().pixels(), cluster_recipe=self.cluster_recipe)
+
+    def sampling(self) -> SamplingPlan:
+        """Tiles in two halves that share as many as these settings say."""
+        return replace(super().sampling(), split_overlap=self.split_overlap)
+
+    def prediction(self) -> PredictionPlan:
+        """Windows that overlap by half of their side at most."""
+        overlap = min(self.window_overlap, self.window // 2)
+        return PredictionPlan(Tiling(self.window, overlap), self.splitting)
 
 
 class Side(NamedTuple):

@@ -7,6 +7,7 @@ segmentation. MICCAI 2021 (arXiv:2107.10100). Equations are numbered as there.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, cast
 
 import numpy as np
@@ -33,6 +34,7 @@ from napari_noisyseg.method import (
     TrainingImage,
 )
 from napari_noisyseg.nets.tiling import batch_of, in_windows
+from napari_noisyseg.plans import PixelPlan
 
 PLANE = "relabelled"
 
@@ -85,6 +87,10 @@ class SuperpixelConfig(PeerConfig):
         """The label planes that these settings use."""
         planes = ("rough", "clean", "given")
         return (*planes, "superpixel") if self.use_superpixels else planes
+
+    def pixels(self) -> PixelPlan:
+        """Superpixels of the side that these settings say."""
+        return replace(super().pixels(), superpixel_um=self.superpixel_um)
 
 
 class Superpixel:

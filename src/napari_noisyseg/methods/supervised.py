@@ -13,6 +13,7 @@ from torch import Tensor
 from napari_noisyseg import losses
 from napari_noisyseg.learning import optimizers
 from napari_noisyseg.learning.ema import WeightAverage
+from napari_noisyseg.learning.settings import StainConfig
 from napari_noisyseg.method import (
     UNKNOWN,
     Batch,
@@ -29,19 +30,16 @@ from napari_noisyseg.method import (
 from napari_noisyseg.nets import build
 from napari_noisyseg.nets.build import Encoder
 from napari_noisyseg.nets.resunet import Stem
+from napari_noisyseg.plans import Stains
 
 
-class SupervisedConfig(MethodConfig):
+class SupervisedConfig(StainConfig):
     """The fully supervised ResUNet of SC-Net's Table III; its schedule is that of SC-Net."""
 
     train_on: Literal["best", "clean", "rough"] = "best"
     """clean masks, rough masks as they are, or clean wherever they say something and rough else"""
-    stains: Literal["fixed", "estimated"] = "estimated"
+    stains: Stains = "estimated"
     """stain matrix of the hematoxylin component: one for all images, or each image's own"""
-    level_stains: bool = False
-    """bring the hematoxylin of pale and dark slides to one level (ours)"""
-    stain_jitter: Annotated[float, Field(ge=0, le=0.9)] = 0.0
-    """largest random change of a tile's stain density in training, as a share (ours)"""
     input: Literal["hematoxylin", "rgb"] = "hematoxylin"
     """what the network sees: the hematoxylin component alone, or the colours"""
     net: Literal["resunet", "unet"] = "resunet"
