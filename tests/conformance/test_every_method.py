@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load as load_tensors
@@ -17,7 +18,15 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from napari_noisyseg import methods, registry
-from napari_noisyseg.method import UNKNOWN, Batch, Method, MethodConfig, Preset, Progress
+from napari_noisyseg.method import (
+    UNKNOWN,
+    Batch,
+    Method,
+    MethodConfig,
+    Preset,
+    Progress,
+    TrainingImage,
+)
 
 Build = Callable[..., Method]
 START = Progress(epoch=0, epochs=10, step=0, fraction=0.0)
@@ -148,9 +157,13 @@ def test_plans_say_what_the_settings_say(name: str) -> None:
 def test_step_learns_and_says_what(build: Build, batch: Batch) -> None:
     method = build()
     before = learned(method)
-    losses = method.step(batch, MIDDLE)
-    assert "total" in losses
-    assert all(type(value) is float and math.isfinite(value) for value in losses.values())
+    outcome = method.step(batch, MIDDLE)
+    assert "total" in outcome.losses
+    told = [*outcome.losses, *outcome.figures, "finished", "trusted"]
+    assert len(set(told)) == len(told), "each name has one meaning"
+    assert outcome.done in (None, False)
+    assert outcome.trusted is None or 0 <= outcome.trusted <= 1
+    assert all(type(v) is float and math.isfinite(v) for v in outcome.told().values())
     after = learned(method)
     changed = [key for key in before if not torch.equal(before[key], after[key])]
     assert len(changed) > len(before) / 2
@@ -198,6 +211,24 @@ def test_resumes_to_the_same_losses(build: Build, batch: Batch) -> None:
     expected = [method.step(batch, MIDDLE) for _ in range(2)]
     assert [resumed.step(batch, MIDDLE) for _ in range(2)] == expected
     assert method.validate(batch, MIDDLE) == resumed.validate(batch, MIDDLE)
+
+
+def test_labels_it_makes_fit_the_images(build: Build, images: list[TrainingImage]) -> None:
+    method = build()
+    for revision in (*method.begin(images), *method.revise(MIDDLE, images)):
+        assert revision.values.dtype == np.float32
+        assert revision.values.shape == images[revision.image].known.shape
+        assert not np.isinf(revision.values).any()
+        images[revision.image].planes[revision.plane] = revision.values
+
+
+def test_what_it_saw_at_the_beginning_is_part_of_its_state(
+    build: Build, batch: Batch, images: list[TrainingImage]
+) -> None:
+    method, resumed = build(seed=1), build(seed=2)
+    list(method.begin(images))
+    resumed.load_state_dict(through_a_file(method.state_dict()))
+    assert resumed.step(batch, MIDDLE) == method.step(batch, MIDDLE)
 
 
 def test_state_has_plain_leaves(build: Build, batch: Batch) -> None:
@@ -257,14 +288,14 @@ def test_trains_on_odd_crops(build: Build, batch: Batch) -> None:
         return values[..., :37, :45] if values.dim() > 1 else values
 
     odd = replace(batch.mapped(cut), meta=batch.meta and batch.meta.mapped(cut))
-    assert math.isfinite(build().step(odd, MIDDLE)["total"])
+    assert math.isfinite(build().step(odd, MIDDLE).losses["total"])
 
 
 def test_unknown_pixels_teach_nothing(build: Build, batch: Batch) -> None:
     method = build(weight_decay=0.0)
     before = learned(method)
-    losses = method.step(nothing_known(batch), MIDDLE)
-    assert all(math.isfinite(value) for value in losses.values())
+    outcome = method.step(nothing_known(batch), MIDDLE)
+    assert all(math.isfinite(value) for value in outcome.told().values())
     after = learned(method)
     assert all(torch.equal(before[key], after[key]) for key in before)
 
@@ -285,7 +316,7 @@ def test_unknown_is_not_background(build: Build, batch: Batch) -> None:
 
 def test_one_tile_is_enough(build: Build, batch: Batch) -> None:
     one = batch.mapped(lambda values: values[:1])
-    assert math.isfinite(build().step(one, MIDDLE)["total"])
+    assert math.isfinite(build().step(one, MIDDLE).losses["total"])
 
 
 def test_imports_nothing_forbidden(name: str) -> None:

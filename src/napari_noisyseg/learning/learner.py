@@ -164,7 +164,7 @@ class Learner:
     def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
         """The softmax; `uncertainty` is 1 on the decision boundary and 0 where sure."""
         logits = self.average.module(self.input(image, hematoxylin))
-        probability = logits.softmax(dim=1)[:, 1]
+        probability = build.nucleus(logits)
         return Prediction(probability, {"uncertainty": 1 - (2 * probability - 1).abs()})
 
     def state_dict(self) -> dict[str, Any]:

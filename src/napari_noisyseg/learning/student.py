@@ -92,7 +92,7 @@ class Student:
         assert self.teacher is not None
         noise = self.config.gamma * torch.randn(x.shape, generator=self.noise)
         with torch.no_grad():
-            other = nucleus(self.teacher.module(x + noise.to(x)))
+            other = build.nucleus(self.teacher.module(x + noise.to(x)))
         return 2 * losses.masked_mean((present - other).square(), counts)
 
     def input(self, image: Tensor, hematoxylin: Tensor) -> Tensor:
@@ -108,7 +108,7 @@ class Student:
     @torch.no_grad()
     def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
         """The network's softmax; `uncertainty` is 1 on the decision boundary and 0 where sure."""
-        probability = nucleus(self.predictor()(self.input(image, hematoxylin)))
+        probability = build.nucleus(self.predictor()(self.input(image, hematoxylin)))
         return Prediction(probability, {"uncertainty": 1 - (2 * probability - 1).abs()})
 
     @torch.no_grad()
@@ -117,7 +117,7 @@ class Student:
         net = self.net.eval()
         planes = (image.image, image.hematoxylin)
         x = self.input(*(torch.as_tensor(plane, device=self.device)[None] for plane in planes))
-        found = in_windows(lambda part: nucleus(net(part))[:, None], x)
+        found = in_windows(lambda part: build.nucleus(net(part))[:, None], x)
         probability: NDArray[np.float32] = found[0, 0].float().cpu().numpy()
         return probability
 
@@ -147,8 +147,3 @@ class Student:
         build.load_prefixed({"net": self.net}, weights)
         if self.teacher is not None:
             build.load_prefixed({"net": self.teacher.module}, weights)
-
-
-def nucleus(logits: Tensor) -> Tensor:
-    """Probability of nucleus, (B, h, w)."""
-    return logits.softmax(dim=1)[:, 1]

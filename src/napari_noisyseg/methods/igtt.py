@@ -20,12 +20,14 @@ from torch import Tensor, nn
 from napari_noisyseg import losses
 from napari_noisyseg.learning import optimizers
 from napari_noisyseg.learning.ema import WeightAverage
+from napari_noisyseg.learning.terms import numbers
 from napari_noisyseg.method import (
     Batch,
     Losses,
     Method,
     MethodConfig,
     Needs,
+    Outcome,
     Prediction,
     Preset,
     Progress,
@@ -136,7 +138,7 @@ class IGTTConfig(MethodConfig):
         return replace(super().sampling(), hold_out=self.hold_out)
 
 
-class IGTT:
+class IGTT(Method):
     """One U-Net whose labels are, epoch after epoch, the meta-structure of its own predictions."""
 
     Config: ClassVar[type[MethodConfig]] = IGTTConfig
@@ -161,7 +163,7 @@ class IGTT:
         """the best agreement of labels with the signal so far; whether no more are wanted"""
         self.optimizer = optimizers.of_settings(config, self.net.parameters())
 
-    def step(self, batch: Batch, progress: Progress) -> Losses:
+    def step(self, batch: Batch, progress: Progress) -> Outcome:
         """One update on the labels of the epoch; pixels without one (outside images) do not count.
 
         Without any label no pixel counts, so that nothing is learned.
@@ -183,14 +185,16 @@ class IGTT:
         terms["total"].backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.average.update(self.net)
-        return _numbers(terms)
+        values = numbers(terms)
+        figures = {"determinant": values.pop("determinant")}
+        return Outcome(values, figures)
 
     def _terms(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """L_DMI and IoU (section 6.4)."""
         label = _label(batch)
         mask = ~label.isnan()
         label = torch.where(mask, label, 0.0).clamp(0, 1)
-        p = _nucleus(net(self._input(batch.image, batch.hematoxylin)))
+        p = build.nucleus(net(self._input(batch.image, batch.hematoxylin)))
         determinant = losses.joint_determinant(p, label, mask)
         dmi = losses.information_loss(determinant)
         iou = losses.soft_iou(p, label, mask)
@@ -209,19 +213,24 @@ class IGTT:
     @torch.no_grad()
     def validate(self, batch: Batch, progress: Progress) -> Losses:
         """The same losses on held-out tiles and their labels of the epoch."""
-        return _numbers(self._terms(self.average.module, batch))
+        return numbers(self._terms(self.average.module, batch))
+
+    def begin(self, images: Sequence[TrainingImage]) -> Iterator[Revision]:
+        """What nuclei look like, the labels of the first epoch, and a network that is upright."""
+        if self.config.modality == "auto":
+            self._look_at(images)
+        self._upright(images)  # the turn alone is wanted: nothing has been learned yet
+        yield from self._first(images)
 
     def revise(self, progress: Progress, images: Sequence[TrainingImage]) -> Iterator[Revision]:
         """Sections 6.2 and 6.3 over whole images: the labels Y* of the epoch that begins."""
         c = self.config
         if progress.epoch % c.revise_every or self.settled:
             return
-        if progress.epoch == 0 and c.modality == "auto":
-            self._look_at(images)
         predictions = self._upright(images)
         levels = [structure.most_informative(p, c.thresholds, c.choice) for p in predictions]
         masks = [p > level for p, level in zip(predictions, levels, strict=True)]
-        if progress.epoch == 0 or self._strays(masks, images):
+        if self._strays(masks, images):
             yield from self._first(images)
             return
         self.reading.set(float(np.median(levels)))
@@ -309,18 +318,14 @@ class IGTT:
         """P of a whole image, (H, W), as the network gives it."""
         x = torch.from_numpy(self._signal(image))[None, None].to(self.device)
         net = self.average.module
-        p = in_windows(lambda part: _nucleus(net(part))[:, None], self._seen(x))
+        p = in_windows(lambda part: build.nucleus(net(part))[:, None], self._seen(x))
         return cast("NDArray[np.float32]", p[0, 0].float().cpu().numpy())
 
     @torch.no_grad()
     def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
         """The network's output, with the threshold that the labels were cut at as 0.5."""
-        p = self.reading(_nucleus(self.average.module(self._input(image, hematoxylin))))
+        p = self.reading(build.nucleus(self.average.module(self._input(image, hematoxylin))))
         return Prediction(p, {"uncertainty": 1 - (2 * p - 1).abs()})
-
-    def explain(self, batch: Batch) -> Mapping[str, Tensor]:
-        """Nothing: no label was given."""
-        return {}
 
     def state_dict(self) -> dict[str, Any]:
         """Network, average, how it is read, and optimiser."""
@@ -383,16 +388,6 @@ def _label(batch: Batch) -> Tensor:
     """Y* of the epoch, (B, h, w); NaN where there is none."""
     nothing = torch.full_like(batch.hematoxylin[:, 0], torch.nan)
     return batch.planes.get(PLANE, nothing)
-
-
-def _nucleus(logits: Tensor) -> Tensor:
-    """Probability of nucleus, (B, h, w)."""
-    return logits.softmax(dim=1)[:, 1]
-
-
-def _numbers(terms: Mapping[str, Tensor]) -> Losses:
-    values = torch.stack([term.detach() for term in terms.values()]).tolist()
-    return dict(zip(terms, values, strict=True))
 
 
 METHOD: type[Method] = IGTT

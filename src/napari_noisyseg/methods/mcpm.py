@@ -6,7 +6,7 @@ segmentation. MICCAI 2020 (arXiv:2007.03538). A comparator in the tables of MMC.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 import torch
@@ -23,11 +23,10 @@ from napari_noisyseg.method import (
     Method,
     MethodConfig,
     Needs,
+    Outcome,
     Prediction,
     Preset,
     Progress,
-    Revision,
-    TrainingImage,
 )
 from napari_noisyseg.nets import build
 from napari_noisyseg.nets.correction import WeightNet
@@ -60,7 +59,7 @@ class MCPMConfig(JoiningConfig):
         return {"paper": shared["paper"], "small": {**shared["small"], **small}}
 
 
-class MCPM:
+class MCPM(Method):
     """A segmentation network and a network from loss maps to the weights of its loss."""
 
     Config: ClassVar[type[MethodConfig]] = MCPMConfig
@@ -80,7 +79,7 @@ class MCPM:
         settings = meta.Settings(config.meta_gradient, config.meta_point, every=config.meta_every)
         self.bilevel = meta.Bilevel(self.learner.net, settings)
 
-    def step(self, batch: Batch, progress: Progress) -> Losses:
+    def step(self, batch: Batch, progress: Progress) -> Outcome:
         """The weight network by the clean loss after a virtual step, then the real step."""
         rate = self.learner.begin(progress.fraction)
         batch = self.config.joined(batch, progress.fraction)
@@ -98,7 +97,9 @@ class MCPM:
         total = step.backward(loss)
         self.learner.update()
         values = {"weighted": total.item(), "total": total.item()}
-        return values if step.outer is None else {**values, "meta": step.outer.item()}
+        if step.outer is not None:
+            values["meta"] = step.outer.item()
+        return Outcome(values)
 
     def _outer(self, clean: Batch) -> meta.Outer:
         image = self.learner.input(clean.image, clean.hematoxylin)
@@ -124,10 +125,6 @@ class MCPM:
     def validate(self, batch: Batch, progress: Progress) -> Losses:
         """Cross-entropy on clean pixels: rough masks cannot judge."""
         return self.learner.judge(batch)
-
-    def revise(self, progress: Progress, images: Sequence[TrainingImage]) -> Iterator[Revision]:
-        """Labels stay as they are."""
-        yield from ()
 
     def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
         """The network's softmax and its `uncertainty`."""

@@ -7,7 +7,7 @@ histopathological image. IEEE International Conference on Bioinformatics and Bio
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -28,6 +28,7 @@ from napari_noisyseg.method import (
     Method,
     MethodConfig,
     Needs,
+    Outcome,
     Prediction,
     Preset,
     Progress,
@@ -103,7 +104,7 @@ MOST_WEIGHT = 20.0
 """Of a clean background pixel: a single pixel is no witness for a whole slide."""
 
 
-class MMC:
+class MMC(Method):
     """A segmentation network f_W and a C-Net g_theta that corrects the masks it learns from."""
 
     Config: ClassVar[type[MethodConfig]] = MMCConfig
@@ -136,7 +137,7 @@ class MMC:
             c.correction_activation, Start(c.identity, c.bootstrap), c.limit,
         )  # fmt: skip
 
-    def step(self, batch: Batch, progress: Progress) -> Losses:
+    def step(self, batch: Batch, progress: Progress) -> Outcome:
         """Eqs. 3-7: the C-Net by the clean loss after a virtual step, then the real step."""
         rate = self.learner.begin(progress.fraction)
         batch = self.config.joined(batch, progress.fraction)
@@ -156,7 +157,9 @@ class MMC:
         total = step.backward(loss)
         self.learner.update()  # Eq. 6
         values = {"corrected": total.item(), **pairs, "total": total.item()}
-        return values if step.outer is None else {**values, "meta": step.outer.item()}
+        if step.outer is not None:
+            values["meta"] = step.outer.item()
+        return Outcome(values)
 
     def _outer(self, clean: Batch) -> meta.Outer:
         """L' of Eq. 5: cross-entropy on the clean pixels."""
@@ -213,11 +216,11 @@ class MMC:
         """Cross-entropy on clean pixels: rough masks cannot judge."""
         return self.learner.judge(batch)
 
-    def revise(self, progress: Progress, images: Sequence[TrainingImage]) -> Iterator[Revision]:
-        """No label is written down; how much clean background counts is looked up."""
+    def begin(self, images: Sequence[TrainingImage]) -> Iterable[Revision]:
+        """How much clean background counts."""
         if self.config.balance:
             self.background = background_weight(images)
-        yield from ()
+        return ()
 
     def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
         """The network's softmax and its `uncertainty`."""
@@ -246,7 +249,7 @@ class MMC:
         net: Any = self.learner.average.module
         logits, features = net.decode(net.encode(self.learner.input(planes[:, :3], planes[:, 3:4])))
         corrected = self.correction(self._h(logits, features), planes[:, 4])
-        return torch.stack([corrected, logits.softmax(dim=1)[:, 1]], dim=1)
+        return torch.stack([corrected, build.nucleus(logits)], dim=1)
 
     def state_dict(self) -> dict[str, Any]:
         """Network, average, C-Net and both optimisers."""

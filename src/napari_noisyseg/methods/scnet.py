@@ -22,6 +22,7 @@ from napari_noisyseg import losses
 from napari_noisyseg.learning import optimizers
 from napari_noisyseg.learning.ema import WeightAverage
 from napari_noisyseg.learning.settings import StainConfig
+from napari_noisyseg.learning.terms import numbers
 from napari_noisyseg.method import (
     UNKNOWN,
     Batch,
@@ -29,6 +30,7 @@ from napari_noisyseg.method import (
     Method,
     MethodConfig,
     Needs,
+    Outcome,
     Prediction,
     Preset,
     Progress,
@@ -167,7 +169,7 @@ class Side(NamedTuple):
     pseudo: str
 
 
-class SCNet:
+class SCNet(Method):
     """Two segmentation networks S_a, S_b that teach each other, each followed by a C."""
 
     Config: ClassVar[type[MethodConfig]] = SCNetConfig
@@ -190,7 +192,7 @@ class SCNet:
         )
         self.sides = (_side(self.nets, "a", 0), _side(self.nets, "b", 1))
 
-    def step(self, batch: Batch, progress: Progress) -> Losses:
+    def step(self, batch: Batch, progress: Progress) -> Outcome:
         """Eq. 9: both networks, each on its own half of the tiles."""
         self._set_rate(progress)
         self.nets.train()
@@ -203,7 +205,7 @@ class SCNet:
         self.optimizer.step()
         for name, average in self.averages.items():
             average.update(self.nets[name])
-        return _numbers({**terms, "total": total})
+        return Outcome(numbers({**terms, "total": total}))
 
     def _set_rate(self, progress: Progress) -> None:
         steps = self.config.lr_schedule == "steps"
@@ -264,7 +266,7 @@ class SCNet:
             terms["vor"] = torch.stack([losses.cross_entropy(z, voronoi) for z in logits]).sum()
         if self.config.use_clu:
             terms["clu"] = torch.stack([losses.cross_entropy(z, coarse) for z in logits]).sum()
-        return _numbers({**terms, "total": torch.stack(list(terms.values())).sum()})
+        return numbers({**terms, "total": torch.stack(list(terms.values())).sum()})
 
     def revise(self, progress: Progress, images: Sequence[TrainingImage]) -> Iterator[Revision]:
         """Eq. 5 every gamma epochs, over whole images: each network's pseudo label by the other.
@@ -273,7 +275,7 @@ class SCNet:
         8-bit pictures that wrap around).
         """
         c = self.config
-        if not c.use_cot or progress.epoch == 0 or progress.epoch % c.gamma:
+        if not c.use_cot or progress.epoch % c.gamma:
             return
         net_a, net_b = self._predictors()
         for index, image in enumerate(images):
@@ -288,14 +290,14 @@ class SCNet:
     @torch.no_grad()
     def _whole(self, net: nn.Module, hematoxylin: NDArray[np.float32]) -> NDArray[np.float32]:
         x = torch.as_tensor(hematoxylin, device=self.device)[None]
-        probability = in_windows(lambda part: _nucleus(net(_stain(part)))[:, None], x)
+        probability = in_windows(lambda part: build.nucleus(net(_stain(part)))[:, None], x)
         return cast("NDArray[np.float32]", probability[0, 0].float().cpu().numpy())
 
     @torch.no_grad()
     def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
         """The mean of both networks; `uncertainty` is how far they are apart, in 0..1."""
         x = _stain(hematoxylin)
-        y_a, y_b = (_nucleus(net(x)) for net in self._predictors())
+        y_a, y_b = (build.nucleus(net(x)) for net in self._predictors())
         return Prediction((y_a + y_b) / 2, {"uncertainty": (y_a - y_b).abs()})
 
     def _predictors(self) -> tuple[nn.Module, nn.Module]:
@@ -307,10 +309,6 @@ class SCNet:
         if not self.averages:
             return {"a": self.nets["a"], "b": self.nets["b"]}
         return {k: average.module for k, average in self.averages.items()}
-
-    def explain(self, batch: Batch) -> Mapping[str, Tensor]:
-        """Nothing: labels are taken as they are."""
-        return {}
 
     def state_dict(self) -> dict[str, Any]:
         """Networks, averages and optimiser."""
@@ -389,16 +387,6 @@ def _joined(first: Tensor, second: Tensor) -> Tensor:
 def _stain(hematoxylin: Tensor) -> Tensor:
     """1 - x_h: the same information, with the networks' zero padding meaning no stain."""
     return build.channels_last(1 - hematoxylin)
-
-
-def _nucleus(logits: Tensor) -> Tensor:
-    """Probability of nucleus, (B, h, w)."""
-    return logits.softmax(dim=1)[:, 1]
-
-
-def _numbers(terms: Mapping[str, Tensor]) -> Losses:
-    values = torch.stack([term.detach() for term in terms.values()]).tolist()
-    return dict(zip(terms, values, strict=True))
 
 
 METHOD: type[Method] = SCNet

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -21,11 +21,10 @@ from napari_noisyseg.method import (
     Method,
     MethodConfig,
     Needs,
+    Outcome,
     Prediction,
     Preset,
     Progress,
-    Revision,
-    TrainingImage,
 )
 from napari_noisyseg.nets import build
 from napari_noisyseg.nets.build import Encoder
@@ -75,7 +74,7 @@ class SupervisedConfig(StainConfig):
         return ("clean", "rough") if self.train_on == "best" else (self.train_on,)
 
 
-class Supervised:
+class Supervised(Method):
     """One network, cross-entropy on every pixel whose label is known."""
 
     Config: ClassVar[type[MethodConfig]] = SupervisedConfig
@@ -92,7 +91,7 @@ class Supervised:
             self.net.parameters(), config.lr, weight_decay=config.weight_decay
         )
 
-    def step(self, batch: Batch, progress: Progress) -> Losses:
+    def step(self, batch: Batch, progress: Progress) -> Outcome:
         """One update by cross-entropy."""
         steps = self.config.lr_schedule == "steps"
         schedule = losses.stepped_rate if steps else losses.cosine_rate
@@ -103,7 +102,7 @@ class Supervised:
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.average.update(self.net)
-        return {"ce": loss.item(), "total": loss.item()}
+        return Outcome({"ce": loss.item(), "total": loss.item()})
 
     @torch.no_grad()
     def validate(self, batch: Batch, progress: Progress) -> Losses:
@@ -112,15 +111,11 @@ class Supervised:
         loss = losses.cross_entropy(logits, self._label(batch)).item()
         return {"ce": loss, "total": loss}
 
-    def revise(self, progress: Progress, images: Sequence[TrainingImage]) -> Iterator[Revision]:
-        """Labels stay as they are."""
-        yield from ()
-
     @torch.no_grad()
     def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
         """The network's softmax; `uncertainty` is 1 on the decision boundary and 0 where sure."""
         logits = self.average.module(self._input(image, hematoxylin))
-        probability = logits.softmax(dim=1)[:, 1]
+        probability = build.nucleus(logits)
         return Prediction(probability, {"uncertainty": 1 - (2 * probability - 1).abs()})
 
     def _input(self, image: Tensor, hematoxylin: Tensor) -> Tensor:
@@ -132,10 +127,6 @@ class Supervised:
         for second in rest:
             first = torch.where(first == UNKNOWN, second, first)
         return first
-
-    def explain(self, batch: Batch) -> Mapping[str, Tensor]:
-        """Nothing: labels are taken as they are."""
-        return {}
 
     def state_dict(self) -> dict[str, Any]:
         """Network, average and optimiser."""

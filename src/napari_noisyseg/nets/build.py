@@ -57,6 +57,11 @@ def darkness(seen: str, image: Tensor, hematoxylin: Tensor) -> Tensor:
     return channels_last(1 - (hematoxylin if seen == "hematoxylin" else image))
 
 
+def nucleus(logits: Tensor) -> Tensor:
+    """Probability of nucleus, (B, h, w), of two classes' logits (B, 2, h, w)."""
+    return logits.softmax(dim=1)[:, 1]
+
+
 def channels_last(x: Tensor) -> Tensor:
     """The same values in the memory order of `seeded` networks."""
     return x.contiguous(memory_format=torch.channels_last)
