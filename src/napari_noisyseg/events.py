@@ -27,7 +27,7 @@ class Doing:
 
 @dataclass(frozen=True, slots=True)
 class Stepped:
-    """One update is done; `losses` are named as in the method's paper."""
+    """One update is done; `losses`, named as in the method's paper, and its other figures."""
 
     epoch: int
     step: int

@@ -5,13 +5,15 @@ Nothing here imports torch at run time, so that menus and forms can read it with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
+
+from napari_noisyseg.plans import PixelPlan, PredictionPlan, SamplingPlan
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,6 +59,24 @@ class MethodConfig(BaseModel):
     def label_planes(self) -> tuple[str, ...] | None:
         """Which of `Needs.labels` these settings really use; None means all of them."""
         return None
+
+    def pixels(self) -> PixelPlan:
+        """How images become what networks see; overridden where a method has settings of it."""
+        return PixelPlan()
+
+    def sampling(self) -> SamplingPlan:
+        """How tiles are cut and come in batches; overridden where a method has settings of it."""
+        return SamplingPlan(
+            tile=self.tile,
+            overlap=min(self.tile_overlap, self.tile - 1),
+            crop=self.crop,
+            batch_size=self.batch_size,
+            meta_batch_size=self.batch_size,
+        )
+
+    def prediction(self) -> PredictionPlan:
+        """How images are predicted; overridden where a method has settings of it."""
+        return PredictionPlan()
 
     @classmethod
     def from_preset(cls, preset: Preset, **changes: bool | int | float | str) -> Self:
@@ -114,9 +134,9 @@ class Batch:
     SC-Net paper in 0..1 (1 = no stain). labels: name to uint8 (B, h, w) of BACKGROUND, NUCLEUS,
     UNKNOWN. known: bool (B, h, w), inside a field declared complete and inside the image.
     tissue: bool (B, h, w), stained pixels inside the image. planes: name to float (B, h, w), what
-    the method's own `revise` put there (NaN where nothing is known). half: int (B,), 0 or 1; a tile
-    that both halves share (settings with `split_overlap`) comes twice, once for each. meta: tiles
-    around clean nuclei, as many as the setting `meta_batch_size` says, for methods that need them.
+    the method itself put there (NaN where nothing is known). half: int (B,), 0 or 1; a tile
+    that both halves share (`SamplingPlan.split_overlap`) comes twice, once for each. meta: tiles
+    around clean nuclei (`SamplingPlan.meta_batch_size` of them), for methods that need them.
     superpixels: int (B, h, w), ids from 1 that hold within a tile, 0 outside the image; for methods
     whose settings ask for the plane `superpixel`.
     """
@@ -148,7 +168,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class TrainingImage:
-    """One annotated image at working resolution, whole: what `revise` may look at.
+    """One annotated image at working resolution, whole: what `begin` and `revise` may look at.
 
     image: float32 (3, H, W) RGB in 0..1; hematoxylin: float32 (1, H, W); labels: name to uint8
     (H, W); known, tissue: bool (H, W); points: float (n, 2), (y, x) in working pixels.
@@ -193,11 +213,36 @@ class Prediction:
 Losses = dict[str, float]
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of an update.
+
+    losses: by name, the one that was minimised as `total`. figures: by name, what else is worth
+    following. done: whether nothing is left to learn; None where a method never says so. trusted:
+    share of the doubtful labels that had any weight; None where none were weighed.
+    """
+
+    losses: Mapping[str, float]
+    figures: Mapping[str, float] = field(default_factory=dict)
+    done: bool | None = None
+    trusted: float | None = None
+
+    def told(self) -> dict[str, float]:
+        """All of it by name, as events tell it: `done` as `finished`, what is None not at all."""
+        told = {**self.figures, **self.losses}
+        if self.done is not None:
+            told["finished"] = float(self.done)
+        if self.trusted is not None:
+            told["trusted"] = self.trusted
+        return told
+
+
 class Method(Protocol):
     """One paper. `Config` is its settings; `needs` what it must be given.
 
     A method never touches files, logs, prints or chooses a device: it is built on the device the
-    loop names and keeps its tensors there.
+    loop names and keeps its tensors there. Of a class that is derived from this one `begin`,
+    `revise` and `explain` do nothing unless it says otherwise.
     """
 
     def __init__(self, config: Any, device: str, seed: int) -> None:
@@ -213,16 +258,23 @@ class Method(Protocol):
     shows: ClassVar[tuple[str, ...]]
     """maps that `predict` gives beside the probability, then those that `explain` gives"""
 
-    def step(self, batch: Batch, progress: Progress) -> Losses:
-        """One whole update, backward and optimiser included; the losses' values by name."""
+    def begin(self, images: Sequence[TrainingImage]) -> Iterable[Revision]:
+        """Called once, before the first epoch: a look at whole images, and any first labels.
+
+        A run that goes on after a stop has begun: what was seen here is part of `state_dict`.
+        """
+        return ()
+
+    def revise(self, progress: Progress, images: Sequence[TrainingImage]) -> Iterable[Revision]:
+        """Called before each further epoch: new label planes over whole images."""
+        return ()
+
+    def step(self, batch: Batch, progress: Progress) -> Outcome:
+        """One whole update, backward and optimiser included."""
         ...
 
     def validate(self, batch: Batch, progress: Progress) -> Losses:
         """The losses on held-out tiles, without an update; key `total` selects the best model."""
-        ...
-
-    def revise(self, progress: Progress, images: Sequence[TrainingImage]) -> Iterator[Revision]:
-        """Called before each epoch: new label planes over whole images; may yield nothing."""
         ...
 
     def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
@@ -234,9 +286,9 @@ class Method(Protocol):
 
         `corrected`: probability of nucleus of the label as the method believes it; `weights` and
         `weights_pseudo`: see the method. batch: whole images with the labels that a run started
-        from and the planes of `revise`.
+        from and the planes of `begin` and `revise`.
         """
-        ...
+        return {}
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that resumes: nested dicts, lists and numbers with tensors as leaves."""

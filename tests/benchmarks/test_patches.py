@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from napari_noisyseg.benchmarks import patches
 from napari_noisyseg.benchmarks.patches import Counts, Protocol, Tissue
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.method import BACKGROUND, NUCLEUS, UNKNOWN
+from napari_noisyseg.method import BACKGROUND, NUCLEUS, UNKNOWN, MethodConfig
 from napari_noisyseg.noise import foreground_dice
 
 FEW = Counts(100, 60, 20)
@@ -106,7 +105,7 @@ def test_windows_hold_all_their_nuclei(multi: Protocol) -> None:
 
 def test_methods_get_rough_everywhere_and_clean_in_the_meta_patches(monuseg: Tissue) -> None:
     protocol = patches.single_nuclei(monuseg, "box", counts=FEW)
-    images = patches.training_images(protocol, SimpleNamespace(working_mpp=0.5))
+    images = patches.training_images(protocol, MethodConfig(working_mpp=0.5))
     assert len(images) == 120
     for k, image in enumerate(images):
         part, at = (protocol.train, k) if k < 100 else (protocol.meta, k - 100)

@@ -15,7 +15,7 @@ from skimage.color import rgb2hed
 
 from napari_noisyseg import registry
 from napari_noisyseg.coarse.superpixels import superpixels
-from napari_noisyseg.method import BACKGROUND, NUCLEUS, UNKNOWN, Batch, Method
+from napari_noisyseg.method import BACKGROUND, NUCLEUS, UNKNOWN, Batch, Method, TrainingImage
 
 TINY: dict[str, Any] = {
     "width": 6, "encoder": "1-1-1", "color_width": 2, "color_depth": 1, "batch_size": 4, "crop": 48,
@@ -77,6 +77,26 @@ def batch(tnbc: tuple[NDArray[np.uint8], NDArray[np.int32]]) -> Batch:
         superpixels=tiles(superpixels(tnbc[0][::2, ::2], 0.5)).long(),
     )  # fmt: skip
     return with_meta(tiles_of_batch)
+
+
+@pytest.fixture
+def images(batch: Batch) -> list[TrainingImage]:
+    """The tiles of the batch, each as a whole image."""
+    return [_image(batch, tile) for tile in range(len(batch.image))]
+
+
+def _image(batch: Batch, tile: int) -> TrainingImage:
+    assert batch.superpixels is not None
+    return TrainingImage(
+        name=str(tile),
+        image=batch.image[tile].numpy(),
+        hematoxylin=batch.hematoxylin[tile].numpy(),
+        labels={name: label[tile].numpy() for name, label in batch.labels.items()},
+        known=batch.known[tile].numpy(),
+        tissue=batch.tissue[tile].numpy(),
+        points=np.zeros((0, 2)),
+        superpixels=batch.superpixels[tile].numpy().astype(np.int32),
+    )
 
 
 def with_meta(batch: Batch) -> Batch:

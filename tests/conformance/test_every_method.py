@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load as load_tensors
@@ -17,11 +18,41 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from napari_noisyseg import methods, registry
-from napari_noisyseg.method import UNKNOWN, Batch, Method, Preset, Progress
+from napari_noisyseg.method import (
+    UNKNOWN,
+    Batch,
+    Method,
+    MethodConfig,
+    Preset,
+    Progress,
+    TrainingImage,
+)
 
 Build = Callable[..., Method]
 START = Progress(epoch=0, epochs=10, step=0, fraction=0.0)
 MIDDLE = Progress(epoch=5, epochs=10, step=50, fraction=0.5)
+ALLOWED = {
+    "method", "plans", "learning", "nets", "losses", "views", "meta", "noise", "metrics", "errors",
+}  # fmt: skip
+"""what of this package a method may import"""
+PLANNED: dict[str, tuple[Any, Callable[[MethodConfig], Any]]] = {
+    "stains": ("estimated", lambda c: c.pixels().stains),
+    "level_stains": (True, lambda c: c.pixels().level_stains),
+    "superpixel_um": (5.0, lambda c: c.pixels().superpixel_um),
+    "cluster_recipe": ("paper", lambda c: c.pixels().cluster_recipe),
+    "tile": (96, lambda c: c.sampling().tile),
+    "tile_overlap": (7, lambda c: c.sampling().overlap),
+    "crop": (33, lambda c: c.sampling().crop),
+    "batch_size": (5, lambda c: c.sampling().batch_size),
+    "meta_batch_size": (3, lambda c: c.sampling().meta_batch_size),
+    "hold_out": (False, lambda c: c.sampling().hold_out),
+    "split_overlap": (0.5, lambda c: c.sampling().split_overlap),
+    "stain_jitter": (0.5, lambda c: c.sampling().augmentation.stain),
+    "splitting": ("components", lambda c: c.prediction().splitting),
+    "window": (128, lambda c: c.prediction().tiling.side),
+    "window_overlap": (11, lambda c: c.prediction().tiling.overlap),
+}
+"""settings that plans pass on: a value unlike the plan's own, and where it stands"""
 
 
 def source(name: str) -> Path:
@@ -116,12 +147,23 @@ def test_uses_only_labels_that_it_says_it_needs(name: str, preset: Preset) -> No
     assert set(method.needs.labels) <= planes
 
 
+def test_plans_say_what_the_settings_say(name: str) -> None:
+    config = registry.load(name).Config
+    known = {key: value for key, (value, _) in PLANNED.items() if key in config.model_fields}
+    set_so = config.from_preset("small", **known)
+    assert {key: PLANNED[key][1](set_so) for key in known} == known
+
+
 def test_step_learns_and_says_what(build: Build, batch: Batch) -> None:
     method = build()
     before = learned(method)
-    losses = method.step(batch, MIDDLE)
-    assert "total" in losses
-    assert all(type(value) is float and math.isfinite(value) for value in losses.values())
+    outcome = method.step(batch, MIDDLE)
+    assert "total" in outcome.losses
+    told = [*outcome.losses, *outcome.figures, "finished", "trusted"]
+    assert len(set(told)) == len(told), "each name has one meaning"
+    assert outcome.done in (None, False)
+    assert outcome.trusted is None or 0 <= outcome.trusted <= 1
+    assert all(type(v) is float and math.isfinite(v) for v in outcome.told().values())
     after = learned(method)
     changed = [key for key in before if not torch.equal(before[key], after[key])]
     assert len(changed) > len(before) / 2
@@ -169,6 +211,24 @@ def test_resumes_to_the_same_losses(build: Build, batch: Batch) -> None:
     expected = [method.step(batch, MIDDLE) for _ in range(2)]
     assert [resumed.step(batch, MIDDLE) for _ in range(2)] == expected
     assert method.validate(batch, MIDDLE) == resumed.validate(batch, MIDDLE)
+
+
+def test_labels_it_makes_fit_the_images(build: Build, images: list[TrainingImage]) -> None:
+    method = build()
+    for revision in (*method.begin(images), *method.revise(MIDDLE, images)):
+        assert revision.values.dtype == np.float32
+        assert revision.values.shape == images[revision.image].known.shape
+        assert not np.isinf(revision.values).any()
+        images[revision.image].planes[revision.plane] = revision.values
+
+
+def test_what_it_saw_at_the_beginning_is_part_of_its_state(
+    build: Build, batch: Batch, images: list[TrainingImage]
+) -> None:
+    method, resumed = build(seed=1), build(seed=2)
+    list(method.begin(images))
+    resumed.load_state_dict(through_a_file(method.state_dict()))
+    assert resumed.step(batch, MIDDLE) == method.step(batch, MIDDLE)
 
 
 def test_state_has_plain_leaves(build: Build, batch: Batch) -> None:
@@ -228,14 +288,14 @@ def test_trains_on_odd_crops(build: Build, batch: Batch) -> None:
         return values[..., :37, :45] if values.dim() > 1 else values
 
     odd = replace(batch.mapped(cut), meta=batch.meta and batch.meta.mapped(cut))
-    assert math.isfinite(build().step(odd, MIDDLE)["total"])
+    assert math.isfinite(build().step(odd, MIDDLE).losses["total"])
 
 
 def test_unknown_pixels_teach_nothing(build: Build, batch: Batch) -> None:
     method = build(weight_decay=0.0)
     before = learned(method)
-    losses = method.step(nothing_known(batch), MIDDLE)
-    assert all(math.isfinite(value) for value in losses.values())
+    outcome = method.step(nothing_known(batch), MIDDLE)
+    assert all(math.isfinite(value) for value in outcome.told().values())
     after = learned(method)
     assert all(torch.equal(before[key], after[key]) for key in before)
 
@@ -256,12 +316,11 @@ def test_unknown_is_not_background(build: Build, batch: Batch) -> None:
 
 def test_one_tile_is_enough(build: Build, batch: Batch) -> None:
     one = batch.mapped(lambda values: values[:1])
-    assert math.isfinite(build().step(one, MIDDLE)["total"])
+    assert math.isfinite(build().step(one, MIDDLE).losses["total"])
 
 
 def test_imports_nothing_forbidden(name: str) -> None:
-    """Methods stand on networks and equations alone, never on each other, files or screens."""
-    allowed = {"method", "nets", "losses", "views", "meta", "noise", "metrics", "errors"}
+    """Methods stand on what learns and on equations, never on each other, files or screens."""
     for node in ast.walk(ast.parse(source(name).read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom):
             modules = [node.module or ""]
@@ -274,7 +333,7 @@ def test_imports_nothing_forbidden(name: str) -> None:
         for module in modules:
             package, _, rest = module.partition(".")
             assert package not in {"napari", "qtpy", "magicgui", "PySide6", "logging", "pathlib"}
-            assert package != "napari_noisyseg" or rest.split(".")[0] in allowed, module
+            assert package != "napari_noisyseg" or rest.split(".")[0] in ALLOWED, module
 
 
 def test_touches_no_files_and_prints_nothing(name: str) -> None:

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
 from random_images import image_of
 
 from napari_noisyseg.data.batches import (
-    Augmentation,
     Pixels,
     assemble,
     centre_theta,
@@ -18,7 +15,9 @@ from napari_noisyseg.data.batches import (
 from napari_noisyseg.data.loader import TrainingData
 from napari_noisyseg.data.tiles import Tiles
 from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.learning.learner import LearnerConfig
 from napari_noisyseg.method import UNKNOWN, MethodConfig, Needs
+from napari_noisyseg.plans import Augmentation
 
 NEEDS = Needs(labels=("local",), halves=True)
 
@@ -162,7 +161,7 @@ def test_meta_batches_are_as_large_as_the_setting_says() -> None:
     needs = Needs(labels=("local", "clean"), clean=True, meta=True)
     image = image_of((200, 200))
     image.labels["clean"] = image.labels["local"]
-    config = SimpleNamespace(**small().model_dump(), meta_batch_size=6)
+    config = LearnerConfig.model_validate({**small().model_dump(), "meta_batch_size": 6})
     data = TrainingData([image], config, needs)
     sizes = [len(data.batch(0, 0, size).meta.image) for size in (4, 2)]
     assert sizes == [6, 3]

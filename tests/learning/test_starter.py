@@ -18,8 +18,9 @@ from napari_noisyseg.slides import Box, open_image, read_labels
 
 torch = pytest.importorskip("torch")
 
-from napari_noisyseg.learning import free, looks, squares, starter  # noqa: E402
-from napari_noisyseg.learning.adapt import network  # noqa: E402
+from napari_noisyseg.learning.starter import free, looks, squares, train  # noqa: E402
+from napari_noisyseg.learning.starter.adapt import network  # noqa: E402
+from napari_noisyseg.learning.starter.remake import write  # noqa: E402
 from napari_noisyseg.nets.half import HalfUNet, folded  # noqa: E402
 
 
@@ -61,7 +62,7 @@ def test_the_shipped_files_are_one_network(name: str, inputs: int) -> None:
 def test_depth_is_one_in_the_middle_and_nothing_outside() -> None:
     labels = np.zeros((40, 60), np.int32)
     labels[5:16, 5:16], labels[20:31, 16:57] = 1, 2
-    found = starter.depth(labels)
+    found = train.depth(labels)
     assert found[10, 10] == found[25, 36] == 1
     assert not found[labels == 0].any()
     assert found[5, 5] == pytest.approx(1 / 36)
@@ -109,19 +110,19 @@ def test_a_few_steps_learn(field: free.Field) -> None:
     told: list[str] = []
     torch.manual_seed(0)
     net = HalfUNet(CHANNELS, 1, (8, 8, 8, 8))
-    batches = itertools.islice(starter.squares(views, ["tnbc"], 0), 12)
-    x, target = next(starter.squares(views, ["tnbc"], 1))
+    batches = itertools.islice(train.squares(views, ["tnbc"], 0), 12)
+    x, target = next(train.squares(views, ["tnbc"], 1))
     with torch.inference_mode():
-        before = starter.one_nucleus(net.eval()(x), target).item()
-    starter.fit(net, batches, 12, starter.one_nucleus, told.append)
+        before = train.one_nucleus(net.eval()(x), target).item()
+    train.fit(net, batches, 12, train.one_nucleus, told.append)
     with torch.inference_mode():
-        after = starter.one_nucleus(net.eval()(x), target).item()
+        after = train.one_nucleus(net.eval()(x), target).item()
     assert after < before
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     nets = {"outline": folded(HalfUNet(CHANNELS, 1, (4, 4, 4, 4)).eval())}
-    files = starter.write(nets, tmp_path, {"steps": 3})
+    files = write(nets, tmp_path, {"steps": 3})
     assert [path.name for path in files] == ["outline.safetensors", "outline.onnx"]
     weights, about = shipped.read_weights(files[0])
     assert about["steps"] == 3

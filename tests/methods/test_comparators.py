@@ -94,7 +94,7 @@ def test_reweighting_is_ren_et_al_pixel_by_pixel(batch: Batch) -> None:
     net.train()
     losses = pixel_losses(net(1 - batch.image), batch.labels["rough"])
     expected = (helpful / helpful.sum() * losses).sum().item()
-    assert method.step(batch, MIDDLE)["weighted"] == pytest.approx(expected, rel=1e-6)
+    assert method.step(batch, MIDDLE).losses["weighted"] == pytest.approx(expected, rel=1e-6)
     assert (helpful[batch.labels["rough"] == UNKNOWN] == 0).all()
 
 
@@ -122,7 +122,7 @@ def test_mcpm_weighs_the_loss_by_the_loss_map(batch: Batch) -> None:
         losses = pixel_losses(net(1 - batch.image), batch.labels["rough"])
         doubtful = batch.labels["rough"] != UNKNOWN
         expected = (method.weigh(losses) * losses)[doubtful].mean().item()
-    assert method.step(batch, MIDDLE)["weighted"] == pytest.approx(expected, rel=1e-6)
+    assert method.step(batch, MIDDLE).losses["weighted"] == pytest.approx(expected, rel=1e-6)
 
 
 def test_mcpm_learns_its_weights_from_clean_tiles(batch: Batch) -> None:
@@ -149,7 +149,7 @@ def test_clean_pixels_teach_where_it_is_asked_for(build: Any, batch: Batch) -> N
     other = replace(batch, labels={**batch.labels, "clean": flipped})
     for asked in (True, False):
         one, two = (build(train_on_clean=asked) for _ in range(2))
-        same = one.step(batch, MIDDLE)["total"] == two.step(other, MIDDLE)["total"]
+        same = one.step(batch, MIDDLE).losses["total"] == two.step(other, MIDDLE).losses["total"]
         assert same is not asked
 
 
@@ -159,9 +159,9 @@ def test_fine_tuning_is_rough_first_then_clean(batch: Batch) -> None:
     for fraction, clean in ((0.0, False), (0.69, False), (0.71, True), (1.0, True)):
         now = replace(MIDDLE, fraction=fraction)
         method = finetune(clean_share=0.3)
-        assert (method.step(empty, now)["total"] == 0) is clean
+        assert (method.step(empty, now).losses["total"] == 0) is clean
         rough = replace(batch, labels=unknown(batch))
-        assert (finetune(clean_share=0.3).step(rough, now)["total"] == 0) is not clean
+        assert (finetune(clean_share=0.3).step(rough, now).losses["total"] == 0) is not clean
 
 
 def unknown(batch: Batch) -> dict[str, Tensor]:
@@ -180,4 +180,4 @@ def test_each_part_of_fine_tuning_has_its_own_schedule(batch: Batch) -> None:
 def test_no_clean_share_never_sees_clean_masks(batch: Batch) -> None:
     method = finetune(clean_share=0.0)
     rough = replace(batch, labels=unknown(batch))
-    assert method.step(rough, replace(MIDDLE, fraction=1.0))["total"] == 0
+    assert method.step(rough, replace(MIDDLE, fraction=1.0)).losses["total"] == 0

@@ -108,7 +108,7 @@ def test_equations_3_to_7(mmc: Build, batch: Batch, detach: bool) -> None:
     loss.backward(inputs=list(weights.values()))
     adam.step()
 
-    found = method.step(batch, MIDDLE)
+    found = method.step(batch, MIDDLE).losses
     assert found["total"] == pytest.approx(loss.item(), rel=1e-9)
     assert found["meta"] == pytest.approx(outer.item(), rel=1e-9)
     for mine, other in zip(method.theta, theta, strict=True):
@@ -190,14 +190,14 @@ def test_warm_up_trains_on_rough_masks_as_they_are(mmc: Build, batch: Batch) -> 
     target, _ = method._target(batch, *outputs(method, batch), True)
     rough = batch.labels["rough"]
     assert torch.equal(target[rough != 2], (rough[rough != 2] == NUCLEUS).float())
-    assert "meta" not in method.step(batch, MIDDLE)
+    assert "meta" not in method.step(batch, MIDDLE).losses
     assert all(torch.equal(a, b) for a, b in zip(before, method.theta, strict=True))
-    assert "meta" in method.step(batch, replace(MIDDLE, fraction=0.7))
+    assert "meta" in method.step(batch, replace(MIDDLE, fraction=0.7)).losses
 
 
 def test_a_meta_step_every_k_th_update(mmc: Build, batch: Batch) -> None:
     method = mmc(meta_every=3)
-    done = ["meta" in method.step(batch, replace(MIDDLE, step=k)) for k in range(7)]
+    done = ["meta" in method.step(batch, replace(MIDDLE, step=k)).losses for k in range(7)]
     assert done == [True, False, False, True, False, False, True]
 
 
@@ -226,7 +226,7 @@ def test_pairs_of_a_rough_and_a_clean_label_teach_the_correction(mmc: Build, bat
     net: Any = deepcopy(method.learner.net).train()
     with torch.no_grad():
         seen = net.decode(net.encode(1 - batch.image))
-    found = method.step(batch, replace(MIDDLE, step=1))
+    found = method.step(batch, replace(MIDDLE, step=1)).losses
     both = (batch.labels["clean"] != UNKNOWN) & (batch.labels["given"] != UNKNOWN)
     corrected = before(torch.cat([seen[1], seen[0]], dim=1), batch.labels["given"])
     truth = (batch.labels["clean"] == NUCLEUS).float()
@@ -236,21 +236,34 @@ def test_pairs_of_a_rough_and_a_clean_label_teach_the_correction(mmc: Build, bat
         not torch.equal(a, b)
         for a, b in zip(before.parameters(), method.correction.parameters(), strict=True)
     )
-    assert "pairs" not in mmc(pairs_weight=0.0).step(batch, MIDDLE)
+    assert "pairs" not in mmc(pairs_weight=0.0).step(batch, MIDDLE).losses
 
 
-def test_clean_background_counts_for_what_the_margins_leave_out() -> None:
+def accepted() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """A nucleus of 9 px with a margin of 16; of all known pixels a tenth is rough nucleus."""
     clean = np.full((20, 20), UNKNOWN, np.uint8)
     clean[4:9, 4:9] = BACKGROUND
     clean[5:8, 5:8] = NUCLEUS
     given = np.full((20, 20), BACKGROUND, np.uint8)
     given[:2] = NUCLEUS
+    return clean, given
+
+
+def test_clean_background_counts_for_what_the_margins_leave_out() -> None:
+    clean, given = accepted()
     assert background_weight([image_of(clean, given)]) == pytest.approx(9 * 0.9 / 0.1 / 16)
     whole = np.where(given == NUCLEUS, NUCLEUS, BACKGROUND).astype(np.uint8)
     assert background_weight([image_of(whole, given)]) == 1
     nothing = np.full((20, 20), UNKNOWN, np.uint8)
     assert background_weight([image_of(clean, nothing)]) == 1
+
+
+def test_what_clean_background_counts_is_looked_up_at_the_beginning(mmc: Build) -> None:
+    image = image_of(*accepted())
+    for balance, expected in ((True, 9 * 0.9 / 0.1 / 16), (False, 1.0)):
+        method = mmc(balance=balance)
+        assert not method.begin([image])
+        assert method.background == pytest.approx(expected)
 
 
 def image_of(clean: NDArray[np.uint8], given: NDArray[np.uint8]) -> TrainingImage:

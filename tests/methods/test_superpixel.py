@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from napari_noisyseg import losses
+from napari_noisyseg.learning import selection
+from napari_noisyseg.learning.pixelwise import PixelwiseConfig
 from napari_noisyseg.method import BACKGROUND, NUCLEUS, UNKNOWN, Batch, Progress, TrainingImage
 from napari_noisyseg.methods.coteaching import CoTeaching
 from napari_noisyseg.methods.jocor import JoCoR
 from napari_noisyseg.methods.superpixel import PLANE, Superpixel, SuperpixelConfig
-from napari_noisyseg.nets import selection
-from napari_noisyseg.nets.pixelwise import PixelwiseConfig
 
 MIDDLE = Progress(epoch=5, epochs=10, step=50, fraction=0.5)
 TINY: dict[str, Any] = {
@@ -173,20 +173,20 @@ def test_a_step_is_the_mean_loss_of_kept_and_clean_pixels(build: Build, batch: B
         eq2(p[t, :, y, x], q[t, :, y, x], one_hot(label[t, y, x])) for t, y, x in mask.nonzero()
     ]
     found = method.step(batch, MIDDLE)
-    assert found["total"] == pytest.approx(float(np.mean(pixels)), rel=1e-4)
-    assert found["kept"] == pytest.approx(count / total)
-    assert found["noise_rate"] == 0.2
+    assert found.losses["total"] == pytest.approx(float(np.mean(pixels)), rel=1e-4)
+    assert found.figures["kept"] == pytest.approx(count / total)
+    assert found.figures["noise_rate"] == 0.2
 
 
 def test_during_the_warm_up_everything_teaches(build: Build, batch: Batch) -> None:
-    assert build(warmup=0.6).step(batch, MIDDLE)["kept"] == 1
-    assert build(warmup=0.4).step(batch, MIDDLE)["kept"] < 1
+    assert build(warmup=0.6).step(batch, MIDDLE).figures["kept"] == 1
+    assert build(warmup=0.4).step(batch, MIDDLE).figures["kept"] < 1
 
 
 def test_without_selection_all_pixels_teach(build: Build, batch: Batch) -> None:
-    whole = build(select=False).step(batch, MIDDLE)["total"]
-    assert whole == build(warmup=0.6).step(batch, MIDDLE)["total"]
-    assert whole > build().step(batch, MIDDLE)["total"]
+    whole = build(select=False).step(batch, MIDDLE).losses["total"]
+    assert whole == build(warmup=0.6).step(batch, MIDDLE).losses["total"]
+    assert whole > build().step(batch, MIDDLE).losses["total"]
 
 
 def test_classes_apart_have_as_many_wrong_pixels_each() -> None:
@@ -283,7 +283,7 @@ def test_when_the_gap_does_not_rise_all_is_settled(build: Build, batch: Batch) -
         found = list(method.revise(MIDDLE, [image_of(batch)]))
     assert found == []
     before = {k: v.clone() for k, v in method.weights().items()}
-    assert method.step(batch, MIDDLE)["finished"] == 1
+    assert method.step(batch, MIDDLE).done is True
     assert all(torch.equal(v, before[k]) for k, v in method.weights().items() if "running" not in k)
 
 
@@ -323,7 +323,7 @@ def test_the_noise_rate_is_told_by_clean_pixels(build: Build) -> None:
     on = np.ones((40, 40), bool)
     labels = {"given": given, "clean": clean, "rough": given}
     image = TrainingImage("a", blank, blank[:1], labels, on, on, np.zeros((0, 2)))
-    list(method.revise(replace(MIDDLE, epoch=0), [image]))
+    assert not method.begin([image])
     assert method.noise.value == pytest.approx(0.15)
     assert method.share == pytest.approx(0.85)
 
@@ -332,9 +332,9 @@ def test_without_superpixels_every_pixel_stands_alone(build: Build, batch: Batch
     config = SuperpixelConfig.from_preset("small", use_superpixels=False)
     assert "superpixel" not in config.label_planes()
     pixels = build(use_superpixels=False).step(batch, MIDDLE)
-    assert pixels["total"] == build().step(replace(batch, superpixels=None), MIDDLE)["total"]
+    assert pixels == build().step(replace(batch, superpixels=None), MIDDLE)
     count = (batch.labels["rough"] != UNKNOWN).sum().item()
-    assert pixels["kept"] == pytest.approx(math.ceil(0.8 * count) / count, abs=1 / count)
+    assert pixels.figures["kept"] == pytest.approx(math.ceil(0.8 * count) / count, abs=1 / count)
 
 
 @pytest.mark.parametrize("kind", [CoTeaching, JoCoR])
@@ -359,14 +359,13 @@ def test_comparators_by_sorting(kind: Any, batch: Batch) -> None:
         expected = mean_where_small(joint, joint)
     else:
         expected = mean_where_small(one, two) + mean_where_small(two, one)
-    assert method.step(batch, MIDDLE)["total"] == pytest.approx(expected, rel=1e-4)
+    assert method.step(batch, MIDDLE).losses["total"] == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_kept_share_falls_over_the_ramp(batch: Batch) -> None:
     settings = {**TINY, "warmup": 0.4, "ramp": 0.2}
     known = {k: v for k, v in settings.items() if k in PixelwiseConfig.model_fields}
     method = CoTeaching(PixelwiseConfig.from_preset("small", **known), "cpu", 1)
-    shares = [
-        method.step(batch, replace(MIDDLE, fraction=f))["kept"] for f in (0.1, 0.4, 0.5, 0.6, 1.0)
-    ]
+    found = [method.step(batch, replace(MIDDLE, fraction=f)) for f in (0.1, 0.4, 0.5, 0.6, 1.0)]
+    shares = [outcome.figures["kept"] for outcome in found]
     assert shares == pytest.approx([1, 1, 0.9, 0.8, 0.8])

@@ -47,7 +47,7 @@ def test_inputs_and_shapes(batch: Batch, source: str, channels: int, net: str) -
     method = build(input=source, net=net)
     first = next(p for p in method.net.parameters() if p.dim() == 4)
     assert first.shape[1] == channels
-    assert method.step(batch, START)["total"] > 0
+    assert method.step(batch, START).losses["total"] > 0
 
 
 def test_uncertainty_is_highest_on_the_decision_boundary(batch: Batch) -> None:

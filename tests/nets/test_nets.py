@@ -99,25 +99,3 @@ def test_a_small_image_is_one_window() -> None:
     x = torch.rand(1, 1, 64, 50)
     assert torch.equal(in_windows(lambda part: calls.append(part) or part, x, 64, 8), x)  # type: ignore[func-returns-value]
     assert len(calls) == 1
-
-
-def test_optimizer_state_has_text_keys_and_goes_on_identically() -> None:
-    def run(net: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> Tensor:
-        for _ in range(steps):
-            optimizer.zero_grad()
-            net(torch.ones(1, 1, 16, 16)).square().mean().backward()
-            optimizer.step()
-        return next(net.parameters()).detach().clone()
-
-    def fresh() -> tuple[nn.Module, torch.optim.Optimizer]:
-        net = build.seeded(lambda: UNet(1, 2, 4, 1), "cpu", 0)
-        return net, torch.optim.Adam(net.parameters(), 1e-2)
-
-    net, optimizer = fresh()
-    run(net, optimizer, 3)
-    state = build.optimizer_state(optimizer)
-    assert all(isinstance(key, str) for key in state["state"])
-    other, resumed = fresh()
-    other.load_state_dict(net.state_dict())
-    build.load_optimizer_state(resumed, state)
-    assert torch.equal(run(net, optimizer, 3), run(other, resumed, 3))

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -20,7 +22,7 @@ from napari_noisyseg.events import (
     Validated,
     Warned,
 )
-from napari_noisyseg.method import Batch, Losses, Progress
+from napari_noisyseg.method import Batch, Outcome, Progress
 from napari_noisyseg.training import loop
 from napari_noisyseg.training.checkpoint import generations, load_newest
 from napari_noisyseg.training.loop import Training, train
@@ -86,6 +88,35 @@ def test_a_resumed_run_has_the_losses_of_one_that_never_stopped(
     second.resume(load_newest(tmp_path / "checkpoints"))
     assert early + losses(train(second)) == straight
     assert len(straight) == 6
+
+
+def test_a_method_begins_once_and_revises_before_each_further_epoch(tmp_path: Path) -> None:
+    first, second = (training(tmp_path, epochs=3) for _ in range(2))
+    stream = train(first)
+    while not first.at.step:
+        next(stream)
+    stream.close()
+    second.resume(load_newest(tmp_path / "checkpoints"))
+    list(train(second))
+    assert first.method.calls == ["begin"]
+    assert second.method.calls == ["revise 1", "revise 2"]
+
+
+class Following(Toy):
+    """Tells of more than its loss, and has nothing more to learn after the fifth step."""
+
+    def step(self, batch: Batch, progress: Progress) -> Outcome:
+        found = super().step(batch, progress)
+        return Outcome(found.losses, {"gap": 0.5}, done=progress.step >= 4, trusted=0.25)
+
+
+def test_a_method_that_is_done_ends_the_training_and_events_tell_all_of_it() -> None:
+    run = training(epochs=20)
+    run.method = Following(run.config)
+    told = [event.losses for event in train(run) if isinstance(event, Stepped)]
+    assert [step["finished"] for step in told] == [0, 0, 0, 0, 1]
+    assert {"total", "gap", "finished", "trusted"} == set(told[0])
+    assert (told[0]["gap"], told[0]["trusted"]) == (0.5, 0.25)
 
 
 def test_closing_writes_a_checkpoint_and_only_two_are_kept(tmp_path: Path) -> None:
@@ -196,19 +227,23 @@ def test_a_moved_deadline_ends_training_with_the_schedule_complete(
 class Astray(Toy):
     """Says of every step from the sixth on what `says` is told to."""
 
-    says: dict[str, float]
+    says: dict[str, Any]
 
-    def step(self, batch: Batch, progress: Progress) -> Losses:
+    def step(self, batch: Batch, progress: Progress) -> Outcome:
         found = super().step(batch, progress)
-        return {**found, **self.says} if progress.step >= 5 else {**found, "trusted": 1.0}
+        return replace(found, **(self.says if progress.step >= 5 else {"trusted": 1.0}))
 
 
 @pytest.mark.parametrize(
     ("says", "words"),
-    [({"total": float("nan")}, "not a number"), ({"trusted": 0.0}, "no pixel .* was trusted")],
+    [
+        ({"losses": {"total": float("nan")}}, "not a number"),
+        ({"figures": {"gap": float("inf")}}, "not a number"),
+        ({"trusted": 0.0}, "no pixel .* was trusted"),
+    ],
 )
 def test_losses_and_weights_that_go_astray_stop_with_the_last_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: dict[str, float], words: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: dict[str, Any], words: str
 ) -> None:
     monkeypatch.setattr(loop, "UNTRUSTED_STEPS", 4)
     run = training(tmp_path, epochs=20, checkpoint_seconds=0.0)

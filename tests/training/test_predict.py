@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,11 +14,12 @@ from toy_method import Toy, config
 
 from napari_noisyseg import registry, slides
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.method import Prediction
+from napari_noisyseg.method import MethodConfig, Prediction
+from napari_noisyseg.methods.scnet import SCNetConfig
+from napari_noisyseg.plans import Tiling
 from napari_noisyseg.training.model import ModelFile, read_model, write_model
 from napari_noisyseg.training.predict import (
     Model,
-    Tiling,
     load_model,
     nuclei_of,
     predict_maps,
@@ -80,9 +80,11 @@ def test_settings_may_ask_for_the_papers_windows_and_components() -> None:
     rgb = np.full((300, 368, 3), 255, np.uint8)
     y, x = np.indices(rgb.shape[:2])
     rgb[np.minimum(np.hypot(y - 60, x - 60), np.hypot(y - 60, x - 88)) < 16] = (60, 40, 120)
-    asked = {"working_mpp": 0.25, "window": 224, "window_overlap": 80, "splitting": "components"}
+    asked = SCNetConfig(
+        working_mpp=0.25, stains="fixed", window=224, window_overlap=80, splitting="components"
+    )
     counts = []
-    for settings in (SimpleNamespace(**asked), SimpleNamespace(working_mpp=0.25)):
+    for settings in (asked, MethodConfig(working_mpp=0.25)):
         model = Model(Recording(config()), settings, ModelFile("toy", {}, 0.25), "cpu")
         counts.append(int(nuclei_of(model, rgb, 0.25).max()))
     assert sides == [(224, 224)] * 4 + [(300, 368)]

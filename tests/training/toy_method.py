@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +14,7 @@ from napari_noisyseg.method import (
     Losses,
     MethodConfig,
     Needs,
+    Outcome,
     Prediction,
     Progress,
     Revision,
@@ -38,8 +39,9 @@ class Toy:
         self.fractions: list[float] = []
         self.batch_sizes: list[int] = []
         self.fail_above: int | None = None
+        self.calls: list[str] = []
 
-    def step(self, batch: Batch, progress: Progress) -> Losses:
+    def step(self, batch: Batch, progress: Progress) -> Outcome:
         if self.fail_above and len(batch.image) > self.fail_above:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         self.fractions.append(progress.fraction)
@@ -52,7 +54,7 @@ class Toy:
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
-        return {"total": float(loss.detach())}
+        return Outcome({"total": float(loss.detach())})
 
     def _probability(self, hematoxylin: Tensor) -> Tensor:
         return torch.sigmoid(self.net(hematoxylin))[:, 0]
@@ -67,9 +69,12 @@ class Toy:
         with torch.no_grad():
             return {"total": float(self._loss(batch))}
 
+    def begin(self, images: Sequence[TrainingImage]) -> Iterable[Revision]:
+        self.calls.append("begin")
+        return ()
+
     def revise(self, progress: Progress, images: Sequence[TrainingImage]) -> Iterator[Revision]:
-        if progress.epoch == 0:
-            return
+        self.calls.append(f"revise {progress.epoch}")
         self.net.eval()
         for i, image in enumerate(images):
             with torch.no_grad():

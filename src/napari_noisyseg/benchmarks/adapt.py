@@ -21,7 +21,7 @@ from .report import Report
 from .tissue import Field, fields
 
 if TYPE_CHECKING:
-    from ..learning.squares import View
+    from ..learning.starter.squares import View
 
 JITTER = 4
 """px by which clicks miss the middle, at most"""
@@ -55,7 +55,7 @@ def run(data: Path, full: bool) -> Report:
 
 
 def _row(field: Field, following: Field, number: int) -> Row:
-    from ..learning.adapt import adapt
+    from ..learning.starter.adapt import adapt
 
     truth, places = field.truth(), clicks(field.truth(), JITTER, seed=JITTER)
     serials = np.unique(truth)[1:]
@@ -83,7 +83,7 @@ def _view(
 ) -> View:
     import torch
 
-    from ..learning.squares import View
+    from ..learning.starter.squares import View
 
     planes = torch.from_numpy(appearance(field.rgb(), field.mpp)).half()
     labels = torch.from_numpy(settled.astype(np.int32))

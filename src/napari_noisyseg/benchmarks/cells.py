@@ -87,10 +87,14 @@ class Taught(IGTT):
         super().__init__(config, "cpu", seed)
         self.labels = labels
 
-    def revise(self, progress: Progress, images: Sequence[TrainingImage]) -> Iterator[Revision]:
-        """The masks, once."""
-        for index, label in enumerate(self.labels if progress.epoch == 0 else ()):
+    def begin(self, images: Sequence[TrainingImage]) -> Iterator[Revision]:
+        """The masks."""
+        for index, label in enumerate(self.labels):
             yield Revision(index, PLANE, label)
+
+    def revise(self, progress: Progress, images: Sequence[TrainingImage]) -> Iterator[Revision]:
+        """Nothing else is ever learned from."""
+        yield from ()
 
     def _terms(self, net: torch.nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
         label = batch.planes[PLANE]

@@ -213,7 +213,8 @@ def masks(
     method: Method, config: MethodConfig, rgb: NDArray[np.uint8], device: str
 ) -> NDArray[np.bool_]:
     """What the method holds for nuclei in patches (n, s, s, 3), bool (n, s, s)."""
-    planes = [planes_of_pixels(patch, stain_matrix(patch, config)) for patch in rgb]
+    plan = config.pixels()
+    planes = [planes_of_pixels(patch, stain_matrix(patch, plan)) for patch in rgb]
     image, stain = (
         torch.from_numpy(np.stack(part)).to(device) for part in zip(*planes, strict=True)
     )

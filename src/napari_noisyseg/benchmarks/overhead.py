@@ -17,7 +17,7 @@ from .. import registry
 from ..data.loader import TrainingData
 from ..data.prepare import training_image
 from ..data.regions import region_of
-from ..method import Preset, Progress
+from ..method import Method, MethodConfig, Preset, Progress, TrainingImage
 from .ledger import Row
 from .report import Report
 from .tissue import fields, inner_points
@@ -100,7 +100,7 @@ def _measure(data: Path, preset: Preset, device: str) -> Row:
     }
 
 
-def _image(data: Path, config: Any, kind: Any) -> Any:
+def _image(data: Path, config: MethodConfig, kind: type[Method]) -> TrainingImage:
     field = fields(data, "monuseg")[0]
     region = region_of(field.rgb(), field.mpp, points=inner_points(field.truth()))
     return training_image(region, config, kind.needs.labels)

@@ -20,7 +20,7 @@ from scipy import ndimage
 from ..data.prepare import training_image
 from ..data.regions import Region, region_of
 from ..errors import NoisySegError
-from ..method import TrainingImage
+from ..method import MethodConfig, TrainingImage
 from ..noise import SHARE, NoiseKind, simulate, simulate_patches
 from .tissue import fields
 
@@ -133,7 +133,7 @@ def many_nuclei(
 
 
 def training_images(
-    protocol: Protocol, config: Any, labels: Sequence[str] = ("rough", "clean")
+    protocol: Protocol, config: MethodConfig, labels: Sequence[str] = ("rough", "clean")
 ) -> list[TrainingImage]:
     """What a method trains on: the training patches, then the meta patches, at their own scale.
 
@@ -148,7 +148,7 @@ def training_images(
     ]
 
 
-def _region(patches: Patches, k: int, clean: bool, name: str, config: Any) -> Region:
+def _region(patches: Patches, k: int, clean: bool, name: str, config: MethodConfig) -> Region:
     everywhere = np.ones(patches.truth[k].shape, bool)
     given: dict[str, NDArray[Any]] = {"known": everywhere, "rough": patches.noisy[k]}
     if clean:

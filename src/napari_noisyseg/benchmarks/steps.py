@@ -13,7 +13,15 @@ def take_steps(method: Method, data: TrainingData, config: MethodConfig, epochs:
         for step in range(each):
             done = epoch * each + step
             progress = Progress(epoch, epochs, done, done / (epochs * each))
-            for revision in [] if step else list(method.revise(progress, data.images)):
-                data.revise(revision.image, revision.plane, revision.values)
+            if step == 0:
+                _revise(method, data, progress)
             method.step(data.batch(epoch, step, config.batch_size), progress)
     return epochs * each
+
+
+def _revise(method: Method, data: TrainingData, progress: Progress) -> None:
+    """The method's labels of an epoch that begins."""
+    images = data.images
+    found = method.revise(progress, images) if progress.epoch else method.begin(images)
+    for revision in list(found):
+        data.revise(revision.image, revision.plane, revision.values)

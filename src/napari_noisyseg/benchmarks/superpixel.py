@@ -19,9 +19,9 @@ from torch import Tensor
 
 from .. import losses, registry
 from ..data.loader import TrainingData
+from ..learning import selection
 from ..method import Batch, MethodConfig, Progress
 from ..methods.superpixel import Superpixel, SuperpixelConfig
-from ..nets import selection
 from ..training.loop import Training, train
 from ..training.plan import Plan
 from . import superpixel_case as case
@@ -115,8 +115,8 @@ def _trained(data: Path, size: Size, arm: Arm, settings: Settings) -> Row:
         before, after = case.gains(trained, images, protocol.train)
         row |= {"label_before": round(before, 4), "label_after": round(after, 4)}
     for key in ("noise_rate", "round"):
-        if key in run.losses:
-            row[key] = round(run.losses[key], 3)
+        if key in run.outcome.figures:
+            row[key] = round(run.outcome.figures[key], 3)
     return {**row, "seconds": round(time.monotonic() - began)}
 
 

@@ -36,10 +36,10 @@ def train(
     ] = None,
 ) -> None:
     """Train the starter's weights again, from data whose licences allow to ship them."""
-    from ..learning.starting import start
+    from ..learning.starter.remake import remake
 
     if without not in (None, *SOURCES):
         raise NoisySegError(f"there is no source {without!r}: leave out {' or '.join(SOURCES)}")
     names = ("outline", "centres") if network == "both" else (network,)
-    for path in start(data, out, names, steps, seed, without, say):
+    for path in remake(data, out, names, steps, seed, without, say):
         print(path)

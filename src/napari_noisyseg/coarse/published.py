@@ -10,7 +10,6 @@ recipe here takes the brightest remaining cluster and a disk of 2. Lengths are p
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +18,7 @@ from scipy.cluster.vq import ClusterError, kmeans2, vq
 
 from napari_noisyseg.coarse.morphology import Mask, disk, filled, opened, without_small
 from napari_noisyseg.method import BACKGROUND, NUCLEUS, UNKNOWN
-
-Recipe = Literal["mended", "paper", "published"]
+from napari_noisyseg.plans import Recipe
 
 COLOUR = 0.1
 """Weight of a grey level."""

@@ -6,7 +6,7 @@ A batch is one gather and two grid samples (pixels bilinear, labels nearest), wh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -17,24 +17,11 @@ from torch import Tensor
 from napari_noisyseg import views
 from napari_noisyseg.data.tiles import Tiles
 from napari_noisyseg.method import UNKNOWN, Batch, TrainingImage
+from napari_noisyseg.plans import Augmentation
 
 PIXELS = 4
 """R, G, B and hematoxylin, uint8; the flags known, tissue and inside and the labels follow."""
 FLAGS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Augmentation:
-    """How a tile may be changed, besides mirroring.
-
-    scale: range of the zoom; rotation: degrees either way; shear: largest shear; stain: largest
-    relative change of the stains' density (0: none).
-    """
-
-    scale: tuple[float, float] = (0.8, 1.25)
-    rotation: float = 180.0
-    shear: float = 0.1
-    stain: float = 0.0
 
 
 class Pixels:

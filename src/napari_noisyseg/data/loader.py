@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +11,6 @@ from numpy.typing import NDArray
 
 from napari_noisyseg.data import suitability
 from napari_noisyseg.data.batches import (
-    Augmentation,
     Pixels,
     assemble,
     centre_theta,
@@ -30,6 +28,7 @@ from napari_noisyseg.data.tiles import (
 )
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.method import Batch, MethodConfig, Needs, TrainingImage
+from napari_noisyseg.plans import SamplingPlan
 
 MIN_STEPS = 8
 """Steps of the shortest epoch: a small field is gone through more than once."""
@@ -52,13 +51,10 @@ class TrainingData:
         self.images = list(images)
         suitability.check(self.images, config, needs)
         self.seed = seed
-        self.crop = config.crop
+        self.plan = plan = config.sampling()
         self.halves = needs.halves
-        self.augmentation = augmentation_of(config)
-        self.split = _split(self.images, config, needs, seed)
-        self.clean = _clean(self.images, config, self.split) if needs.meta else None
-        self.batch_size = config.batch_size
-        self.meta_batch_size = getattr(config, "meta_batch_size", config.batch_size)
+        self.split = _split(self.images, plan, needs, seed)
+        self.clean = _clean(self.images, plan, self.split) if needs.meta else None
         self.pixels = Pixels(self.images, device)
 
     def steps_per_epoch(self, batch_size: int) -> int:
@@ -73,15 +69,16 @@ class TrainingData:
         if self.clean is None:
             return batch
         members = np.arange(len(self.clean))
-        # no more than the setting, and less where memory does not suffice for whole batches
-        size = max(1, self.meta_batch_size * batch_size // self.batch_size)
+        # no more than planned, and less where memory does not suffice for whole batches
+        size = max(1, self.plan.meta_batch_size * batch_size // self.plan.batch_size)
         fresh = self.clean.take(self._turn(members, epoch, step, size))
         return replace(batch, meta=self._augmented(fresh, generator))
 
     def _augmented(self, tiles: Tiles, generator: torch.Generator) -> Batch:
-        theta = random_theta(len(tiles), self.crop, tiles.side, self.augmentation, generator)
-        batch = assemble(self.pixels, tiles, theta, self.crop)
-        return jitter_stain(batch, self.augmentation.stain, generator)
+        crop, changes = self.plan.crop, self.plan.augmentation
+        theta = random_theta(len(tiles), crop, tiles.side, changes, generator)
+        batch = assemble(self.pixels, tiles, theta, crop)
+        return jitter_stain(batch, changes.stain, generator)
 
     def _order(self, epoch: int, step: int, batch_size: int) -> NDArray[np.int64]:
         tiles = self.split.training
@@ -108,8 +105,8 @@ class TrainingData:
         held = self.split.validation
         for start in range(0, len(held), batch_size):
             tiles = held.take(np.arange(start, min(start + batch_size, len(held))))
-            theta = centre_theta(len(tiles), self.crop, tiles.side)
-            yield assemble(self.pixels, tiles, theta, self.crop)
+            theta = centre_theta(len(tiles), self.plan.crop, tiles.side)
+            yield assemble(self.pixels, tiles, theta, self.plan.crop)
 
     def revise(self, image: int, plane: str, values: NDArray[np.float32]) -> None:
         """Keep a plane that the method changed, rounded to what checkpoints hold (float16)."""
@@ -118,37 +115,23 @@ class TrainingData:
         self.pixels.revise(image, plane, values)
 
 
-def augmentation_of(config: Any) -> Augmentation:
-    """The settings' own augmentation where a method has such fields, else the papers'."""
-    usual = Augmentation()
-    return Augmentation(
-        scale=(
-            getattr(config, "scale_low", usual.scale[0]),
-            getattr(config, "scale_high", usual.scale[1]),
-        ),
-        shear=getattr(config, "shear", usual.shear),
-        stain=getattr(config, "stain_jitter", usual.stain),
-    )
-
-
-def _split(images: Sequence[TrainingImage], config: MethodConfig, needs: Needs, seed: int) -> Split:
-    overlap = min(config.tile_overlap, config.tile - 1)
-    tiles = cut(images, needs, config.tile, overlap, seed)
+def _split(images: Sequence[TrainingImage], plan: SamplingPlan, needs: Needs, seed: int) -> Split:
+    tiles = cut(images, needs, plan.tile, plan.overlap, seed)
     if not len(tiles):
         raise NoisySegError(
             "nothing to train on: no label or declared field in any image of the run; "
             "mark a field (--field, or Annotate ▸ field) and the nuclei in it"
         )
-    split = hold_out(tiles, seed) if getattr(config, "hold_out", True) else whole(tiles)
+    split = hold_out(tiles, seed) if plan.hold_out else whole(tiles)
     if not needs.halves:
         return split
-    training = share_between_halves(split.training, getattr(config, "split_overlap", 0.0), seed)
+    training = share_between_halves(split.training, plan.split_overlap, seed)
     return Split(training, split.validation)
 
 
-def _clean(images: Sequence[TrainingImage], config: MethodConfig, split: Split) -> Tiles:
+def _clean(images: Sequence[TrainingImage], plan: SamplingPlan, split: Split) -> Tiles:
     """Tiles of clean pixels, none of which judges: unless those that judge are all there are."""
-    tiles = around_clean(images, config.tile)
+    tiles = around_clean(images, plan.tile)
     if not len(tiles):
         raise NoisySegError(
             "no clean pixel in any image of the run: accept some nuclei under Review, or import "

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_noisyseg import stains
 from napari_noisyseg.coarse import CoarseLabels
-from napari_noisyseg.coarse.published import Recipe, cluster_label
-from napari_noisyseg.coarse.superpixels import SIZE_UM, superpixels
+from napari_noisyseg.coarse.published import cluster_label
+from napari_noisyseg.coarse.superpixels import superpixels
 from napari_noisyseg.data.regions import Region
 from napari_noisyseg.data.resample import (
     Shape,
@@ -23,21 +23,18 @@ from napari_noisyseg.data.resample import (
     working_shape,
 )
 from napari_noisyseg.instances import touching
-from napari_noisyseg.method import BACKGROUND, NUCLEUS, UNKNOWN, TrainingImage
+from napari_noisyseg.method import BACKGROUND, NUCLEUS, UNKNOWN, MethodConfig, TrainingImage
+from napari_noisyseg.plans import PixelPlan, Recipe
 
 CoarseKind = Literal["voronoi", "cluster", "local"]
 COARSE: tuple[CoarseKind, ...] = ("voronoi", "cluster", "local")
 SUPERPIXEL = "superpixel"
 
 
-def stain_matrix(rgb: NDArray[np.uint8], config: Any) -> stains.StainMatrix:
-    """The stain matrix that a method's settings ask for.
-
-    `stains`: fixed or estimated; `level_stains`: bring pale and dark slides to one level.
-    """
-    kind = getattr(config, "stains", "fixed")
-    matrix = stains.estimate(rgb) if kind == "estimated" else stains.FIXED
-    return stains.levelled(rgb, matrix) if getattr(config, "level_stains", False) else matrix
+def stain_matrix(rgb: NDArray[np.uint8], plan: PixelPlan) -> stains.StainMatrix:
+    """The stain matrix of uint8 (H, W, 3) that a plan asks for."""
+    matrix = stains.estimate(rgb) if plan.stains == "estimated" else stains.FIXED
+    return stains.levelled(rgb, matrix) if plan.level_stains else matrix
 
 
 def planes_of_pixels(
@@ -49,36 +46,26 @@ def planes_of_pixels(
     return image, component[None].astype(np.float32)
 
 
-def training_image(region: Region, config: Any, labels: Iterable[str]) -> TrainingImage:
+def training_image(region: Region, config: MethodConfig, labels: Iterable[str]) -> TrainingImage:
     """The region at the working resolution of `config` with the named label planes.
 
     Coarse labels are computed at level 0, where points and pixels are exact, then reduced;
-    superpixels at the working resolution, of the side that the setting `superpixel_um` says.
+    superpixels at the working resolution.
     """
-    names = tuple(labels)
-    shape = working_shape(region.shape, region.mpp, config.working_mpp)
+    names, plan, mpp = tuple(labels), config.pixels(), config.working_mpp
+    shape = working_shape(region.shape, region.mpp, mpp)
     rgb = resize(region.rgb, shape)
-    image, component = planes_of_pixels(rgb, stain_matrix(rgb, config))
+    image, component = planes_of_pixels(rgb, stain_matrix(rgb, plan))
     return TrainingImage(
         name=region.name,
         image=image,
         hematoxylin=component,
-        labels=label_planes(region, shape, names, recipe_of(config)),
+        labels=label_planes(region, shape, names, plan.cluster_recipe),
         known=resize_mask(region.known, shape),
         tissue=stains.tissue(rgb),
         points=scale_points(region.points, region.shape, shape),
-        superpixels=_superpixels(rgb, config) if SUPERPIXEL in names else None,
+        superpixels=superpixels(rgb, mpp, plan.superpixel_um) if SUPERPIXEL in names else None,
     )
-
-
-def _superpixels(rgb: NDArray[np.uint8], config: Any) -> NDArray[np.int32]:
-    return superpixels(rgb, config.working_mpp, getattr(config, "superpixel_um", SIZE_UM))
-
-
-def recipe_of(config: Any) -> Recipe:
-    """How the cluster label is made, where a method has the setting `cluster_recipe`."""
-    recipe: Recipe = getattr(config, "cluster_recipe", "mended")
-    return recipe
 
 
 def label_planes(

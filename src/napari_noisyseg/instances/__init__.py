@@ -2,13 +2,12 @@
 
 from napari_noisyseg.instances.measure import Measured, measure, middles, touching
 from napari_noisyseg.instances.points import from_points
-from napari_noisyseg.instances.probability import SPLITTINGS, Splitting, from_probability
+from napari_noisyseg.instances.probability import SPLITTINGS, from_probability
 from napari_noisyseg.instances.suggest import Suggested, suggest
 
 __all__ = [
     "SPLITTINGS",
     "Measured",
-    "Splitting",
     "Suggested",
     "from_points",
     "from_probability",

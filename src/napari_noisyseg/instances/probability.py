@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,9 @@ from skimage.feature import peak_local_max
 from skimage.morphology import remove_small_objects
 from skimage.segmentation import watershed
 
+from napari_noisyseg.plans import Splitting
+
 Floats = NDArray[np.floating[Any]]
-Splitting = Literal["watershed", "components"]
 
 
 def from_probability(

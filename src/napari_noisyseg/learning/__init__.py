@@ -1,1 +1,1 @@
-"""What learns and is no network: how the starter comes about, and how it takes corrections."""
+"""What learns and is no network: what several methods share, and the starter's own training."""

@@ -12,9 +12,9 @@ from typing import ClassVar
 from torch import Tensor
 
 from napari_noisyseg import losses
+from napari_noisyseg.learning import selection
+from napari_noisyseg.learning.pixelwise import Logs, Pixelwise, entropy
 from napari_noisyseg.method import Batch, Method
-from napari_noisyseg.nets import selection
-from napari_noisyseg.nets.pixelwise import Logs, Pixelwise, entropy
 
 
 class CoTeaching(Pixelwise):

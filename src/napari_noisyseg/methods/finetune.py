@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 from torch import Tensor
 
 from napari_noisyseg import losses
+from napari_noisyseg.learning.learner import Learner, LearnerConfig
 from napari_noisyseg.method import (
     Batch,
     Losses,
     Method,
     MethodConfig,
     Needs,
+    Outcome,
     Prediction,
     Preset,
     Progress,
-    Revision,
-    TrainingImage,
 )
-from napari_noisyseg.nets.learner import Learner, LearnerConfig
 
 
 class FinetuneConfig(LearnerConfig):
@@ -45,7 +44,7 @@ class FinetuneConfig(LearnerConfig):
         return {"paper": shared["paper"], "small": {**shared["small"], **small}}
 
 
-class Finetune:
+class Finetune(Method):
     """One network, cross-entropy: first on the rough masks as they are, then on the clean ones."""
 
     Config: ClassVar[type[MethodConfig]] = FinetuneConfig
@@ -58,7 +57,7 @@ class Finetune:
         self.config, self.device = config, device
         self.learner = Learner(config, device, seed)
 
-    def step(self, batch: Batch, progress: Progress) -> Losses:
+    def step(self, batch: Batch, progress: Progress) -> Outcome:
         """One update on the rough masks, or near the end on the clean ones."""
         c = self.config
         rest = progress.fraction - (1 - c.clean_share)
@@ -70,7 +69,7 @@ class Finetune:
             loss = self._loss(batch, "rough")
         loss.backward()  # type: ignore[no-untyped-call]
         self.learner.update()
-        return {"ce": loss.item(), "total": loss.item()}
+        return Outcome({"ce": loss.item(), "total": loss.item()})
 
     def _loss(self, batch: Batch, plane: str) -> Tensor:
         logits = self.learner.net(self.learner.input(batch.image, batch.hematoxylin))
@@ -80,17 +79,9 @@ class Finetune:
         """Cross-entropy on clean pixels: nothing else can judge."""
         return self.learner.judge(batch)
 
-    def revise(self, progress: Progress, images: Sequence[TrainingImage]) -> Iterator[Revision]:
-        """Labels stay as they are."""
-        yield from ()
-
     def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
         """The network's softmax and its `uncertainty`."""
         return self.learner.predict(image, hematoxylin)
-
-    def explain(self, batch: Batch) -> Mapping[str, Tensor]:
-        """Nothing: labels are taken as they are."""
-        return {}
 
     def state_dict(self) -> dict[str, Any]:
         """Network, average and optimiser."""

@@ -8,6 +8,7 @@ Segmentation by Deep Neural Networks. IEEE Trans. Pattern Analysis and Machine I
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal, cast
 
 import numpy as np
@@ -17,12 +18,16 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from napari_noisyseg import losses
+from napari_noisyseg.learning import optimizers
+from napari_noisyseg.learning.ema import WeightAverage
+from napari_noisyseg.learning.terms import numbers
 from napari_noisyseg.method import (
     Batch,
     Losses,
     Method,
     MethodConfig,
     Needs,
+    Outcome,
     Prediction,
     Preset,
     Progress,
@@ -30,11 +35,11 @@ from napari_noisyseg.method import (
     TrainingImage,
 )
 from napari_noisyseg.nets import build
-from napari_noisyseg.nets.ema import WeightAverage
 from napari_noisyseg.nets.signal import Modality, modality_of, signal, standardised
 from napari_noisyseg.nets.tiling import in_windows
 from napari_noisyseg.nets.unet import UNet
 from napari_noisyseg.noise import structure
+from napari_noisyseg.plans import PixelPlan, SamplingPlan, Stains
 
 PLANE = "meta_structure"
 """of `Batch.planes`: the labels Y* of the epoch, 1 nucleus and 0 background"""
@@ -108,7 +113,7 @@ class IGTTConfig(MethodConfig):
     see_faint: bool = False
     """show the network the logarithm of the signal too, so that faint nuclei beside bright ones
     stand out (ours)"""
-    stains: Literal["fixed", "estimated"] = "fixed"
+    stains: Stains = "fixed"
     """stain matrix of the hematoxylin component: one for all images, or each image's own"""
 
     @classmethod
@@ -124,8 +129,16 @@ class IGTTConfig(MethodConfig):
         }  # fmt: skip
         return {"paper": {}, "small": small}
 
+    def pixels(self) -> PixelPlan:
+        """Stains as these settings say."""
+        return PixelPlan(self.stains)
 
-class IGTT:
+    def sampling(self) -> SamplingPlan:
+        """Tiles, of which few or none are held out."""
+        return replace(super().sampling(), hold_out=self.hold_out)
+
+
+class IGTT(Method):
     """One U-Net whose labels are, epoch after epoch, the meta-structure of its own predictions."""
 
     Config: ClassVar[type[MethodConfig]] = IGTTConfig
@@ -148,9 +161,9 @@ class IGTT:
         """of all images, once they have been looked at as a whole; auto where they differ"""
         self.agreed, self.settled = 0.0, False
         """the best agreement of labels with the signal so far; whether no more are wanted"""
-        self.optimizer = build.optimizer(config, self.net.parameters())
+        self.optimizer = optimizers.of_settings(config, self.net.parameters())
 
-    def step(self, batch: Batch, progress: Progress) -> Losses:
+    def step(self, batch: Batch, progress: Progress) -> Outcome:
         """One update on the labels of the epoch; pixels without one (outside images) do not count.
 
         Without any label no pixel counts, so that nothing is learned.
@@ -161,7 +174,7 @@ class IGTT:
             if c.lr_schedule == "steps"
             else losses.cosine_rate(progress.fraction, c.lr)
         )
-        build.set_rate(self.optimizer, rate)
+        optimizers.set_rate(self.optimizer, rate)
         self.net.train()
         terms = self._terms(self.net, batch)
         if terms["determinant"] < 0:
@@ -172,14 +185,16 @@ class IGTT:
         terms["total"].backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.average.update(self.net)
-        return _numbers(terms)
+        values = numbers(terms)
+        figures = {"determinant": values.pop("determinant")}
+        return Outcome(values, figures)
 
     def _terms(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """L_DMI and IoU (section 6.4)."""
         label = _label(batch)
         mask = ~label.isnan()
         label = torch.where(mask, label, 0.0).clamp(0, 1)
-        p = _nucleus(net(self._input(batch.image, batch.hematoxylin)))
+        p = build.nucleus(net(self._input(batch.image, batch.hematoxylin)))
         determinant = losses.joint_determinant(p, label, mask)
         dmi = losses.information_loss(determinant)
         iou = losses.soft_iou(p, label, mask)
@@ -198,19 +213,24 @@ class IGTT:
     @torch.no_grad()
     def validate(self, batch: Batch, progress: Progress) -> Losses:
         """The same losses on held-out tiles and their labels of the epoch."""
-        return _numbers(self._terms(self.average.module, batch))
+        return numbers(self._terms(self.average.module, batch))
+
+    def begin(self, images: Sequence[TrainingImage]) -> Iterator[Revision]:
+        """What nuclei look like, the labels of the first epoch, and a network that is upright."""
+        if self.config.modality == "auto":
+            self._look_at(images)
+        self._upright(images)  # the turn alone is wanted: nothing has been learned yet
+        yield from self._first(images)
 
     def revise(self, progress: Progress, images: Sequence[TrainingImage]) -> Iterator[Revision]:
         """Sections 6.2 and 6.3 over whole images: the labels Y* of the epoch that begins."""
         c = self.config
         if progress.epoch % c.revise_every or self.settled:
             return
-        if progress.epoch == 0 and c.modality == "auto":
-            self._look_at(images)
         predictions = self._upright(images)
         levels = [structure.most_informative(p, c.thresholds, c.choice) for p in predictions]
         masks = [p > level for p, level in zip(predictions, levels, strict=True)]
-        if progress.epoch == 0 or self._strays(masks, images):
+        if self._strays(masks, images):
             yield from self._first(images)
             return
         self.reading.set(float(np.median(levels)))
@@ -298,18 +318,14 @@ class IGTT:
         """P of a whole image, (H, W), as the network gives it."""
         x = torch.from_numpy(self._signal(image))[None, None].to(self.device)
         net = self.average.module
-        p = in_windows(lambda part: _nucleus(net(part))[:, None], self._seen(x))
+        p = in_windows(lambda part: build.nucleus(net(part))[:, None], self._seen(x))
         return cast("NDArray[np.float32]", p[0, 0].float().cpu().numpy())
 
     @torch.no_grad()
     def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
         """The network's output, with the threshold that the labels were cut at as 0.5."""
-        p = self.reading(_nucleus(self.average.module(self._input(image, hematoxylin))))
+        p = self.reading(build.nucleus(self.average.module(self._input(image, hematoxylin))))
         return Prediction(p, {"uncertainty": 1 - (2 * p - 1).abs()})
-
-    def explain(self, batch: Batch) -> Mapping[str, Tensor]:
-        """Nothing: no label was given."""
-        return {}
 
     def state_dict(self) -> dict[str, Any]:
         """Network, average, how it is read, and optimiser."""
@@ -320,7 +336,7 @@ class IGTT:
             "modality": self.modality,
             "agreed": self.agreed,
             "settled": self.settled,
-            "optimizer": build.optimizer_state(self.optimizer),
+            "optimizer": optimizers.state_of(self.optimizer),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -330,7 +346,7 @@ class IGTT:
         self.reading.load_state_dict(state["reading"])
         self.agreed, self.settled = state["agreed"], bool(state["settled"])
         self.modality = state["modality"]
-        build.load_optimizer_state(self.optimizer, state["optimizer"])
+        optimizers.load_state(self.optimizer, state["optimizer"])
 
     def weights(self) -> dict[str, Tensor]:
         """The network as it predicts, and how it is read."""
@@ -372,16 +388,6 @@ def _label(batch: Batch) -> Tensor:
     """Y* of the epoch, (B, h, w); NaN where there is none."""
     nothing = torch.full_like(batch.hematoxylin[:, 0], torch.nan)
     return batch.planes.get(PLANE, nothing)
-
-
-def _nucleus(logits: Tensor) -> Tensor:
-    """Probability of nucleus, (B, h, w)."""
-    return logits.softmax(dim=1)[:, 1]
-
-
-def _numbers(terms: Mapping[str, Tensor]) -> Losses:
-    values = torch.stack([term.detach() for term in terms.values()]).tolist()
-    return dict(zip(terms, values, strict=True))
 
 
 METHOD: type[Method] = IGTT

@@ -14,9 +14,9 @@ from pydantic import Field
 from torch import Tensor
 
 from napari_noisyseg import losses
+from napari_noisyseg.learning import selection
+from napari_noisyseg.learning.pixelwise import Logs, Pixelwise, PixelwiseConfig
 from napari_noisyseg.method import NUCLEUS, Batch, Method, MethodConfig
-from napari_noisyseg.nets import selection
-from napari_noisyseg.nets.pixelwise import Logs, Pixelwise, PixelwiseConfig
 
 
 class JoCoRConfig(PixelwiseConfig):

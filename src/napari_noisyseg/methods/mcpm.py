@@ -6,7 +6,7 @@ segmentation. MICCAI 2020 (arXiv:2007.03538). A comparator in the tables of MMC.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 import torch
@@ -14,6 +14,8 @@ from pydantic import Field
 from torch import Tensor
 
 from napari_noisyseg import losses, meta
+from napari_noisyseg.learning import optimizers
+from napari_noisyseg.learning.learner import JoiningConfig, Learner
 from napari_noisyseg.method import (
     UNKNOWN,
     Batch,
@@ -21,15 +23,13 @@ from napari_noisyseg.method import (
     Method,
     MethodConfig,
     Needs,
+    Outcome,
     Prediction,
     Preset,
     Progress,
-    Revision,
-    TrainingImage,
 )
 from napari_noisyseg.nets import build
 from napari_noisyseg.nets.correction import WeightNet
-from napari_noisyseg.nets.learner import JoiningConfig, Learner
 from napari_noisyseg.nets.tiling import in_windows
 
 
@@ -59,7 +59,7 @@ class MCPMConfig(JoiningConfig):
         return {"paper": shared["paper"], "small": {**shared["small"], **small}}
 
 
-class MCPM:
+class MCPM(Method):
     """A segmentation network and a network from loss maps to the weights of its loss."""
 
     Config: ClassVar[type[MethodConfig]] = MCPMConfig
@@ -79,7 +79,7 @@ class MCPM:
         settings = meta.Settings(config.meta_gradient, config.meta_point, every=config.meta_every)
         self.bilevel = meta.Bilevel(self.learner.net, settings)
 
-    def step(self, batch: Batch, progress: Progress) -> Losses:
+    def step(self, batch: Batch, progress: Progress) -> Outcome:
         """The weight network by the clean loss after a virtual step, then the real step."""
         rate = self.learner.begin(progress.fraction)
         batch = self.config.joined(batch, progress.fraction)
@@ -97,7 +97,9 @@ class MCPM:
         total = step.backward(loss)
         self.learner.update()
         values = {"weighted": total.item(), "total": total.item()}
-        return values if step.outer is None else {**values, "meta": step.outer.item()}
+        if step.outer is not None:
+            values["meta"] = step.outer.item()
+        return Outcome(values)
 
     def _outer(self, clean: Batch) -> meta.Outer:
         image = self.learner.input(clean.image, clean.hematoxylin)
@@ -124,10 +126,6 @@ class MCPM:
         """Cross-entropy on clean pixels: rough masks cannot judge."""
         return self.learner.judge(batch)
 
-    def revise(self, progress: Progress, images: Sequence[TrainingImage]) -> Iterator[Revision]:
-        """Labels stay as they are."""
-        yield from ()
-
     def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
         """The network's softmax and its `uncertainty`."""
         return self.learner.predict(image, hematoxylin)
@@ -151,14 +149,14 @@ class MCPM:
         return {
             **self.learner.state_dict(),
             "weigh": dict(self.weigh.state_dict()),
-            "meta_optimizer": build.optimizer_state(self.meta_optimizer),
+            "meta_optimizer": optimizers.state_of(self.meta_optimizer),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Undo of `state_dict`."""
         self.learner.load_state_dict(state)
         self.weigh.load_state_dict(state["weigh"])
-        build.load_optimizer_state(self.meta_optimizer, state["meta_optimizer"])
+        optimizers.load_state(self.meta_optimizer, state["meta_optimizer"])
 
     def weights(self) -> dict[str, Tensor]:
         """The network as it predicts."""

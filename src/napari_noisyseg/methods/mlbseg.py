@@ -9,6 +9,7 @@ image segmentation. MICCAI 2023 (arXiv:2307.11604).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -18,6 +19,8 @@ from pydantic import Field
 from torch import Tensor
 
 from napari_noisyseg import losses, meta, views
+from napari_noisyseg.learning.student import Student, StudentConfig
+from napari_noisyseg.learning.terms import numbers
 from napari_noisyseg.method import (
     UNKNOWN,
     Batch,
@@ -25,6 +28,7 @@ from napari_noisyseg.method import (
     Method,
     MethodConfig,
     Needs,
+    Outcome,
     Prediction,
     Preset,
     Progress,
@@ -32,8 +36,8 @@ from napari_noisyseg.method import (
     TrainingImage,
 )
 from napari_noisyseg.nets import build
-from napari_noisyseg.nets.student import Student, StudentConfig, nucleus
 from napari_noisyseg.nets.tiling import in_windows
+from napari_noisyseg.plans import SamplingPlan
 
 GENERATED = "generated"
 """the plane of Eq. 1: labels of what nobody labelled, by the network that saw clean labels only"""
@@ -106,6 +110,11 @@ class MLBSegConfig(StudentConfig):
         }  # fmt: skip
         return {"paper": {}, "small": small}
 
+    def sampling(self) -> SamplingPlan:
+        """Tiles, with clean ones beside them."""
+        plan = super().sampling()
+        return replace(plan, meta_batch_size=self.meta_batch_size, hold_out=self.hold_out)
+
 
 class Doubt(NamedTuple):
     """What a batch leaves in doubt: images as the network sees them, (B, channels, h, w).
@@ -130,7 +139,7 @@ class Clean(NamedTuple):
         return losses.cross_entropy(logits, self.label)
 
 
-class MLBSeg:
+class MLBSeg(Method):
     """A UNet++ (the student) that learns from weighed labels, and a teacher that follows it."""
 
     Config: ClassVar[type[MethodConfig]] = MLBSegConfig
@@ -152,7 +161,7 @@ class MLBSeg:
         self.trusted: Tensor | None = None
         """share of the last imperfect labels that had any weight, where they were weighed"""
 
-    def step(self, batch: Batch, progress: Progress) -> Losses:
+    def step(self, batch: Batch, progress: Progress) -> Outcome:
         """One update: on clean pixels alone in the warm start, then Eq. 9."""
         self.student.begin(progress)
         clean = self._clean(batch.meta) or self._clean(batch)
@@ -166,8 +175,8 @@ class MLBSeg:
         if self.config.clean_step and not warm and clean is not None:
             self.student.update(clean.loss(self.student.net(clean.image)))
         self._keep(clean)
-        told: dict[str, Tensor] = {} if self.trusted is None else {"trusted": self.trusted}
-        return _numbers({**found, "total": total, **told})
+        trusted = None if self.trusted is None else self.trusted.item()
+        return Outcome(numbers({**found, "total": total}), trusted=trusted)
 
     def _keep(self, clean: Clean | None) -> None:
         """Keep the newest clean tiles for `explain`."""
@@ -196,7 +205,7 @@ class MLBSeg:
         noisy, pseudo = (weights * self._doubtful(logits, doubt, others)).sum(dim=(1, 2, 3))
         label = batch.labels["clean"]
         terms = {"noisy": noisy, "pseudo": pseudo, "clean": losses.cross_entropy(logits, label)}
-        seen = torch.stack([nucleus(logits), *others])
+        seen = torch.stack([build.nucleus(logits), *others])
         if others:
             both = c.views_gradient == "both"
             terms["views"] = 2 * views.disagreement(seen, self.views, counts, both)
@@ -243,7 +252,7 @@ class MLBSeg:
 
     def _doubtful(self, logits: Tensor, doubt: Doubt, others: Sequence[Tensor]) -> Tensor:
         """L(f, y^n) and L(f, y^p) of Eq. 2 for every pixel, (2, B, h, w); y^p by Eqs. 3 and 10."""
-        seen = torch.stack([nucleus(logits), *others]).detach()
+        seen = torch.stack([build.nucleus(logits), *others]).detach()
         pseudo = (views.ensemble(seen, self.views) > 0.5).to(doubt.label.dtype)
         labels = (doubt.label, pseudo.masked_fill(~doubt.open, UNKNOWN))
         return torch.stack([losses.pixel_cross_entropy(logits, label) for label in labels])
@@ -257,7 +266,7 @@ class MLBSeg:
         with meta.still(self.student.net):
             for theta in self.views[1:]:
                 view = views.apply(theta.expand(len(x), 2, 3), x, fill="reflect")
-                found.append(nucleus(self.student.net(build.channels_last(view))))
+                found.append(build.nucleus(self.student.net(build.channels_last(view))))
         return found
 
     def _doubt(self, batch: Batch) -> Doubt:
@@ -370,11 +379,6 @@ def _unlabeled(image: TrainingImage) -> NDArray[np.bool_]:
 
 def _zero(batch: Batch) -> Tensor:
     return batch.image.new_zeros(())
-
-
-def _numbers(terms: Mapping[str, Tensor]) -> Losses:
-    values = torch.stack([term.detach().float() for term in terms.values()]).tolist()
-    return dict(zip(terms, values, strict=True))
 
 
 METHOD: type[Method] = MLBSeg

@@ -7,7 +7,7 @@ histopathological image. IEEE International Conference on Bioinformatics and Bio
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -17,6 +17,8 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from napari_noisyseg import losses, meta
+from napari_noisyseg.learning import optimizers
+from napari_noisyseg.learning.learner import JoiningConfig, Learner
 from napari_noisyseg.method import (
     BACKGROUND,
     NUCLEUS,
@@ -26,6 +28,7 @@ from napari_noisyseg.method import (
     Method,
     MethodConfig,
     Needs,
+    Outcome,
     Prediction,
     Preset,
     Progress,
@@ -34,7 +37,6 @@ from napari_noisyseg.method import (
 )
 from napari_noisyseg.nets import build
 from napari_noisyseg.nets.correction import Activation, CorrectionNet, Depth, Start
-from napari_noisyseg.nets.learner import JoiningConfig, Learner
 from napari_noisyseg.nets.tiling import in_windows
 
 
@@ -102,7 +104,7 @@ MOST_WEIGHT = 20.0
 """Of a clean background pixel: a single pixel is no witness for a whole slide."""
 
 
-class MMC:
+class MMC(Method):
     """A segmentation network f_W and a C-Net g_theta that corrects the masks it learns from."""
 
     Config: ClassVar[type[MethodConfig]] = MMCConfig
@@ -135,7 +137,7 @@ class MMC:
             c.correction_activation, Start(c.identity, c.bootstrap), c.limit,
         )  # fmt: skip
 
-    def step(self, batch: Batch, progress: Progress) -> Losses:
+    def step(self, batch: Batch, progress: Progress) -> Outcome:
         """Eqs. 3-7: the C-Net by the clean loss after a virtual step, then the real step."""
         rate = self.learner.begin(progress.fraction)
         batch = self.config.joined(batch, progress.fraction)
@@ -155,7 +157,9 @@ class MMC:
         total = step.backward(loss)
         self.learner.update()  # Eq. 6
         values = {"corrected": total.item(), **pairs, "total": total.item()}
-        return values if step.outer is None else {**values, "meta": step.outer.item()}
+        if step.outer is not None:
+            values["meta"] = step.outer.item()
+        return Outcome(values)
 
     def _outer(self, clean: Batch) -> meta.Outer:
         """L' of Eq. 5: cross-entropy on the clean pixels."""
@@ -212,11 +216,11 @@ class MMC:
         """Cross-entropy on clean pixels: rough masks cannot judge."""
         return self.learner.judge(batch)
 
-    def revise(self, progress: Progress, images: Sequence[TrainingImage]) -> Iterator[Revision]:
-        """No label is written down; how much clean background counts is looked up."""
+    def begin(self, images: Sequence[TrainingImage]) -> Iterable[Revision]:
+        """How much clean background counts."""
         if self.config.balance:
             self.background = background_weight(images)
-        yield from ()
+        return ()
 
     def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
         """The network's softmax and its `uncertainty`."""
@@ -245,14 +249,14 @@ class MMC:
         net: Any = self.learner.average.module
         logits, features = net.decode(net.encode(self.learner.input(planes[:, :3], planes[:, 3:4])))
         corrected = self.correction(self._h(logits, features), planes[:, 4])
-        return torch.stack([corrected, logits.softmax(dim=1)[:, 1]], dim=1)
+        return torch.stack([corrected, build.nucleus(logits)], dim=1)
 
     def state_dict(self) -> dict[str, Any]:
         """Network, average, C-Net and both optimisers."""
         return {
             **self.learner.state_dict(),
             "correction": dict(self.correction.state_dict()),
-            "meta_optimizer": build.optimizer_state(self.meta_optimizer),
+            "meta_optimizer": optimizers.state_of(self.meta_optimizer),
             "background": self.background,
         }
 
@@ -260,7 +264,7 @@ class MMC:
         """Undo of `state_dict`."""
         self.learner.load_state_dict(state)
         self.correction.load_state_dict(state["correction"])
-        build.load_optimizer_state(self.meta_optimizer, state["meta_optimizer"])
+        optimizers.load_state(self.meta_optimizer, state["meta_optimizer"])
         self.background = float(state["background"])
 
     def weights(self) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ Image Analysis 89, 102933, 2023 (arXiv:2202.08195). Equations are numbered as th
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, cast
 
@@ -18,6 +19,10 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from napari_noisyseg import losses
+from napari_noisyseg.learning import optimizers
+from napari_noisyseg.learning.ema import WeightAverage
+from napari_noisyseg.learning.settings import StainConfig
+from napari_noisyseg.learning.terms import numbers
 from napari_noisyseg.method import (
     UNKNOWN,
     Batch,
@@ -25,6 +30,7 @@ from napari_noisyseg.method import (
     Method,
     MethodConfig,
     Needs,
+    Outcome,
     Prediction,
     Preset,
     Progress,
@@ -34,13 +40,21 @@ from napari_noisyseg.method import (
 from napari_noisyseg.nets import build
 from napari_noisyseg.nets.build import Encoder
 from napari_noisyseg.nets.colorization import ColorHead, Colorization
-from napari_noisyseg.nets.ema import WeightAverage
 from napari_noisyseg.nets.resunet import ResUNet, Stem
 from napari_noisyseg.nets.tiling import in_windows
 from napari_noisyseg.nets.unet import UNet
+from napari_noisyseg.plans import (
+    PixelPlan,
+    PredictionPlan,
+    Recipe,
+    SamplingPlan,
+    Splitting,
+    Stains,
+    Tiling,
+)
 
 
-class SCNetConfig(MethodConfig):
+class SCNetConfig(StainConfig):
     """The paper's settings; where it is silent, the published code's or ours, and it says so."""
 
     batch_size: Annotated[int, Field(ge=1, le=256)] = 16
@@ -48,16 +62,12 @@ class SCNetConfig(MethodConfig):
     coarse: Literal["cluster", "local", "both"] = "cluster"
     """coarse label c of Eqs. 4 and 6: the paper's k-means cluster, the outline inside each Voronoi
     cell, or what both agree on or only one of them says (the last two are ours)"""
-    cluster_recipe: Literal["mended", "paper", "published"] = "mended"
+    cluster_recipe: Recipe = "mended"
     """cluster label: with distances in nucleus radii (ours, measured better); k-means on [RGB/10,
     min(distance, 20 px)] cleaned by opening; or cleaned by closing, with background the cluster
     that overlaps disks at the points least (published)"""
-    stains: Literal["fixed", "estimated"] = "estimated"
+    stains: Stains = "estimated"
     """stain matrix W of Eq. 1: one for all images (published), or factorised from each image"""
-    level_stains: bool = False
-    """bring the hematoxylin of pale and dark slides to one level (ours)"""
-    stain_jitter: Annotated[float, Field(ge=0, le=0.9)] = 0.0
-    """largest random change of a tile's stain density in training, as a share (ours)"""
     use_vor: bool = True
     """Voronoi loss, Eq. 3"""
     use_clu: bool = True
@@ -105,7 +115,7 @@ class SCNetConfig(MethodConfig):
     """second decay rate of Adam (published: 0.99)"""
     average_weights: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """decay of the moving average of weights that predicts (ours); 0: the weights as they are"""
-    splitting: Literal["watershed", "components"] = "watershed"
+    splitting: Splitting = "watershed"
     """nuclei where there are no points: parted by a watershed (ours), or connected components"""
     window: Annotated[int, Field(ge=64, le=4096)] = 1024
     """side of the windows that prediction works in, in working pixels (paper: 224)"""
@@ -136,6 +146,19 @@ class SCNetConfig(MethodConfig):
         coarse = {"cluster": ("cluster",), "local": ("local",), "both": ("cluster", "local")}
         return ("voronoi", *coarse[self.coarse])
 
+    def pixels(self) -> PixelPlan:
+        """Stains and cluster label as these settings say."""
+        return replace(super().pixels(), cluster_recipe=self.cluster_recipe)
+
+    def sampling(self) -> SamplingPlan:
+        """Tiles in two halves that share as many as these settings say."""
+        return replace(super().sampling(), split_overlap=self.split_overlap)
+
+    def prediction(self) -> PredictionPlan:
+        """Windows that overlap by half of their side at most."""
+        overlap = min(self.window_overlap, self.window // 2)
+        return PredictionPlan(Tiling(self.window, overlap), self.splitting)
+
 
 class Side(NamedTuple):
     """One SC-Net of the pair: networks S and C, its half of the tiles, its pseudo label's plane."""
@@ -146,7 +169,7 @@ class Side(NamedTuple):
     pseudo: str
 
 
-class SCNet:
+class SCNet(Method):
     """Two segmentation networks S_a, S_b that teach each other, each followed by a C."""
 
     Config: ClassVar[type[MethodConfig]] = SCNetConfig
@@ -169,7 +192,7 @@ class SCNet:
         )
         self.sides = (_side(self.nets, "a", 0), _side(self.nets, "b", 1))
 
-    def step(self, batch: Batch, progress: Progress) -> Losses:
+    def step(self, batch: Batch, progress: Progress) -> Outcome:
         """Eq. 9: both networks, each on its own half of the tiles."""
         self._set_rate(progress)
         self.nets.train()
@@ -182,12 +205,12 @@ class SCNet:
         self.optimizer.step()
         for name, average in self.averages.items():
             average.update(self.nets[name])
-        return _numbers({**terms, "total": total})
+        return Outcome(numbers({**terms, "total": total}))
 
     def _set_rate(self, progress: Progress) -> None:
         steps = self.config.lr_schedule == "steps"
         schedule = losses.stepped_rate if steps else losses.cosine_rate
-        build.set_rate(self.optimizer, schedule(progress.fraction, self.config.lr))
+        optimizers.set_rate(self.optimizer, schedule(progress.fraction, self.config.lr))
 
     def _weights(self, progress: Progress) -> dict[str, float]:
         """The factors of Eq. 9 of the losses that are switched on."""
@@ -243,7 +266,7 @@ class SCNet:
             terms["vor"] = torch.stack([losses.cross_entropy(z, voronoi) for z in logits]).sum()
         if self.config.use_clu:
             terms["clu"] = torch.stack([losses.cross_entropy(z, coarse) for z in logits]).sum()
-        return _numbers({**terms, "total": torch.stack(list(terms.values())).sum()})
+        return numbers({**terms, "total": torch.stack(list(terms.values())).sum()})
 
     def revise(self, progress: Progress, images: Sequence[TrainingImage]) -> Iterator[Revision]:
         """Eq. 5 every gamma epochs, over whole images: each network's pseudo label by the other.
@@ -252,7 +275,7 @@ class SCNet:
         8-bit pictures that wrap around).
         """
         c = self.config
-        if not c.use_cot or progress.epoch == 0 or progress.epoch % c.gamma:
+        if not c.use_cot or progress.epoch % c.gamma:
             return
         net_a, net_b = self._predictors()
         for index, image in enumerate(images):
@@ -267,14 +290,14 @@ class SCNet:
     @torch.no_grad()
     def _whole(self, net: nn.Module, hematoxylin: NDArray[np.float32]) -> NDArray[np.float32]:
         x = torch.as_tensor(hematoxylin, device=self.device)[None]
-        probability = in_windows(lambda part: _nucleus(net(_stain(part)))[:, None], x)
+        probability = in_windows(lambda part: build.nucleus(net(_stain(part)))[:, None], x)
         return cast("NDArray[np.float32]", probability[0, 0].float().cpu().numpy())
 
     @torch.no_grad()
     def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
         """The mean of both networks; `uncertainty` is how far they are apart, in 0..1."""
         x = _stain(hematoxylin)
-        y_a, y_b = (_nucleus(net(x)) for net in self._predictors())
+        y_a, y_b = (build.nucleus(net(x)) for net in self._predictors())
         return Prediction((y_a + y_b) / 2, {"uncertainty": (y_a - y_b).abs()})
 
     def _predictors(self) -> tuple[nn.Module, nn.Module]:
@@ -287,16 +310,12 @@ class SCNet:
             return {"a": self.nets["a"], "b": self.nets["b"]}
         return {k: average.module for k, average in self.averages.items()}
 
-    def explain(self, batch: Batch) -> Mapping[str, Tensor]:
-        """Nothing: labels are taken as they are."""
-        return {}
-
     def state_dict(self) -> dict[str, Any]:
         """Networks, averages and optimiser."""
         return {
             "nets": dict(self.nets.state_dict()),
             "averages": {k: dict(average.state_dict()) for k, average in self.averages.items()},
-            "optimizer": build.optimizer_state(self.optimizer),
+            "optimizer": optimizers.state_of(self.optimizer),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -304,7 +323,7 @@ class SCNet:
         self.nets.load_state_dict(state["nets"])
         for name, average in self.averages.items():
             average.load_state_dict(state["averages"][name])
-        build.load_optimizer_state(self.optimizer, state["optimizer"])
+        optimizers.load_state(self.optimizer, state["optimizer"])
 
     def weights(self) -> dict[str, Tensor]:
         """The two segmentation networks as they predict."""
@@ -368,16 +387,6 @@ def _joined(first: Tensor, second: Tensor) -> Tensor:
 def _stain(hematoxylin: Tensor) -> Tensor:
     """1 - x_h: the same information, with the networks' zero padding meaning no stain."""
     return build.channels_last(1 - hematoxylin)
-
-
-def _nucleus(logits: Tensor) -> Tensor:
-    """Probability of nucleus, (B, h, w)."""
-    return logits.softmax(dim=1)[:, 1]
-
-
-def _numbers(terms: Mapping[str, Tensor]) -> Losses:
-    values = torch.stack([term.detach() for term in terms.values()]).tolist()
-    return dict(zip(terms, values, strict=True))
 
 
 METHOD: type[Method] = SCNet

@@ -8,13 +8,14 @@ of MMC.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from napari_noisyseg import losses, meta
+from napari_noisyseg.learning.learner import JoiningConfig, Learner
 from napari_noisyseg.method import (
     UNKNOWN,
     Batch,
@@ -22,13 +23,11 @@ from napari_noisyseg.method import (
     Method,
     MethodConfig,
     Needs,
+    Outcome,
     Prediction,
     Preset,
     Progress,
-    Revision,
-    TrainingImage,
 )
-from napari_noisyseg.nets.learner import JoiningConfig, Learner
 from napari_noisyseg.nets.tiling import in_windows
 
 
@@ -49,7 +48,7 @@ class SpatialReweightingConfig(JoiningConfig):
         return {"paper": shared["paper"], "small": {**shared["small"], **small}}
 
 
-class SpatialReweighting:
+class SpatialReweighting(Method):
     """One network whose loss is weighted anew, pixel by pixel, in every update."""
 
     Config: ClassVar[type[MethodConfig]] = SpatialReweightingConfig
@@ -71,7 +70,7 @@ class SpatialReweighting:
         self.clean: tuple[Tensor, Tensor] | None = None
         """what the network saw of the last clean tiles, and their label: `explain` needs them"""
 
-    def step(self, batch: Batch, progress: Progress) -> Losses:
+    def step(self, batch: Batch, progress: Progress) -> Outcome:
         """Weights by the clean loss at weights of zero, then a step with them."""
         rate = self.learner.begin(progress.fraction)
         batch = self.config.joined(batch, progress.fraction)
@@ -89,10 +88,9 @@ class SpatialReweighting:
         self.learner.update()
         values = {"weighted": weighted.item(), "total": total.item()}
         if step.outer is None:
-            return values
-        if doubtful.any():
-            values["trusted"] = ((helpful > 0).sum() / doubtful.sum()).item()
-        return {**values, "meta": step.outer.item()}
+            return Outcome(values)
+        share = ((helpful > 0).sum() / doubtful.sum()).item() if doubtful.any() else None
+        return Outcome({**values, "meta": step.outer.item()}, trusted=share)
 
     def _helpful(
         self, x: Tensor, rough: Tensor, doubtful: Tensor, rate: float
@@ -122,10 +120,6 @@ class SpatialReweighting:
     def validate(self, batch: Batch, progress: Progress) -> Losses:
         """Cross-entropy on clean pixels: rough masks cannot judge."""
         return self.learner.judge(batch)
-
-    def revise(self, progress: Progress, images: Sequence[TrainingImage]) -> Iterator[Revision]:
-        """Labels stay as they are."""
-        yield from ()
 
     def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
         """The network's softmax and its `uncertainty`."""

@@ -6,7 +6,8 @@ segmentation. MICCAI 2021 (arXiv:2107.10100). Equations are numbered as there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, cast
 
 import numpy as np
@@ -16,6 +17,9 @@ from pydantic import Field
 from torch import Tensor
 
 from napari_noisyseg import losses
+from napari_noisyseg.learning import selection
+from napari_noisyseg.learning.peers import PeerConfig, Peers
+from napari_noisyseg.learning.selection import Judged, NoiseRate
 from napari_noisyseg.method import (
     NUCLEUS,
     Batch,
@@ -23,16 +27,15 @@ from napari_noisyseg.method import (
     Method,
     MethodConfig,
     Needs,
+    Outcome,
     Prediction,
     Preset,
     Progress,
     Revision,
     TrainingImage,
 )
-from napari_noisyseg.nets import selection
-from napari_noisyseg.nets.peers import PeerConfig, Peers
-from napari_noisyseg.nets.selection import Judged, NoiseRate
 from napari_noisyseg.nets.tiling import batch_of, in_windows
+from napari_noisyseg.plans import PixelPlan
 
 PLANE = "relabelled"
 
@@ -86,8 +89,12 @@ class SuperpixelConfig(PeerConfig):
         planes = ("rough", "clean", "given")
         return (*planes, "superpixel") if self.use_superpixels else planes
 
+    def pixels(self) -> PixelPlan:
+        """Superpixels of the side that these settings say."""
+        return replace(super().pixels(), superpixel_um=self.superpixel_um)
 
-class Superpixel:
+
+class Superpixel(Method):
     """Two networks; what both find hard to learn is left out, then called as they see it."""
 
     Config: ClassVar[type[MethodConfig]] = SuperpixelConfig
@@ -110,10 +117,15 @@ class Superpixel:
         """R: 1 - noise rate, grown by gamma with every round, no more than 1."""
         return self._share_of(self.rounds.number)
 
+    @property
+    def done(self) -> bool:
+        """Whether training ends by itself, here."""
+        return self.rounds.settled and self.config.stop_when_settled
+
     def _share_of(self, number: int) -> float:
         return min(1.0, (1 - self.noise.value) * self.config.growth**number)
 
-    def step(self, batch: Batch, progress: Progress) -> Losses:
+    def step(self, batch: Batch, progress: Progress) -> Outcome:
         """Eqs. 1-5: both networks, by the superpixels of small loss and by clean pixels."""
         self.peers.begin(progress.fraction)
         label, doubtful, trusted = selection.target_of(batch, PLANE)
@@ -126,13 +138,16 @@ class Superpixel:
         mask = doubtful & chosen[judged.index] if self.config.select else doubtful
         each = self._each(logs, label)
         total = losses.masked_mean(each, mask | trusted)  # Eq. 4
-        if not self.rounds.settled or not self.config.stop_when_settled:
+        if not self.done:
             self.peers.update(total)
+        return Outcome({"total": total.item()}, self._figures(judged, chosen), self.done)
+
+    def _figures(self, judged: Judged, chosen: Tensor) -> dict[str, float]:
+        """What is worth following: noise rate, share of pixels kept, loss gap, round."""
         share = float(judged.sizes[chosen].sum() / judged.sizes.sum().clamp(min=1))
         gap = self.rounds.gap if self.rounds.steps else 0.0
-        told = {"noise_rate": self.noise.value, "kept": share, "gap": gap}
-        done = float(self.rounds.settled and self.config.stop_when_settled)
-        return {**told, "round": float(self.rounds.number), "finished": done, "total": total.item()}
+        rate, number = self.noise.value, float(self.rounds.number)
+        return {"noise_rate": rate, "kept": share, "gap": gap, "round": number}
 
     def _each(self, logs: tuple[Tensor, Tensor], label: Tensor) -> Tensor:
         """Eq. 2 of every pixel, (B, h, w); whatever it is where the label is unknown."""
@@ -171,10 +186,13 @@ class Superpixel:
         logs = (a.clamp(min=1e-6).log(), b.clamp(min=1e-6).log())
         return {"total": losses.masked_mean(self._each(logs, label), doubtful | trusted).item()}
 
+    def begin(self, images: Sequence[TrainingImage]) -> Iterable[Revision]:
+        """How many labels are wrong, as far as clean ones tell."""
+        self.noise.look_at(images)
+        return ()
+
     def revise(self, progress: Progress, images: Sequence[TrainingImage]) -> Iterator[Revision]:
         """Eqs. 6-8 where a round ends: the superpixels of largest loss over all images."""
-        if progress.epoch == 0:
-            self.noise.look_at(images)
         peak = self.rounds.end_epoch()
         if peak and self.config.return_to_peak:
             self.rounds.kept = {k: v.clone() for k, v in self.peers.weights().items()}
@@ -233,8 +251,7 @@ class Superpixel:
         label, doubtful, trusted = selection.target_of(batch, PLANE)
         a, b = self._probabilities(batch)
         judged = self._judge((a, b), batch, label, doubtful)
-        over = self.rounds.settled and self.config.stop_when_settled
-        if self.config.relabel and not over:
+        if self.config.relabel and not self.done:
             chosen = self._taken(judged, self.share)
             label = torch.where(
                 doubtful, losses.voted_label(label, judged.index, chosen, judged.votes), label

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -11,6 +11,9 @@ from pydantic import Field
 from torch import Tensor
 
 from napari_noisyseg import losses
+from napari_noisyseg.learning import optimizers
+from napari_noisyseg.learning.ema import WeightAverage
+from napari_noisyseg.learning.settings import StainConfig
 from napari_noisyseg.method import (
     UNKNOWN,
     Batch,
@@ -18,29 +21,24 @@ from napari_noisyseg.method import (
     Method,
     MethodConfig,
     Needs,
+    Outcome,
     Prediction,
     Preset,
     Progress,
-    Revision,
-    TrainingImage,
 )
 from napari_noisyseg.nets import build
 from napari_noisyseg.nets.build import Encoder
-from napari_noisyseg.nets.ema import WeightAverage
 from napari_noisyseg.nets.resunet import Stem
+from napari_noisyseg.plans import Stains
 
 
-class SupervisedConfig(MethodConfig):
+class SupervisedConfig(StainConfig):
     """The fully supervised ResUNet of SC-Net's Table III; its schedule is that of SC-Net."""
 
     train_on: Literal["best", "clean", "rough"] = "best"
     """clean masks, rough masks as they are, or clean wherever they say something and rough else"""
-    stains: Literal["fixed", "estimated"] = "estimated"
+    stains: Stains = "estimated"
     """stain matrix of the hematoxylin component: one for all images, or each image's own"""
-    level_stains: bool = False
-    """bring the hematoxylin of pale and dark slides to one level (ours)"""
-    stain_jitter: Annotated[float, Field(ge=0, le=0.9)] = 0.0
-    """largest random change of a tile's stain density in training, as a share (ours)"""
     input: Literal["hematoxylin", "rgb"] = "hematoxylin"
     """what the network sees: the hematoxylin component alone, or the colours"""
     net: Literal["resunet", "unet"] = "resunet"
@@ -76,7 +74,7 @@ class SupervisedConfig(MethodConfig):
         return ("clean", "rough") if self.train_on == "best" else (self.train_on,)
 
 
-class Supervised:
+class Supervised(Method):
     """One network, cross-entropy on every pixel whose label is known."""
 
     Config: ClassVar[type[MethodConfig]] = SupervisedConfig
@@ -93,18 +91,18 @@ class Supervised:
             self.net.parameters(), config.lr, weight_decay=config.weight_decay
         )
 
-    def step(self, batch: Batch, progress: Progress) -> Losses:
+    def step(self, batch: Batch, progress: Progress) -> Outcome:
         """One update by cross-entropy."""
         steps = self.config.lr_schedule == "steps"
         schedule = losses.stepped_rate if steps else losses.cosine_rate
-        build.set_rate(self.optimizer, schedule(progress.fraction, self.config.lr))
+        optimizers.set_rate(self.optimizer, schedule(progress.fraction, self.config.lr))
         logits = self.net.train()(self._input(batch.image, batch.hematoxylin))
         loss = losses.cross_entropy(logits, self._label(batch))
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.average.update(self.net)
-        return {"ce": loss.item(), "total": loss.item()}
+        return Outcome({"ce": loss.item(), "total": loss.item()})
 
     @torch.no_grad()
     def validate(self, batch: Batch, progress: Progress) -> Losses:
@@ -113,15 +111,11 @@ class Supervised:
         loss = losses.cross_entropy(logits, self._label(batch)).item()
         return {"ce": loss, "total": loss}
 
-    def revise(self, progress: Progress, images: Sequence[TrainingImage]) -> Iterator[Revision]:
-        """Labels stay as they are."""
-        yield from ()
-
     @torch.no_grad()
     def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
         """The network's softmax; `uncertainty` is 1 on the decision boundary and 0 where sure."""
         logits = self.average.module(self._input(image, hematoxylin))
-        probability = logits.softmax(dim=1)[:, 1]
+        probability = build.nucleus(logits)
         return Prediction(probability, {"uncertainty": 1 - (2 * probability - 1).abs()})
 
     def _input(self, image: Tensor, hematoxylin: Tensor) -> Tensor:
@@ -134,23 +128,19 @@ class Supervised:
             first = torch.where(first == UNKNOWN, second, first)
         return first
 
-    def explain(self, batch: Batch) -> Mapping[str, Tensor]:
-        """Nothing: labels are taken as they are."""
-        return {}
-
     def state_dict(self) -> dict[str, Any]:
         """Network, average and optimiser."""
         return {
             "net": dict(self.net.state_dict()),
             "average": dict(self.average.state_dict()),
-            "optimizer": build.optimizer_state(self.optimizer),
+            "optimizer": optimizers.state_of(self.optimizer),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Undo of `state_dict`."""
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
-        build.load_optimizer_state(self.optimizer, state["optimizer"])
+        optimizers.load_state(self.optimizer, state["optimizer"])
 
     def weights(self) -> dict[str, Tensor]:
         """The network as it predicts."""

@@ -1,4 +1,4 @@
-"""From names and numbers to networks and optimisers on a device."""
+"""From names and numbers to networks on a device."""
 
 from __future__ import annotations
 
@@ -57,48 +57,14 @@ def darkness(seen: str, image: Tensor, hematoxylin: Tensor) -> Tensor:
     return channels_last(1 - (hematoxylin if seen == "hematoxylin" else image))
 
 
-def optimizer(settings: Any, weights: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """The rule that `optimizer`, `lr`, `momentum` and `weight_decay` of the settings name."""
-    c = settings
-    if c.optimizer == "adam":
-        return torch.optim.Adam(weights, c.lr, weight_decay=c.weight_decay)
-    return torch.optim.SGD(weights, c.lr, c.momentum, weight_decay=c.weight_decay)
+def nucleus(logits: Tensor) -> Tensor:
+    """Probability of nucleus, (B, h, w), of two classes' logits (B, 2, h, w)."""
+    return logits.softmax(dim=1)[:, 1]
 
 
 def channels_last(x: Tensor) -> Tensor:
     """The same values in the memory order of `seeded` networks."""
     return x.contiguous(memory_format=torch.channels_last)
-
-
-def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """The learning rate of every group, in place."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-
-
-def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """`optimizer.state_dict()` with text for keys, as checkpoints hold it."""
-    state = optimizer.state_dict()
-    return {
-        "state": {str(key): dict(value) for key, value in state["state"].items()},
-        "param_groups": [
-            {k: list(v) if isinstance(v, tuple) else v for k, v in group.items()}
-            for group in state["param_groups"]
-        ],
-    }
-
-
-def load_optimizer_state(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
-    """Undo of `optimizer_state`; copies, in the memory order of the parameters."""
-    restored = {int(key): dict(value) for key, value in state["state"].items()}
-    optimizer.load_state_dict(
-        {"state": restored, "param_groups": [dict(group) for group in state["param_groups"]]}
-    )
-    for parameter, values in optimizer.state.items():
-        for key, value in values.items():
-            if torch.is_tensor(value):
-                like = parameter if value.shape == parameter.shape else value
-                values[key] = torch.empty_like(like, requires_grad=False).copy_(value)
 
 
 def prefixed(nets: Mapping[str, nn.Module]) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""The one loop: revise, step, validate, preview, checkpoint, each told by an event.
+"""The one loop: begin or revise, step, validate, preview, checkpoint, each told by an event.
 
 Stopping is ceasing to iterate: `close()` on the generator writes a checkpoint of where it stood.
 """
@@ -28,7 +28,7 @@ from napari_noisyseg.events import (
     Validated,
     Warned,
 )
-from napari_noisyseg.method import Losses, Method, MethodConfig, Revision
+from napari_noisyseg.method import Losses, Method, MethodConfig, Outcome, Revision
 from napari_noisyseg.store import rounds
 from napari_noisyseg.training import checkpoint as checkpoints
 from napari_noisyseg.training.checkpoint import Checkpoint, Position
@@ -59,7 +59,8 @@ class Training:
     at: Position = field(default_factory=Position)
     best: dict[str, Tensor] = field(default_factory=dict)
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
-    losses: Losses = field(default_factory=dict)
+    outcome: Outcome = field(default_factory=lambda: Outcome({}))
+    """of the newest step of this process"""
     saved: int | None = None
     """step of the newest checkpoint of this run"""
     untrusted: int = 0
@@ -123,7 +124,7 @@ def train(run: Training) -> Generator[Event, None, None]:
             if at.step_in_epoch >= per_epoch:
                 yield from _end_epoch(run, schedule)
             schedule.deadline = _deadline(run)
-            if schedule.done(at, time.time()) or run.losses.get("finished"):
+            if schedule.done(at, time.time()) or run.outcome.done:
                 break
             yield from _revise(run, schedule)
             yield from _step(run, schedule)
@@ -153,13 +154,15 @@ def _last_judgement(run: Training, schedule: Schedule) -> Iterator[Event]:
 
 
 def _revise(run: Training, schedule: Schedule) -> Iterator[Event]:
-    """The method's new label planes, once at the start of an epoch."""
-    at = run.at
+    """The method's first or new label planes, once at the start of an epoch."""
+    at, method, images = run.at, run.method, run.data.images
     if at.revised >= at.epoch:
         return
     began = time.perf_counter()
     with precision(run.device):
-        revisions = list(run.method.revise(schedule.progress(at), run.data.images))
+        first = at.revised < 0
+        found = method.begin(images) if first else method.revise(schedule.progress(at), images)
+        revisions = list(found)
     changed: defaultdict[str, list[float]] = defaultdict(list)
     for revision in revisions:
         changed[revision.plane].append(_changed(run, revision))
@@ -198,7 +201,7 @@ def _step(run: Training, schedule: Schedule) -> Iterator[Event]:
             made = time.perf_counter()
             torch.manual_seed(seed_of_step(at.seed, at.step))
             with precision(run.device):
-                run.losses = run.method.step(batch, schedule.progress(at))
+                run.outcome = run.method.step(batch, schedule.progress(at))
         except (RuntimeError, MemoryError) as error:
             yield _smaller_batch(run, error)
             continue
@@ -209,24 +212,21 @@ def _step(run: Training, schedule: Schedule) -> Iterator[Event]:
     epoch = at.epoch
     schedule.advance(at, time.time())
     left = schedule.seconds_left(at, time.time())
-    yield Stepped(epoch, at.step, at.epochs, run.losses, left)
+    yield Stepped(epoch, at.step, at.epochs, run.outcome.told(), left)
 
 
 def _look_sound(run: Training) -> None:
-    """JobError, naming the last good checkpoint, where losses or a method's weights went astray.
-
-    A method that weighs its labels tells what share has any weight as `trusted`.
-    """
+    """JobError, naming the last good checkpoint, where losses or a method's weights went astray."""
     at = run.at
     kept = "no checkpoint was written yet"
     if run.saved is not None:
         kept = f"the checkpoint of step {run.saved} is kept"
-    if not all(math.isfinite(value) for value in run.losses.values()):
+    if not all(math.isfinite(value) for value in run.outcome.told().values()):
         raise JobError(
             f"the loss is not a number any more (step {at.step}): lower the learning rate (lr); "
             f"{kept}"
         )
-    run.untrusted = run.untrusted + 1 if run.losses.get("trusted") == 0 else 0
+    run.untrusted = run.untrusted + 1 if run.outcome.trusted == 0 else 0
     if run.untrusted >= UNTRUSTED_STEPS:
         raise JobError(
             f"no pixel of the rough masks was trusted in the last {UNTRUSTED_STEPS} steps: they "

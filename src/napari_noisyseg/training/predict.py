@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +15,8 @@ from napari_noisyseg import instances, stains
 from napari_noisyseg.data.prepare import planes_of_pixels, stain_matrix
 from napari_noisyseg.data.resample import resize, working_shape
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.method import Method
+from napari_noisyseg.method import Method, MethodConfig
+from napari_noisyseg.plans import Tiling
 from napari_noisyseg.slides import Box, Slide, open_image
 from napari_noisyseg.slides.limits import check_labelled
 from napari_noisyseg.training.device import choose, precision
@@ -26,30 +26,6 @@ Maps = dict[str, NDArray[np.float32]]
 """`probability` and what else the method shows, each float32 (H, W)."""
 
 ASSUMED_MPP = 0.25
-
-
-@dataclass(frozen=True, slots=True)
-class Tiling:
-    """Windows of `side` working pixels that overlap by `overlap`, blended; small images are one.
-
-    The SC-Net paper's is Tiling(224, 80).
-    """
-
-    side: int = 1024
-    overlap: int = 160
-
-
-def tiling_of(config: Any) -> Tiling:
-    """The windows that a method's settings ask for, else the usual ones."""
-    usual = Tiling()
-    side = getattr(config, "window", usual.side)
-    return Tiling(side, min(getattr(config, "window_overlap", usual.overlap), side // 2))
-
-
-def splitting_of(config: Any) -> instances.Splitting:
-    """How nuclei without points are told apart, where a method has the setting `splitting`."""
-    splitting: instances.Splitting = getattr(config, "splitting", "watershed")
-    return splitting
 
 
 @torch.inference_mode()
@@ -123,7 +99,7 @@ class Model:
     """A trained method, ready to predict; `file` is its header."""
 
     method: Method
-    config: Any
+    config: MethodConfig
     file: ModelFile
     device: str
 
@@ -140,8 +116,8 @@ class Model:
         """
         shape = working_shape(rgb.shape[:2], mpp, self.config.working_mpp)
         small = resize(rgb, shape)
-        tiling = tiling or tiling_of(self.config)
-        matrix = matrix or stain_matrix(small, self.config)
+        tiling = tiling or self.config.prediction().tiling
+        matrix = matrix or stain_matrix(small, self.config.pixels())
         maps = predict_maps(self.method, *planes_of_pixels(small, matrix), self.device, tiling)
         return {name: resize(values, rgb.shape[:2]) for name, values in maps.items()}
 
@@ -154,7 +130,7 @@ class Model:
         stains are those of the slide's coarsest level.
         """
         height, width = slide.shape
-        matrix = stain_matrix(np.asarray(slide.levels[-1]), self.config)
+        matrix = stain_matrix(np.asarray(slide.levels[-1]), self.config.pixels())
         for y in range(0, height, side):
             for x in range(0, width, side):
                 core = Box(y, x, min(y + side, height), min(x + side, width))
@@ -209,11 +185,11 @@ def predict_nuclei(
 
 def nuclei_of(model: Model, rgb: NDArray[np.uint8], mpp: float) -> NDArray[np.int32]:
     """One id per nucleus, int32 (H, W), of uint8 (H, W, 3)."""
-    split = instances.SPLITTINGS[splitting_of(model.config)]
+    split = instances.SPLITTINGS[model.config.prediction().splitting]
     return split(model.predict(rgb, mpp)["probability"], mpp)
 
 
-def density_of(rgb: NDArray[np.uint8], config: Any) -> NDArray[np.float32]:
+def density_of(rgb: NDArray[np.uint8], config: MethodConfig) -> NDArray[np.float32]:
     """Hematoxylin density float32 (H, W) by the stain matrix that the settings ask for."""
-    density: NDArray[np.float32] = stains.densities(rgb, stain_matrix(rgb, config))[0]
+    density: NDArray[np.float32] = stains.densities(rgb, stain_matrix(rgb, config.pixels()))[0]
     return density

@@ -51,7 +51,7 @@ class Preview:
         region, config = self.region, self.config
         limit = round(MAX_SIDE * config.working_mpp / region.mpp)
         self.box = _middle(region, limit)
-        matrix = stain_matrix(region.rgb, config)
+        matrix = stain_matrix(region.rgb, config.pixels())
         rgb = region.rgb[self.box.slices]
         shape = working_shape(rgb.shape[:2], region.mpp, config.working_mpp)
         self._rgb = resize(rgb, shape)

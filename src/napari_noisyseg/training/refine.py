@@ -11,6 +11,7 @@ from scipy.ndimage import center_of_mass
 from skimage.segmentation import expand_labels, find_boundaries
 
 from napari_noisyseg import instances
+from napari_noisyseg.plans import Splitting
 from napari_noisyseg.training.confidence import confidence, range_of
 
 PAPER_MPP = 0.25
@@ -65,7 +66,7 @@ def further(
     evidence: Evidence,
     labels: Labels,
     known: NDArray[np.bool_],
-    splitting: instances.Splitting = "watershed",
+    splitting: Splitting = "watershed",
 ) -> Labels:
     """The labels with nuclei that no point marks, outside `known`, numbered on from the largest."""
     new = instances.SPLITTINGS[splitting](evidence.probability, evidence.mpp)

@@ -18,7 +18,7 @@ from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 
 if TYPE_CHECKING:
-    from napari_noisyseg.learning.adapt import Pick
+    from napari_noisyseg.learning.starter.adapt import Pick
 
 FAR = 300
 """Undecided nuclei on which it is measured how far outlines moved."""
@@ -58,7 +58,7 @@ def keep(project: Project, lesson: Lesson, weights: bytes, unasked: bool = False
 
 def learn(project: Project, seed: int = 0) -> tuple[Lesson, bytes]:
     """The lesson and, where it is to be used, the weights as a safetensors file; writes nothing."""
-    from napari_noisyseg.learning import adapt as learning
+    from napari_noisyseg.learning.starter import adapt as learning
 
     began = time.monotonic()
     decided, others = _picks(project)
@@ -113,7 +113,7 @@ def _picks(project: Project) -> tuple[list[Pick], list[Pick]]:
 def _in_box(project: Project, image: str, box: Box) -> tuple[list[Pick], list[Pick]]:
     import torch
 
-    from napari_noisyseg.learning.squares import View
+    from napari_noisyseg.learning.starter.squares import View
 
     points = points_in(project, image, box)
     settled = {
@@ -151,7 +151,7 @@ def _at_working_size(
 
 def _moved(before: Any, after: Any, others: list[Pick]) -> str:
     """How far the outlines of undecided nuclei moved, in words."""
-    from napari_noisyseg.learning.adapt import masks
+    from napari_noisyseg.learning.starter.adapt import masks
 
     some = others[:: max(1, len(others) // FAR)]
     if not some:

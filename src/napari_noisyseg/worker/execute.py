@@ -194,7 +194,7 @@ def _finish(job: Job, run: Training, stopped: bool) -> Iterator[Event]:
         files.append(file)
         scores += [found.score for found in refined.found]
     figures = {
-        **{f"loss_{name}": value for name, value in run.losses.items()},
+        **{f"loss_{name}": value for name, value in run.outcome.told().items()},
         "nuclei": float(len(scores)),
         "confidence": sum(scores) / len(scores) if scores else 0.0,
         "epochs": float(run.at.epoch),

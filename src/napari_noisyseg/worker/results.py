@@ -20,7 +20,7 @@ from napari_noisyseg.training.explain import changes, explain
 from napari_noisyseg.training.loop import Training
 from napari_noisyseg.training.model import NAME as MODEL
 from napari_noisyseg.training.model import ModelFile, write_model
-from napari_noisyseg.training.predict import Maps, Model, density_of, splitting_of
+from napari_noisyseg.training.predict import Maps, Model, density_of
 from napari_noisyseg.training.refine import Evidence, Found, corrected, further, judge, outlines
 
 FOLDER, INDEX = "results", "index.json"
@@ -69,7 +69,7 @@ def refine(
     if everywhere or not (len(region.points) and type(model.method).needs.points):
         # a field without a point says where to look, not that there is no nucleus
         marked = region.known if len(region.points) else np.zeros_like(region.known)
-        labels = further(evidence, labels, marked, splitting_of(model.config))
+        labels = further(evidence, labels, marked, model.config.prediction().splitting)
     maps, judged = _explained(model, region, evidence, image)
     return Refined(region, labels, {**shown, **maps}, judge(evidence, labels), judged)
 

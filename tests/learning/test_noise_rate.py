@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_noisyseg.learning import noise_rate as rate
 from napari_noisyseg.method import NUCLEUS, UNKNOWN
-from napari_noisyseg.nets import noise_rate as rate
 
 
 def test_agreement_counts_pixels_with_both_labels() -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from napari_noisyseg.nets.ema import WeightAverage
+from napari_noisyseg.learning.ema import WeightAverage
 
 
 def linear(value: float) -> nn.Linear:

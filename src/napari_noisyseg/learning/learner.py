@@ -15,14 +15,17 @@ from pydantic import Field
 from torch import Tensor
 
 from napari_noisyseg import losses
-from napari_noisyseg.method import Batch, Losses, MethodConfig, Prediction, Preset
+from napari_noisyseg.learning import optimizers
+from napari_noisyseg.learning.ema import WeightAverage
+from napari_noisyseg.learning.settings import StainConfig
+from napari_noisyseg.method import Batch, Losses, Prediction, Preset
 from napari_noisyseg.nets import build
 from napari_noisyseg.nets.build import Encoder
-from napari_noisyseg.nets.ema import WeightAverage
 from napari_noisyseg.nets.resunet import Stem
+from napari_noisyseg.plans import SamplingPlan
 
 
-class LearnerConfig(MethodConfig):
+class LearnerConfig(StainConfig):
     """MMC's segmentation network and training; where the paper is silent, ours, and it says so."""
 
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 500
@@ -40,12 +43,6 @@ class LearnerConfig(MethodConfig):
     hold_out: bool = False
     """keep a tenth of the tiles to choose the best weights by their clean pixels (ours); where
     these are few, all of them are worth more in training, and the last weights are used"""
-    stains: Literal["fixed", "estimated"] = "fixed"
-    """stain matrix of the hematoxylin component: one for all images, or each image's own"""
-    level_stains: bool = False
-    """bring the hematoxylin of pale and dark slides to one level (ours)"""
-    stain_jitter: Annotated[float, Field(ge=0, le=0.9)] = 0.0
-    """largest random change of a tile's stain density in training, as a share (ours)"""
     input: Literal["rgb", "hematoxylin"] = "rgb"
     """what the network sees: the colours, or the hematoxylin component alone"""
     net: Literal["resunet", "unet"] = "resunet"
@@ -75,6 +72,11 @@ class LearnerConfig(MethodConfig):
             "lr": 3e-3, "lr_schedule": "cosine", "average_weights": 0.98,
         }  # fmt: skip
         return {"paper": {}, "small": small}
+
+    def sampling(self) -> SamplingPlan:
+        """Tiles, with clean ones beside them."""
+        plan = super().sampling()
+        return replace(plan, meta_batch_size=self.meta_batch_size, hold_out=self.hold_out)
 
 
 class JoiningConfig(LearnerConfig):
@@ -137,7 +139,7 @@ class Learner:
             rate = losses.stepped_rate(fraction, first, DROP_AFTER)
         else:
             rate = losses.cosine_rate(fraction, first)
-        build.set_rate(self.optimizer, rate)
+        optimizers.set_rate(self.optimizer, rate)
         self.optimizer.zero_grad()
         self.net.train()
         return rate
@@ -162,7 +164,7 @@ class Learner:
     def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
         """The softmax; `uncertainty` is 1 on the decision boundary and 0 where sure."""
         logits = self.average.module(self.input(image, hematoxylin))
-        probability = logits.softmax(dim=1)[:, 1]
+        probability = build.nucleus(logits)
         return Prediction(probability, {"uncertainty": 1 - (2 * probability - 1).abs()})
 
     def state_dict(self) -> dict[str, Any]:
@@ -170,14 +172,14 @@ class Learner:
         return {
             "net": dict(self.net.state_dict()),
             "average": dict(self.average.state_dict()),
-            "optimizer": build.optimizer_state(self.optimizer),
+            "optimizer": optimizers.state_of(self.optimizer),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Undo of `state_dict`."""
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
-        build.load_optimizer_state(self.optimizer, state["optimizer"])
+        optimizers.load_state(self.optimizer, state["optimizer"])
 
     def weights(self) -> dict[str, Tensor]:
         """The network as it predicts."""

@@ -1,4 +1,4 @@
-"""Trains the starter's two networks, from free data only, and writes them down.
+"""Trains the starter's two networks, from free data only.
 
 `outline`: the nucleus at a click. `centres`: how deep in a nucleus each pixel lies, and whether it
 is nucleus at all. Both see `appearance` at 0.25 µm per pixel.
@@ -7,25 +7,21 @@ is nucleus at all. Both see `appearance` at 0.25 µm per pixel.
 from __future__ import annotations
 
 import copy
-import json
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 from scipy import ndimage as ndi
 from torch import Tensor
 
-from napari_noisyseg.coarse.appearance import CHANNELS, COLOURS, MPP
+from napari_noisyseg.coarse.appearance import CHANNELS, COLOURS
 from napari_noisyseg.coarse.starter import CENTRES, OUTLINE
-from napari_noisyseg.learning.free import SETS, Field
-from napari_noisyseg.learning.squares import View, anywhere, around_clicks, views
+from napari_noisyseg.learning.starter.free import Field
+from napari_noisyseg.learning.starter.squares import View, anywhere, around_clicks, views
 from napari_noisyseg.nets.half import WIDTHS, HalfUNet, folded
 
 BATCH, TILES = 48, 8
@@ -35,7 +31,6 @@ RATE, DECAY = 2e-3, 1e-2
 AVERAGE = 0.995
 """Share of the old weights in the running mean that is kept."""
 TOLD = 100
-OPSET = 17
 
 Batch = tuple[Tensor, Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -169,31 +164,3 @@ RECIPES = {
     CENTRES: Recipe(COLOURS, 2, (20, 40, 80, 80), 6, 2500, tiles, both_maps),
 }
 """As the shipped weights were made."""
-
-
-# --- writing -------------------------------------------------------------------------------------
-
-
-def write(nets: dict[str, HalfUNet], out: Path, about: dict[str, Any]) -> list[Path]:
-    """Each network as safetensors, with what it is in the header, and as ONNX."""
-    out.mkdir(parents=True, exist_ok=True)
-    files = []
-    for name, net in nets.items():
-        header = {"network": name, "mpp": MPP, "learned_from": list(SETS), **about}
-        weights = {key: value.contiguous() for key, value in net.state_dict().items()}
-        save_file(weights, out / f"{name}.safetensors", {"about": json.dumps(header)})
-        _write_onnx(net, out / f"{name}.onnx")
-        files += [out / f"{name}.safetensors", out / f"{name}.onnx"]
-    return files
-
-
-def _write_onnx(net: HalfUNet, path: Path) -> None:
-    example = torch.zeros(1, net.inputs, 4 * net.divisor, 4 * net.divisor)
-    free = {name: {0: "n", 2: "h", 3: "w"} for name in ("x", "y")}
-    with warnings.catch_warnings():
-        # torch's older way: it needs `onnx`, but not onnxscript
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            net, (example,), str(path), input_names=["x"], output_names=["y"],
-            dynamic_axes=free, opset_version=OPSET, dynamo=False,
-        )  # fmt: skip

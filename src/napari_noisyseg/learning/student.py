@@ -12,13 +12,15 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from napari_noisyseg import losses
-from napari_noisyseg.method import MethodConfig, Prediction, Progress, TrainingImage
+from napari_noisyseg.learning import optimizers
+from napari_noisyseg.learning.ema import WeightAverage
+from napari_noisyseg.learning.settings import StainConfig
+from napari_noisyseg.method import Prediction, Progress, TrainingImage
 from napari_noisyseg.nets import build
-from napari_noisyseg.nets.ema import WeightAverage
 from napari_noisyseg.nets.tiling import in_windows
 
 
-class StudentConfig(MethodConfig):
+class StudentConfig(StainConfig):
     """Network, teacher and optimiser; where the paper is silent, the published code's or ours."""
 
     mean_teacher: bool = True
@@ -35,12 +37,6 @@ class StudentConfig(MethodConfig):
     """which network predicts where there is a teacher (not in the paper)"""
     clip: Annotated[float, Field(ge=0, le=1000)] = 0.0
     """largest norm of an update's gradient (published: 0.2); 0: no limit"""
-    stains: Literal["fixed", "estimated"] = "fixed"
-    """stain matrix of the hematoxylin component: one for all images, or each image's own"""
-    level_stains: bool = False
-    """bring the hematoxylin of pale and dark slides to one level (ours)"""
-    stain_jitter: Annotated[float, Field(ge=0, le=0.9)] = 0.0
-    """largest random change of a tile's stain density in training, as a share (ours)"""
     input: Literal["hematoxylin", "rgb"] = "rgb"
     """what the network sees: the hematoxylin component alone, or the colours"""
     width: Annotated[int, Field(ge=4, le=256)] = 32
@@ -76,7 +72,7 @@ class Student:
         rate = c.lr * 20 / (progress.epoch + 20) if c.lr_schedule == "decay" else c.lr
         if c.lr_schedule == "cosine":
             rate = losses.cosine_rate(progress.fraction, c.lr)
-        build.set_rate(self.optimizer, rate)
+        optimizers.set_rate(self.optimizer, rate)
         self.net.train()
 
     def update(self, loss: Tensor) -> None:
@@ -96,7 +92,7 @@ class Student:
         assert self.teacher is not None
         noise = self.config.gamma * torch.randn(x.shape, generator=self.noise)
         with torch.no_grad():
-            other = nucleus(self.teacher.module(x + noise.to(x)))
+            other = build.nucleus(self.teacher.module(x + noise.to(x)))
         return 2 * losses.masked_mean((present - other).square(), counts)
 
     def input(self, image: Tensor, hematoxylin: Tensor) -> Tensor:
@@ -112,7 +108,7 @@ class Student:
     @torch.no_grad()
     def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
         """The network's softmax; `uncertainty` is 1 on the decision boundary and 0 where sure."""
-        probability = nucleus(self.predictor()(self.input(image, hematoxylin)))
+        probability = build.nucleus(self.predictor()(self.input(image, hematoxylin)))
         return Prediction(probability, {"uncertainty": 1 - (2 * probability - 1).abs()})
 
     @torch.no_grad()
@@ -121,7 +117,7 @@ class Student:
         net = self.net.eval()
         planes = (image.image, image.hematoxylin)
         x = self.input(*(torch.as_tensor(plane, device=self.device)[None] for plane in planes))
-        found = in_windows(lambda part: nucleus(net(part))[:, None], x)
+        found = in_windows(lambda part: build.nucleus(net(part))[:, None], x)
         probability: NDArray[np.float32] = found[0, 0].float().cpu().numpy()
         return probability
 
@@ -130,7 +126,7 @@ class Student:
         return {
             "net": dict(self.net.state_dict()),
             "teacher": {} if self.teacher is None else dict(self.teacher.state_dict()),
-            "optimizer": build.optimizer_state(self.optimizer),
+            "optimizer": optimizers.state_of(self.optimizer),
             "noise": self.noise.get_state(),
         }
 
@@ -139,7 +135,7 @@ class Student:
         self.net.load_state_dict(state["net"])
         if self.teacher is not None:
             self.teacher.load_state_dict(state["teacher"])
-        build.load_optimizer_state(self.optimizer, state["optimizer"])
+        optimizers.load_state(self.optimizer, state["optimizer"])
         self.noise.set_state(state["noise"].cpu())
 
     def weights(self) -> dict[str, Tensor]:
@@ -151,8 +147,3 @@ class Student:
         build.load_prefixed({"net": self.net}, weights)
         if self.teacher is not None:
             build.load_prefixed({"net": self.teacher.module}, weights)
-
-
-def nucleus(logits: Tensor) -> Tensor:
-    """Probability of nucleus, (B, h, w)."""
-    return logits.softmax(dim=1)[:, 1]

@@ -1,7 +1,9 @@
-"""From a folder of free data to the starter's files, and how good they are on what was left out."""
+"""From a folder of free data to the starter's files, with scores on what was left out."""
 
 from __future__ import annotations
 
+import json
+import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 
 from napari_noisyseg import __version__
 from napari_noisyseg.coarse import CoarseLabels
@@ -16,16 +19,19 @@ from napari_noisyseg.coarse.appearance import MPP
 from napari_noisyseg.coarse.outline import F32
 from napari_noisyseg.coarse.starter import CENTRES, OUTLINE
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.learning import starter
-from napari_noisyseg.learning.free import SETS, SOURCES, Field, fields
+from napari_noisyseg.learning.starter.free import SETS, SOURCES, Field, fields
+from napari_noisyseg.learning.starter.train import RECIPES, train
 from napari_noisyseg.metrics import aji
 from napari_noisyseg.nets.half import HalfUNet
 from napari_noisyseg.noise import points
 
 JITTERS = (0, 4, 8)
+"""Px by which clicks miss the middle, at most, where outlines are scored."""
+OPSET = 17
+"""Of ONNX."""
 
 
-def start(
+def remake(
     data: Path,
     out: Path,
     names: tuple[str, ...] = (OUTLINE, CENTRES),
@@ -40,17 +46,17 @@ def start(
             "writing the networks as ONNX needs a further package: pip install onnx"
         )
     learned = fields(data, without)
-    nets = starter.train(learned, names, steps, seed, say)
+    nets = train(learned, names, steps, seed, say)
     about: dict[str, Any] = {
         "version": __version__, "seed": seed, "fields": len(learned),
-        "steps": {name: steps or starter.RECIPES[name].steps for name in names},
+        "steps": {name: steps or RECIPES[name].steps for name in names},
         "learned_from": [name for name in SETS if SOURCES[name] != without],
     }  # fmt: skip
     if without is not None and OUTLINE in nets:
         held = [field for field in fields(data) if field.source == without]
         about["left_out"] = {without: scores(nets[OUTLINE], held)}
         say(f"on {without}, which was left out: {about['left_out'][without]}")
-    return starter.write(nets, out, about)
+    return write(nets, out, about)
 
 
 def scores(net: HalfUNet, held: list[Field]) -> dict[str, float]:
@@ -77,3 +83,28 @@ def look_of(net: HalfUNet) -> Callable[[F32], F32]:
         return torch.cat(found).numpy()
 
     return look
+
+
+def write(nets: dict[str, HalfUNet], out: Path, about: dict[str, Any]) -> list[Path]:
+    """Each network as safetensors, with what it is in the header, and as ONNX."""
+    out.mkdir(parents=True, exist_ok=True)
+    files = []
+    for name, net in nets.items():
+        header = {"network": name, "mpp": MPP, "learned_from": list(SETS), **about}
+        weights = {key: value.contiguous() for key, value in net.state_dict().items()}
+        save_file(weights, out / f"{name}.safetensors", {"about": json.dumps(header)})
+        _write_onnx(net, out / f"{name}.onnx")
+        files += [out / f"{name}.safetensors", out / f"{name}.onnx"]
+    return files
+
+
+def _write_onnx(net: HalfUNet, path: Path) -> None:
+    example = torch.zeros(1, net.inputs, 4 * net.divisor, 4 * net.divisor)
+    free = {name: {0: "n", 2: "h", 3: "w"} for name in ("x", "y")}
+    with warnings.catch_warnings():
+        # torch's older way: it needs `onnx`, but not onnxscript
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            net, (example,), str(path), input_names=["x"], output_names=["y"],
+            dynamic_axes=free, opset_version=OPSET, dynamo=False,
+        )  # fmt: skip

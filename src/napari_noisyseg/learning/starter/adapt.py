@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_noisyseg.coarse.appearance import CHANNELS, SIDE, crops, square_at
-from napari_noisyseg.learning.looks import Random
-from napari_noisyseg.learning.squares import View, around_clicks, cut
-from napari_noisyseg.learning.starter import dice_loss
+from napari_noisyseg.learning.starter.looks import Random
+from napari_noisyseg.learning.starter.squares import View, around_clicks, cut
+from napari_noisyseg.learning.starter.train import dice_loss
 from napari_noisyseg.nets.half import HalfUNet
 
 FEWEST = 8

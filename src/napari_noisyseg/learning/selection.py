@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from napari_noisyseg import losses
+from napari_noisyseg.learning import noise_rate
+from napari_noisyseg.learning.peers import PeerConfig
 from napari_noisyseg.method import NUCLEUS, UNKNOWN, Batch, TrainingImage
-from napari_noisyseg.nets import noise_rate
-from napari_noisyseg.nets.peers import PeerConfig
 
 ESTIMATES = 8
 """updates over which the noise rate is estimated from what networks believe"""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 import torch
@@ -11,20 +11,22 @@ from pydantic import Field
 from torch import Tensor
 
 from napari_noisyseg import losses
+from napari_noisyseg.learning import selection
+from napari_noisyseg.learning.peers import PeerConfig, Peers
+from napari_noisyseg.learning.selection import Judged, NoiseRate
 from napari_noisyseg.method import (
     NUCLEUS,
     Batch,
     Losses,
+    Method,
     MethodConfig,
     Needs,
+    Outcome,
     Prediction,
     Progress,
     Revision,
     TrainingImage,
 )
-from napari_noisyseg.nets import selection
-from napari_noisyseg.nets.peers import PeerConfig, Peers
-from napari_noisyseg.nets.selection import Judged, NoiseRate
 
 Logs = tuple[Tensor, Tensor]
 """log probabilities (B, 2, h, w) of both networks"""
@@ -41,7 +43,7 @@ class PixelwiseConfig(PeerConfig):
         return ("rough", "clean", "given")
 
 
-class Pixelwise(ABC):
+class Pixelwise(Method):
     """Two networks and the share of pixels that they keep; `_total` is the method's own."""
 
     Config: ClassVar[type[MethodConfig]] = PixelwiseConfig
@@ -57,7 +59,7 @@ class Pixelwise(ABC):
     def _total(self, logs: Logs, batch: Batch, share: float) -> Tensor:
         """The loss of both networks when `share` of the doubtful pixels is kept."""
 
-    def step(self, batch: Batch, progress: Progress) -> Losses:
+    def step(self, batch: Batch, progress: Progress) -> Outcome:
         """One update of both networks, by pixels of small loss and by clean ones."""
         self.peers.begin(progress.fraction)
         a, b = self.peers.logits(batch.image, batch.hematoxylin)
@@ -65,7 +67,8 @@ class Pixelwise(ABC):
         share = self._share(logs, batch, progress)
         total = self._total(logs, batch, share)
         self.peers.update(total)
-        return {"noise_rate": self.noise.value, "kept": share, "total": total.item()}
+        figures = {"noise_rate": self.noise.value, "kept": share}
+        return Outcome({"total": total.item()}, figures)
 
     def _share(self, logs: Logs, batch: Batch, progress: Progress) -> float:
         """R(T) = 1 - tau min(T / T_k, 1), T counted from the end of the warm-up."""
@@ -98,19 +101,14 @@ class Pixelwise(ABC):
         total = sum(losses.masked_mean(entropy(z, label), mask).item() for z in logs)
         return {"total": float(total)}
 
-    def revise(self, progress: Progress, images: Sequence[TrainingImage]) -> Iterator[Revision]:
-        """Labels stay as they are; how many of them are wrong is asked of clean ones."""
-        if progress.epoch == 0:
-            self.noise.look_at(images)
-        yield from ()
+    def begin(self, images: Sequence[TrainingImage]) -> Iterable[Revision]:
+        """How many labels are wrong, as far as clean ones tell."""
+        self.noise.look_at(images)
+        return ()
 
     def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
         """The probability, and `uncertainty`: how far the networks are apart."""
         return self.peers.predict(image, hematoxylin)
-
-    def explain(self, batch: Batch) -> Mapping[str, Tensor]:
-        """Nothing: labels are taken or left, not changed."""
-        return {}
 
     def state_dict(self) -> dict[str, Any]:
         """Networks and noise rate."""

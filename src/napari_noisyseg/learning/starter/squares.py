@@ -13,8 +13,8 @@ from torch import Tensor
 
 from napari_noisyseg.coarse.appearance import COLOURS, MPP, SIDE, appearance, spots, square_at
 from napari_noisyseg.instances import middles
-from napari_noisyseg.learning.free import Field
-from napari_noisyseg.learning.looks import Random, another_look
+from napari_noisyseg.learning.starter.free import Field
+from napari_noisyseg.learning.starter.looks import Random, another_look
 from napari_noisyseg.slides import Box
 
 ROOM = 1.7

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -11,14 +12,17 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from napari_noisyseg import losses
-from napari_noisyseg.method import MethodConfig, Prediction, Preset
+from napari_noisyseg.learning import optimizers
+from napari_noisyseg.learning.ema import WeightAverage
+from napari_noisyseg.learning.settings import StainConfig
+from napari_noisyseg.method import Prediction, Preset
 from napari_noisyseg.nets import build
 from napari_noisyseg.nets.build import Encoder
-from napari_noisyseg.nets.ema import WeightAverage
 from napari_noisyseg.nets.resunet import Stem
+from napari_noisyseg.plans import SamplingPlan
 
 
-class PeerConfig(MethodConfig):
+class PeerConfig(StainConfig):
     """Networks and training of Li et al. 2021 (superpixels), shared by its comparators."""
 
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 200
@@ -33,12 +37,6 @@ class PeerConfig(MethodConfig):
     """side of the random crop that an update sees, in working pixels"""
     hold_out: bool = False
     """keep a tenth of the tiles to choose the best weights (ours): rough labels judge badly"""
-    stains: Literal["fixed", "estimated"] = "fixed"
-    """stain matrix of the hematoxylin component: one for all images, or each image's own"""
-    level_stains: bool = False
-    """bring the hematoxylin of pale and dark slides to one level (ours)"""
-    stain_jitter: Annotated[float, Field(ge=0, le=0.9)] = 0.0
-    """largest random change of a tile's stain density in training, as a share (ours)"""
     input: Literal["rgb", "hematoxylin"] = "rgb"
     """what the networks see: the colours, or the hematoxylin component alone"""
     net: Literal["unet", "resunet"] = "unet"
@@ -84,6 +82,10 @@ class PeerConfig(MethodConfig):
         }  # fmt: skip
         return {"paper": {}, "small": small}
 
+    def sampling(self) -> SamplingPlan:
+        """Tiles, of which few or none are held out."""
+        return replace(super().sampling(), hold_out=self.hold_out)
+
 
 class Peers:
     """Networks a and b, one optimiser for both, and the averages of their weights."""
@@ -95,14 +97,14 @@ class Peers:
             {name: build.seeded(make, device, 2 * seed + k) for k, name in enumerate("ab")}
         )
         self.averages = {k: WeightAverage(self.nets[k], config.average_weights) for k in "ab"}
-        self.optimizer = build.optimizer(config, self.nets.parameters())
+        self.optimizer = optimizers.of_settings(config, self.nets.parameters())
 
     def begin(self, fraction: float) -> None:
         """Train mode, no gradients, and the learning rate at N / N_max."""
         rate = self.config.lr
         if self.config.lr_schedule == "cosine":
             rate = losses.cosine_rate(fraction, rate)
-        build.set_rate(self.optimizer, rate)
+        optimizers.set_rate(self.optimizer, rate)
         self.optimizer.zero_grad()
         self.nets.train()
 
@@ -136,7 +138,7 @@ class Peers:
         return {
             "nets": dict(self.nets.state_dict()),
             "averages": {k: dict(average.state_dict()) for k, average in self.averages.items()},
-            "optimizer": build.optimizer_state(self.optimizer),
+            "optimizer": optimizers.state_of(self.optimizer),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -144,7 +146,7 @@ class Peers:
         self.nets.load_state_dict(state["nets"])
         for name, average in self.averages.items():
             average.load_state_dict(state["averages"][name])
-        build.load_optimizer_state(self.optimizer, state["optimizer"])
+        optimizers.load_state(self.optimizer, state["optimizer"])
 
     def weights(self) -> dict[str, Tensor]:
         """The networks as they predict."""
