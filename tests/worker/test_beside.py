@@ -43,5 +43,5 @@ def test_a_child_that_is_not_wanted_any_more_is_ended_at_once(project: Project) 
 
 
 def test_a_project_that_is_gone_is_said_in_words(tmp_path: Path) -> None:
-    with pytest.raises(NoisySegError, match="did not work: .*gone.noisyseg"):
+    with pytest.raises(NoisySegError, match=r"did not work: .*gone\.noisyseg"):
         learn_beside(tmp_path / "gone.noisyseg", Event())
