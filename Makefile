@@ -51,7 +51,9 @@ slow: install  ## the long tests, on real fields (needs NOISYSEG_DATA)
 	@$(BIN)/python -m pytest -q -m slow --timeout 3600
 
 test-pyqt6: system $(STAMP_PYQT6)  ## the window's tests under PyQt6, in a .venv-pyqt6 of its own (minutes)
-	@QT_API=pyqt6 $(VENV_PYQT6)/bin/python -m pytest -q -o qt_api=pyqt6 tests/gui
+	@# what fails is run once more: on a busy machine a window may be late
+	@export QT_API=pyqt6; run="$(VENV_PYQT6)/bin/python -m pytest -q -o qt_api=pyqt6"; \
+		$$run tests/gui || $$run --last-failed tests/gui
 
 $(STAMP_PYQT6): pyproject.toml constraints.txt
 	@echo "== Setting up $(VENV_PYQT6)"
