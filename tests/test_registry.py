@@ -37,7 +37,7 @@ def test_describes_without_torch() -> None:
 def test_describes_scnet() -> None:
     description = registry.describe("scnet")
     assert description.needs == Needs(
-        points=True, halves=True, labels=("voronoi", "cluster", "local")
+        points=True, halves=True, labels=("voronoi", "cluster", "local", "outline")
     )
     assert description.shows == ("uncertainty",)
     assert description.presets["paper"]["crop"] == 224

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from napari_noisyseg.plans import PixelPlan, PredictionPlan, SamplingPlan
+from napari_noisyseg.plans import PixelPlan, PredictionPlan, SamplingPlan, Splitting
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,6 +25,11 @@ KEPT, ADDED, REMOVED = 1, 2, 3
 """Values of the `changes` layer: nucleus before and after, only after, only before; else 0."""
 
 Preset = Literal["small", "paper"]
+SHARED: dict[Preset, dict[str, bool | int | float | str]] = {
+    "paper": {},
+    "small": {"splitting": "centres"},
+}
+"""What each preset changes in every method."""
 
 
 class MethodConfig(BaseModel):
@@ -50,6 +55,10 @@ class MethodConfig(BaseModel):
     """overlap of neighbouring training tiles, in working pixels"""
     crop: Annotated[int, Field(ge=32, le=2048)] = 224
     """side of the random crop that an update sees, in working pixels"""
+    splitting: Splitting = "watershed"
+    """how nuclei are read from the prediction: by the watershed of it (ours), as connected
+    components, or by the networks that come with the package and have seen nuclei, with a say of
+    the prediction (centres)"""
 
     @classmethod
     def presets(cls) -> dict[Preset, dict[str, bool | int | float | str]]:
@@ -76,7 +85,7 @@ class MethodConfig(BaseModel):
 
     def prediction(self) -> PredictionPlan:
         """How images are predicted; overridden where a method has settings of it."""
-        return PredictionPlan()
+        return PredictionPlan(splitting=self.splitting)
 
     @classmethod
     def from_preset(cls, preset: Preset, **changes: bool | int | float | str) -> Self:
@@ -85,7 +94,7 @@ class MethodConfig(BaseModel):
         Whoever sets a smaller `tile` and no overlap gets one of half a tile at most: the preset's
         may be as large as the tile, and each tile would start a pixel after the last.
         """
-        values = {"preset": preset, **cls.presets()[preset], **changes}
+        values = {"preset": preset, **SHARED[preset], **cls.presets()[preset], **changes}
         tile = changes.get("tile")
         if isinstance(tile, int) and "tile_overlap" not in changes:
             usual = values.get("tile_overlap", cls.model_fields["tile_overlap"].default)
@@ -112,7 +121,7 @@ class Needs:
     unlabeled: bool = False
     """tiles of tissue without any label serve as well"""
     labels: tuple[str, ...] = ()
-    """label planes that batches must carry, of: voronoi cluster local rough clean given; and
+    """label planes that batches must carry, of: voronoi cluster local outline rough clean given; and
     superpixel, which comes as `Batch.superpixels`"""
 
 

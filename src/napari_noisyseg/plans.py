@@ -12,8 +12,8 @@ Stains = Literal["fixed", "estimated"]
 """One stain matrix for all images, or each image's own."""
 Recipe = Literal["mended", "paper", "published"]
 """How the cluster label is made (`coarse.published`)."""
-Splitting = Literal["watershed", "components"]
-"""How nuclei without points are told apart (`instances.SPLITTINGS`)."""
+Splitting = Literal["watershed", "components", "centres"]
+"""How nuclei are read from a prediction (`instances.reading`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Tiling:
 
 @dataclass(frozen=True, slots=True)
 class PredictionPlan:
-    """In which windows images are predicted, and how nuclei without points are told apart."""
+    """In which windows images are predicted, and how nuclei are read from that."""
 
     tiling: Tiling = Tiling()
     splitting: Splitting = "watershed"

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from napari_noisyseg.instances import SPLITTINGS, from_probability
+from napari_noisyseg.instances import components, from_probability
 
 
 def discs(shape, *circles):
@@ -44,7 +44,7 @@ def test_components_are_the_papers_inference(mpp):
     scene[20:30, 20:30] = 0.5
     repeat = round(0.25 / mpp)
     scene = scene.repeat(repeat, axis=0).repeat(repeat, axis=1)
-    labels = SPLITTINGS["components"](scene, mpp)
+    labels = components(scene, mpp)
     expected = np.zeros((40, 40), int)
     expected[2:12, 2:14], expected[20:24, 2:7] = 1, 2
     np.testing.assert_array_equal(labels, expected.repeat(repeat, 0).repeat(repeat, 1))

@@ -16,6 +16,7 @@ from napari_noisyseg.store.records import Outline
 from napari_noisyseg.worker import check, client
 from napari_noisyseg.worker.advice import recommend
 from napari_noisyseg.worker.check import check_needs, check_settings, check_tiles
+from napari_noisyseg.worker.spec import read_spec
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ def test_masks_are_asked_for_where_a_method_needs_them(bare: Project) -> None:
         ({"epsilon": -1}, "epsilon: must be at least 0"),
         ({"lr": 0}, "lr: must be above 0"),
         ({"split_overlap": 1.5}, "split_overlap: must be at most 1"),
-        ({"coarse": "voronoi"}, "coarse: must be one of cluster, local, both"),
+        ({"coarse": "voronoi"}, "coarse: must be one of cluster, local, outline, both"),
         ({"use_vor": 1}, "use_vor: must be a boolean"),
         ({"preset": "large"}, "preset: must be one of"),
     ],
@@ -140,6 +141,26 @@ def test_weights_to_start_from_are_looked_for_first(bare: Project, init: str) ->
     bare.nuclei.add_field("a", Box(32, 32, 64, 64))
     with pytest.raises(NoisySegError, match=r"the last are: none yet|there is no such file"):
         client.start(bare, spec(init=init))
+
+
+@pytest.mark.parametrize(
+    ("init", "config", "splitting"),
+    [
+        ("none", {}, "watershed"),
+        ("starter", {}, "centres"),
+        ("none", {"splitting": "components"}, "components"),
+    ],
+)
+def test_a_run_starts_with_the_package_s_networks_or_without(
+    bare: Project, monkeypatch: pytest.MonkeyPatch, init: str, config: Any, splitting: str
+) -> None:
+    monkeypatch.setattr(client.process, "launch", lambda run, threads: None)
+    monkeypatch.setattr(client, "write_snapshot", lambda *words: None)
+    bare.nuclei.add("a", 40, 40)
+    bare.nuclei.add_field("a", Box(32, 32, 64, 64))
+    begun = read_spec(client.start(bare, spec(init=init, config=config)).dir)
+    assert begun.init is None
+    assert begun.config["splitting"] == splitting
 
 
 def test_what_is_there_instead_of_clean_nuclei_is_advised(bare: Project) -> None:

@@ -58,7 +58,14 @@ def train(
     config: Annotated[Path | None, typer.Option(help="A JSON file of settings.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE")] = None,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run.")] = None,
-    init: Annotated[str | None, typer.Option(metavar="RUN", help="Start from its weights.")] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN|starter|none",
+            help="Start from a run's weights; with the networks of the package (as preset small "
+            "does), or without.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Train in a child process and write the refined nuclei of every annotated image."""

@@ -5,6 +5,8 @@ Everything stands at 0.25 µm per pixel. Coordinates are (y, x), pixel centres a
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -101,13 +103,14 @@ def resized_labels(labels: NDArray[np.int32], shape: tuple[int, int]) -> NDArray
     return np.asarray(image.resize((shape[1], shape[0]), Image.Resampling.NEAREST), np.int32)
 
 
-def resized(rgb: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """Area averages where it shrinks, bicubic where it grows."""
-    if rgb.shape[:2] == shape:
-        return rgb
-    shrinks = shape[0] < rgb.shape[0]
+def resized(pixels: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
+    """uint8 (H, W, 3) or float32 (H, W): area averages where it shrinks, bicubic where it grows."""
+    if pixels.shape[:2] == shape:
+        return pixels
+    shrinks = shape[0] < pixels.shape[0]
     method = Image.Resampling.BOX if shrinks else Image.Resampling.BICUBIC
-    return np.asarray(Image.fromarray(rgb).resize((shape[1], shape[0]), method))
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    return np.asarray(image.resize((shape[1], shape[0]), method))
 
 
 def unlike_stained_tissue(rgb: NDArray[np.uint8]) -> str:

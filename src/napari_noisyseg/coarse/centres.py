@@ -15,7 +15,7 @@ from scipy import ndimage as ndi
 from skimage.feature import peak_local_max
 from skimage.segmentation import watershed
 
-from napari_noisyseg.coarse.appearance import MPP, appearance, unlike
+from napari_noisyseg.coarse.appearance import MPP, appearance, resized, unlike
 from napari_noisyseg.coarse.labels import CoarseLabels
 from napari_noisyseg.coarse.outline import Look
 from napari_noisyseg.coarse.starter import CENTRES, Network, probability, shipped
@@ -69,8 +69,10 @@ def maps(rgb: Pixels, mpp: float, network: Network | None = None) -> Maps:
     return Maps(found[0], found[1])
 
 
-def centres(rgb: Pixels, mpp: float, least: float = LEAST) -> Centres:
+def centres(rgb: Pixels, mpp: float, least: float = LEAST, beside: F32 | None = None) -> Centres:
     """Where the network expects nuclei in an image uint8 (H, W, 3), from a score on.
+
+    beside: as in `segment`.
 
     Deterministic. Raises NoisySegError for an image unlike those that the network has seen (grey,
     fluorescence), and when the network is missing.
@@ -79,19 +81,22 @@ def centres(rgb: Pixels, mpp: float, least: float = LEAST) -> Centres:
     if doubt:
         raise NoisySegError(f"{doubt}, and nuclei are found in stained tissue in colour only")
     shape = (rgb.shape[0], rgb.shape[1])
-    found = [_in_block(rgb, mpp, least, core) for core in _blocks(shape, _block(mpp))]
+    found = [_in_block(rgb, mpp, least, core, beside) for core in _blocks(shape, _block(mpp))]
     points = np.concatenate([f.points for f in found])
     scores = np.concatenate([f.scores for f in found])
     order = np.argsort(-scores, kind="stable")
     return Centres(points[order], scores[order])
 
 
-def segment(rgb: Pixels, mpp: float, look: Look | None = None) -> NDArray[np.int32]:
+def segment(
+    rgb: Pixels, mpp: float, look: Look | None = None, beside: F32 | None = None
+) -> NDArray[np.int32]:
     """Nuclei of an image that nobody has clicked in, int32 (H, W), 1 the surest; no torch needed.
 
-    look: draws the outline at a centre, the starter when None. Raises as `centres` does.
+    look: draws the outline at a centre, the starter when None. beside: probability of nucleus by
+    another network, float32 (H, W), half of the say in what is one. Raises as `centres` does.
     """
-    points = centres(rgb, mpp).points
+    points = centres(rgb, mpp, beside=beside).points
     shape = (rgb.shape[0], rgb.shape[1])
     labels = np.zeros(shape, np.int32)
     for core in _blocks(shape, _block(mpp)):
@@ -139,11 +144,14 @@ def _outlined(
     return labels.outlines
 
 
-def _in_block(rgb: Pixels, mpp: float, least: float, core: Box) -> Centres:
+def _in_block(rgb: Pixels, mpp: float, least: float, core: Box, beside: F32 | None) -> Centres:
     """Centres in a block, found with what lies around it; in px of the image."""
     around = core.grow(_around(mpp)).clip(rgb.shape)
     part = rgb[around.slices]
     seen = maps(part, mpp)
+    if beside is not None:
+        other = resized(beside[around.slices], seen.nucleus.shape)
+        seen = seen._replace(nucleus=(seen.nucleus + other) / 2)
     found = _peaks(seen, least)
     factor = np.array(part.shape[:2]) / np.array(seen.depth.shape)
     points = np.round((found.points + 0.5) * factor - 0.5 + around.origin, 2)

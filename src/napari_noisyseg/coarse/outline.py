@@ -28,6 +28,9 @@ Look = Callable[[F32], F32]
 LEAST = 0.5
 TIE = 1e-4
 """By less than this a probability is no larger: its last digits hang on what was asked with it."""
+SHARE, OWN = 0.15, 0.05
+"""Of the log-odds that another network's are; below which probability a click's own alone counts.
+The share was chosen on true masks, of images 11, 13 and 15 of MoNuSeg: 0.1 and 0.3 are alike."""
 FAINT = 0.7
 """Where no pixel reaches `LEAST`, those from this share of the largest probability on count."""
 BESIDE = 0.25
@@ -47,11 +50,20 @@ class OutlinePlane:
     """`instances` int32 (H, W) of serials, and `target` uint8 (H, W) to train on.
 
     planes: `appearance` of the image; shape: of the image itself, in pixels. lazy: after a click
-    the neighbours, who see it too, wait for `catch_up`.
+    the neighbours, who see it too, wait for `catch_up`. beside: probability of nucleus by another
+    network, float32 (H, W), which has `SHARE` of the say where a click's own is in doubt.
     """
 
-    def __init__(self, planes: F32, shape: tuple[int, int], look: Look, lazy: bool = False) -> None:
+    def __init__(
+        self,
+        planes: F32,
+        shape: tuple[int, int],
+        look: Look,
+        lazy: bool = False,
+        beside: F32 | None = None,
+    ) -> None:
         self._lazy, self._pending = lazy, set[int]()
+        self._beside = beside
         self.instances: Ints = np.zeros(shape, np.int32)
         self.target = np.full(shape, UNKNOWN, np.uint8)
         self._planes, self._look, self.shape = planes, look, shape
@@ -63,16 +75,17 @@ class OutlinePlane:
 
     def full(self, cells: Cells) -> NDArray[np.uint8]:
         """The target of the whole image; fills `instances` too."""
-        self._bring_to(cells.points)
+        self.bring_to(cells.points)
         return self.target
 
     def update(
         self, plane: NDArray[np.uint8], cells: Cells, changed: Box, owners: Iterable[int]
     ) -> Box:
         """Bring both up to date with the points of now; the box rewritten. `plane`: the target."""
-        return self._bring_to(cells.points)
+        return self.bring_to(cells.points)
 
-    def _bring_to(self, points: Mapping[int, Pixel]) -> Box:
+    def bring_to(self, points: Mapping[int, Pixel]) -> Box:
+        """Bring both up to date with the points of now; the box rewritten."""
         old = self._pixels
         moved = {s for s in {*old, *points} if old.get(s) != points.get(s)}
         if not moved:
@@ -164,6 +177,8 @@ class OutlinePlane:
             places = np.meshgrid(*axes, indexing="ij")
             values = ndi.map_coordinates(square, places, order=1, mode="nearest")
         values = np.array(values, np.float32)
+        if self._beside is not None:
+            values = together(values, self._beside[box.slices])
         if values.max() * FAINT < LEAST:
             values *= LEAST / (FAINT * max(float(values.max()), 1e-6))
         values[pixel[0] - box.y0, pixel[1] - box.x0] = 2.0
@@ -251,3 +266,27 @@ class OutlinePlane:
         target[ndi.binary_dilation(edge, self._band)] = UNKNOWN
         self.target[outer.slices] = target[outer.shift(-wide.y0, -wide.x0).slices]
         return outer
+
+
+def together(own: F32, other: F32) -> F32:
+    """Probability of a click's nucleus where another network has a share of the say."""
+    odds = (1 - SHARE) * _log_odds(own) + SHARE * _log_odds(other)
+    return np.where(own < OWN, own, 1 / (1 + np.exp(-odds))).astype(np.float32)
+
+
+def _log_odds(probability: F32) -> F32:
+    p = np.clip(probability, 1e-3, 1 - 1e-3)
+    return np.asarray(np.log(p / (1 - p)), np.float32)
+
+
+def outlined(
+    planes: F32,
+    points: Mapping[int, Pixel],
+    shape: tuple[int, int],
+    look: Look,
+    beside: F32 | None = None,
+) -> Ints:
+    """Outlines at all points at once, int32 of `shape`; see `OutlinePlane`."""
+    plane = OutlinePlane(planes, shape, look, beside=beside)
+    plane.bring_to(points)
+    return plane.instances

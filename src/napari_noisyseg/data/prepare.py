@@ -26,8 +26,8 @@ from napari_noisyseg.instances import touching
 from napari_noisyseg.method import BACKGROUND, NUCLEUS, UNKNOWN, MethodConfig, TrainingImage
 from napari_noisyseg.plans import PixelPlan, Recipe
 
-CoarseKind = Literal["voronoi", "cluster", "local"]
-COARSE: tuple[CoarseKind, ...] = ("voronoi", "cluster", "local")
+CoarseKind = Literal["voronoi", "cluster", "local", "outline"]
+COARSE: tuple[CoarseKind, ...] = ("voronoi", "cluster", "local", "outline")
 SUPERPIXEL = "superpixel"
 
 

@@ -2,17 +2,20 @@
 
 from napari_noisyseg.instances.measure import Measured, measure, middles, touching
 from napari_noisyseg.instances.points import from_points
-from napari_noisyseg.instances.probability import SPLITTINGS, from_probability
+from napari_noisyseg.instances.probability import components, from_probability
+from napari_noisyseg.instances.reading import at_points, nuclei
 from napari_noisyseg.instances.suggest import Suggested, suggest
 
 __all__ = [
-    "SPLITTINGS",
     "Measured",
     "Suggested",
+    "at_points",
+    "components",
     "from_points",
     "from_probability",
     "measure",
     "middles",
+    "nuclei",
     "suggest",
     "touching",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,6 @@ from scipy import ndimage as ndi
 from skimage.feature import peak_local_max
 from skimage.morphology import remove_small_objects
 from skimage.segmentation import watershed
-
-from napari_noisyseg.plans import Splitting
 
 Floats = NDArray[np.floating[Any]]
 
@@ -47,10 +44,3 @@ def components(probability: Floats, mpp: float) -> NDArray[np.int32]:
     mask = remove_small_objects(mask, max_size=max(int(np.ceil(20 * (0.25 / mpp) ** 2)) - 1, 0))
     labels, _ = ndi.label(ndi.binary_fill_holes(mask))
     return np.asarray(labels, dtype=np.int32)
-
-
-SPLITTINGS: dict[Splitting, Callable[[Floats, float], NDArray[np.int32]]] = {
-    "watershed": from_probability,
-    "components": components,
-}
-"""Ways from a probability map (H, W) and its mpp to nuclei without points."""

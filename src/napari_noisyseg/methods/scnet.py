@@ -48,7 +48,6 @@ from napari_noisyseg.plans import (
     PredictionPlan,
     Recipe,
     SamplingPlan,
-    Splitting,
     Stains,
     Tiling,
 )
@@ -59,9 +58,10 @@ class SCNetConfig(StainConfig):
 
     batch_size: Annotated[int, Field(ge=1, le=256)] = 16
     """tiles per update, half of them for each network (published: 8 for each)"""
-    coarse: Literal["cluster", "local", "both"] = "cluster"
-    """coarse label c of Eqs. 4 and 6: the paper's k-means cluster, the outline inside each Voronoi
-    cell, or what both agree on or only one of them says (the last two are ours)"""
+    coarse: Literal["cluster", "local", "outline", "both"] = "cluster"
+    """coarse label c of Eqs. 4 and 6: the paper's k-means cluster; or (ours) the outline at each
+    click, untrained or by the network that comes with the package; or what the cluster and the
+    untrained outline agree on or only one of them says"""
     cluster_recipe: Recipe = "mended"
     """cluster label: with distances in nucleus radii (ours, measured better); k-means on [RGB/10,
     min(distance, 20 px)] cleaned by opening; or cleaned by closing, with background the cluster
@@ -115,8 +115,6 @@ class SCNetConfig(StainConfig):
     """second decay rate of Adam (published: 0.99)"""
     average_weights: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """decay of the moving average of weights that predicts (ours); 0: the weights as they are"""
-    splitting: Splitting = "watershed"
-    """nuclei where there are no points: parted by a watershed (ours), or connected components"""
     window: Annotated[int, Field(ge=64, le=4096)] = 1024
     """side of the windows that prediction works in, in working pixels (paper: 224)"""
     window_overlap: Annotated[int, Field(ge=0, le=2048)] = 160
@@ -143,8 +141,8 @@ class SCNetConfig(StainConfig):
 
     def label_planes(self) -> tuple[str, ...]:
         """The label planes that these settings use."""
-        coarse = {"cluster": ("cluster",), "local": ("local",), "both": ("cluster", "local")}
-        return ("voronoi", *coarse[self.coarse])
+        coarse = ("cluster", "local") if self.coarse == "both" else (self.coarse,)
+        return ("voronoi", *coarse)
 
     def pixels(self) -> PixelPlan:
         """Stains and cluster label as these settings say."""
@@ -157,7 +155,7 @@ class SCNetConfig(StainConfig):
     def prediction(self) -> PredictionPlan:
         """Windows that overlap by half of their side at most."""
         overlap = min(self.window_overlap, self.window // 2)
-        return PredictionPlan(Tiling(self.window, overlap), self.splitting)
+        return replace(super().prediction(), tiling=Tiling(self.window, overlap))
 
 
 class Side(NamedTuple):
@@ -173,7 +171,9 @@ class SCNet(Method):
     """Two segmentation networks S_a, S_b that teach each other, each followed by a C."""
 
     Config: ClassVar[type[MethodConfig]] = SCNetConfig
-    needs: ClassVar[Needs] = Needs(points=True, halves=True, labels=("voronoi", "cluster", "local"))
+    needs: ClassVar[Needs] = Needs(
+        points=True, halves=True, labels=("voronoi", "cluster", "local", "outline")
+    )
     paper: ClassVar[str] = (
         "Lin et al., Nuclei segmentation with point annotations from pathology images via "
         "self-supervised learning and co-training, Medical Image Analysis 89, 2023"

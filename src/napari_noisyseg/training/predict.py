@@ -185,8 +185,8 @@ def predict_nuclei(
 
 def nuclei_of(model: Model, rgb: NDArray[np.uint8], mpp: float) -> NDArray[np.int32]:
     """One id per nucleus, int32 (H, W), of uint8 (H, W, 3)."""
-    split = instances.SPLITTINGS[model.config.prediction().splitting]
-    return split(model.predict(rgb, mpp)["probability"], mpp)
+    probability = model.predict(rgb, mpp)["probability"]
+    return instances.nuclei(probability, rgb, mpp, model.config.prediction().splitting)
 
 
 def density_of(rgb: NDArray[np.uint8], config: MethodConfig) -> NDArray[np.float32]:

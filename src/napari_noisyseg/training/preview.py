@@ -97,7 +97,8 @@ class Preview:
             self._rgb,
             self.config.working_mpp,
         )
-        return outlines(evidence, self._points, self._serials)
+        splitting = self.config.prediction().splitting
+        return outlines(evidence, self._points, self._serials, splitting)
 
     def _explained(self, method: Method) -> dict[str, NDArray[Any]]:
         """The method's maps of the labels in the box; `corrected` as a mask, with `changes`."""

@@ -53,10 +53,15 @@ class Evidence:
     mpp: float
 
 
-def outlines(evidence: Evidence, points: NDArray[np.float64], serials: NDArray[np.int64]) -> Labels:
+def outlines(
+    evidence: Evidence,
+    points: NDArray[np.float64],
+    serials: NDArray[np.int64],
+    splitting: Splitting = "watershed",
+) -> Labels:
     """int32 (H, W) whose values are the points' serial numbers, one nucleus for each point."""
     e = evidence
-    found = instances.from_points(e.probability, points, e.density, e.mpp, rgb=e.rgb)
+    found = instances.at_points(e.probability, points, e.density, e.rgb, e.mpp, splitting)
     values = np.concatenate([[0], serials]).astype(np.int32)
     labels: Labels = values[found]
     return labels
@@ -69,7 +74,7 @@ def further(
     splitting: Splitting = "watershed",
 ) -> Labels:
     """The labels with nuclei that no point marks, outside `known`, numbered on from the largest."""
-    new = instances.SPLITTINGS[splitting](evidence.probability, evidence.mpp)
+    new = instances.nuclei(evidence.probability, evidence.rgb, evidence.mpp, splitting)
     taken = np.unique(new[(labels > 0) | known])
     new[np.isin(new, taken)] = 0
     values, packed = np.unique(new, return_inverse=True)

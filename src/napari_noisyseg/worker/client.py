@@ -24,6 +24,8 @@ SETTINGS = "settings.json"
 """The settings in full, as the child resolved them."""
 INIT = "init.safetensors"
 MODEL = "model.safetensors"
+READINGS = {"starter": "centres", "none": "watershed"}
+"""What `init` says beside runs: nuclei read with the starter's networks, or without them."""
 LOOK = "look.txt"
 """Names the image that previews should show."""
 LOST = Failed(
@@ -49,7 +51,7 @@ def start(project: Project, spec: RunSpec) -> Run:
     if spec.time_budget and not spec.deadline:
         spec = spec.model_copy(update={"deadline": time.time() + spec.time_budget})
     resumed = project.runs.get(spec.resume) if spec.resume else None
-    spec = _continued(resumed, spec) if resumed else spec
+    spec = _continued(resumed, spec) if resumed else _begun(spec)
     check(project, spec)
     weights = _weights(project, spec.init) if spec.init else None
     run = project.runs.new()
@@ -67,6 +69,14 @@ def start(project: Project, spec: RunSpec) -> Run:
         shutil.rmtree(run.dir, ignore_errors=True)
         raise
     return run
+
+
+def _begun(spec: RunSpec) -> RunSpec:
+    """`init` of `READINGS` is no run's weights but a setting, which a person's own goes before."""
+    if spec.init not in READINGS:
+        return spec
+    config = {"splitting": READINGS[spec.init], **spec.config}
+    return spec.model_copy(update={"init": None, "config": config})
 
 
 def _continued(resumed: Run, spec: RunSpec) -> RunSpec:

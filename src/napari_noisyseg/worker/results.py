@@ -63,13 +63,13 @@ def refine(
     doubt = shown["uncertainty"] if two else np.zeros_like(probability)
     density = density_of(region.rgb, model.config)
     evidence = Evidence(probability, doubt, density, region.rgb, region.mpp)
-    labels = np.zeros(region.shape, np.int32)
+    labels, splitting = np.zeros(region.shape, np.int32), model.config.prediction().splitting
     if len(region.points):
-        labels = outlines(evidence, region.points, region.serials)
+        labels = outlines(evidence, region.points, region.serials, splitting)
     if everywhere or not (len(region.points) and type(model.method).needs.points):
         # a field without a point says where to look, not that there is no nucleus
         marked = region.known if len(region.points) else np.zeros_like(region.known)
-        labels = further(evidence, labels, marked, model.config.prediction().splitting)
+        labels = further(evidence, labels, marked, splitting)
     maps, judged = _explained(model, region, evidence, image)
     return Refined(region, labels, {**shown, **maps}, judge(evidence, labels), judged)
 

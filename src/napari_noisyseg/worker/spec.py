@@ -39,7 +39,8 @@ class RunSpec(BaseModel):
     resume: str | None = None
     """run whose checkpoint to go on from"""
     init: str | None = None
-    """run, or model file, whose weights to start from"""
+    """run, or model file, whose weights to start from; `starter` or `none`: with the networks that
+    come with the package or without them (None: as the preset says)"""
     images: list[str] | None = None
     """images to train on; None: every annotated one"""
     threads: Annotated[int | None, Field(ge=1)] = None
