@@ -121,8 +121,8 @@ class Needs:
     unlabeled: bool = False
     """tiles of tissue without any label serve as well"""
     labels: tuple[str, ...] = ()
-    """label planes that batches must carry, of: voronoi cluster local outline rough clean given; and
-    superpixel, which comes as `Batch.superpixels`"""
+    """label planes that batches must carry, of: voronoi cluster local outline rough clean given;
+    and superpixel, which comes as `Batch.superpixels`"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
 
 from napari_noisyseg.errors import NoisySegError
 
@@ -131,6 +133,25 @@ def hd95(predicted: Labels, truth: Labels) -> float | None:
 def asd(predicted: Labels, truth: Labels) -> float | None:
     """Average symmetric surface distance of the foregrounds in px, over both surfaces' pixels."""
     return _distances(*_checked(predicted, truth))[1]
+
+
+def matched(
+    found: NDArray[np.float64], truth: NDArray[np.float64], near: float
+) -> NDArray[np.bool_]:
+    """Which of `found` (n, 2) are paired with one of `truth` (m, 2) at most `near` px away."""
+    away = cdist(found, truth)
+    away[away > near] = 1e6
+    rows, columns = linear_sum_assignment(away)
+    right = np.zeros(len(found), bool)
+    right[rows[away[rows, columns] <= near]] = True
+    return right
+
+
+def f1_points(found: Floats, truth: Floats, near: float) -> float:
+    """Share of places (n, 2) and (m, 2) that are paired, at most `near` px apart; 1 without any."""
+    hit = int(matched(found, truth, near).sum())
+    both = len(found) + len(truth)
+    return 2 * hit / both if both else 1.0
 
 
 def drop_small(labels: Labels, min_size: int) -> Labels:

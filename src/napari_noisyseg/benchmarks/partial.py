@@ -14,11 +14,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
-from scipy.spatial.distance import cdist
 
 from ..instances import from_points, suggest
-from ..metrics import aji
+from ..metrics import aji, matched
 from ..stains.deconvolution import FIXED, densities
 from .ledger import Row, mean, rows_of
 from .report import Report
@@ -80,18 +78,6 @@ def _row(field: Field, share: int) -> Row:
         **{name: aji(_outlined(rgb, places, field.mpp), truth) for name, places in sets.items()},
         "actions_per_nucleus": (count + 1 + wrong + len(left) - hit) / len(points),
     }
-
-
-def matched(
-    found: NDArray[np.float64], truth: NDArray[np.float64], near: float
-) -> NDArray[np.bool_]:
-    """Which of `found` (n, 2) are paired with one of `truth` (m, 2) at most `near` px away."""
-    away = cdist(found, truth)
-    away[away > near] = 1e6
-    rows, columns = linear_sum_assignment(away)
-    right = np.zeros(len(found), bool)
-    right[rows[away[rows, columns] <= near]] = True
-    return right
 
 
 def _outlined(rgb: NDArray[np.uint8], points: NDArray[np.float64], mpp: float) -> NDArray[np.int32]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from typing import Annotated
 
 import typer
 
@@ -16,14 +17,26 @@ def register(app: typer.Typer) -> None:
     app.command()(adapt)
 
 
-def adapt(project: ProjectPath, as_json: Json = False) -> None:
+def adapt(
+    project: ProjectPath,
+    places: Annotated[
+        bool,
+        typer.Option(
+            "--places",
+            help="Learn from complete fields where nuclei lie, for predict and suggest; two "
+            "minutes.",
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Learn the outlines at clicks from accepted and redrawn nuclei, in seconds."""
     if find_spec("torch") is None:
         raise NoisySegError("learning needs torch: pip install 'napari-noisyseg[train]'")
     from ..worker.adapting import adapt as learn
+    from ..worker.places import learn_places
 
     with open_project(project, write=True) as opened:
-        lesson = learn(opened)
+        lesson = learn_places(opened) if places else learn(opened)
     if as_json:
         print_json(lesson.document())
     else:

@@ -115,14 +115,14 @@ def _starter(model: str, mpp: float | None, channel: int | None) -> Predict:
     """The starter; of a project, with what it learned there. Raises NoisySegError without it."""
     from ..coarse.appearance import unlike
     from ..coarse.centres import segment
-    from ..coarse.project import look_of
+    from ..coarse.project import centres_of, look_of
     from ..coarse.starter import CENTRES, OUTLINE, shipped
 
-    look = None
+    look, network = None, None
     if model != STARTER:
         with open_project(Path(model)) as opened:
-            look = look_of(opened)
-        if look is None:
+            look, network = look_of(opened), centres_of(opened)
+        if look is None and network is None:
             say(f"{model}: nothing was learned in it yet; the starter is used as it comes")
     for name in (CENTRES, OUTLINE):
         shipped(name)
@@ -137,7 +137,7 @@ def _starter(model: str, mpp: float | None, channel: int | None) -> Predict:
         if size is None:
             size = ASSUMED_MPP
             say(f"{file.name}: no pixel size in the file; {size} µm per pixel assumed (--mpp)")
-        return segment(rgb, size, look)
+        return segment(rgb, size, look, network=network)
 
     return found
 

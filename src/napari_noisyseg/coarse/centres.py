@@ -69,10 +69,16 @@ def maps(rgb: Pixels, mpp: float, network: Network | None = None) -> Maps:
     return Maps(found[0], found[1])
 
 
-def centres(rgb: Pixels, mpp: float, least: float = LEAST, beside: F32 | None = None) -> Centres:
+def centres(
+    rgb: Pixels,
+    mpp: float,
+    least: float = LEAST,
+    beside: F32 | None = None,
+    network: Network | None = None,
+) -> Centres:
     """Where the network expects nuclei in an image uint8 (H, W, 3), from a score on.
 
-    beside: as in `segment`.
+    beside, network: as in `segment`.
 
     Deterministic. Raises NoisySegError for an image unlike those that the network has seen (grey,
     fluorescence), and when the network is missing.
@@ -81,7 +87,9 @@ def centres(rgb: Pixels, mpp: float, least: float = LEAST, beside: F32 | None = 
     if doubt:
         raise NoisySegError(f"{doubt}, and nuclei are found in stained tissue in colour only")
     shape = (rgb.shape[0], rgb.shape[1])
-    found = [_in_block(rgb, mpp, least, core, beside) for core in _blocks(shape, _block(mpp))]
+    found = [
+        _in_block(rgb, mpp, least, core, beside, network) for core in _blocks(shape, _block(mpp))
+    ]
     points = np.concatenate([f.points for f in found])
     scores = np.concatenate([f.scores for f in found])
     order = np.argsort(-scores, kind="stable")
@@ -89,14 +97,19 @@ def centres(rgb: Pixels, mpp: float, least: float = LEAST, beside: F32 | None = 
 
 
 def segment(
-    rgb: Pixels, mpp: float, look: Look | None = None, beside: F32 | None = None
+    rgb: Pixels,
+    mpp: float,
+    look: Look | None = None,
+    beside: F32 | None = None,
+    network: Network | None = None,
 ) -> NDArray[np.int32]:
     """Nuclei of an image that nobody has clicked in, int32 (H, W), 1 the surest; no torch needed.
 
     look: draws the outline at a centre, the starter when None. beside: probability of nucleus by
-    another network, float32 (H, W), half of the say in what is one. Raises as `centres` does.
+    another network, float32 (H, W), half of the say in what is one. network: finds the centres,
+    the starter's when None. Raises as `centres` does.
     """
-    points = centres(rgb, mpp, beside=beside).points
+    points = centres(rgb, mpp, beside=beside, network=network).points
     shape = (rgb.shape[0], rgb.shape[1])
     labels = np.zeros(shape, np.int32)
     for core in _blocks(shape, _block(mpp)):
@@ -144,11 +157,13 @@ def _outlined(
     return labels.outlines
 
 
-def _in_block(rgb: Pixels, mpp: float, least: float, core: Box, beside: F32 | None) -> Centres:
+def _in_block(
+    rgb: Pixels, mpp: float, least: float, core: Box, beside: F32 | None, network: Network | None
+) -> Centres:
     """Centres in a block, found with what lies around it; in px of the image."""
     around = core.grow(_around(mpp)).clip(rgb.shape)
     part = rgb[around.slices]
-    seen = maps(part, mpp)
+    seen = maps(part, mpp, network)
     if beside is not None:
         other = resized(beside[around.slices], seen.nucleus.shape)
         seen = seen._replace(nucleus=(seen.nucleus + other) / 2)

@@ -16,7 +16,7 @@ from ..slides import Box
 from ..store import Nucleus, Project
 from . import CoarseLabels
 from .outline import Look
-from .starter import OUTLINE, Network, at_click, read_weights
+from .starter import CENTRES, OUTLINE, Network, at_click, read_weights
 from .superpixels import SIZE_UM, superpixels
 
 KINDS = ("outline", "voronoi", "cluster", "local")
@@ -107,18 +107,28 @@ def look_of(project: Project) -> Look | None:
 
     A file of learned weights that cannot be read is passed over: the starter stays in reach.
     """
-    learned = project.learned.of(OUTLINE)
+    network = _learned(project, OUTLINE)
+    return None if network is None else at_click(network)
+
+
+def centres_of(project: Project) -> Network | None:
+    """What finds nuclei where nobody clicked in this project; None: the starter as it comes."""
+    return _learned(project, CENTRES)
+
+
+def _learned(project: Project, name: str) -> Network | None:
+    learned = project.learned.of(name)
     if learned is None:
         return None
     try:
-        return _adapted(learned.path)
+        return _adapted(name, learned.path)
     except (NoisySegError, ValueError):
         return None
 
 
 @lru_cache(maxsize=4)
-def _adapted(path: Path) -> Look:
-    return at_click(Network(OUTLINE, read_weights(path)[0]))
+def _adapted(name: str, path: Path) -> Network:
+    return Network(name, read_weights(path)[0])
 
 
 def points_in(project: Project, image: str, box: Box) -> dict[int, tuple[float, float]]:

@@ -19,7 +19,7 @@ from scipy.spatial import KDTree
 
 from napari_noisyseg.coarse.appearance import MPP
 from napari_noisyseg.coarse.centres import centres
-from napari_noisyseg.coarse.project import regions
+from napari_noisyseg.coarse.project import centres_of, regions
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.instances.suggest import FEWEST, LEAST, suggest
 from napari_noisyseg.slides import Box
@@ -120,7 +120,7 @@ def _unclicked(project: Project, image: str, box: Box) -> list[Suggestion]:
     mpp = project.image(image).mpp
     near = TAKEN_PX * MPP / mpp
     with project.pixels(image) as slide:
-        found = centres(slide.read(box), mpp)
+        found = centres(slide.read(box), mpp, network=centres_of(project))
     marked = _places(_marked(project, image, box.grow(math.ceil(near))))
     taken = np.concatenate([marked, project.nuclei.dropped(image), _refused(project, image)])
     places = found.points + box.origin

@@ -41,7 +41,8 @@ class LearnedNetworks:
         unasked: no person's action, so that undo passes it over; `forget` takes it back.
         """
         name = f"{network}-{hashlib.sha256(weights).hexdigest()[:12]}.safetensors"
-        words = f"learn outlines from {about.get('nuclei', 0)} nuclei"
+        what = {"outline": "outlines", "centres": "where nuclei lie"}.get(network, network)
+        words = f"learn {what} from {about.get('nuclei', 0)} nuclei"
         with self._noted(words) if unasked else self._changed(words, network):
             self._folder.mkdir(exist_ok=True)
             write_atomically(self._folder / name, weights)

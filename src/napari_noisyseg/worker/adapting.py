@@ -129,7 +129,7 @@ def _in_box(project: Project, image: str, box: Box) -> tuple[list[Pick], list[Pi
     labels = np.zeros(box.shape, np.int32)
     for serial, outline in settled.items():
         outline.paste(labels, box, serial)
-    clicks, labels = _at_working_size(points, labels, record.mpp)
+    clicks, labels = at_working_size(points, labels, record.mpp)
     view = View(
         torch.from_numpy(appearance(rgb, record.mpp)).half(), torch.tensor(labels), clicks,
         np.array(list(points), np.int64),
@@ -139,7 +139,7 @@ def _in_box(project: Project, image: str, box: Box) -> tuple[list[Pick], list[Pi
     return known, [row for row in rows if int(view.serials[row[1]]) not in settled]
 
 
-def _at_working_size(
+def at_working_size(
     points: dict[int, tuple[float, float]], labels: NDArray[np.int32], mpp: float
 ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
     """Clicks (n, 2) and labels in pixels of `MPP`."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_noisyseg import stains
 from napari_noisyseg.coarse.project import clicked, labels_of
@@ -70,8 +69,8 @@ def _result(project: Project, image: str, box: Box, nuclei: list[Nucleus]) -> Re
         }
         for found in judge(seen, labels, serials)
     ]  # fmt: skip
-    maps: dict[str, NDArray[np.float32]] = {"probability": probability}
-    return Result(image, box, labels, maps, rows)
+    # no map: far from clicks it would say that there is nothing
+    return Result(image, box, labels, {}, rows)
 
 
 def _reason(found: Found, certain: float) -> str:

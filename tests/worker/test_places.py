@@ -1,0 +1,101 @@
+"""Where nuclei lie is learned from complete fields, and used only where it helps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_noisyseg import samples
+from napari_noisyseg.coarse.project import centres_of
+from napari_noisyseg.coarse.starter import CENTRES, Network, model_weights
+from napari_noisyseg.store import Project
+from napari_noisyseg.worker import places
+
+pytest.importorskip("torch")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    samples.demo_project(tmp_path)
+    with Project.open(tmp_path / "tnbc.noisyseg") as opened:
+        yield opened
+
+
+def changed(factor: float) -> dict[str, Any]:
+    return {name: (factor * array).astype(np.float32) for name, array in weights().items()}
+
+
+def weights() -> dict[str, Any]:
+    return dict(model_weights(CENTRES))
+
+
+def test_a_field_is_learned_from_in_one_part_and_judged_in_the_other(project: Project) -> None:
+    (field,) = places.complete_fields(project)
+    first, last = field.part(True), field.part(False)
+    assert len(first.clicks) + len(last.clicks) == len(field.clicks)
+    assert first.rgb.shape[:2] == first.labels.shape
+    whole = np.concatenate([first.labels, last.labels], axis=int(np.argmax(field.labels.shape)))
+    np.testing.assert_array_equal(whole, field.labels)
+    for part in (first, last):
+        at = np.floor(part.clicks + 0.5).astype(int)
+        assert (at >= 0).all()
+        assert (at < part.labels.shape).all()
+        assert (part.labels[tuple(at.T)] > 0).mean() > 0.9
+
+
+def test_what_helps_is_used_and_undone(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    from napari_noisyseg.learning.starter import places as learning
+
+    monkeypatch.setattr(places, "model_weights", lambda name: changed(0.2))  # has seen little
+    monkeypatch.setattr(learning, "learn", lambda *words, **more: weights())
+    lesson = places.learn_places(project)
+    assert lesson.used
+    assert lesson.gain > 0
+    assert "learned where nuclei lie from 117 nuclei" in lesson.words
+    assert centres_of(project) is not None
+    assert project.nuclei.undo() == "learn where nuclei lie from 117 nuclei"
+    assert centres_of(project) is None
+
+
+def test_what_does_not_help_is_not_used(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    from napari_noisyseg.learning.starter import places as learning
+
+    monkeypatch.setattr(learning, "learn", lambda *words, **more: changed(0.2))
+    version = project.nuclei.version()
+    lesson = places.learn_places(project)
+    assert not lesson.used
+    assert "as before" in lesson.words
+    assert project.nuclei.version() == version
+
+
+def test_few_nuclei_or_an_open_field_teach_nothing(project: Project) -> None:
+    (image,) = project.images()
+    (field,) = project.nuclei.fields(image.name)
+    project.nuclei.change_field(field.id, complete=False)
+    lesson = places.learn_places(project)
+    assert (lesson.used, lesson.nuclei) == (False, 0)
+    assert "from 40 on" in lesson.words
+
+
+def test_some_steps_bring_the_network_nearer_to_the_field(project: Project) -> None:
+    from napari_noisyseg.learning.starter import places as learning
+
+    torch = pytest.importorskip("torch")
+    (field,) = places.complete_fields(project)
+    (view, *_) = places._views(field, 0)
+    worse = changed(0.7)
+    learned = learning.learn(worse, [view], steps=6)
+
+    def loss(of: Any) -> float:
+        from napari_noisyseg.learning.starter.train import both_maps, depth
+
+        truth = torch.stack([torch.from_numpy(depth(view.labels.numpy())), view.labels > 0])
+        with torch.inference_mode():
+            return float(both_maps(learning.network(of)(view.planes.float()[None]), truth[None]))
+
+    assert loss(learned) < loss(worse)
+    assert Network(CENTRES, learned).logits(view.planes.float().numpy()[None]).shape[1] == 2
