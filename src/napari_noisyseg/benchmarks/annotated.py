@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..instances import at_points
 from ..metrics import aji
 from . import baselines, trainings
 from .ledger import Row, mean, rows_of
@@ -29,7 +30,14 @@ def run(data: Path, full: bool) -> Report:
     rows, complete = rows_of("annotated-field", full, jobs)
     figures = {
         key: mean(rows, key)
-        for key in ("aji", "aji_local", "aji_otsu_voronoi", "aji_random_forest")
+        for key in (
+            "aji",
+            "aji_starter",
+            "aji_outline",
+            "aji_local",
+            "aji_otsu_voronoi",
+            "aji_random_forest",
+        )
     }
     figures["first_preview_seconds"] = _worst(rows, "first_preview_seconds")
     figures["seconds"] = _worst(rows, "seconds")
@@ -50,16 +58,27 @@ def _worst(rows: list[Row], key: str) -> float:
 def _field(field: Field) -> Row:
     truth, rgb = field.truth(), field.rgb()
     points = inner_points(truth)
-    coarse = baselines.coarse_of(rgb, points, field.mpp, ("cluster", "local"))
+    coarse = baselines.coarse_of(rgb, points, field.mpp, ("cluster", "local", "outline"))
     otsu = baselines.cut_by_cells(baselines.otsu_mask(rgb), coarse.cells)
     forest = baselines.cut_by_cells(baselines.random_forest_mask(rgb, coarse), coarse.cells)
     return {
         "nuclei": len(points),
         "aji_local": aji(coarse.instances, truth),
+        "aji_outline": aji(coarse.outlines, truth),
         "aji_otsu_voronoi": aji(otsu, truth),
         "aji_random_forest": aji(forest, truth),
         **_trained(field, points, truth),
     }
+
+
+def _read_by_starter(run: Path, field: Field, points: NDArray[np.float64]) -> NDArray[np.int32]:
+    """What the same training gives where its prediction is read as the small preset does."""
+    from ..training.predict import load_model
+
+    rgb = field.rgb()
+    probability = load_model(run, "cpu").predict(rgb, field.mpp)["probability"]
+    density = np.zeros(rgb.shape[:2], np.float32)
+    return at_points(probability, points, density, rgb, field.mpp, "centres")
 
 
 def _trained(field: Field, points: NDArray[np.float64], truth: NDArray[np.int32]) -> Row:
@@ -67,8 +86,10 @@ def _trained(field: Field, points: NDArray[np.float64], truth: NDArray[np.int32]
         project = trainings.project_of_points(Path(scratch), [field], [points])
         trained = trainings.train(project, "scnet", SECONDS)
         score = aji(trainings.refined(project, field.stem), truth)
+        read = aji(_read_by_starter(trained.run, field, points), truth)
     return {
         "aji": score,
+        "aji_starter": read,
         "first_preview_seconds": trained.first_preview,
         "seconds": trained.seconds,
     }
@@ -86,6 +107,7 @@ def jitter(data: Path, full: bool) -> Report:
         of_shift = [row for row in rows if row["shift"] == by]
         figures[f"aji_{by}"] = mean(of_shift, "aji")
         figures[f"aji_local_{by}"] = mean(of_shift, "aji_local")
+        figures[f"aji_{by}_starter"] = mean(of_shift, "aji_starter")
     return Report("jitter", figures, rows)
 
 

@@ -74,11 +74,18 @@ def create(folder: Path, images: Sequence[Field], *words: str | Path) -> Path:
     return project
 
 
-def train(project: Path, method: str, seconds: float, *words: str) -> Trained:
-    """`noisyseg train` with a time budget on the CPU, timed from command to exit."""
+def train(
+    project: Path, method: str, seconds: float, *words: str, starter: bool = False
+) -> Trained:
+    """`noisyseg train` with a time budget on the CPU, timed from command to exit.
+
+    starter: nuclei are read with the networks that come with the package, which learned from masks
+    of other tissue; without them nothing is known but what is given.
+    """
     began, clock = time.time(), time.monotonic()
     budget = ("--time-budget", f"{seconds:g}", "--device", "cpu", "--json")
-    out = json.loads(noisyseg("train", project, "--method", method, *budget, *words))
+    reading = ("--init", "starter" if starter else "none")
+    out = json.loads(noisyseg("train", project, "--method", method, *budget, *reading, *words))
     run = Path(out["dir"])
     return Trained(project, run, time.monotonic() - clock, _first_preview(run) - began)
 

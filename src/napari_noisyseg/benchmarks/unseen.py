@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from ..errors import NoisySegError
+from ..instances import nuclei
 from ..metrics import aji, evaluate
 from ..slides import read_labels
 from . import baselines, trainings
@@ -29,17 +31,27 @@ ABLATION = {
 
 
 def run(data: Path, full: bool) -> Report:
-    """Six images to train on, the next six to test on; against Otsu and against true masks."""
+    """Six images to train on, the next six to test on; against Otsu and against true masks.
+
+    The starter, which learned from masks of other tissue, stands beside: alone, with what it
+    learned from the same points (`adapt --places`), and as the reader of what SC-Net predicts.
+    """
     train, test = _split(data)
     jobs: list[tuple[str, Callable[[], Row]]] = [
-        ("scnet", partial(_points, train, test, SECONDS, ())),
+        ("scnet", partial(_points, train, test, SECONDS, (), starter=True)),
         ("supervised", partial(_masks, train, test, SECONDS)),
         ("otsu", partial(_otsu, test)),
+        ("starter", partial(_starter, [], test)),
+        ("places", partial(_starter, train, test)),
     ]
     rows, complete = rows_of("unseen-image", full, jobs)
     by_key = {str(row["key"]): row for row in rows}
-    names = {"aji": "scnet", "aji_supervised": "supervised", "aji_otsu": "otsu"}
+    names = {
+        "aji": "scnet", "aji_supervised": "supervised", "aji_otsu": "otsu",
+        "aji_untrained_starter": "starter", "aji_places_starter": "places",
+    }  # fmt: skip
     figures = {name: mean([by_key.get(key, {})], "aji") for name, key in names.items()}
+    figures["aji_starter"] = mean([by_key.get("scnet", {})], "aji_starter")
     figures["share_of_supervised"] = figures["aji"] / figures["aji_supervised"]
     return Report("unseen-image", {**figures, "complete": float(complete)}, rows)
 
@@ -109,13 +121,43 @@ def _project_of_points(folder: Path, images: Sequence[Field]) -> Path:
 
 
 def _points(
-    train: Sequence[Field], test: Sequence[Field], seconds: float, settings: Sequence[str]
+    train: Sequence[Field],
+    test: Sequence[Field],
+    seconds: float,
+    settings: Sequence[str],
+    starter: bool = False,
 ) -> Row:
+    """SC-Net from points; with `starter` its prediction is read in that way as well."""
     with tempfile.TemporaryDirectory() as scratch:
         project = _project_of_points(Path(scratch), train)
         words = [word for text in settings for word in ("--set", text)]
         trained = trainings.train(project, "scnet", seconds, *words)
-        return {"seconds": trained.seconds, **_test(trained.run, test, Path(scratch))}
+        read = {"aji_starter": _read_by_starter(trained.run, test)} if starter else {}
+        return {"seconds": trained.seconds, **read, **_test(trained.run, test, Path(scratch))}
+
+
+def _read_by_starter(run: Path, test: Sequence[Field]) -> float:
+    """Mean AJI of the same prediction, read as the small preset does."""
+    from ..training.predict import load_model
+
+    model = load_model(run, "cpu")
+    scores = []
+    for field in test:
+        rgb = field.rgb()
+        probability = model.predict(rgb, field.mpp)["probability"]
+        scores.append(aji(nuclei(probability, rgb, field.mpp, "centres"), field.truth()))
+    return sum(scores) / len(scores)
+
+
+def _starter(train: Sequence[Field], test: Sequence[Field]) -> Row:
+    """The starter alone, or after it learned where nuclei lie from fields of points."""
+    with tempfile.TemporaryDirectory() as scratch:
+        if not train:
+            return _test(Path("starter"), test, Path(scratch))
+        project = _project_of_points(Path(scratch), train)
+        lesson = json.loads(trainings.noisyseg("adapt", project, "--places", "--json"))
+        seconds = {"seconds": lesson["seconds"], "gain_kept_back": lesson["gain"]}
+        return {**seconds, **_test(project, test, Path(scratch))}
 
 
 def _masks(train: Sequence[Field], test: Sequence[Field], seconds: float) -> Row:
