@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -44,11 +43,16 @@ def project_of(folder: Path, name: str, rough: bool = False, clean: int = 0) -> 
 
 
 def steps(folder: Path) -> None:
-    """Chapter 1: the four steps."""
-    from napari_noisyseg.gui.walk import walk
+    """Chapter 1: the four steps; and the whole field under review, for the README."""
+    from napari_noisyseg.gui.walk import Walk, walk
 
     walk(folder, SECONDS)
-    shutil.copyfile(folder / "train.png", folder / "panel.png")
+    there = Walk(folder, folder / "tnbc.noisyseg")
+    there.panel.open_step("review")
+    there.wait(3.0)
+    there.panel.session.front.fit()
+    there.picture("panel")
+    there.viewer.close()
 
 
 def rough(folder: Path) -> None:

@@ -28,7 +28,7 @@ CLEAR = "Unknown pixels are left clear: training never takes them for background
 WHY = {
     "come with the first points": "Click nuclei in step 1; each click shows its labels at once.",
     "need a field": "Labels are kept for fields: draw one in step 1.",
-    "up to date": "Training learns from these. They follow every click by themselves.",
+    "up to date": "They follow every click by themselves.",
     "working …": "Making labels …",
     "could not be made": "The reason was told below. The next click tries again.",
 }
