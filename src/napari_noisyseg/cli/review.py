@@ -8,7 +8,8 @@ import typer
 
 from ..errors import NoisySegError
 from ..review.queue import ReviewQueue
-from .output import Json, print_json, print_table
+from ..worker.clicked import offer
+from .output import Json, print_json, print_table, say
 from .projects import ProjectPath, open_project
 
 
@@ -23,12 +24,18 @@ def review(
     accept_above: Annotated[
         float | None, typer.Option(metavar="P", help="Accept nuclei of at least this confidence.")
     ] = None,
+    clicks: Annotated[
+        bool,
+        typer.Option("--clicks", help="Without a training: judge the outlines at the clicks."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """List the nuclei that most need a look, with the reason; or accept the sure ones."""
     if accept_above is not None and not 0 <= accept_above <= 1:
         raise NoisySegError(f"--accept-above {accept_above}: give a confidence from 0 to 1")
-    with open_project(project, write=accept_above is not None) as opened:
+    with open_project(project, write=clicks or accept_above is not None) as opened:
+        if clicks:
+            offer(opened)
         queue = ReviewQueue(opened)
         accepted = 0 if accept_above is None else queue.accept_above(accept_above)
         rows = [_row(item) for item in queue.next(next_)]
@@ -43,6 +50,8 @@ def review(
     if as_json:
         print_json({**state, "next": rows})
         return
+    if not counts.candidates and counts.points:
+        say(f"no training has found nuclei yet; --clicks offers the {counts.points} clicked ones")
     print(f"{counts.reviewed} of {counts.candidates} reviewed, {counts.accepted} accepted")
     print_table(rows)
 
