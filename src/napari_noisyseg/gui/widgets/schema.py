@@ -11,6 +11,8 @@ Kind = Literal["bool", "int", "float", "str", "choice"]
 
 IMPORTANT = ("preset", "working_mpp", "batch_size")
 """settings of every method that come first; a method's own choices come right after them"""
+SELDOM = ("splitting",)
+"""choices of every method that the presets make well"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class FormField:
     @property
     def important(self) -> bool:
         """Whether it stands in the open or under “More”."""
-        return self.name in IMPORTANT or self.kind == "choice"
+        return self.name in IMPORTANT or (self.kind == "choice" and self.name not in SELDOM)
 
     def problem(self, value: Value) -> str:
         """Why this value cannot be, in words; empty when it can."""
