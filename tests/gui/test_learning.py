@@ -247,3 +247,40 @@ def open_areas(dock: Any) -> dict[str, int]:
     """Pixels of each nucleus without a decision."""
     items = dock.review.queue.items
     return {i.id: i.candidate.outline.area for i in items if i.state == "unreviewed"}
+
+
+def test_a_click_on_a_nucleus_puts_it_under_review(hand: Any, panel: Panel, qtbot: QtBot) -> None:
+    for place in ((100, 120), (200, 220), (300, 300)):
+        hand.click(place)
+    panel.open_step("review")
+    review = panel.docks["review"].review
+    qtbot.waitUntil(lambda: review.item is not None, timeout=PATIENCE)
+    qtbot.wait(50)
+    panel.session.front.fit()
+    qtbot.wait(50)
+    for item in review.queue.items:
+        hand.click((item.candidate.y, item.candidate.x))
+        assert review.nucleus == item.id
+        panel.session.front.fit()
+        qtbot.wait(50)
+    assert panel.session.require_project().nuclei.counts().points == 3  # and marks nothing
+
+
+def test_unsure_nuclei_come_again_once_all_others_are_decided(session: Session) -> None:
+    review = ReviewController(session, at_once)
+    review.enter()
+    review.decide("unsure")
+    first = review.queue.items[0].id if review.queue is not None else ""
+    assert review.nucleus != first
+    accept(session, 30)
+    assert review.nucleus is not None
+    assert review.queue is not None
+    assert review.queue.open_after(5) == review.queue.row(first)
+    review.go_to(first)
+    review.decide("rejected")
+    assert review.item is not None  # all is decided, and can still be looked at
+    review.close()
+    again = ReviewController(session, at_once)
+    again.enter()
+    assert again.item is not None
+    again.close()

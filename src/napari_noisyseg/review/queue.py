@@ -12,8 +12,10 @@ import numpy as np
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.store.records import Aspect, Candidate, Outline, State
+from napari_noisyseg.store.records import NOTHING, Aspect, Candidate, Outline, State
 
+LITTLE = "little speaks for a nucleus here"
+"""what it means that nothing speaks against one of a low score"""
 UNUSUAL_SIZE = 3.0
 """an area this many times larger or smaller than the image's median is a reason to look"""
 
@@ -103,12 +105,16 @@ class ReviewQueue:
         return [item for _, item in zip(range(n), open_items, strict=False)]
 
     def open_after(self, row: int) -> int | None:
-        """The row of the next nucleus without a decision, starting over at the end."""
+        """The row of the next nucleus without a decision, starting over at the end.
+
+        Once all have one it is the next unsure one; None where none is open in either way.
+        """
         count = len(self._items)
-        for step in range(1, count + 1):
-            candidate = (row + step) % count
-            if self._items[candidate].state == "unreviewed":
-                return candidate
+        order = [(row + step) % count for step in range(1, count + 1)]
+        for state in ("unreviewed", "unsure"):
+            for at in order:
+                if self._items[at].state == state:
+                    return at
         return None
 
     def progress(self) -> ReviewProgress:
@@ -270,6 +276,8 @@ def _doubt(candidate: Candidate) -> float:
 
 def _reason(candidate: Candidate, median_area: float) -> str:
     size = _unusual_size(candidate.area_um2, median_area)
+    if candidate.reason == NOTHING and candidate.score < 0.5:
+        return size or LITTLE
     return candidate.reason or size or f"confidence {round(100 * candidate.score)} %"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntFlag
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from napari_noisyseg.slides import Box
 
 State = Literal["unreviewed", "accepted", "rejected", "unsure"]
+NOTHING = "nothing stands out"
+"""The reason to look at a nucleus that nothing speaks against."""
 STATES: tuple[State, ...] = ("unreviewed", "accepted", "rejected", "unsure")
 
 
@@ -95,6 +98,13 @@ class Outline:
     def area(self) -> int:
         """How many pixels it has."""
         return int(np.count_nonzero(self.mask))
+
+    def holds(self, y: float, x: float) -> bool:
+        """Whether the pixel of a place (y, x) is one of its own."""
+        if not self.box.contains(y, x):
+            return False
+        at = math.floor(y + 0.5) - self.box.y0, math.floor(x + 0.5) - self.box.x0
+        return bool(self.mask[at])
 
     def cut(self, box: Box) -> NDArray[np.bool_]:
         """Which pixels of any box are the nucleus's, bool (h, w)."""

@@ -12,6 +12,7 @@ from skimage.segmentation import expand_labels, find_boundaries
 
 from napari_noisyseg import instances
 from napari_noisyseg.plans import Splitting
+from napari_noisyseg.store.records import NOTHING
 from napari_noisyseg.training.confidence import confidence, range_of
 
 PAPER_MPP = 0.25
@@ -21,8 +22,6 @@ LIKELY = 0.5
 """Confidence from which a nucleus that no rough mask shows is added."""
 SMALL, LARGE = 0.4, 2.2
 """Area over the image's median at which a nucleus is worth a word."""
-NOTHING = "nothing stands out"
-
 Labels = NDArray[np.int32]
 Map = NDArray[np.float32]
 

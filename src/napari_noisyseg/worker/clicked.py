@@ -14,8 +14,8 @@ from napari_noisyseg import stains
 from napari_noisyseg.coarse.project import clicked, labels_of
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.store.records import Aspect, Nucleus
-from napari_noisyseg.training.refine import NOTHING, Evidence, Found, judge
+from napari_noisyseg.store.records import NOTHING, Aspect, Nucleus
+from napari_noisyseg.training.refine import Evidence, Found, judge
 from napari_noisyseg.worker.adopt import REFINED, Result, adopt_results
 
 CLICKS = "clicks"

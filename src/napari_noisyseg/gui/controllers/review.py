@@ -211,7 +211,7 @@ class ReviewController:
         row = self.row
         changed = self.queue.refresh()
         if self.nucleus is not None and self.queue.row(self.nucleus) is None:
-            self._go(self.queue.open_after((row or 0) - 1) if len(self.queue) else None)
+            self._go(self._open_after((row or 0) - 1))
         elif len(changed) == 1 and self.queue.row(changed[0]) is not None:
             self.nucleus = changed[0]
         self._show()
@@ -231,8 +231,15 @@ class ReviewController:
         if self.nucleus is None and image is not None and image == self._waits:
             self._go(self._first_of(image))
         elif self.nucleus is None or queue.row(self.nucleus) is None:
-            self._go(queue.open_after(-1) if len(queue) else None)
+            self._go(self._open_after(-1))
         self._show()
+
+    def _open_after(self, row: int) -> int | None:
+        """The next nucleus that is open; where all is decided the first one, to be looked at."""
+        if self.queue is None or not len(self.queue):
+            return None
+        following = self.queue.open_after(row)
+        return 0 if following is None else following
 
     def _go(self, row: int | None) -> None:
         known = self.queue is not None and row is not None
@@ -310,6 +317,18 @@ class ReviewController:
             self.end_edit()
             self.nucleus = nucleus
             self._show()
+
+    def choose(self, place: tuple[float, float]) -> None:
+        """Put the nucleus at a place of the image in front, (y, x), under review; the smallest."""
+        if self.queue is None:
+            return
+        here = [
+            item
+            for item in self.queue.items
+            if item.image == self.session.image and item.candidate.outline.holds(*place)
+        ]
+        if here:
+            self.go_to(min(here, key=lambda item: item.candidate.outline.area).id)
 
     def edit(self) -> None:
         """Begin to correct the outline, or end it."""

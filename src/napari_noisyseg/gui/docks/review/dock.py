@@ -24,6 +24,7 @@ from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.summary import Summary
 from napari_noisyseg.gui.tools.editing import Editing
 from napari_noisyseg.gui.tools.kit import kit_of
+from napari_noisyseg.gui.tools.picking import Picking
 from napari_noisyseg.gui.widgets.legend import Legend, Stroke
 from napari_noisyseg.gui.widgets.parts import More, button, column, line
 from napari_noisyseg.gui.window import files
@@ -47,6 +48,7 @@ class ReviewDock(StepDock):
         self.learning = Learning(session, self._submit_lesson)
         self.closeup = Closeup(session.viewer)
         self.editing = Editing(session, self.review.redraw)
+        self.picking = Picking(session, self.review.choose)
         self._centred: Any = None
         self._build()
         self._bind_keys()
@@ -157,6 +159,7 @@ class ReviewDock(StepDock):
         """The step was closed: our outlines go from the canvas."""
         self.review.leave()
         self.editing.end()
+        self.picking.lay()
         self.closeup.remove()
 
     def _layer_gone(self, change: Change) -> None:
@@ -206,6 +209,7 @@ class ReviewDock(StepDock):
         if not review.open or not here:
             self.editing.end()
             self.closeup.remove()
+            self._lend()
             return
         assert item is not None
         assert project is not None
@@ -219,4 +223,12 @@ class ReviewDock(StepDock):
             self.editing.show(record, item.id, new)
         else:
             self.editing.end()
+            self._lend()
             self.closeup.show(record, new, old)
+
+    def _lend(self) -> None:
+        """While nothing is edited, a click on the canvas chooses a nucleus."""
+        if self.review.open:
+            self.picking.take()
+        else:
+            self.picking.lay()
