@@ -55,7 +55,9 @@ def test_rough_masks_are_corrected_from_twenty_accepted_nuclei(
     changed = project.labels.read(name, "changes")
     assert changed is not None
     assert {1, 3} <= set(np.unique(changed).tolist())
-    qtbot.mouseClick(panel.docks["train"].maps.boxes["changes"], Qt.MouseButton.LeftButton)
+    box = panel.docks["train"].maps.boxes["changes"]
+    qtbot.waitUntil(lambda: box.isVisible() and box.isEnabled(), timeout=30_000)
+    qtbot.mouseClick(box, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(
         lambda: layers.find(session.viewer, name, "changes") is not None, timeout=30_000
     )
