@@ -33,7 +33,7 @@ def flat(rgb: NDArray[np.uint8], value: float = 0.5) -> NDArray[np.float32]:
 
 def read(rgb: Any, points: Any, probability: Any, splitting: Any) -> NDArray[np.int32]:
     density = np.zeros(rgb.shape[:2], np.float32)
-    return instances.at_points(probability, points, density, rgb, MPP, splitting)
+    return instances.at_points(probability, points, density, rgb, MPP, splitting).labels
 
 
 def test_at_points_a_prediction_that_says_nothing_leaves_the_outlines_at_the_clicks(

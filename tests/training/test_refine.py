@@ -171,7 +171,7 @@ def test_outlines_carry_the_serials_of_their_points(tnbc: Tissue) -> None:
     seen = Evidence(
         (truth > 0).astype(np.float32), np.zeros(truth.shape, np.float32), density, rgb, 0.25
     )
-    labels = outlines(seen, points, serials)
+    labels = outlines(seen, points, serials).labels
     assert set(np.unique(labels)) == {0, *serials}
     for (y, x), serial in zip(points, serials, strict=True):
         near = labels[max(0, int(y) - 3) : int(y) + 4, max(0, int(x) - 3) : int(x) + 4]

@@ -78,7 +78,7 @@ def _read_by_starter(run: Path, field: Field, points: NDArray[np.float64]) -> ND
     rgb = field.rgb()
     probability = load_model(run, "cpu").predict(rgb, field.mpp)["probability"]
     density = np.zeros(rgb.shape[:2], np.float32)
-    return at_points(probability, points, density, rgb, field.mpp, "centres")
+    return at_points(probability, points, density, rgb, field.mpp, "centres").labels
 
 
 def _trained(field: Field, points: NDArray[np.float64], truth: NDArray[np.int32]) -> Row:

@@ -285,8 +285,8 @@ def outlined(
     shape: tuple[int, int],
     look: Look,
     beside: F32 | None = None,
-) -> Ints:
-    """Outlines at all points at once, int32 of `shape`; see `OutlinePlane`."""
+) -> OutlinePlane:
+    """Outlines at all points at once; see `OutlinePlane`."""
     plane = OutlinePlane(planes, shape, look, beside=beside)
     plane.bring_to(points)
-    return plane.instances
+    return plane

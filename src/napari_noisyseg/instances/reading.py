@@ -8,7 +8,7 @@ paper): the prediction alone.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,13 @@ def nuclei(probability: Floats, rgb: Pixels, mpp: float, splitting: Splitting) -
     return from_probability(probability, mpp)
 
 
+class AtPoints(NamedTuple):
+    """labels 1..n, int32 (H, W); certainty of each by label, in 0..1, where its outline has one."""
+
+    labels: Labels
+    certainty: dict[int, float]
+
+
 def at_points(
     probability: Floats,
     points: Floats,
@@ -50,8 +57,8 @@ def at_points(
     rgb: Pixels,
     mpp: float,
     splitting: Splitting,
-) -> Labels:
-    """One nucleus for each of `points` (n, 2), (y, x), labels 1..n, int32 (H, W).
+) -> AtPoints:
+    """One nucleus for each of `points` (n, 2), (y, x).
 
     density: of hematoxylin, (H, W); the rest as in `nuclei`. Two points in one pixel share it.
     """
@@ -59,7 +66,7 @@ def at_points(
         try:
             look = at_click(shipped(OUTLINE))
         except NoisySegError:
-            return from_points(probability, points, density, mpp, rgb=rgb)
+            return AtPoints(from_points(probability, points, density, mpp, rgb=rgb), {})
         shape = (rgb.shape[0], rgb.shape[1])
         places = {
             number: (math.floor(y + 0.5), math.floor(x + 0.5))
@@ -67,5 +74,6 @@ def at_points(
         }
         inside = {n: p for n, p in places.items() if 0 <= p[0] < shape[0] and 0 <= p[1] < shape[1]}
         beside = np.asarray(probability, np.float32)
-        return outlined(appearance(rgb, mpp), inside, shape, look, beside)
-    return from_points(probability, points, density, mpp, rgb=rgb)
+        found = outlined(appearance(rgb, mpp), inside, shape, look, beside)
+        return AtPoints(found.instances, found.certainty())
+    return AtPoints(from_points(probability, points, density, mpp, rgb=rgb), {})

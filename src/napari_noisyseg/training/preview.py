@@ -98,7 +98,7 @@ class Preview:
             self.config.working_mpp,
         )
         splitting = self.config.prediction().splitting
-        return outlines(evidence, self._points, self._serials, splitting)
+        return outlines(evidence, self._points, self._serials, splitting).labels
 
     def _explained(self, method: Method) -> dict[str, NDArray[Any]]:
         """The method's maps of the labels in the box; `corrected` as a mask, with `changes`."""

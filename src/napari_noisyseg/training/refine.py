@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,9 @@ LIKELY = 0.5
 """Confidence from which a nucleus that no rough mask shows is added."""
 SMALL, LARGE = 0.4, 2.2
 """Area over the image's median at which a nucleus is worth a word."""
+FAINT, SURE = "the outline is hard to see", 0.75
+"""What is said of outlines that their own network trusts less than this."""
+
 Labels = NDArray[np.int32]
 Map = NDArray[np.float32]
 
@@ -52,18 +56,25 @@ class Evidence:
     mpp: float
 
 
+class Outlined(NamedTuple):
+    """labels int32 (H, W) of serials; how sure an outline's own network is, where it has one."""
+
+    labels: Labels
+    certainty: dict[int, float]
+
+
 def outlines(
     evidence: Evidence,
     points: NDArray[np.float64],
     serials: NDArray[np.int64],
     splitting: Splitting = "watershed",
-) -> Labels:
-    """int32 (H, W) whose values are the points' serial numbers, one nucleus for each point."""
+) -> Outlined:
+    """One nucleus for each point, by the points' serial numbers."""
     e = evidence
     found = instances.at_points(e.probability, points, e.density, e.rgb, e.mpp, splitting)
     values = np.concatenate([[0], serials]).astype(np.int32)
-    labels: Labels = values[found]
-    return labels
+    certainty = {int(values[n]): sure for n, sure in found.certainty.items()}
+    return Outlined(values[found.labels], certainty)
 
 
 def further(
@@ -144,6 +155,14 @@ def judge(evidence: Evidence, labels: Labels, clicked: Collection[int] = ()) -> 
             values, figures["y"], figures["x"], score, reasons, area, strict=True
         )
     ]
+
+
+def sure_as(found: Found, certainty: float | None) -> Found:
+    """As sure as the network that drew its outline, where one did; its doubt is a reason too."""
+    if certainty is None:
+        return found
+    faint = found.reason == NOTHING and certainty < SURE
+    return replace(found, score=certainty, reason=FAINT if faint else found.reason)
 
 
 def _confidence(

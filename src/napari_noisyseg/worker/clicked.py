@@ -14,14 +14,12 @@ from napari_noisyseg import stains
 from napari_noisyseg.coarse.project import clicked, labels_of
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.store.records import NOTHING, Aspect, Nucleus
-from napari_noisyseg.training.refine import Evidence, Found, judge
+from napari_noisyseg.store.records import Aspect, Nucleus
+from napari_noisyseg.training.refine import Evidence, judge, sure_as
 from napari_noisyseg.worker.adopt import REFINED, Result, adopt_results
 
 CLICKS = "clicks"
 """In place of a run's id."""
-FAINT, SURE = "the outline is hard to see", 0.75
-"""What is said of outlines that their own network trusts less than this."""
 SHAPING = Aspect.POINTS | Aspect.FIELDS | Aspect.IMAGES | Aspect.LEARNED
 
 
@@ -65,14 +63,9 @@ def _result(project: Project, image: str, box: Box, nuclei: list[Nucleus]) -> Re
         {
             "label": found.label, "serial": found.label, "area_um2": found.area_um2,
             "y": clicks[found.label].y - box.y0, "x": clicks[found.label].x - box.x0,
-            "score": certain[found.label], "reason": _reason(found, certain[found.label]),
+            "score": found.score, "reason": found.reason,
         }
-        for found in judge(seen, labels, serials)
+        for found in (sure_as(one, certain[one.label]) for one in judge(seen, labels, serials))
     ]  # fmt: skip
     # no map: far from clicks it would say that there is nothing
     return Result(image, box, labels, {}, rows)
-
-
-def _reason(found: Found, certain: float) -> str:
-    """Why to look at it; the network's own doubt where nothing else stands out."""
-    return FAINT if found.reason == NOTHING and certain < SURE else found.reason

@@ -21,7 +21,15 @@ from napari_noisyseg.training.loop import Training
 from napari_noisyseg.training.model import NAME as MODEL
 from napari_noisyseg.training.model import ModelFile, write_model
 from napari_noisyseg.training.predict import Maps, Model, density_of
-from napari_noisyseg.training.refine import Evidence, Found, corrected, further, judge, outlines
+from napari_noisyseg.training.refine import (
+    Evidence,
+    Found,
+    corrected,
+    further,
+    judge,
+    outlines,
+    sure_as,
+)
 
 FOLDER, INDEX = "results", "index.json"
 
@@ -64,14 +72,16 @@ def refine(
     density = density_of(region.rgb, model.config)
     evidence = Evidence(probability, doubt, density, region.rgb, region.mpp)
     labels, splitting = np.zeros(region.shape, np.int32), model.config.prediction().splitting
+    certainty: dict[int, float] = {}
     if len(region.points):
-        labels = outlines(evidence, region.points, region.serials, splitting)
+        labels, certainty = outlines(evidence, region.points, region.serials, splitting)
     if everywhere or not (len(region.points) and type(model.method).needs.points):
         # a field without a point says where to look, not that there is no nucleus
         marked = region.known if len(region.points) else np.zeros_like(region.known)
         labels = further(evidence, labels, marked, splitting)
     maps, judged = _explained(model, region, evidence, image)
-    return Refined(region, labels, {**shown, **maps}, judge(evidence, labels), judged)
+    found = [sure_as(one, certainty.get(one.label)) for one in judge(evidence, labels)]
+    return Refined(region, labels, {**shown, **maps}, found, judged)
 
 
 def _explained(
