@@ -26,25 +26,31 @@ if TYPE_CHECKING:
 JITTER = 4
 """px by which clicks miss the middle, at most"""
 CORRECTED = (20, 60)
+ORDERS = {"random": "", "queue": "_queue"}
+"""Which nuclei are corrected, and how that figure's name ends."""
 Ints = NDArray[np.int32]
 
 
 def run(data: Path, full: bool) -> Report:
-    """Nuclei of each field, at random, are corrected to the truth; AJI of the others, and of the
-    next image. What is learned is used where held-out corrections say so; the control arm is the
-    starter as it is. First ten images of MoNuSeg; all with `full`.
+    """Nuclei of each field are corrected to the truth: AJI of the others, and of the next image.
+
+    At random, or the least sure first as the review has them. What is learned is used where
+    held-out corrections say so; the control arm is the starter as it is. First ten images of
+    MoNuSeg; all with `full`.
     """
     some = fields(data, "monuseg")[: None if full else FIRST]
     rows = [
-        _row(field, following, number)
+        _row(field, following, number, order)
+        for order in ORDERS
         for field, following in zip(some, [*some[1:], some[0]], strict=True)
         for number in CORRECTED
     ]
     figures: dict[str, float] = {}
-    for number in CORRECTED:
-        picked = [row for row in rows if row["corrected"] == number]
-        figures[f"gain_{number}"] = mean(picked, "gain")
-        figures[f"used_{number}"] = mean(picked, "used")
+    for order, tail in ORDERS.items():
+        for number in CORRECTED:
+            picked = [r for r in rows if r["corrected"] == number and r["order"] == order]
+            figures[f"gain_{number}{tail}"] = mean(picked, "gain")
+            figures[f"used_{number}{tail}"] = mean(picked, "used")
     figures |= {
         "worst": min(float(str(row["gain"])) for row in rows),
         "gain_next_image": mean([r for r in rows if r["corrected"] == CORRECTED[-1]], "gain_next"),
@@ -54,12 +60,12 @@ def run(data: Path, full: bool) -> Report:
     return Report("adapt", figures, rows)
 
 
-def _row(field: Field, following: Field, number: int) -> Row:
+def _row(field: Field, following: Field, number: int, order: str) -> Row:
     from ..learning.starter.adapt import adapt
 
     truth, places = field.truth(), clicks(field.truth(), JITTER, seed=JITTER)
     serials = np.unique(truth)[1:]
-    decided = np.random.default_rng(number).permutation(serials)[:number]
+    decided = _ordered(field, places, serials, order, number)[:number]
     view = _view(field, places, serials, np.where(np.isin(truth, decided), truth, 0))
     picks = [(view, at) for at in np.flatnonzero(np.isin(serials, decided)).tolist()]
     start = time.perf_counter()
@@ -72,10 +78,24 @@ def _row(field: Field, following: Field, number: int) -> Row:
     every = np.unique(following.truth())[1:]
     there, then = (_aji(following, others, every, every, by) for by in (None, look))
     return {
-        "key": f"{field.stem} {number}", "corrected": number, "used": float(found.better),
+        "key": f"{field.stem} {number} {order}", "corrected": number, "order": order,
+        "used": float(found.better),
         "before": before, "after": after, "gain": after - before, "gain_next": then - there,
         "held_out_before": found.before, "held_out_after": found.after, "seconds": seconds,
     }  # fmt: skip
+
+
+def _ordered(
+    field: Field, places: NDArray[np.float64], serials: Ints, order: str, seed: int
+) -> Ints:
+    """The nuclei in the order in which they are corrected."""
+    if order == "random":
+        return np.random.default_rng(seed).permutation(serials)
+    rgb = field.rgb()
+    points = {int(s): (float(y), float(x)) for s, (y, x) in zip(serials, places, strict=True)}
+    known = np.ones(rgb.shape[:2], bool)
+    sure = CoarseLabels(rgb, points, known, field.mpp, kinds=("outline",)).certainty()
+    return np.array(sorted(serials.tolist(), key=lambda s: sure[s]), serials.dtype)
 
 
 def _view(
