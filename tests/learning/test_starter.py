@@ -19,9 +19,12 @@ from napari_noisyseg.slides import Box, open_image, read_labels
 torch = pytest.importorskip("torch")
 
 from napari_noisyseg.learning.starter import free, looks, squares, train  # noqa: E402
-from napari_noisyseg.learning.starter.adapt import network  # noqa: E402
 from napari_noisyseg.learning.starter.remake import write  # noqa: E402
-from napari_noisyseg.nets.half import HalfUNet, folded  # noqa: E402
+from napari_noisyseg.nets.half import (  # noqa: E402
+    HalfUNet,
+    folded,
+    of_weights,
+)
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +132,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert about["learned_from"] == list(free.SETS)
     x = torch.randn(1, CHANNELS, SIDE, SIDE)
     with torch.inference_mode():
-        assert torch.allclose(network(weights)(x), nets["outline"](x))
+        assert torch.allclose(of_weights(weights)(x), nets["outline"](x))
 
 
 def test_missing_data_are_named(tmp_path: Path) -> None:

@@ -92,10 +92,11 @@ def test_some_steps_bring_the_network_nearer_to_the_field(project: Project) -> N
 
     def loss(of: Any) -> float:
         from napari_noisyseg.learning.starter.train import both_maps, depth
+        from napari_noisyseg.nets.half import of_weights
 
         truth = torch.stack([torch.from_numpy(depth(view.labels.numpy())), view.labels > 0])
         with torch.inference_mode():
-            return float(both_maps(learning.network(of)(view.planes.float()[None]), truth[None]))
+            return float(both_maps(of_weights(of)(view.planes.float()[None]), truth[None]))
 
     assert loss(learned) < loss(worse)
     assert Network(CENTRES, learned).logits(view.planes.float().numpy()[None]).shape[1] == 2

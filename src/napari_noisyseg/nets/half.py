@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from itertools import pairwise
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 WIDTHS = (24, 48, 96, 96)
@@ -43,6 +47,17 @@ class HalfUNet(nn.Module):
         for block in self.up:
             x = block(torch.cat([F.interpolate(x, scale_factor=2, mode="nearest"), skips.pop()], 1))
         return F.interpolate(self.head(x), scale_factor=2, mode="bilinear", align_corners=False)
+
+
+def of_weights(weights: Mapping[str, NDArray[np.float32]]) -> HalfUNet:
+    """The network, without batch norm, whose weights these are; in evaluation mode."""
+    shapes = {name: values.shape for name, values in weights.items()}
+    levels = len([name for name in shapes if re.fullmatch(r"down\.\d+\.0\.weight", name)])
+    widths = tuple(shapes[f"down.{level}.0.weight"][0] for level in range(levels))
+    inputs, outputs = shapes["down.0.0.weight"][1] // 2, shapes["head.weight"][0]
+    net = HalfUNet(inputs, outputs, widths, norm=False)
+    net.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in weights.items()})
+    return net.eval()
 
 
 def _double(inputs: int, outputs: int, norm: bool) -> nn.Sequential:

@@ -59,6 +59,7 @@ def keep(project: Project, lesson: Lesson, weights: bytes, unasked: bool = False
 def learn(project: Project, seed: int = 0) -> tuple[Lesson, bytes]:
     """The lesson and, where it is to be used, the weights as a safetensors file; writes nothing."""
     from napari_noisyseg.learning.starter import adapt as learning
+    from napari_noisyseg.nets.half import of_weights
 
     began = time.monotonic()
     decided, others = _picks(project)
@@ -71,7 +72,7 @@ def learn(project: Project, seed: int = 0) -> tuple[Lesson, bytes]:
     weights = _present(project)
     found = learning.adapt(weights, decided, seed)
     if found.better:
-        moved = _moved(learning.network(weights), learning.network(found.weights), others)
+        moved = _moved(of_weights(weights), of_weights(found.weights), others)
         words = f"learned from {len(decided)} nuclei{moved}"
     else:
         words = (

@@ -16,11 +16,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_noisyseg.coarse.appearance import CHANNELS, SIDE, crops, square_at
+from napari_noisyseg.coarse.appearance import SIDE, crops, square_at
 from napari_noisyseg.learning.starter.looks import Random
 from napari_noisyseg.learning.starter.squares import View, around_clicks, cut
 from napari_noisyseg.learning.starter.train import dice_loss
-from napari_noisyseg.nets.half import HalfUNet
+from napari_noisyseg.nets.half import HalfUNet, of_weights
 
 FEWEST = 8
 """Decisions from which anything can be learned and held out."""
@@ -55,14 +55,6 @@ class Adapted:
         return self.after >= self.before + BETTER
 
 
-def network(weights: Weights) -> HalfUNet:
-    """The network at a click with these weights, batch norm folded in."""
-    widths = [weights[f"down.{level}.0.weight"].shape[0] for level in range(4)]
-    net = HalfUNet(CHANNELS, 1, (widths[0], widths[1], widths[2], widths[3]), norm=False)
-    net.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in weights.items()})
-    return net.eval()
-
-
 def adapt(weights: Weights, picks: list[Pick], seed: int = 0) -> Adapted:
     """Go on from `weights` on decided nuclei: clicks of views whose labels hold the decisions.
 
@@ -72,7 +64,7 @@ def adapt(weights: Weights, picks: list[Pick], seed: int = 0) -> Adapted:
         raise ValueError(f"{len(picks)} decisions are too few: {FEWEST} at least")
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
-    met = overlaps(network(weights), picks)
+    met = overlaps(of_weights(weights), picks)
     share = np.where(met < ALIKE, CORRECTED, 1.0)
     fold = random.permutation(len(picks)) % FOLDS
     after = np.zeros(len(picks))
@@ -88,7 +80,7 @@ def adapt(weights: Weights, picks: list[Pick], seed: int = 0) -> Adapted:
 def _learned(
     weights: Weights, picks: list[Pick], share: NDArray[np.float64], random: Random
 ) -> HalfUNet:
-    net = network(weights).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = of_weights(weights).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=0.0)
     cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, STEPS, pct_start=0.2)
     for x, target in _batches(picks, share / share.sum(), random):
@@ -100,7 +92,7 @@ def _learned(
         optimiser.step()
         cycle.step()
     made: HalfUNet = net.eval()
-    old = network(weights).state_dict()
+    old = of_weights(weights).state_dict()
     made.load_state_dict({k: old[k] + WAY * (v - old[k]) for k, v in made.state_dict().items()})
     return made
 

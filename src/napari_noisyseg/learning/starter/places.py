@@ -13,12 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_noisyseg.coarse.appearance import COLOURS
 from napari_noisyseg.learning.starter.adapt import Weights
 from napari_noisyseg.learning.starter.looks import Random
 from napari_noisyseg.learning.starter.squares import View, anywhere
 from napari_noisyseg.learning.starter.train import TILE, TILES, both_maps, depth
-from napari_noisyseg.nets.half import HalfUNet
+from napari_noisyseg.nets.half import of_weights
 
 STEPS = 120
 """Two minutes of two cores; 0.543 to 0.563 AJI on images that were not learned from."""
@@ -31,7 +30,7 @@ def learn(weights: Weights, views: list[View], steps: int = STEPS, seed: int = 0
     views: of each field one look or several; their labels hold every nucleus.
     """
     torch.manual_seed(seed)
-    net = network(weights).train()
+    net = of_weights(weights).train()
     optimiser = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=0.0)
     cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, steps, pct_start=0.1)
     for x, target in _tiles(views, steps, np.random.default_rng(seed)):
@@ -41,14 +40,6 @@ def learn(weights: Weights, views: list[View], steps: int = STEPS, seed: int = 0
         optimiser.step()
         cycle.step()
     return {key: value.numpy() for key, value in net.eval().state_dict().items()}
-
-
-def network(weights: Weights) -> HalfUNet:
-    """The network of the centres with these weights, batch norm folded in."""
-    widths = tuple(weights[f"down.{level}.0.weight"].shape[0] for level in range(4))
-    net = HalfUNet(COLOURS, 2, widths, norm=False)
-    net.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in weights.items()})
-    return net.eval()
 
 
 def _tiles(views: list[View], steps: int, random: Random) -> Iterator[tuple[Tensor, Tensor]]:
