@@ -19,8 +19,9 @@ from napari_noisyseg.learning.starter.squares import View, anywhere
 from napari_noisyseg.learning.starter.train import TILE, TILES, both_maps, depth
 from napari_noisyseg.nets.half import of_weights
 
-STEPS = 120
-"""Two minutes of two cores; 0.543 to 0.563 AJI on images that were not learned from."""
+STEPS = 480
+"""Less than two minutes of two cores, from six fields of MoNuSeg (11 to 16): AJI on the next six
+0.543, 0.563 after 120 steps, 0.575 after 480."""
 RATE = 1e-3
 
 
