@@ -143,7 +143,7 @@ def test_uses_only_labels_that_it_says_it_needs(name: str, preset: Preset) -> No
     method = registry.load(name)
     used = method.Config.from_preset(preset).label_planes()
     assert used is None or set(used) <= set(method.needs.labels)
-    planes = {"voronoi", "cluster", "local", "rough", "clean", "given", "superpixel"}
+    planes = {"voronoi", "cluster", "local", "outline", "rough", "clean", "given", "superpixel"}
     assert set(method.needs.labels) <= planes
 
 
