@@ -30,7 +30,8 @@ TIE = 1e-4
 """By less than this a probability is no larger: its last digits hang on what was asked with it."""
 SHARE, OWN = 0.15, 0.05
 """Of the log-odds that another network's are; below which probability a click's own alone counts.
-The share was chosen on true masks, of images 11, 13 and 15 of MoNuSeg: 0.1 and 0.3 are alike."""
+On true masks (images 11, 13, 15 of MoNuSeg) shares of 0, 0.1, 0.15 and 0.3 are all alike: AJI
+0.7326, 0.7329, 0.7327, 0.7322. Of a network that was trained for long more may be right."""
 FAINT = 0.7
 """Where no pixel reaches `LEAST`, those from this share of the largest probability on count."""
 BESIDE = 0.25
