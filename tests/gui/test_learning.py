@@ -108,6 +108,29 @@ def test_a_lesson_is_taken_back_and_none_follows(session: Session, lessons: list
     learning.close()
 
 
+def test_an_undo_brings_back_what_was_taken_back_and_its_words(
+    session: Session, lessons: list[int]
+) -> None:
+    learning = Learning(session, at_once)
+    accept(session, FIRST)
+    learning.take_back()
+    assert learning.words == "outlines are as they came with the package"
+    told: list[bool] = []
+    learning.changed.connect(lambda: told.append(learning.learned))
+    session.undo()
+    assert told
+    assert told[-1]
+    assert learning.words == "learned from 8 nuclei"
+    learning.close()
+
+
+def test_the_first_lesson_is_no_earlier_than_one_can_be() -> None:
+    pytest.importorskip("torch")
+    from napari_noisyseg.learning.starter.adapt import FEWEST
+
+    assert FIRST == FEWEST
+
+
 def test_it_goes_on_counting_where_the_project_stood(session: Session, lessons: list[int]) -> None:
     Learning(session, at_once).close()
     first = Learning(session, at_once)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from importlib.util import find_spec
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from napari_noisyseg.gui.work import Submit
 
 FIRST, EVERY = 8, 5
-"""accepted nuclei from which on there is a lesson (`learning.adapt.FEWEST`), and how many more
-make the next one"""
+"""accepted nuclei from which on there is a lesson (`learning.starter.adapt.FEWEST`), and how many
+more make the next one"""
 WITHOUT_TORCH = "learning needs the training part: pip install 'napari-noisyseg[train]'"
 
 
@@ -40,7 +41,8 @@ class Learning:
         self.on, self.busy, self.words = True, False, ""
         self._stopping = Event()
         self._counted = self._redrawn = 0
-        self._deaf = session.on(What.PROJECT | What.DECISIONS | What.OUTLINES, self._follow)
+        heard = What.PROJECT | What.LEARNED | What.DECISIONS | What.OUTLINES
+        self._deaf = session.on(heard, self._follow)
         self._restart()
 
     def close(self) -> None:
@@ -67,7 +69,7 @@ class Learning:
             return
         with self.session.acting():
             project.learned.forget(OUTLINE)
-            self.words = "outlines are as they came with the package"
+        self.words = "outlines are as they came with the package"
         self.switch(False)
 
     # --- lessons -------------------------------------------------------------------------------
@@ -76,19 +78,24 @@ class Learning:
         """Another project: what it learned from is counted already."""
         self._stopping.set()
         self._stopping = Event()
-        self.busy, self.words = False, ""
-        self._counted = self._redrawn = 0
+        self.busy = False
+        self._redrawn, self._counted = 0, int(self._about().get("nuclei", 0))
+        self.words = str(self._about().get("words", ""))
+
+    def _about(self) -> Mapping[str, Any]:
+        """What is known of the lesson in use; empty without one."""
         project = self.session.project
         learned = project.learned.of(OUTLINE) if project is not None else None
-        if learned is not None:
-            self._counted = int(learned.about.get("nuclei", 0))
-            self.words = str(learned.about.get("words", ""))
+        return learned.about if learned is not None else {}
 
     def _follow(self, change: Change) -> None:
         if change.what & What.PROJECT:
             self._restart()
             self.changed.emit()
             return
+        if change.what & What.LEARNED:  # also by an undo of what was taken back
+            self.words = str(self._about().get("words", ""))
+            self.changed.emit()
         if change.what & What.OUTLINES and not change.what & What.DECISIONS:
             self._redrawn += 1
         self._look()
@@ -104,6 +111,7 @@ class Learning:
             return
         if find_spec("torch") is None:
             self.words = WITHOUT_TORCH
+            self.changed.emit()
             return
         self._counted, self._redrawn, self.busy = accepted, 0, True
         self._submit(
