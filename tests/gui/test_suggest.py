@@ -14,6 +14,7 @@ from napari_noisyseg.gui.canvas import layers
 from napari_noisyseg.gui.docks.annotate.dock import AnnotateDock
 from napari_noisyseg.gui.panel import Panel
 from napari_noisyseg.gui.window.keyfilter import canvases
+from napari_noisyseg.slides import Box
 
 LEFT = Qt.MouseButton.LeftButton
 PATIENCE = 60_000
@@ -112,3 +113,35 @@ def test_a_layer_deleted_by_hand_comes_back(dock: AnnotateDock, qtbot: QtBot) ->
     viewer.layers.remove(layers.find(viewer, "tissue", "suggested"))
     press(dock, qtbot, Qt.Key.Key_D)
     assert len(layers.find(viewer, "tissue", "suggested").data) == len(found) - 1
+
+
+def test_where_nuclei_lie_is_learned_from_complete_fields_at_a_press_and_taken_back(
+    dock: AnnotateDock, tnbc: Any, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_noisyseg.coarse.starter import CENTRES, model_weights, packed
+    from napari_noisyseg.gui.tools import suggesting
+    from napari_noisyseg.worker.adapting import Lesson
+
+    weights = packed(model_weights(CENTRES), {"network": CENTRES})
+    asked_for: list[str] = []
+
+    def learned(path: Any, stopping: Any, subject: str) -> tuple[Lesson, bytes]:
+        asked_for.append(subject)
+        return Lesson(True, 60, 0.02, 100.0, "learned where nuclei lie from 60 nuclei"), weights
+
+    monkeypatch.setattr(suggesting, "learn_beside", learned)
+    row, project = dock.suggest, dock.session.require_project()
+    assert row.teach.isHidden()  # no field is declared complete yet
+    with dock.session.acting():
+        record = dock.session.require_image()
+        serials = np.setdiff1d(np.unique(tnbc[1])[1:], np.unique(tnbc[1])[1::3])
+        places = center_of_mass(tnbc[1] > 0, tnbc[1], serials)
+        project.nuclei.add_many(record.name, places)
+        project.nuclei.add_field(record.name, Box(0, 0, record.height, record.width))
+    qtbot.waitUntil(lambda: not row.teach.isHidden())
+    qtbot.mouseClick(row.teach, LEFT)
+    qtbot.waitUntil(lambda: project.learned.of(CENTRES) is not None)
+    assert asked_for == ["places"]
+    assert not row.tool.learning
+    dock.session.undo()
+    assert project.learned.of(CENTRES) is None

@@ -38,6 +38,10 @@ class Lesson:
         """As JSON."""
         return asdict(self)
 
+    def about(self) -> dict[str, Any]:
+        """What is kept beside the weights."""
+        return {"nuclei": self.nuclei, "gain": self.gain, "words": self.words}
+
 
 def adapt(project: Project, seed: int = 0) -> Lesson:
     """Learn outlines from accepted and redrawn nuclei; used, as one action, only where it helps.
@@ -53,7 +57,7 @@ def adapt(project: Project, seed: int = 0) -> Lesson:
 def keep(project: Project, lesson: Lesson, weights: bytes, unasked: bool = False) -> None:
     """Use what was learned from now on, where it is to be used; see `LearnedNetworks.keep`."""
     if lesson.used:
-        project.learned.keep(OUTLINE, weights, _about(lesson), unasked)
+        project.learned.keep(OUTLINE, weights, lesson.about(), unasked)
 
 
 def learn(project: Project, seed: int = 0) -> tuple[Lesson, bytes]:
@@ -83,11 +87,7 @@ def learn(project: Project, seed: int = 0) -> tuple[Lesson, bytes]:
     lesson = Lesson(found.better, len(decided), gain, time.monotonic() - began, words)
     if not lesson.used:
         return lesson, b""
-    return lesson, packed(found.weights, {"network": OUTLINE, **_about(lesson)})
-
-
-def _about(lesson: Lesson) -> dict[str, Any]:
-    return {"nuclei": lesson.nuclei, "gain": lesson.gain, "words": lesson.words}
+    return lesson, packed(found.weights, {"network": OUTLINE, **lesson.about()})
 
 
 def _present(project: Project) -> dict[str, NDArray[np.float32]]:

@@ -1,7 +1,7 @@
-"""Learning from decisions in a child beside the window: `python -m ….worker.beside PROJECT OUT`.
+"""Learning in a child beside the window: `python -m ….worker.beside PROJECT OUT outlines|places`.
 
 The child reads the project, which the window holds, and writes what it learned into a folder of
-its own; whoever holds the lock uses it (`adapting.keep`).
+its own; whoever holds the lock uses it (`adapting.keep`, `places.keep`).
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ import sys
 import tempfile
 from pathlib import Path
 from threading import Event
+from typing import Literal
 
 from napari_noisyseg.errors import JobError, NoisySegError
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.worker.adapting import Lesson, learn
+from napari_noisyseg.worker import adapting, places
+from napari_noisyseg.worker.adapting import Lesson
 from napari_noisyseg.worker.process import PASSIVE, detached
 from napari_noisyseg.worker.share import give_way
 
@@ -27,15 +29,23 @@ REFUSED = 3
 """The child's exit status where it has a word for a person."""
 
 
-def learn_beside(project: Path, stopping: Event) -> tuple[Lesson, bytes] | None:
-    """What a child learned from the decisions of now; None where `stopping` was set before.
+Subject = Literal["outlines", "places"]
+LEARN = {"outlines": adapting.learn, "places": places.learn}
+"""Outlines from decisions, or where nuclei lie from complete fields."""
+
+
+def learn_beside(
+    project: Path, stopping: Event, subject: Subject = "outlines"
+) -> tuple[Lesson, bytes] | None:
+    """What a child learned from the project of now; None where `stopping` was set before.
 
     Blocks, so call it out of the way. Raises NoisySegError with the child's word, JobError where
     it broke off.
     """
     with tempfile.TemporaryDirectory(prefix="noisyseg-") as scratch:
         child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "napari_noisyseg.worker.beside", str(project), scratch],
+            [sys.executable, "-P", "-m", "napari_noisyseg.worker.beside", str(project), scratch,
+             subject],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             env={**os.environ, **PASSIVE, "PYTHONUTF8": "1"}, cwd=scratch, **detached(),
         )  # fmt: skip
@@ -44,7 +54,7 @@ def learn_beside(project: Path, stopping: Event) -> tuple[Lesson, bytes] | None:
             return None
         if child.returncode:
             raise (NoisySegError if child.returncode == REFUSED else JobError)(
-                f"learning from your decisions did not work: {words[-300:]}"
+                f"learning did not work: {words[-300:]}"
             )
         return _read(Path(scratch))
 
@@ -68,11 +78,11 @@ def _read(folder: Path) -> tuple[Lesson, bytes]:
 
 def main(arguments: list[str]) -> int:
     """Learn, and write the lesson and the weights (empty where they are not to be used)."""
-    path, out = map(Path, arguments)
+    path, out = map(Path, arguments[:2])
     give_way()
     try:
         with Project.open(path, write=False) as project:
-            lesson, weights = learn(project)
+            lesson, weights = LEARN[arguments[2]](project)
     except NoisySegError as error:
         print(error, file=sys.stderr)
         return REFUSED

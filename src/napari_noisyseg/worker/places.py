@@ -59,6 +59,19 @@ def learn_places(project: Project, seed: int = 0) -> Lesson:
     Needs the project's lock and torch, and about two minutes. With too few nuclei nothing changes,
     and the words say what it waits for.
     """
+    lesson, weights = learn(project, seed)
+    keep(project, lesson, weights)
+    return lesson
+
+
+def keep(project: Project, lesson: Lesson, weights: bytes) -> None:
+    """Use what was learned from now on, where it is to be used; one action."""
+    if lesson.used:
+        project.learned.keep(CENTRES, weights, lesson.about())
+
+
+def learn(project: Project, seed: int = 0) -> tuple[Lesson, bytes]:
+    """The lesson and, where it is to be used, the weights as a safetensors file; writes nothing."""
     from napari_noisyseg.learning.starter import places
 
     began = time.monotonic()
@@ -69,24 +82,23 @@ def learn_places(project: Project, seed: int = 0) -> Lesson:
             f"{count} nuclei are marked in fields declared complete: where nuclei lie is learned "
             f"from {FEWEST} on"
         )
-        return Lesson(False, count, 0.0, time.monotonic() - began, words)
+        return Lesson(False, count, 0.0, time.monotonic() - began, words), b""
     old = _present(project)
     new = places.learn(old, [v for f in fields for v in _views(f.part(True), seed)], seed=seed)
     kept_back = [field.part(False) for field in fields]
     before, after = (judged(Network(CENTRES, w), kept_back) for w in (old, new))
     gain = round(after - before, 4)
     used = gain >= BETTER
-    found = f"nuclei kept back are found with F1 {before:.2f}, then {after:.2f}"
-    words = (
-        f"learned where nuclei lie from {count} nuclei: {found}"
-        if used
-        else f"{count} marked nuclei teach nothing yet of where others lie ({found}): as before"
-    )
+    words = _words(count, before, after, used)
     lesson = Lesson(used, count, gain, time.monotonic() - began, words)
+    return lesson, packed(new, {"network": CENTRES, **lesson.about()}) if used else b""
+
+
+def _words(count: int, before: float, after: float, used: bool) -> str:
+    found = f"nuclei kept back are found with F1 {before:.2f}, then {after:.2f}"
     if used:
-        about = {"nuclei": count, "gain": gain, "words": words}
-        project.learned.keep(CENTRES, packed(new, {"network": CENTRES, **about}), about)
-    return lesson
+        return f"learned where nuclei lie from {count} nuclei: {found}"
+    return f"{count} marked nuclei teach nothing yet of where others lie ({found}): as before"
 
 
 def judged(network: Network, fields: list[Field]) -> float:

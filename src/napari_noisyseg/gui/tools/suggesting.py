@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from functools import partial
+from importlib.util import find_spec
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -11,12 +13,15 @@ from psygnal import Signal
 
 from napari_noisyseg.gui.canvas import layers, looks
 from napari_noisyseg.gui.canvas.closeup import centre
-from napari_noisyseg.gui.change import ANNOTATION, FRONT, Change
+from napari_noisyseg.gui.change import ANNOTATION, FRONT, Change, What
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.review import suggestions as rest
 from napari_noisyseg.review.suggestions import Suggestion
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import ImageRecord
+from napari_noisyseg.worker import places
+from napari_noisyseg.worker.adapting import Lesson
+from napari_noisyseg.worker.beside import learn_beside
 
 VIEW_UM = 40.0
 """what the canvas's shorter side shows of the tissue around a suggestion"""
@@ -35,11 +40,12 @@ class SuggestTool:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.busy = False
+        self.busy = self.learning = False
         self.open: list[Suggestion] = []
         self._found: list[Suggestion] = []
         self._of: tuple[Project, str] | None = None
         self._row = 0
+        self._stopping = Event()
         session.on(ANNOTATION | FRONT, self._follow)
 
     @property
@@ -86,6 +92,54 @@ class SuggestTool:
             self._settle(sure, rest.keep)
             self.session.say(f"{len(sure)} suggestions kept; Ctrl+Z takes it back")
 
+    @property
+    def teachable(self) -> bool:
+        """Whether there is a complete field, and nuclei enough to learn from where others lie."""
+        project = self.session.project
+        if project is None or not project.writable:
+            return False
+        return project.nuclei.counts().points >= places.FEWEST and any(
+            field.complete
+            for image in project.images()
+            for field in project.nuclei.fields(image.name)
+        )
+
+    def teach(self) -> None:
+        """Learn from complete fields where nuclei lie, in a child beside the window."""
+        project = self.session.project
+        if project is None or self.learning:
+            return
+        if find_spec("torch") is None:
+            self.session.say(
+                "learning needs the training part: pip install 'napari-noisyseg[train]'"
+            )
+            return
+        self.learning, self._stopping = True, Event()
+        self.session.submit(
+            partial(learn_beside, project.path, self._stopping, "places"),
+            partial(self._taught, project),
+            partial(self._untaught, project),
+        )
+        self.changed.emit()
+
+    def _taught(self, project: Project, found: tuple[Lesson, bytes] | None) -> None:
+        if found is None or project is not self.session.project:
+            return
+        self.learning = False
+        lesson, weights = found
+        with self.session.acting():
+            places.keep(project, lesson, weights)
+        self.session.say(lesson.words)
+        self.changed.emit()
+        if lesson.used and self.asked:
+            self.ask()
+
+    def _untaught(self, project: Project, error: BaseException) -> None:
+        if project is self.session.project:
+            self.learning = False
+            self.session.failed(error)
+            self.changed.emit()
+
     def move(self, step: int) -> None:
         """Go along the suggestions without a word on them."""
         if self.open:
@@ -111,8 +165,13 @@ class SuggestTool:
         return (project, image) if project is not None and image is not None else None
 
     def _follow(self, change: Change) -> None:
+        if change.what & What.PROJECT:
+            self._stopping.set()
+            self.learning = False
         if change.what & FRONT or (self.asked and change.concerns(self.session.image)):
             self.refresh()
+        elif change.what & (What.POINTS | What.FIELDS):
+            self.changed.emit()  # there may be enough to learn from
 
     def _failed(self, error: BaseException) -> None:
         self.busy = False

@@ -11,6 +11,10 @@ from napari_noisyseg.gui.tools.suggesting import SuggestTool
 from napari_noisyseg.gui.widgets.parts import button, label, line
 
 SUGGESTS = "Propose nuclei: learned from those you have clicked, or before any click by the starter"
+TEACHES = (
+    "Learn from the fields that are marked as complete where nuclei lie, for suggestions in other "
+    "images and for prediction; two minutes, in the background. It is used only if it finds more."
+)
 FIRST = 0.5
 """score that is offered for keeping all above"""
 
@@ -22,6 +26,7 @@ class SuggestRow(QWidget):  # type: ignore[misc]
         super().__init__()
         self.tool = tool
         self.ask = button("Suggest the rest", SUGGESTS, tool.ask)
+        self.teach = button("Learn from complete fields", TEACHES, tool.teach)
         self.keep = button("✓ Keep", "It is a nucleus (K)", tool.keep)
         self.drop = button("✗ Drop", "It is none; it is never suggested again (D)", tool.drop)
         self.back = button("←", "The one before (Left)", lambda: tool.move(-1))
@@ -42,7 +47,7 @@ class SuggestRow(QWidget):  # type: ignore[misc]
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(6)
-        box.addWidget(self.ask)
+        box.addLayout(line(self.ask, self.teach, 1))
         box.addWidget(self.words)
         self.queue = QWidget()
         inner = QVBoxLayout(self.queue)
@@ -71,6 +76,9 @@ class SuggestRow(QWidget):  # type: ignore[misc]
         tool = self.tool
         self.ask.setEnabled(not tool.busy and tool.session.writable)
         self.ask.setText("Looking for the rest …" if tool.busy else "Suggest the rest")
+        self.teach.setVisible(tool.teachable or tool.learning)
+        self.teach.setEnabled(not tool.learning)
+        self.teach.setText("Learning …" if tool.learning else "Learn from complete fields")
         self.words.setText(self._words())
         self.words.setVisible(bool(self.words.text()))
         self.queue.setVisible(bool(tool.open))
