@@ -117,3 +117,37 @@ def test_without_its_networks_it_falls_back(
 
 def test_no_points_are_no_nuclei(tnbc: Any) -> None:
     assert read(tnbc[0], np.zeros((0, 2)), flat(tnbc[0]), "centres").max() == 0
+
+
+def test_rough_masks_are_redrawn_and_what_they_lack_is_found(tnbc: Any) -> None:
+    rgb, truth = tnbc
+    serials = np.unique(truth)[1:]
+    clean = np.where(np.isin(truth, serials[:5]), truth, 0)
+    rough = np.where(np.isin(truth, serials[5::2]), truth, 0)
+    for name, box in enumerate(ndi.find_objects(rough), start=1):
+        if box is not None:
+            rough[box][rough[box] == 0] = name  # the box around it
+    empty = np.zeros(truth.shape, bool)
+    empty[:, :100] = clean[:, :100] == 0
+    given = instances.Given(rough, clean, empty)
+    found = instances.in_masks(flat(rgb), given, rgb, MPP, "centres")
+    assert found is not None
+
+    def iou(mask: Any) -> float:
+        mask, true = (mask > 0) & ~empty, (truth > 0) & ~empty
+        return float((mask & true).sum() / (mask | true).sum())
+
+    assert iou(found) > iou(np.where(rough > 0, rough, clean)) + 0.1
+    kept = [np.unique(found[clean == n]) for n in serials[:5]]
+    assert all(len(one) == 1 and one[0] > 0 for one in kept)
+    assert not found[empty].any()
+    lacking = np.isin(truth, serials[6::2]) & ~empty
+    assert (found[lacking] > 0).mean() > 0.4
+
+
+def test_rough_masks_are_left_to_the_method_where_the_starter_has_no_say(tnbc: Any) -> None:
+    nothing = np.zeros(tnbc[1].shape, np.int32)
+    given = instances.Given(nothing, nothing, nothing > 0)
+    assert instances.in_masks(flat(tnbc[0]), given, tnbc[0], MPP, "watershed") is None
+    grey = np.repeat(tnbc[0].mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2)
+    assert instances.in_masks(flat(grey), given, grey, MPP, "centres") is None

@@ -20,6 +20,8 @@ from ..errors import JobError
 from ..slides import read_labels
 from ..stains.deconvolution import FIXED, densities
 from ..store import Project
+from ..training import refine
+from ..training.refine import Evidence
 from . import baselines, trainings
 from .ledger import Row, mean, rows_of
 from .report import Report
@@ -71,9 +73,12 @@ def run(data: Path, full: bool) -> Report:
     for kind in KINDS:
         of_kind = [row for row in rows if row["noise"] == kind]
         if kind == "partial":
-            figures |= {f"{k}_partial": mean(of_kind, k) for k in ("recall", "precision")}
+            names = ("recall", "precision")
+            figures |= {f"{k}_partial": mean(of_kind, k) for k in names}
+            figures |= {f"{k}_partial_starter": mean(of_kind, f"{k}_starter") for k in names}
         else:
             figures[f"iou_gain_{kind}"] = mean(of_kind, "gain")
+            figures[f"iou_{kind}_starter"] = mean(of_kind, "corrected_starter")
             figures[f"iou_gain_otsu_{kind}"] = mean(of_kind, "gain_otsu")
             figures[f"iou_gain_untrained_{kind}"] = mean(of_kind, "gain_over_starter")
     return Report("rough-field", figures, rows)
@@ -93,19 +98,40 @@ def _corrected(field: Field, kind: str, seconds: float) -> Row:
     given = roughened(field, kind)
     with tempfile.TemporaryDirectory() as scratch:
         project = _project(Path(scratch), given)
-        trained = trainings.train(project, "mmc", seconds)
-        corrected = _layer(project, field.stem, "corrected")
+        trained = trainings.train(project, "mmc", seconds, starter=True)
+        with_starter = _layer(project, field.stem, "corrected")
+        corrected = alone(given, trained.run)
     row: Row = {"noise": kind, "seconds": trained.seconds, "rough": given.iou(given.rough > 0)}
     if kind == "partial":
-        return {**row, **deleted_found(given, corrected)}
+        both = deleted_found(given, with_starter)
+        return {
+            **row, **deleted_found(given, corrected),
+            **{f"{name}_starter": value for name, value in both.items()},
+        }  # fmt: skip
     best = max(
         given.iou(otsu_inside(field, given.rough)), given.iou(local_from(field, given.rough))
     )
     after, before = given.iou(corrected > 0), given.iou(given.rough > 0)
+    read, untrained = given.iou(with_starter > 0), given.iou(by_starter(field, given) > 0)
     return {
         **row, "corrected": after, "gain": after - before, "gain_otsu": best - before,
-        "gain_over_starter": after - given.iou(by_starter(field, given) > 0),
+        "corrected_starter": read, "untrained_starter": untrained,
+        "gain_over_starter": read - untrained,
     }  # fmt: skip
+
+
+def alone(given: Roughened, run: Path) -> Labels:
+    """A run's corrected nuclei read without the starter, (H, W).
+
+    MMC's label inside the masks is taken from the map of its trust in them, 1 - |label - mask|.
+    """
+    with np.load(run / "results" / "0.npz") as stored:
+        probability, trust = (stored[k].astype(np.float32) for k in ("probability", "weights"))
+    rgb, clean = given.field.rgb(), given.clean > 0
+    believed = np.where(given.rough > 0, trust, np.where(clean, 1.0, 1 - trust)).astype(np.float32)
+    density = densities(rgb, FIXED)[0]
+    evidence = Evidence(probability, np.zeros_like(probability), density, rgb, given.field.mpp)
+    return refine.corrected(evidence, believed, (given.rough > 0) | clean, np.zeros_like(clean))
 
 
 def _project(folder: Path, given: Roughened) -> Path:

@@ -52,7 +52,7 @@ class OutlinePlane:
 
     planes: `appearance` of the image; shape: of the image itself, in pixels. lazy: after a click
     the neighbours, who see it too, wait for `catch_up`. beside: probability of nucleus by another
-    network, float32 (H, W), which has `SHARE` of the say where a click's own is in doubt.
+    network, float32 (H, W), which has `share` of the say where a click's own is in doubt.
     """
 
     def __init__(
@@ -62,9 +62,10 @@ class OutlinePlane:
         look: Look,
         lazy: bool = False,
         beside: F32 | None = None,
+        share: float = SHARE,
     ) -> None:
         self._lazy, self._pending = lazy, set[int]()
-        self._beside = beside
+        self._beside, self._share = beside, share
         self.instances: Ints = np.zeros(shape, np.int32)
         self.target = np.full(shape, UNKNOWN, np.uint8)
         self._planes, self._look, self.shape = planes, look, shape
@@ -179,7 +180,7 @@ class OutlinePlane:
             values = ndi.map_coordinates(square, places, order=1, mode="nearest")
         values = np.array(values, np.float32)
         if self._beside is not None:
-            values = together(values, self._beside[box.slices])
+            values = together(values, self._beside[box.slices], self._share)
         if values.max() * FAINT < LEAST:
             values *= LEAST / (FAINT * max(float(values.max()), 1e-6))
         values[pixel[0] - box.y0, pixel[1] - box.x0] = 2.0
@@ -269,9 +270,9 @@ class OutlinePlane:
         return outer
 
 
-def together(own: F32, other: F32) -> F32:
+def together(own: F32, other: F32, share: float = SHARE) -> F32:
     """Probability of a click's nucleus where another network has a share of the say."""
-    odds = (1 - SHARE) * _log_odds(own) + SHARE * _log_odds(other)
+    odds = (1 - share) * _log_odds(own) + share * _log_odds(other)
     return np.where(own < OWN, own, 1 / (1 + np.exp(-odds))).astype(np.float32)
 
 
@@ -286,8 +287,9 @@ def outlined(
     shape: tuple[int, int],
     look: Look,
     beside: F32 | None = None,
+    share: float = SHARE,
 ) -> OutlinePlane:
     """Outlines at all points at once; see `OutlinePlane`."""
-    plane = OutlinePlane(planes, shape, look, beside=beside)
+    plane = OutlinePlane(planes, shape, look, beside=beside, share=share)
     plane.bring_to(points)
     return plane

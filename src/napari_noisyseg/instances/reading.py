@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage as ndi
 
 from napari_noisyseg.coarse import centres
 from napari_noisyseg.coarse.appearance import appearance, unlike
@@ -41,6 +42,67 @@ def nuclei(probability: Floats, rgb: Pixels, mpp: float, splitting: Splitting) -
         except NoisySegError:  # the networks are missing, which `doctor` tells
             pass
     return from_probability(probability, mpp)
+
+
+class Given(NamedTuple):
+    """What people said of an image in masks: int32 (H, W) of ids, and bool (H, W).
+
+    rough: of noisy masks; clean: of trusted ones; empty: where there is no nucleus for certain.
+    """
+
+    rough: Labels
+    clean: Labels
+    empty: NDArray[np.bool_]
+
+
+MASKS_SHARE = 0.5
+"""Of the say in an outline that the trained method has in fields of rough masks. Images 11, 15, 19
+of MoNuSeg with boxes: IoU 0.615 without, 0.646 with 0.3, 0.657 with 0.5."""
+
+
+def in_masks(
+    believed: Floats, given: Given, rgb: Pixels, mpp: float, splitting: Splitting
+) -> Labels | None:
+    """Rough masks redrawn, and the nuclei that they lack, int32 (H, W); clean ones as they are.
+
+    believed (H, W): probability of nucleus, inside the masks as a method believes them to be, and
+    as it predicts beside them. Outlines are drawn at the middles of the rough masks and at the
+    centres beside them. None where `splitting` is not `centres`, or the starter cannot judge the
+    image.
+    """
+    if splitting != "centres" or unlike(rgb):
+        return None
+    beside = np.asarray(believed, np.float32)
+    try:
+        look = at_click(shipped(OUTLINE))
+        found = centres.centres(rgb, mpp, beside=beside).points
+    except NoisySegError:
+        return None
+    places = _places_in(given, found)
+    own = len(places) - len(np.unique(given.clean[given.clean > 0]))
+    pixels = {n: (int(y), int(x)) for n, (y, x) in enumerate(places, start=1)}
+    drawn = outlined(
+        appearance(rgb, mpp), pixels, given.rough.shape, look, beside, MASKS_SHARE
+    ).instances
+    drawn = np.where((drawn > own) | given.empty | (given.clean > 0), 0, drawn)
+    labels: Labels = np.where(given.clean > 0, given.clean + own, drawn).astype(np.int32)
+    return labels
+
+
+def _places_in(given: Given, found: Floats) -> NDArray[np.intp]:
+    """Pixels (n, 2) to draw outlines at: rough masks, what lies beside them, clean nuclei last."""
+    settled = given.empty | (given.clean > 0)
+    rough = _middles(given.rough)
+    beside = np.floor(found + 0.5).astype(np.intp)
+    taken = (given.rough > 0) | settled
+    free = [rough[~settled[tuple(rough.T)]], beside[~taken[tuple(beside.T)]]]
+    return np.concatenate([*free, _middles(given.clean)])
+
+
+def _middles(labels: Labels) -> NDArray[np.intp]:
+    ids = np.unique(labels[labels > 0])
+    places = np.array(ndi.center_of_mass(labels > 0, labels, ids)).reshape(-1, 2)
+    return np.floor(places + 0.5).astype(np.intp)
 
 
 class AtPoints(NamedTuple):

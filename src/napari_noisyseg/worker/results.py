@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from napari_noisyseg.data.prepare import label_planes
 from napari_noisyseg.data.regions import Region, StoredRegion
 from napari_noisyseg.data.resample import resize
+from napari_noisyseg.instances import Given, in_masks
 from napari_noisyseg.method import BACKGROUND, NUCLEUS, TrainingImage
 from napari_noisyseg.training.explain import changes, explain
 from napari_noisyseg.training.loop import Training
@@ -99,7 +100,13 @@ def _explained(
         return maps, {}
     planes = label_planes(region, region.shape, ("rough", "clean"))
     given = (planes["rough"] == NUCLEUS) | (planes["clean"] == NUCLEUS)
-    labels = corrected(evidence, believed, given, planes["clean"] == BACKGROUND)
+    empty = planes["clean"] == BACKGROUND
+    seen = np.where(given, believed, evidence.probability)
+    masks = Given(region.rough, region.clean, empty)
+    splitting = model.config.prediction().splitting
+    labels = in_masks(seen, masks, region.rgb, region.mpp, splitting)
+    if labels is None:
+        labels = corrected(evidence, believed, given, empty)
     after = changes(labels > 0, planes["rough"], planes["clean"])
     return maps, {"corrected": labels, "changes": after}
 
