@@ -108,7 +108,7 @@ def _in_box(project: Project, image: str, box: Box, least: float) -> list[Sugges
     clicked = _places(_marked(project, image, box)) - corner
     dropped = np.concatenate([project.nuclei.dropped(image), _refused(project, image)]) - corner
     map_ = _probability(project, image, box)
-    found = suggest(rgb, clicked, record.mpp, dropped, map_, least)
+    found = suggest(rgb, clicked, record.mpp, dropped, map_, least, centres_of(project))
     return [
         Suggestion(image, float(y + box.y0), float(x + box.x0), float(score))
         for (y, x), score in zip(found.points, found.scores, strict=True)
