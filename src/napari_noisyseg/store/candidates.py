@@ -15,7 +15,6 @@ from napari_noisyseg.store.decisions import as_outline, check
 from napari_noisyseg.store.history import IN_KEYS, as_keys
 from napari_noisyseg.store.images import ImageRow
 from napari_noisyseg.store.matching import match
-from napari_noisyseg.store.packing import pack_mask
 from napari_noisyseg.store.records import Aspect, Candidate, Outline
 
 _REMOVAL = Aspect.POINTS | Aspect.OUTLINES
@@ -108,7 +107,7 @@ def adopt(
             [
                 (
                     row.id, run, c.id, c.serial, c.y, c.x, *c.outline.box,
-                    pack_mask(c.outline.mask), c.score, c.reason,
+                    c.outline.packed_mask, c.score, c.reason,
                 )
                 for c in named
             ],

@@ -12,7 +12,6 @@ from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.context import Context
 from napari_noisyseg.store.history import IN_KEYS, as_keys
-from napari_noisyseg.store.packing import pack_mask, unpack_mask
 from napari_noisyseg.store.points import FOUND_BY_RUN, as_nucleus, one_image
 from napari_noisyseg.store.records import STATES, Aspect, Nucleus, Outline, State
 
@@ -171,7 +170,7 @@ def _put(context: Context, outlines: Mapping[str, Outline], origin: str) -> None
     context.database.many(
         "INSERT OR REPLACE INTO outline "
         "SELECT n.id, n.image, ?, ?, ?, ?, ?, ?, 1 FROM nucleus n WHERE n.id = ?",
-        [(*o.box, pack_mask(o.mask), origin, id) for id, o in outlines.items()],
+        [(*o.box, o.packed_mask, origin, id) for id, o in outlines.items()],
     )
 
 
@@ -197,5 +196,4 @@ def check(outline: Outline, height: int, width: int) -> None:
 
 def as_outline(values: Sequence[Any]) -> Outline:
     """An outline from its row: four corners and the packed mask."""
-    box = Box(*values[:4])
-    return Outline(box, unpack_mask(values[4], box))
+    return Outline.packed(Box(*values[:4]), values[4])
