@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -12,11 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from napari_noisyseg.exchange import geojson, nuclei
+from napari_noisyseg.exchange import geojson, measurements, nuclei
 from napari_noisyseg.exchange.exporting import export
 from napari_noisyseg.exchange.outlines import fill, trace
 from napari_noisyseg.exchange.rings import rings_of, texts_of
+from napari_noisyseg.instances import measure
 from napari_noisyseg.slides import Box
+from napari_noisyseg.stains.deconvolution import FIXED, densities
 from napari_noisyseg.store import Candidate, Outline, Packed, Project, packed
 
 Tissue = tuple[np.ndarray, np.ndarray]
@@ -128,3 +131,31 @@ def test_what_is_read_in_pieces_is_what_was_found(
     assert accepted is not None
     assert [(n.id, n.score, n.run) for n in accepted.nuclei] == [(found[0].id, None, None)]
     assert [n.id for n in nuclei.refined(project, record).nuclei] == [found[0].id, found[7].id]
+
+
+@pytest.mark.parametrize("tile", [4096, 90])
+def test_measurements_are_those_of_each_nucleus(
+    project: Project,
+    image: str,
+    tmp_path: Path,
+    tnbc: Tissue,
+    found: list[Candidate],
+    tile: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(measurements, "TILE", tile)
+    (path,) = export(project, tmp_path, "csv")
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    kept = [c for c in found if c.state != "rejected"]
+    assert [r["id"] for r in rows] == [c.id for c in kept]
+    density = densities(tnbc[0], FIXED)[0]
+    for row, c in zip(rows, kept, strict=True):
+        place, mask = c.outline.box.slices, c.outline.mask
+        (alone,) = measure(mask.astype(np.int32), density[place], 0.25)
+        for key in ("area_um2", "perimeter_um", "eccentricity", "mean_hematoxylin"):
+            assert float(row[key]) == pytest.approx(getattr(alone, key), rel=1e-5, abs=1e-6)
+        assert (row["label"], row["state"]) == (str(c.serial), c.state)
+        assert (row["x"], row["y"]) == (f"{c.x:.6g}", f"{c.y:.6g}")
+        assert row["class"] == (c.class_name or "")
+        assert row["score"] == f"{c.score:.6g}"

@@ -128,7 +128,9 @@ def texts_of(rings: Rings) -> list[bytes]:
     ends = np.concatenate([[0], np.cumsum(lengths)])[np.cumsum([0, *rings.counts])].tolist()
     # without the comma after the last corner
     return [
-        b'{"type": "Polygon", "coordinates": [[%b]]}' % text[begin : end - 2] if end > begin else b""
+        b'{"type": "Polygon", "coordinates": [[%b]]}' % text[begin : end - 2]
+        if end > begin
+        else b""
         for begin, end in zip(ends[:-1], ends[1:], strict=True)
     ]
 

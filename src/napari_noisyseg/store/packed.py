@@ -92,9 +92,7 @@ class Selection:
     of_run: those of `Nuclei.candidates`, else those of `Nuclei.outlines`; in these states.
     """
 
-    def __init__(
-        self, context: Context, image: str, states: Sequence[State], of_run: bool
-    ) -> None:
+    def __init__(self, context: Context, image: str, states: Sequence[State], of_run: bool) -> None:
         self._context = context
         row = context.images.row(image)
         self._run = newest_run(context, row)
