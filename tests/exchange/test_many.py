@@ -122,7 +122,7 @@ def test_what_is_read_in_pieces_is_what_was_found(
         if c.state != "rejected"
     ]
     assert refined.largest == max(c.serial for c in found)
-    squares = [part for part in refined.by_square(100)]
+    squares = list(refined.by_square(100))
     assert sum(map(len, squares)) == len(refined.nuclei)
     assert all(len(np.unique(part.boxes[:, :2] // 100, axis=0)) == 1 for part in squares)
     # a later run misses what was accepted: it is there all the same, without a score

@@ -8,6 +8,7 @@ at a corner only are told apart and left to `trace`.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -21,8 +22,8 @@ Index = NDArray[np.int64]
 class Rings(NamedTuple):
     """Closed rings of n nuclei, one after the other.
 
-    `x`, `y` (k,) are their corners; `counts` (n,) says how many corners each nucleus has, 0 where it is
-    not simple; `areas` (n,) are those of all nuclei, in pixels.
+    `x`, `y` (k,) are their corners; `counts` (n,) says how many corners each nucleus has, 0 where
+    it is not simple; `areas` (n,) are those of all nuclei, in pixels.
     """
 
     x: Index
@@ -60,7 +61,7 @@ def rings_of(nuclei: Packed) -> Rings:
 
 
 def _corners(which: Index, stack: NDArray[np.uint8]) -> _Corners:
-    """The corners of a stack of masks (k, h, w); none of those in which pixels touch at a corner."""
+    """The corners of masks (k, h, w); none of those in which pixels touch at a corner only."""
     number, height, width = stack.shape
     size = height * width
     # masks have empty pixels all round: nothing of one meets another where rows are run together

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
+from napari_noisyseg.store import reach
 from napari_noisyseg.store.context import Context
 from napari_noisyseg.store.decisions import as_outline, check
 from napari_noisyseg.store.history import IN_KEYS, as_keys
@@ -42,9 +42,11 @@ FROM outline o JOIN nucleus n ON n.id = o.id
 WHERE o.image = :image AND NOT EXISTS
     (SELECT 1 FROM candidate c WHERE c.image = :image AND c.run = :run AND c.id = o.id)
 """
-_FROZEN = " AND o.frozen"
+_FROZEN = " AND o.frozen = 1"
 _OF_IDS = f" AND {{0}}id {IN_KEYS.replace('?', ':ids')}"
-_INSIDE = " AND {0}y0 < :bottom AND {0}y1 > :top AND {0}x0 < :right AND {0}x1 > :left"
+_INSIDE = (
+    " AND {0}y0 > :first AND {0}y0 < :bottom AND {0}y1 > :top AND {0}x0 < :right AND {0}x1 > :left"
+)
 
 
 def newest_run(context: Context, image: ImageRow) -> str | None:
@@ -68,6 +70,7 @@ def of(context: Context, image: str, run: str | None, box: Box | None) -> list[C
         first += _INSIDE.format("c.")
         second += _INSIDE.format("o.")
         parameters |= dict(zip(("top", "left", "bottom", "right"), box, strict=True))
+        parameters["first"] = reach.first_row(context, box)
     return _read(context, row, f"{first} UNION ALL {second}", parameters)
 
 
@@ -97,44 +100,57 @@ def adopt(
 ) -> list[Candidate]:
     """See `Nuclei.adopt`."""
     row = context.images.row(image)
-    for candidate in candidates:
-        check(candidate.outline, row.height, row.width)
+    masks = [_checked(c.outline, row) for c in candidates]
     with context.database.transaction():
-        named = _named(context, row, candidates)
+        names = _names(context, row, candidates)
         context.database.run("DELETE FROM candidate WHERE image = ? AND run = ?", (row.id, run))
         context.database.many(
             "INSERT INTO candidate VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    row.id, run, c.id, c.serial, c.y, c.x, *c.outline.box,
-                    c.outline.packed_mask, c.score, c.reason,
-                )
-                for c in named
-            ],
-        )  # fmt: skip
+            (
+                (row.id, run, id, serial, c.y, c.x, *c.outline.box, mask, c.score, c.reason)
+                for c, (id, serial), mask in zip(candidates, names, masks, strict=True)
+            ),
+        )
+        reach.note(context, (c.outline for c in candidates))
         context.database.run(
             "INSERT INTO adoption (image, run, time, found) VALUES (?, ?, ?, ?)",
-            (row.id, run, time.time(), len(named)),
+            (row.id, run, time.time(), len(names)),
         )
         context.history.note_machine(f"results of run {run}", row.id, Aspect.CANDIDATES)
-    return [replace(c, run=run) for c in named]
+    return [
+        Candidate(id, serial, c.y, c.x, c.outline, c.score, c.reason, run, c.area_um2, c.state,
+                  c.frozen, c.class_name)
+        for c, (id, serial) in zip(candidates, names, strict=True)
+    ]  # fmt: skip
 
 
-def _named(context: Context, row: ImageRow, candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Ids by the rule: the point's, else that of the best IoU with an earlier one, else new."""
+def _checked(outline: Outline, row: ImageRow) -> bytes:
+    """The outline's packed mask; `NoisySegError` where it is empty or does not fit."""
+    check(outline, row.height, row.width)
+    return outline.packed_mask
+
+
+def _names(
+    context: Context, row: ImageRow, candidates: Sequence[Candidate]
+) -> list[tuple[str, int]]:
+    """Ids and serials: the point's, else those of the best IoU with an earlier one, else new."""
     serials = _serials(context, row, [c.id for c in candidates if c.id])
-    open_ones = [k for k, c in enumerate(candidates) if c.id not in serials]
+    names: list[tuple[str, int] | None] = [
+        (c.id, serials[c.id]) if c.id in serials else None for c in candidates
+    ]
+    open_ones = [k for k, name in enumerate(names) if name is None]
     # what a person took away does not come back under its id: it is a new find, to be judged anew
     gone = {str(id) for (id,) in context.database.rows(GONE)}
     earlier = _earlier(context, row, gone | set(serials))
-    found = match([candidates[k].outline for k in open_ones], [o for _, _, o in earlier])
-    named = [replace(c, serial=serials.get(c.id, 0)) for c in candidates]
-    for i, j in found.items():
-        named[open_ones[i]] = replace(named[open_ones[i]], id=earlier[j][0], serial=earlier[j][1])
-    fresh = [open_ones[i] for i in range(len(open_ones)) if i not in found]
-    for k, serial in zip(fresh, context.serials(len(fresh)), strict=True):
-        named[k] = replace(named[k], id=str(uuid.uuid4()), serial=serial)
-    return named
+    for i, j in match([candidates[k].outline for k in open_ones], [o for *_, o in earlier]).items():
+        names[open_ones[i]] = earlier[j][:2]
+    fresh = zip(_new_ids(names.count(None)), context.serials(names.count(None)), strict=True)
+    return [name if name is not None else next(fresh) for name in names]
+
+
+def _new_ids(count: int) -> list[str]:
+    """Random UUIDs in rising order: indices grow at their end then, several times as fast."""
+    return sorted(str(uuid.uuid4()) for _ in range(count))
 
 
 def _serials(context: Context, row: ImageRow, ids: Sequence[str]) -> dict[str, int]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
+from napari_noisyseg.store import reach
 from napari_noisyseg.store.context import Context
 from napari_noisyseg.store.history import IN_KEYS, as_keys
 from napari_noisyseg.store.points import FOUND_BY_RUN, as_nucleus, one_image
@@ -57,8 +58,10 @@ def outlines(
     )
     parameters: list[Any] = [image, row.id, *states]
     if box is not None:
-        sql += " AND o.y0 < ? AND o.y1 > ? AND o.x0 < ? AND o.x1 > ?"
-        parameters += [box.y1, box.y0, box.x1, box.x0]
+        # frozen or not: said, so that the index is used
+        sql += " AND o.frozen IN (0, 1) AND o.y0 > ? AND o.y0 < ? AND o.y1 > ? AND o.x0 < ?"
+        sql += " AND o.x1 > ?"
+        parameters += [reach.first_row(context, box), box.y1, box.y0, box.x1, box.x0]
     found = context.database.rows(f"{sql} ORDER BY n.serial", parameters)
     return [(as_nucleus(r[:9]), as_outline(r[9:])) for r in found]
 
@@ -72,7 +75,9 @@ def settled(
     gone = [n.serial for n, _ in kept]
     if not rejected:
         gone += [n.serial for n, _ in found if n.state == "rejected"]
-    left: NDArray[np.int32] = np.where(np.isin(labels, gone), 0, labels).astype(np.int32)
+    left: NDArray[np.int32] = labels.astype(np.int32)
+    if gone:
+        left[np.isin(labels, gone)] = 0
     for nucleus, outline in kept:
         outline.paste(left, box, nucleus.serial)
     return left
@@ -167,6 +172,8 @@ def _refuse_without_outline(context: Context, ids: Sequence[str]) -> None:
 
 
 def _put(context: Context, outlines: Mapping[str, Outline], origin: str) -> None:
+    if outlines:
+        reach.note(context, outlines.values())
     context.database.many(
         "INSERT OR REPLACE INTO outline "
         "SELECT n.id, n.image, ?, ?, ?, ?, ?, ?, 1 FROM nucleus n WHERE n.id = ?",
