@@ -24,7 +24,7 @@ from .tissue import fields
 IMAGE = "tiled"
 MPP = 0.25
 SIDE = 1024
-"""of a tile in pixels: a field of 1000 x 1000 with some of itself mirrored round it"""
+"""of a tile in pixels: a field of 1000 x 1000 with some of itself mirrored at its end"""
 CHUNK = 512
 FIELDS = (
     "TCGA-HE-7130-01Z-00-DX1",
@@ -116,14 +116,14 @@ def _write_results(
     run.write_spec({"method": "scnet"})
     generator, files = np.random.default_rng(SEED), []
     for k, labels in enumerate(tiles):
-        np.savez(target / f"{k}.npz", labels=labels)
-        files.append((f"{k}.npz", labels.shape, _rows(labels)))
+        np.savez(target / f"{k}.npz", labels=np.pad(labels, [(0, SIDE - n) for n in labels.shape]))
+        files.append((f"{k}.npz", _rows(labels)))
     regions, count = [], 0
     for k, (y, x) in enumerate(places):
-        name, shape, rows = files[k % len(files)]
+        name, rows = files[k % len(files)]
         scores = generator.beta(5, 2, len(rows)).tolist()
         found = [{**row, "score": score} for row, score in zip(rows, scores, strict=True)]
-        box = Box(y, x, y + shape[0], x + shape[1])
+        box = Box(y, x, y + SIDE, x + SIDE)
         regions.append({"file": name, "image": IMAGE, "box": list(box), "candidates": found})
         count += len(rows)
     (target / "index.json").write_text(json.dumps({"regions": regions}), "utf-8")

@@ -132,7 +132,7 @@ def texts_of(rings: Rings) -> list[bytes]:
         b'{"type": "Polygon", "coordinates": [[%b]]}' % text[begin : end - 2]
         if end > begin
         else b""
-        for begin, end in zip(ends[:-1], ends[1:], strict=True)
+        for begin, end in pairwise(ends)
     ]
 
 

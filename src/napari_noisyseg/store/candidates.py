@@ -126,7 +126,10 @@ def adopt(
 
 def _checked(outline: Outline, row: ImageRow) -> bytes:
     """The outline's packed mask; `NoisySegError` where it is empty or does not fit."""
-    check(outline, row.height, row.width)
+    y0, x0, y1, x1 = outline.box
+    inside = 0 <= y0 < y1 <= row.height and 0 <= x0 < x1 <= row.width
+    if not (inside and outline.fits):
+        check(outline, row.height, row.width)
     return outline.packed_mask
 
 

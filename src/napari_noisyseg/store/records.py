@@ -109,6 +109,13 @@ class Outline:
         return unpack_mask(self._packed, self.box) if self._mask is None else self._mask
 
     @property
+    def fits(self) -> bool:
+        """Whether its mask has the size of its box, and any pixel."""
+        if self._mask is None:
+            return self.area > 0
+        return self._mask.shape == self.box.shape and bool(self._mask.any())
+
+    @property
     def packed_mask(self) -> bytes:
         """The mask as `packing.pack_mask` packs it."""
         return pack_mask(self._mask) if self._mask is not None else self._packed

@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
+from napari_noisyseg.store.packing import pack_mask
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Candidate, Outline
 from napari_noisyseg.store.runs import Run
@@ -25,13 +26,26 @@ REFINED = "refined"
 
 @dataclass(frozen=True)
 class Result:
-    """Results of one region as they lie in the run's folder."""
+    """Results of one region as they lie in the run's folder: its pixels are read when asked for,
+    so that those of one region at a time are in memory.
+    """
 
     image: str
     box: Box
-    labels: NDArray[np.int32]
-    maps: Mapping[str, NDArray[np.floating[Any]]]
+    path: Path
     rows: Sequence[Mapping[str, Any]]
+
+    @property
+    def labels(self) -> NDArray[np.int32]:
+        """Nuclei by number, int32 (h, w)."""
+        with np.load(self.path, allow_pickle=False) as arrays:
+            return arrays["labels"].astype(np.int32, copy=False)
+
+    @property
+    def maps(self) -> dict[str, NDArray[Any]]:
+        """What else there is, (h, w) by name."""
+        with np.load(self.path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files if name != "labels"}
 
 
 def adopt_finished(project: Project) -> list[str]:
@@ -75,13 +89,15 @@ def read_results(folder: Path) -> list[Result]:
 
 
 def _read_one(target: Path, entry: Mapping[str, Any]) -> Result:
-    with np.load(target / Path(entry["file"]).name, allow_pickle=False) as arrays:
-        maps = {name: arrays[name] for name in arrays.files if name != "labels"}
-        labels = arrays["labels"].astype(np.int32)
     box = Box(*(int(v) for v in entry["box"]))
-    if labels.shape != box.shape:
-        raise ValueError(f"labels of {labels.shape} do not fit {tuple(box)}")
-    return Result(str(entry["image"]), box, labels, maps, entry["candidates"])
+    result = Result(
+        str(entry["image"]), box, target / Path(entry["file"]).name, entry["candidates"]
+    )
+    # read once, so that damage is known before anything is taken in
+    shapes = {values.shape for values in (result.labels, *result.maps.values())}
+    if shapes != {box.shape}:
+        raise ValueError(f"arrays of {shapes} do not fit {tuple(box)}")
+    return result
 
 
 def adopt_results(
@@ -89,8 +105,7 @@ def adopt_results(
 ) -> None:
     """Take in what was found in the regions of one image; frozen outlines stay as they are."""
     ids = {n.serial: n.id for n in project.nuclei.of(image, every=True)}
-    mpp = project.image(image).mpp
-    drafts = [[(label, c) for label, c in _candidates(result, ids, run, mpp)] for result in results]
+    drafts = [_candidates(result, ids, run) for result in results]
     named = project.nuclei.adopt(image, run, [c for draft in drafts for _, c in draft])
     serials = iter(named)
     for result, draft in zip(results, drafts, strict=True):
@@ -98,35 +113,25 @@ def adopt_results(
         _write_maps(project, result, _renumbered(result.labels, final), source)
 
 
-def _candidates(
-    result: Result, ids: Mapping[int, str], run: str, mpp: float
-) -> list[tuple[int, Candidate]]:
+def _candidates(result: Result, ids: Mapping[int, str], run: str) -> list[tuple[int, Candidate]]:
     """(value in the label image, candidate) of every nucleus whose point is still there."""
-    windows = ndimage.find_objects(result.labels)
+    labels = result.labels
+    windows = ndimage.find_objects(labels)
+    top, left = result.box.origin
     found = []
     for row in result.rows:
         label, serial = int(row["label"]), int(row["serial"])
         window = windows[label - 1] if 0 < label <= len(windows) else None
         if window is None or (serial and serial not in ids):
             continue
-        y0, x0 = result.box.origin
-        box = Box.of_slices(*window).shift(y0, x0)
-        found.append(
-            (
-                label,
-                Candidate(
-                    id=ids.get(serial, ""),
-                    serial=serial,
-                    y=float(row["y"]) + y0,
-                    x=float(row["x"]) + x0,
-                    outline=Outline(box, result.labels[window] == label),
-                    score=float(row["score"]),
-                    reason=str(row["reason"]),
-                    run=run,
-                    area_um2=float(row["area_um2"]),
-                ),
-            )
-        )
+        ys, xs = window
+        box = Box(ys.start + top, xs.start + left, ys.stop + top, xs.stop + left)
+        # packed at once: half a million of them fit into memory
+        outline = Outline.packed(box, pack_mask(labels[window] == label))
+        y, x = float(row["y"]) + top, float(row["x"]) + left
+        score, reason, area = float(row["score"]), str(row["reason"]), float(row["area_um2"])
+        named = Candidate(ids.get(serial, ""), serial, y, x, outline, score, reason, run, area)
+        found.append((label, named))
     return found
 
 
