@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Collection, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from napari_noisyseg.errors import NoisySegError
@@ -15,6 +16,7 @@ from napari_noisyseg.store.decisions import as_outline, check
 from napari_noisyseg.store.history import IN_KEYS, as_keys
 from napari_noisyseg.store.images import ImageRow
 from napari_noisyseg.store.matching import match
+from napari_noisyseg.store.packing import count_masks
 from napari_noisyseg.store.records import Aspect, Candidate, Outline
 
 _REMOVAL = Aspect.POINTS | Aspect.OUTLINES
@@ -29,14 +31,14 @@ WHERE a.state = 'done' AND a.aspects & {_REMOVAL:d} = {_REMOVAL:d} AND NOT EXIST
 _OF_RUN = f"""
 SELECT c.id, c.serial, c.y, c.x, coalesce(o.y0, c.y0) AS top, coalesce(o.x0, c.x0) AS left,
     coalesce(o.y1, c.y1) AS bottom, coalesce(o.x1, c.x1) AS right, coalesce(o.mask, c.mask),
-    c.score, c.reason, c.run, coalesce(n.state, 'unreviewed'), o.id IS NOT NULL, n.class
+    c.score, c.reason, 1, n.state, o.id IS NOT NULL, n.class
 FROM candidate c LEFT JOIN nucleus n ON n.id = c.id
     LEFT JOIN outline o ON o.id = c.id AND o.frozen
 WHERE c.image = :image AND c.run = :run AND c.id NOT IN ({GONE})
 """
 _BESIDE = """
 SELECT n.id, n.serial, n.y, n.x, o.y0, o.x0, o.y1, o.x1, o.mask, 1.0,
-    iif(o.frozen, 'settled by a person', 'not found by the newest run'), '', n.state, o.frozen,
+    iif(o.frozen, 'settled by a person', 'not found by the newest run'), 0, n.state, o.frozen,
     n.class
 FROM outline o JOIN nucleus n ON n.id = o.id
 WHERE o.image = :image AND NOT EXISTS
@@ -44,9 +46,6 @@ WHERE o.image = :image AND NOT EXISTS
 """
 _FROZEN = " AND o.frozen = 1"
 _OF_IDS = f" AND {{0}}id {IN_KEYS.replace('?', ':ids')}"
-_INSIDE = (
-    " AND {0}y0 > :first AND {0}y0 < :bottom AND {0}y1 > :top AND {0}x0 < :right AND {0}x1 > :left"
-)
 
 
 def newest_run(context: Context, image: ImageRow) -> str | None:
@@ -67,10 +66,9 @@ def of(context: Context, image: str, run: str | None, box: Box | None) -> list[C
     parameters: dict[str, Any] = {"image": row.id, "run": run}
     if box is not None:
         # an edited outline may reach where the run's did not: then it is found by `outline`
-        first += _INSIDE.format("c.")
-        second += _INSIDE.format("o.")
-        parameters |= dict(zip(("top", "left", "bottom", "right"), box, strict=True))
-        parameters["first"] = reach.first_row(context, box)
+        first += reach.INSIDE.format("c.")
+        second += reach.INSIDE.format("o.")
+        parameters |= reach.parameters(context, box)
     return _read(context, row, f"{first} UNION ALL {second}", parameters)
 
 
@@ -91,8 +89,20 @@ def judged(
 def _read(
     context: Context, row: ImageRow, sql: str, parameters: Mapping[str, Any]
 ) -> list[Candidate]:
-    found = context.database.rows(sql, parameters)
-    return sorted((_candidate(r, row.mpp) for r in found), key=lambda c: c.serial)
+    rows = context.database.rows(sql, parameters)
+    rows.sort(key=itemgetter(1))
+    boxes = [Box(*r[4:8]) for r in rows]
+    # from the pixels: they and the µm per pixel may have changed since the run
+    areas = (count_masks([r[8] for r in rows], boxes) * row.mpp**2).tolist()
+    run, reasons = str(parameters["run"]), dict[str, str]()
+    return [
+        Candidate(
+            id, serial, y, x, Outline.packed(box, mask), score, reasons.setdefault(reason, reason),
+            run if of_run else "", area, state or "unreviewed", frozen == 1, name,
+        )
+        for (id, serial, y, x, _, _, _, _, mask, score, reason, of_run, state, frozen, name), box,
+        area in zip(rows, boxes, areas, strict=True)
+    ]  # fmt: skip
 
 
 def adopt(
@@ -182,13 +192,3 @@ def _earlier(context: Context, row: ImageRow, claimed: set[str]) -> list[tuple[s
     )
     newest = {r[0]: r for r in [*runs, *people] if r[0] not in claimed}
     return [(str(r[0]), int(r[1]), as_outline(r[2:7])) for r in newest.values()]
-
-
-def _candidate(row: tuple[Any, ...], mpp: float) -> Candidate:
-    id, serial, y, x, *pixels, score, reason, run, state, frozen, class_name = row
-    outline = as_outline(pixels)
-    # from the pixels: they and the µm per pixel may have changed since the run
-    area = outline.area * mpp**2
-    return Candidate(
-        id, serial, y, x, outline, score, reason, run, area, state, bool(frozen), class_name
-    )

@@ -50,18 +50,16 @@ def outlines(
 ) -> list[tuple[Nucleus, Outline]]:
     """See `Nuclei.outlines`."""
     row = context.images.row(image)
-    marks = ", ".join("?" * len(states))
     sql = (
-        "SELECT n.id, n.serial, ?, n.y, n.x, n.class, n.origin, n.state, o.frozen, "
+        "SELECT n.id, n.serial, :name, n.y, n.x, n.class, n.origin, n.state, o.frozen, "
         "o.y0, o.x0, o.y1, o.x1, o.mask FROM outline o JOIN nucleus n ON n.id = o.id "
-        f"WHERE o.image = ? AND n.state IN ({marks})"
+        f"WHERE o.image = :image AND n.state {IN_KEYS.replace('?', ':states')}"
     )
-    parameters: list[Any] = [image, row.id, *states]
+    parameters: dict[str, Any] = {"name": image, "image": row.id, "states": as_keys(states)}
     if box is not None:
         # frozen or not: said, so that the index is used
-        sql += " AND o.frozen IN (0, 1) AND o.y0 > ? AND o.y0 < ? AND o.y1 > ? AND o.x0 < ?"
-        sql += " AND o.x1 > ?"
-        parameters += [reach.first_row(context, box), box.y1, box.y0, box.x1, box.x0]
+        sql += " AND o.frozen IN (0, 1)" + reach.INSIDE.format("o.")
+        parameters |= reach.parameters(context, box)
     found = context.database.rows(f"{sql} ORDER BY n.serial", parameters)
     return [(as_nucleus(r[:9]), as_outline(r[9:])) for r in found]
 

@@ -168,7 +168,8 @@ class Outline:
     __hash__ = None  # type: ignore[assignment]
 
 
-@dataclass(frozen=True, slots=True)
+# not frozen, as that takes four times as long to make: there may be half a million
+@dataclass(slots=True)
 class Candidate:
     """A refined nucleus of a run; `score` is confidence in 0..1, `reason` why it needs a look.
 
