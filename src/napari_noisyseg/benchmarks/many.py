@@ -45,7 +45,8 @@ def make(data: Path, folder: Path, count: int) -> int:
     """
     tiles = [(f.rgb(), f.truth()) for f in fields(data, "monuseg") if f.stem in FIELDS]
     sizes = [len(np.unique(labels)) - 1 for _, labels in tiles]
-    number = math.ceil(count / (sum(sizes) / len(sizes)))
+    whole, rest = divmod(count, sum(sizes))
+    number = whole * len(sizes) + int(np.searchsorted(np.cumsum([0, *sizes]), rest))
     across = math.ceil(math.sqrt(number))
     shape = (math.ceil(number / across) * SIDE, across * SIDE)
     places = [(k // across * SIDE, k % across * SIDE) for k in range(number)]
@@ -133,7 +134,7 @@ def _write_results(
 def _rows(labels: NDArray[np.int32]) -> list[dict[str, Any]]:
     """The nuclei of a label image as a run lists them."""
     values = np.unique(labels)[1:]
-    middles = ndimage.center_of_mass(labels > 0, labels, values)
+    middles: Any = ndimage.center_of_mass(labels > 0, labels, values)
     areas = np.bincount(labels.ravel())[values] * MPP**2
     return [
         {"label": value, "serial": 0, "y": y, "x": x, "reason": "", "area_um2": area}

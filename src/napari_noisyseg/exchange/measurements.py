@@ -115,4 +115,5 @@ def _hematoxylin(
     places = (corners[:, 0] * rgb.shape[1] + corners[:, 1]).take(owner) + steps.take(within)
     pixels = rgb.reshape(-1, 3).take(places, axis=0)
     # in rows, as `densities` works through an image
-    return np.bincount(owner, densities(pixels[:, None], FIXED)[0, :, 0], minlength=number)
+    dark = densities(pixels[:, None], FIXED)[0, :, 0]
+    return np.asarray(np.bincount(owner, dark, minlength=number), np.float64)

@@ -7,7 +7,7 @@ pixel (row r, column c) is the square from (c, r) to (c + 1, r + 1).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,7 +90,7 @@ def _edges(mask: NDArray[np.bool_]) -> list[_Edge]:
 
 
 def _after(
-    edge: _Edge, leaving: Mapping[tuple[int, int], Sequence[_Edge]], parts: NDArray[np.int32]
+    edge: _Edge, leaving: Mapping[tuple[int, int], Sequence[_Edge]], parts: NDArray[np.integer[Any]]
 ) -> _Edge:
     """The next edge of the ring. Where pixels touch at a corner only, parts are kept apart; a part
     that touches itself there has a hole that meets its outline in that one point.

@@ -49,7 +49,7 @@ def _perimeters(stack: NDArray[np.uint8]) -> F64:
     kinds = across[width:-width] + corners[: -2 * width] + corners[2 * width :]
     found = np.flatnonzero(border[width + 1 : -width - 1].view(np.bool_))
     owner = (found + width + 1) // (height * width)
-    return np.bincount(owner, _AROUND[kinds[found]], minlength=number)
+    return np.asarray(np.bincount(owner, _AROUND[kinds[found]], minlength=number), np.float64)
 
 
 def _moments(stack: NDArray[np.uint8]) -> tuple[F64, F64]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.store.making import uncollected
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import NOTHING, Aspect, Candidate, Outline, State
 
@@ -87,7 +88,8 @@ class ReviewQueue:
             )
         self._version = project.nuclei.version()
         self._usual: dict[str, float] = {}
-        self._put(_doubtful_first(self._read_all()))
+        with uncollected():
+            self._put(_doubtful_first(self._read_all()))
 
     @property
     def items(self) -> Sequence[ReviewItem]:
@@ -253,7 +255,7 @@ class ReviewQueue:
 
     def _put(self, items: list[ReviewItem]) -> None:
         self._items = items
-        self._index = {item.id: row for row, item in enumerate(items)}
+        self._index = {item.candidate.id: row for row, item in enumerate(items)}
 
 
 def accept_above(
