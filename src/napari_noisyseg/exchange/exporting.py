@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import tempfile
@@ -14,9 +13,8 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from napari_noisyseg import __version__
 from napari_noisyseg.errors import JobError, NoisySegError
-from napari_noisyseg.exchange import geojson
+from napari_noisyseg.exchange.detections import write_detections
 from napari_noisyseg.exchange.labels import (
     SOFTWARE,
     TILE,
@@ -26,13 +24,10 @@ from napari_noisyseg.exchange.labels import (
 )
 from napari_noisyseg.exchange.layers import LAYERS, Layer
 from napari_noisyseg.exchange.measurements import is_csv, write_csv
-from napari_noisyseg.exchange.nuclei import ExportedImage, ExportedNucleus
-from napari_noisyseg.exchange.outlines import trace
+from napari_noisyseg.exchange.nuclei import ExportedImage
 from napari_noisyseg.store import Project
 
 WHOLE_PIXELS = 64_000_000
-GENERATOR = f'"generator": "napari-noisyseg {__version__}"'
-NO_COLOR = "#999999"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,42 +172,6 @@ def _is_labels(path: Path) -> bool:
         return False
 
 
-def _write_geojson(image: ExportedImage, path: Path) -> None:
-    """QuPath's detections, one a line; `generator` is a member that GeoJSON readers pass over."""
-    colors = {c.name: c.color for c in image.project.nuclei.classes()}
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(f'{{"type": "FeatureCollection", {GENERATOR}, "features": [')
-        for number, nucleus in enumerate(image.nuclei):
-            feature = _feature(nucleus, image, colors)
-            file.write(",\n" if number else "\n")
-            file.write(json.dumps(feature, ensure_ascii=False, allow_nan=False))
-        file.write("\n]}\n")
-
-
-def _feature(
-    nucleus: ExportedNucleus, image: ExportedImage, colors: Mapping[str, str]
-) -> dict[str, object]:
-    outline = nucleus.outline
-    measurements = {"Area µm^2": outline.area * image.record.mpp**2}
-    if nucleus.score is not None:
-        measurements["Score"] = float(nucleus.score)
-    metadata = {
-        "image": image.record.name,
-        "label": str(nucleus.serial),
-        "state": nucleus.state,
-    }
-    if nucleus.run is not None:
-        metadata["run"] = nucleus.run
-    name = nucleus.class_name
-    classification = (name, _rgb(colors.get(name, NO_COLOR))) if name is not None else None
-    polygons = trace(outline.mask, outline.box.origin)
-    return geojson.feature(polygons, nucleus.id, classification, measurements, metadata)
-
-
-def _rgb(color: str) -> tuple[int, int, int]:
-    return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
-
-
 def _is_geojson(path: Path) -> bool:
     with path.open("rb") as file:
         return b'"generator": "napari-noisyseg ' in file.read(200)
@@ -220,7 +179,7 @@ def _is_geojson(path: Path) -> bool:
 
 FORMATS: Mapping[str, Format] = {
     "labels": Format(_per_image(".tif", _write_labels), _is_labels),
-    "geojson": Format(_per_image(".geojson", _write_geojson), _is_geojson),
+    "geojson": Format(_per_image(".geojson", write_detections), _is_geojson),
     "csv": Format(_per_image(".csv", write_csv), is_csv),
 }
 """What `export` writes, by the name that the command line and the menus use."""

@@ -197,13 +197,16 @@ def feature(
         properties["measurements"] = dict(measurements)
     if metadata:
         properties["metadata"] = dict(metadata)
+    shape = geometry(polygons)
+    return {"type": "Feature", "id": identity, "geometry": shape, "properties": properties}
+
+
+def geometry(polygons: Sequence[Polygon]) -> dict[str, Any]:
+    """A polygon, or several as one."""
     parts = [[_plain(ring) for ring in polygon] for polygon in polygons]
-    geometry = (
-        {"type": "Polygon", "coordinates": parts[0]}
-        if len(parts) == 1
-        else {"type": "MultiPolygon", "coordinates": parts}
-    )
-    return {"type": "Feature", "id": identity, "geometry": geometry, "properties": properties}
+    if len(parts) == 1:
+        return {"type": "Polygon", "coordinates": parts[0]}
+    return {"type": "MultiPolygon", "coordinates": parts}
 
 
 def _plain(ring: NDArray[np.float64]) -> list[list[float]]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_noisyseg.exchange.labels import TILE
 from napari_noisyseg.slides import Box
-from napari_noisyseg.store import Candidate, ImageRecord, Outline, Project, State
+from napari_noisyseg.store import ImageRecord, Outline, Packed, Project, Selection, State
+from napari_noisyseg.store.packed import PIECE
 from napari_noisyseg.store.records import STATES
 
 NOT_REJECTED: tuple[State, ...] = tuple(s for s in STATES if s != "rejected")
@@ -32,13 +36,34 @@ class ExportedNucleus:
     run: str | None
 
 
+class Stored(Sequence[ExportedNucleus]):
+    """Nuclei that are read from the project only when they are asked for."""
+
+    def __init__(self, selection: Selection) -> None:
+        self.selection = selection
+
+    def __len__(self) -> int:
+        return len(self.selection)
+
+    def __iter__(self) -> Iterator[ExportedNucleus]:
+        for nuclei in self.selection.in_order():
+            yield from _unpacked(nuclei)
+
+    @overload
+    def __getitem__(self, index: int) -> ExportedNucleus: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[ExportedNucleus]: ...
+    def __getitem__(self, index: int | slice) -> ExportedNucleus | list[ExportedNucleus]:
+        return list(self)[index]
+
+
 @dataclass(frozen=True, slots=True)
 class ExportedImage:
     """An image and what is exported of it, in order of serial; `note`: what is to be said of it."""
 
     project: Project
     record: ImageRecord
-    nuclei: list[ExportedNucleus]
+    nuclei: Sequence[ExportedNucleus]
     note: str = ""
 
     @property
@@ -49,7 +74,27 @@ class ExportedImage:
     @property
     def largest(self) -> int:
         """The largest serial, 0 without nuclei."""
+        if isinstance(self.nuclei, Stored):
+            return int(self.nuclei.selection.serials.max(initial=0))
         return max((n.serial for n in self.nuclei), default=0)
+
+    def in_order(self) -> Iterator[Packed]:
+        """The nuclei as columns, by serial, a part of them at a time."""
+        if isinstance(self.nuclei, Stored):
+            yield from self.nuclei.selection.in_order()
+        else:
+            for begin in range(0, len(self.nuclei), PIECE):
+                yield _packed(self.nuclei[begin : begin + PIECE])
+
+    def by_square(self, side: int) -> Iterator[Packed]:
+        """The same, those together whose outlines begin in the same square of `side` pixels."""
+        if isinstance(self.nuclei, Stored):
+            yield from self.nuclei.selection.by_tile(side)
+            return
+        squares: dict[tuple[int, int], list[ExportedNucleus]] = defaultdict(list)
+        for nucleus in self.nuclei:
+            squares[nucleus.outline.box.y0 // side, nucleus.outline.box.x0 // side].append(nucleus)
+        yield from map(_packed, squares.values())
 
     def labels(self) -> NDArray[np.int32]:
         """The serial of each pixel's nucleus, int32 (H, W)."""
@@ -71,7 +116,25 @@ class ExportedImage:
         return found
 
 
-def _from_below(nuclei: list[ExportedNucleus]) -> list[ExportedNucleus]:
+def _packed(nuclei: Sequence[ExportedNucleus]) -> Packed:
+    return Packed.of_rows(
+        [
+            (n.id, n.serial, n.y, n.x, *n.outline.box, n.outline.packed_mask, n.score, n.run,
+             n.state, n.class_name)
+            for n in nuclei
+        ]
+    )  # fmt: skip
+
+
+def _unpacked(nuclei: Packed) -> Iterator[ExportedNucleus]:
+    for k, (y, x) in enumerate(zip(nuclei.y, nuclei.x, strict=True)):
+        yield ExportedNucleus(
+            nuclei.ids[k], nuclei.serials[k], y, x, nuclei.outline(k), nuclei.states[k],
+            nuclei.classes[k], nuclei.scores[k], nuclei.runs[k],
+        )  # fmt: skip
+
+
+def _from_below(nuclei: Iterable[ExportedNucleus]) -> list[ExportedNucleus]:
     """Where nuclei overlap the accepted one is on top, and of equals the older."""
     return sorted(nuclei, key=lambda n: (n.state == "accepted", -n.serial))
 
@@ -84,12 +147,8 @@ def refined(project: Project, record: ImageRecord) -> ExportedImage | None:
     run = project.nuclei.adopted_run(record.name)
     if run is None:
         return _settled(project, record, NOT_REJECTED)
-    nuclei = [
-        ExportedNucleus(c.id, c.serial, c.y, c.x, c.outline, c.state, c.class_name, *_told(c))
-        for c in project.nuclei.candidates(record.name)
-        if c.state != "rejected"
-    ]
-    return ExportedImage(project, record, nuclei)
+    chosen = project.nuclei.selection(record.name, NOT_REJECTED)
+    return ExportedImage(project, record, Stored(chosen))
 
 
 def accepted(project: Project, record: ImageRecord) -> ExportedImage | None:
@@ -109,25 +168,5 @@ def drawn(project: Project, record: ImageRecord) -> list[ExportedNucleus]:
 def _settled(
     project: Project, record: ImageRecord, states: tuple[State, ...]
 ) -> ExportedImage | None:
-    found = {c.id: c for c in project.nuclei.candidates(record.name)}
-    nuclei = [
-        ExportedNucleus(
-            n.id,
-            n.serial,
-            n.y,
-            n.x,
-            outline,
-            n.state,
-            n.class_name,
-            *_told(found.get(n.id)),
-        )
-        for n, outline in project.nuclei.outlines(record.name, states)
-    ]
-    return ExportedImage(project, record, nuclei) if nuclei else None
-
-
-def _told(candidate: Candidate | None) -> tuple[float | None, str | None]:
-    """What a run said of a nucleus: its score and the run; None where none found it."""
-    if candidate is None or not candidate.run:
-        return None, None
-    return candidate.score, candidate.run
+    chosen = project.nuclei.selection(record.name, states, of_run=False)
+    return ExportedImage(project, record, Stored(chosen)) if len(chosen) else None

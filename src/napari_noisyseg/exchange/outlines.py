@@ -6,11 +6,12 @@ pixel (row r, column c) is the square from (c, r) to (c + 1, r + 1).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from napari_noisyseg.slides import Box
 
@@ -26,38 +27,79 @@ def trace(mask: NDArray[np.bool_], origin: tuple[int, int] = (0, 0)) -> list[Pol
     `origin` is the (y, x) of the mask's first pixel. Pixels that touch at a corner only are
     polygons of their own.
     """
-    ring = _single_ring(mask)
-    polygons = [(ring,)] if ring is not None else _union_of_runs(mask)
     offset = np.array([origin[1], origin[0]], float)
-    return [tuple(r + offset for r in polygon) for polygon in polygons]
+    # one polygon for each part: its outer ring, which comes first, and its holes
+    parts: dict[int, list[Ring]] = {}
+    for part, ring in _rings(mask):
+        parts.setdefault(part, []).append(ring + offset)
+    return [tuple(rings) for rings in parts.values()]
 
 
-def _single_ring(mask: NDArray[np.bool_]) -> Ring | None:
-    """The one ring around a simple shape, which almost every nucleus is; None for others."""
-    padded = np.pad(mask, 1)
-    down, right = np.diff(padded.astype(np.int8), axis=0), np.diff(padded.astype(np.int8), axis=1)
-    # each edge with the foreground on its right (y grows downwards): a map from start to end
-    following: dict[tuple[int, int], tuple[int, int]] = {}
-    edges = 0
-    for kind, sign, start, end in (
-        (down, 1, (0, 0), (1, 0)),
-        (down, -1, (1, 0), (0, 0)),
-        (right, 1, (0, 1), (0, 0)),
-        (right, -1, (0, 0), (0, 1)),
+class _Edge(NamedTuple):
+    """A side of a pixel at which the mask ends, from (x, y) by (dx, dy), the pixel on its right."""
+
+    x: int
+    y: int
+    dx: int
+    dy: int
+
+    def right(self) -> _Edge:
+        """The edge after it round its own pixel."""
+        return _Edge(self.x + self.dx, self.y + self.dy, -self.dy, self.dx)
+
+    def pixel(self) -> tuple[int, int]:
+        """The row and column of its pixel."""
+        return self.y - (self.dx < 0 or self.dy < 0), self.x - (self.dx < 0 or self.dy > 0)
+
+
+def _rings(mask: NDArray[np.bool_]) -> Iterator[tuple[int, Ring]]:
+    """Every ring, the mask on its right, and the number of the part that it belongs to."""
+    edges = _edges(mask)
+    leaving: dict[tuple[int, int], list[_Edge]] = {}
+    for edge in edges:
+        leaving.setdefault((edge.x, edge.y), []).append(edge)
+    parts, _ = ndimage.label(mask)
+    waiting = dict.fromkeys(edges)
+    while waiting:
+        first = at = next(iter(waiting))
+        ring = []
+        while at in waiting:
+            del waiting[at]
+            ring.append((at.x, at.y))
+            at = _after(at, leaving, parts)
+        yield int(parts[first.pixel()]), _corners(np.array(ring, float))
+
+
+def _edges(mask: NDArray[np.bool_]) -> list[_Edge]:
+    """All sides at which the mask ends, the topmost first."""
+    padded = np.pad(mask, 1).astype(np.int8)
+    down, right = np.diff(padded, axis=0), np.diff(padded, axis=1)
+    found = []
+    for change, sign, start, step in (
+        (down, 1, (0, -1), (1, 0)),
+        (down, -1, (0, 0), (-1, 0)),
+        (right, 1, (0, 0), (0, -1)),
+        (right, -1, (-1, 0), (0, 1)),
     ):
-        ys, xs = np.nonzero(kind == sign)
-        # `down` has its first column at x = -1, `right` its first row at y = -1
-        y, x = (ys, xs - 1) if kind is down else (ys - 1, xs)
-        first = zip((x + start[0]).tolist(), (y + start[1]).tolist(), strict=True)
-        last = zip((x + end[0]).tolist(), (y + end[1]).tolist(), strict=True)
-        following.update(zip(first, last, strict=True))
-        edges += len(ys)
-    if not edges or len(following) < edges:  # empty, or two edges leave one corner
-        return None
-    ring = [next(iter(following))]
-    while (end := following[ring[-1]]) != ring[0]:
-        ring.append(end)
-    return _corners(np.array(ring, float)) if len(ring) == edges else None
+        ys, xs = np.nonzero(change == sign)
+        found += [
+            _Edge(x + start[1], y + start[0], *step)
+            for y, x in zip(ys.tolist(), xs.tolist(), strict=True)
+        ]
+    return found
+
+
+def _after(
+    edge: _Edge, leaving: Mapping[tuple[int, int], Sequence[_Edge]], parts: NDArray[np.integer[Any]]
+) -> _Edge:
+    """The next edge of the ring. Where pixels touch at a corner only, parts are kept apart; a part
+    that touches itself there has a hole that meets its outline in that one point.
+    """
+    found = leaving[edge.x + edge.dx, edge.y + edge.dy]
+    if len(found) == 1:
+        return found[0]
+    same, other = sorted(found, key=edge.right().__ne__)
+    return same if parts[same.pixel()] != parts[other.pixel()] else other
 
 
 def _corners(ring: NDArray[np.float64]) -> Ring:
@@ -65,21 +107,6 @@ def _corners(ring: NDArray[np.float64]) -> Ring:
     turns = (np.roll(ring, 1, axis=0) + np.roll(ring, -1, axis=0) != 2 * ring).any(axis=1)
     kept = ring[turns]
     return np.vstack([kept, kept[:1]])
-
-
-def _union_of_runs(mask: NDArray[np.bool_]) -> list[Polygon]:
-    change = np.diff(np.pad(mask.astype(np.int8), ((0, 0), (1, 1))), axis=1)
-    y, start = np.nonzero(change == 1)
-    _, end = np.nonzero(change == -1)
-    union = shapely.simplify(shapely.union_all(shapely.box(start, y, end, y + 1)), 0)
-    return [
-        (
-            shapely.get_coordinates(shapely.get_exterior_ring(part)),
-            *(shapely.get_coordinates(hole) for hole in part.interiors),
-        )
-        for part in shapely.get_parts(union)
-        if not part.is_empty
-    ]
 
 
 def bounds(polygons: Sequence[Polygon]) -> Box:

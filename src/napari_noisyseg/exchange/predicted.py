@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
 from napari_noisyseg.exchange import geojson
-from napari_noisyseg.exchange.exporting import GENERATOR
+from napari_noisyseg.exchange.detections import GENERATOR
 from napari_noisyseg.exchange.labels import written_whole
 from napari_noisyseg.exchange.outlines import trace
 

@@ -1,5 +1,6 @@
 """From evidence to separate nuclei: with the points people placed, or without."""
 
+from napari_noisyseg.instances.masks import Shapes, shapes_of
 from napari_noisyseg.instances.measure import Measured, measure, middles, touching
 from napari_noisyseg.instances.points import from_points
 from napari_noisyseg.instances.probability import components, from_probability
@@ -9,6 +10,7 @@ from napari_noisyseg.instances.suggest import Suggested, suggest
 __all__ = [
     "Given",
     "Measured",
+    "Shapes",
     "Suggested",
     "at_points",
     "components",
@@ -18,6 +20,7 @@ __all__ = [
     "measure",
     "middles",
     "nuclei",
+    "shapes_of",
     "suggest",
     "touching",
 ]

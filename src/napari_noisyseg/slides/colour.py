@@ -28,7 +28,18 @@ def to_rgb(array: NDArray[Any], what: str) -> NDArray[np.uint8]:
         eight = over_white(eight)
     if eight.shape[2] == 1:
         eight = np.repeat(eight, 3, axis=2)
-    return np.ascontiguousarray(eight)
+    return together(eight)
+
+
+def together(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Pixels (H, W, 3) with the colours of a pixel side by side in memory."""
+    if pixels.flags.c_contiguous:
+        return pixels
+    # several times as fast as a plain copy where they come as three planes
+    found = np.empty(pixels.shape, np.uint8)
+    for channel in range(pixels.shape[2]):
+        found[..., channel] = pixels[..., channel]
+    return found
 
 
 def over_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

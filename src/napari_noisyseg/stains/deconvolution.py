@@ -18,6 +18,8 @@ RGB = NDArray[np.uint8]
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
+CACHED = 100_000
+"""Numbers that are worked with at a time."""
 MIN_DENSITY = 0.15
 """Mean optical density (natural log) over the channels from which a pixel counts as stained."""
 BLACK = 10
@@ -79,7 +81,7 @@ def _density_tables(x0: F64) -> F32:
 
 def _optical_density(rgb: RGB, x0: F64) -> list[F32]:
     tables = _density_tables(x0)
-    return [tables[c][rgb[..., c]] for c in range(3)]
+    return [tables[c].take(rgb[..., c]) for c in range(3)]
 
 
 def tissue(rgb: RGB) -> NDArray[np.bool_]:
@@ -96,21 +98,26 @@ def densities(rgb: RGB, matrix: StainMatrix = FIXED) -> F32:
     The non-negative least squares solution at each pixel, in closed form: where the plain
     solution asks for less than none of one stain, the other alone is fitted.
     """
-    channels = _optical_density(rgb, matrix.x0)
-    w = matrix.W.astype(np.float32)
-    project = [
-        sum((w[c, s] * channels[c] for c in range(1, 3)), w[0, s] * channels[0]) for s in (0, 1)
-    ]
+    tables, w = _density_tables(matrix.x0), matrix.W.astype(np.float32)
     cosine = np.float32(w[:, 0] @ w[:, 1])
     scale = np.float32(1.0) / (1 - cosine * cosine)
-    out = np.stack(
-        [(project[0] - cosine * project[1]) * scale, (project[1] - cosine * project[0]) * scale]
-    )
-    negative_h, negative_e = out[0] < 0, out[1] < 0
-    out[0][negative_e] = project[0][negative_e]
-    out[1][negative_h] = project[1][negative_h]
-    out[0][negative_h] = 0
-    out[1][negative_e] = 0
+    out = np.empty((2, *rgb.shape[:-1]), np.float32)
+    # rows at a time, so that what is worked with stays in the processor's cache
+    step = max(1, CACHED // max(1, rgb[:1].size))
+    for top in range(0, len(rgb), step):
+        rows = slice(top, top + step)
+        channels = [rgb[rows, ..., c] for c in range(3)]
+        h, e = (
+            sum(
+                ((w[c, s] * tables[c]).take(channels[c]) for c in (1, 2)),
+                (w[0, s] * tables[0]).take(channels[0]),
+            )
+            for s in (0, 1)
+        )
+        both_h, both_e = (h - cosine * e) * scale, (e - cosine * h) * scale
+        negative_h, negative_e = both_h < 0, both_e < 0
+        out[0, rows] = np.where(negative_h, 0, np.where(negative_e, h, both_h))
+        out[1, rows] = np.where(negative_e, 0, np.where(negative_h, e, both_e))
     return out
 
 

@@ -2,6 +2,7 @@
 
 from napari_noisyseg.store.labels import Labels
 from napari_noisyseg.store.nuclei import Nuclei
+from napari_noisyseg.store.packed import Packed, Selection
 from napari_noisyseg.store.project import ASSUMED_MPP, SUFFIX, Project
 from napari_noisyseg.store.records import (
     Aspect,
@@ -34,9 +35,11 @@ __all__ = [
     "Nucleus",
     "NucleusClass",
     "Outline",
+    "Packed",
     "Project",
     "Run",
     "RunState",
     "Runs",
+    "Selection",
     "State",
 ]

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import time
-import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from operator import itemgetter
 from typing import Any
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
+from napari_noisyseg.store import reach
 from napari_noisyseg.store.context import Context
 from napari_noisyseg.store.decisions import as_outline, check
 from napari_noisyseg.store.history import IN_KEYS, as_keys
 from napari_noisyseg.store.images import ImageRow
+from napari_noisyseg.store.making import uncollected
 from napari_noisyseg.store.matching import match
-from napari_noisyseg.store.packing import pack_mask
+from napari_noisyseg.store.packing import count_masks
 from napari_noisyseg.store.records import Aspect, Candidate, Outline
 
 _REMOVAL = Aspect.POINTS | Aspect.OUTLINES
@@ -30,22 +32,21 @@ WHERE a.state = 'done' AND a.aspects & {_REMOVAL:d} = {_REMOVAL:d} AND NOT EXIST
 _OF_RUN = f"""
 SELECT c.id, c.serial, c.y, c.x, coalesce(o.y0, c.y0) AS top, coalesce(o.x0, c.x0) AS left,
     coalesce(o.y1, c.y1) AS bottom, coalesce(o.x1, c.x1) AS right, coalesce(o.mask, c.mask),
-    c.score, c.reason, c.run, coalesce(n.state, 'unreviewed'), o.id IS NOT NULL, n.class
+    c.score, c.reason, 1, n.state, o.id IS NOT NULL, n.class
 FROM candidate c LEFT JOIN nucleus n ON n.id = c.id
     LEFT JOIN outline o ON o.id = c.id AND o.frozen
 WHERE c.image = :image AND c.run = :run AND c.id NOT IN ({GONE})
 """
 _BESIDE = """
 SELECT n.id, n.serial, n.y, n.x, o.y0, o.x0, o.y1, o.x1, o.mask, 1.0,
-    iif(o.frozen, 'settled by a person', 'not found by the newest run'), '', n.state, o.frozen,
+    iif(o.frozen, 'settled by a person', 'not found by the newest run'), 0, n.state, o.frozen,
     n.class
 FROM outline o JOIN nucleus n ON n.id = o.id
 WHERE o.image = :image AND NOT EXISTS
     (SELECT 1 FROM candidate c WHERE c.image = :image AND c.run = :run AND c.id = o.id)
 """
-_FROZEN = " AND o.frozen"
+_FROZEN = " AND o.frozen = 1"
 _OF_IDS = f" AND {{0}}id {IN_KEYS.replace('?', ':ids')}"
-_INSIDE = " AND {0}y0 < :bottom AND {0}y1 > :top AND {0}x0 < :right AND {0}x1 > :left"
 
 
 def newest_run(context: Context, image: ImageRow) -> str | None:
@@ -66,10 +67,11 @@ def of(context: Context, image: str, run: str | None, box: Box | None) -> list[C
     parameters: dict[str, Any] = {"image": row.id, "run": run}
     if box is not None:
         # an edited outline may reach where the run's did not: then it is found by `outline`
-        first += _INSIDE.format("c.")
-        second += _INSIDE.format("o.")
-        parameters |= dict(zip(("top", "left", "bottom", "right"), box, strict=True))
-    return _read(context, row, f"{first} UNION ALL {second}", parameters)
+        first += reach.INSIDE.format("c.")
+        second += reach.INSIDE.format("o.")
+        parameters |= reach.parameters(context, box)
+    with uncollected():
+        return _read(context, row, f"{first} UNION ALL {second}", parameters)
 
 
 def judged(
@@ -83,14 +85,27 @@ def judged(
     if ids is not None:
         first, second = first + _OF_IDS.format("c."), second + _OF_IDS.format("o.")
         parameters["ids"] = as_keys(list(ids))
-    return _read(context, row, f"{first} UNION ALL {second}", parameters)
+    with uncollected():
+        return _read(context, row, f"{first} UNION ALL {second}", parameters)
 
 
 def _read(
     context: Context, row: ImageRow, sql: str, parameters: Mapping[str, Any]
 ) -> list[Candidate]:
-    found = context.database.rows(sql, parameters)
-    return sorted((_candidate(r, row.mpp) for r in found), key=lambda c: c.serial)
+    rows = context.database.rows(sql, parameters)
+    rows.sort(key=itemgetter(1))
+    boxes = [Box(*r[4:8]) for r in rows]
+    # from the pixels: they and the µm per pixel may have changed since the run
+    areas = (count_masks([r[8] for r in rows], boxes) * row.mpp**2).tolist()
+    run, reasons = str(parameters["run"]), dict[str, str]()
+    return [
+        Candidate(
+            id, serial, y, x, Outline.packed(box, mask), score, reasons.setdefault(reason, reason),
+            run if of_run else "", area, state or "unreviewed", frozen == 1, name,
+        )
+        for (id, serial, y, x, _, _, _, _, mask, score, reason, of_run, state, frozen, name), box,
+        area in zip(rows, boxes, areas, strict=True)
+    ]  # fmt: skip
 
 
 def adopt(
@@ -98,44 +113,66 @@ def adopt(
 ) -> list[Candidate]:
     """See `Nuclei.adopt`."""
     row = context.images.row(image)
-    for candidate in candidates:
-        check(candidate.outline, row.height, row.width)
+    masks = [_checked(c.outline, row) for c in candidates]
     with context.database.transaction():
-        named = _named(context, row, candidates)
+        names = _names(context, row, candidates)
         context.database.run("DELETE FROM candidate WHERE image = ? AND run = ?", (row.id, run))
         context.database.many(
             "INSERT INTO candidate VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    row.id, run, c.id, c.serial, c.y, c.x, *c.outline.box,
-                    pack_mask(c.outline.mask), c.score, c.reason,
-                )
-                for c in named
-            ],
-        )  # fmt: skip
+            (
+                (row.id, run, id, serial, c.y, c.x, *c.outline.box, mask, c.score, c.reason)
+                for c, (id, serial), mask in zip(candidates, names, masks, strict=True)
+            ),
+        )
+        reach.note(context, (c.outline for c in candidates))
         context.database.run(
             "INSERT INTO adoption (image, run, time, found) VALUES (?, ?, ?, ?)",
-            (row.id, run, time.time(), len(named)),
+            (row.id, run, time.time(), len(names)),
         )
         context.history.note_machine(f"results of run {run}", row.id, Aspect.CANDIDATES)
-    return [replace(c, run=run) for c in named]
+    return [
+        Candidate(id, serial, c.y, c.x, c.outline, c.score, c.reason, run, c.area_um2, c.state,
+                  c.frozen, c.class_name)
+        for c, (id, serial) in zip(candidates, names, strict=True)
+    ]  # fmt: skip
 
 
-def _named(context: Context, row: ImageRow, candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Ids by the rule: the point's, else that of the best IoU with an earlier one, else new."""
+def _checked(outline: Outline, row: ImageRow) -> bytes:
+    """The outline's packed mask; `NoisySegError` where it is empty or does not fit."""
+    y0, x0, y1, x1 = outline.box
+    inside = 0 <= y0 < y1 <= row.height and 0 <= x0 < x1 <= row.width
+    if not (inside and outline.fits):
+        check(outline, row.height, row.width)
+    return outline.packed_mask
+
+
+def _names(
+    context: Context, row: ImageRow, candidates: Sequence[Candidate]
+) -> list[tuple[str, int]]:
+    """Ids and serials: the point's, else those of the best IoU with an earlier one, else new."""
     serials = _serials(context, row, [c.id for c in candidates if c.id])
-    open_ones = [k for k, c in enumerate(candidates) if c.id not in serials]
+    names: list[tuple[str, int] | None] = [
+        (c.id, serials[c.id]) if c.id in serials else None for c in candidates
+    ]
+    open_ones = [k for k, name in enumerate(names) if name is None]
     # what a person took away does not come back under its id: it is a new find, to be judged anew
     gone = {str(id) for (id,) in context.database.rows(GONE)}
     earlier = _earlier(context, row, gone | set(serials))
-    found = match([candidates[k].outline for k in open_ones], [o for _, _, o in earlier])
-    named = [replace(c, serial=serials.get(c.id, 0)) for c in candidates]
-    for i, j in found.items():
-        named[open_ones[i]] = replace(named[open_ones[i]], id=earlier[j][0], serial=earlier[j][1])
-    fresh = [open_ones[i] for i in range(len(open_ones)) if i not in found]
-    for k, serial in zip(fresh, context.serials(len(fresh)), strict=True):
-        named[k] = replace(named[k], id=str(uuid.uuid4()), serial=serial)
-    return named
+    for i, j in match([candidates[k].outline for k in open_ones], [o for *_, o in earlier]).items():
+        names[open_ones[i]] = earlier[j][:2]
+    fresh = zip(_new_ids(names.count(None)), context.serials(names.count(None)), strict=True)
+    return [name if name is not None else next(fresh) for name in names]
+
+
+def _new_ids(count: int) -> list[str]:
+    """Random UUIDs in rising order: indices grow at their end then, several times as fast."""
+    letters = os.urandom(16 * count).hex()
+    found = (letters[at : at + 32] for at in range(0, len(letters), 32))
+    # version 4, as `uuid.uuid4` makes them one by one
+    return sorted(
+        f"{h[:8]}-{h[8:12]}-4{h[13:16]}-{'89ab'[int(h[16], 16) % 4]}{h[17:20]}-{h[20:]}"
+        for h in found
+    )
 
 
 def _serials(context: Context, row: ImageRow, ids: Sequence[str]) -> dict[str, int]:
@@ -164,13 +201,3 @@ def _earlier(context: Context, row: ImageRow, claimed: set[str]) -> list[tuple[s
     )
     newest = {r[0]: r for r in [*runs, *people] if r[0] not in claimed}
     return [(str(r[0]), int(r[1]), as_outline(r[2:7])) for r in newest.values()]
-
-
-def _candidate(row: tuple[Any, ...], mpp: float) -> Candidate:
-    id, serial, y, x, *pixels, score, reason, run, state, frozen, class_name = row
-    outline = as_outline(pixels)
-    # from the pixels: they and the µm per pixel may have changed since the run
-    area = outline.area * mpp**2
-    return Candidate(
-        id, serial, y, x, outline, score, reason, run, area, state, bool(frozen), class_name
-    )

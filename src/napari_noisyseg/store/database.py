@@ -107,6 +107,11 @@ class Database:
         with self.told():
             self._connection.executemany(sql, rows)
 
+    def script(self, sql: str) -> None:
+        """Execute several statements outside of any transaction."""
+        with self._mutex, self.told():
+            self._connection.executescript(sql)
+
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing, on the disk when it returns; an inner one joins the outer."""

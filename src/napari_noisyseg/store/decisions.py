@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
+from napari_noisyseg.store import reach
 from napari_noisyseg.store.context import Context
 from napari_noisyseg.store.history import IN_KEYS, as_keys
-from napari_noisyseg.store.packing import pack_mask, unpack_mask
 from napari_noisyseg.store.points import FOUND_BY_RUN, as_nucleus, one_image
 from napari_noisyseg.store.records import STATES, Aspect, Nucleus, Outline, State
 
@@ -50,16 +50,16 @@ def outlines(
 ) -> list[tuple[Nucleus, Outline]]:
     """See `Nuclei.outlines`."""
     row = context.images.row(image)
-    marks = ", ".join("?" * len(states))
     sql = (
-        "SELECT n.id, n.serial, ?, n.y, n.x, n.class, n.origin, n.state, o.frozen, "
+        "SELECT n.id, n.serial, :name, n.y, n.x, n.class, n.origin, n.state, o.frozen, "
         "o.y0, o.x0, o.y1, o.x1, o.mask FROM outline o JOIN nucleus n ON n.id = o.id "
-        f"WHERE o.image = ? AND n.state IN ({marks})"
+        f"WHERE o.image = :image AND n.state {IN_KEYS.replace('?', ':states')}"
     )
-    parameters: list[Any] = [image, row.id, *states]
+    parameters: dict[str, Any] = {"name": image, "image": row.id, "states": as_keys(states)}
     if box is not None:
-        sql += " AND o.y0 < ? AND o.y1 > ? AND o.x0 < ? AND o.x1 > ?"
-        parameters += [box.y1, box.y0, box.x1, box.x0]
+        # frozen or not: said, so that the index is used
+        sql += " AND o.frozen IN (0, 1)" + reach.INSIDE.format("o.")
+        parameters |= reach.parameters(context, box)
     found = context.database.rows(f"{sql} ORDER BY n.serial", parameters)
     return [(as_nucleus(r[:9]), as_outline(r[9:])) for r in found]
 
@@ -73,7 +73,9 @@ def settled(
     gone = [n.serial for n, _ in kept]
     if not rejected:
         gone += [n.serial for n, _ in found if n.state == "rejected"]
-    left: NDArray[np.int32] = np.where(np.isin(labels, gone), 0, labels).astype(np.int32)
+    left: NDArray[np.int32] = labels.astype(np.int32)
+    if gone:
+        left[np.isin(labels, gone)] = 0
     for nucleus, outline in kept:
         outline.paste(left, box, nucleus.serial)
     return left
@@ -168,10 +170,12 @@ def _refuse_without_outline(context: Context, ids: Sequence[str]) -> None:
 
 
 def _put(context: Context, outlines: Mapping[str, Outline], origin: str) -> None:
+    if outlines:
+        reach.note(context, outlines.values())
     context.database.many(
         "INSERT OR REPLACE INTO outline "
         "SELECT n.id, n.image, ?, ?, ?, ?, ?, ?, 1 FROM nucleus n WHERE n.id = ?",
-        [(*o.box, pack_mask(o.mask), origin, id) for id, o in outlines.items()],
+        [(*o.box, o.packed_mask, origin, id) for id, o in outlines.items()],
     )
 
 
@@ -197,5 +201,4 @@ def check(outline: Outline, height: int, width: int) -> None:
 
 def as_outline(values: Sequence[Any]) -> Outline:
     """An outline from its row: four corners and the packed mask."""
-    box = Box(*values[:4])
-    return Outline(box, unpack_mask(values[4], box))
+    return Outline.packed(Box(*values[:4]), values[4])

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box, Level, Slide
+from napari_noisyseg.slides.colour import together
 from napari_noisyseg.store import pyramid
 from napari_noisyseg.store.database import Database
 from napari_noisyseg.store.records import ImageRecord
@@ -165,9 +166,7 @@ def _row(values: tuple[Any, ...]) -> ImageRow:
 
 def _reader(array: Any) -> Any:
     def read(box: Box) -> NDArray[np.uint8]:
-        return np.ascontiguousarray(
-            np.moveaxis(np.asarray(array[(slice(None), *box.slices)]), 0, -1)
-        )
+        return together(np.moveaxis(np.asarray(array[(slice(None), *box.slices)]), 0, -1))
 
     return read
 

@@ -18,6 +18,7 @@ from napari_noisyseg.slides import Box
 from napari_noisyseg.store import candidates as found
 from napari_noisyseg.store import classes, decisions, fields, judged, points
 from napari_noisyseg.store.context import Context
+from napari_noisyseg.store.packed import Selection
 from napari_noisyseg.store.painting import Painting
 from napari_noisyseg.store.records import (
     STATES,
@@ -216,6 +217,15 @@ class Nuclei:
         here also where the run found nothing. Rejected ones are among them: see `state`.
         """
         return found.of(self._context, image, run, box)
+
+    def selection(
+        self, image: str, states: Sequence[State] = STATES, of_run: bool = True
+    ) -> Selection:
+        """Very many nuclei, to be read as columns piece by piece.
+
+        Those of `candidates` that are in these states; without `of_run` those of `outlines`.
+        """
+        return Selection(self._context, image, states, of_run)
 
     def judged(
         self, image: str, run: str | None = None, ids: Collection[str] | None = None

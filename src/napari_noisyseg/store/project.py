@@ -284,6 +284,7 @@ class Project:
             with self._database.told():
                 schema.migrate(connection, version)
             self.notices.append(f"the project was brought up to date; as it was it is in {kept}")
+        self._database.script(schema.INDICES)
         backup.rotate(connection, self.path)
         with pyramid.told(f"cannot tidy {self.path}"):
             pyramid.recover(self.path / FOLDER)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noisyseg.slides import Box
+from napari_noisyseg.store.packing import count_mask, pack_mask, unpack_mask
 
 State = Literal["unreviewed", "accepted", "rejected", "unsure"]
 NOTHING = "nothing stands out"
@@ -81,12 +82,46 @@ class Field:
     complete: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Outline:
-    """A nucleus as pixels: `mask` is bool (box.height, box.width)."""
+    """A nucleus as pixels: `mask` is bool (box.height, box.width). Not to be changed.
 
-    box: Box
-    mask: NDArray[np.bool_]
+    One that was read from a project unpacks its mask each time it is asked for: half a million
+    of them fit into memory.
+    """
+
+    __slots__ = ("_mask", "_packed", "box")
+
+    def __init__(self, box: Box, mask: NDArray[np.bool_]) -> None:
+        self.box = box
+        self._mask: NDArray[np.bool_] | None = mask
+        self._packed = b""
+
+    @classmethod
+    def packed(cls, box: Box, packed: bytes) -> Outline:
+        """An outline whose mask is packed as in the database (`packing.pack_mask`)."""
+        made = cls.__new__(cls)
+        made.box, made._mask, made._packed = box, None, packed
+        return made
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """Its pixels; `NoisySegError` where the project's are damaged."""
+        return unpack_mask(self._packed, self.box) if self._mask is None else self._mask
+
+    @property
+    def fits(self) -> bool:
+        """Whether its mask has the size of its box, and any pixel."""
+        if self._mask is None:
+            return self.area > 0
+        return self._mask.shape == self.box.shape and bool(self._mask.any())
+
+    @property
+    def packed_mask(self) -> bytes:
+        """The mask as `packing.pack_mask` packs it."""
+        return pack_mask(self._mask) if self._mask is not None else self._packed
+
+    def __repr__(self) -> str:
+        return f"Outline({tuple(self.box)}, {self.area} pixels)"
 
     @classmethod
     def of(cls, mask: NDArray[np.bool_], box: Box) -> Outline | None:
@@ -97,7 +132,9 @@ class Outline:
     @property
     def area(self) -> int:
         """How many pixels it has."""
-        return int(np.count_nonzero(self.mask))
+        if self._mask is None:
+            return count_mask(self._packed, self.box)
+        return int(np.count_nonzero(self._mask))
 
     def holds(self, y: float, x: float) -> bool:
         """Whether the pixel of a place (y, x) is one of its own."""
@@ -131,7 +168,8 @@ class Outline:
     __hash__ = None  # type: ignore[assignment]
 
 
-@dataclass(frozen=True, slots=True)
+# not frozen, as that takes four times as long to make: there may be half a million
+@dataclass(slots=True)
 class Candidate:
     """A refined nucleus of a run; `score` is confidence in 0..1, `reason` why it needs a look.
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from scipy import ndimage
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
+from napari_noisyseg.store.making import uncollected
+from napari_noisyseg.store.packing import pack_mask
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Candidate, Outline
 from napari_noisyseg.store.runs import Run
@@ -25,13 +28,41 @@ REFINED = "refined"
 
 @dataclass(frozen=True)
 class Result:
-    """Results of one region as they lie in the run's folder."""
+    """Results of one region: labels int32 (h, w) of the box, maps (h, w), a row per nucleus."""
 
     image: str
     box: Box
     labels: NDArray[np.int32]
-    maps: Mapping[str, NDArray[np.floating[Any]]]
+    maps: Mapping[str, NDArray[Any]]
     rows: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The same as it lies in a run's folder; its pixels are read each time they are asked for, so
+    that those of one region at a time are in memory.
+    """
+
+    image: str
+    box: Box
+    path: Path
+    rows: Sequence[Mapping[str, Any]]
+
+    @property
+    def labels(self) -> NDArray[np.int32]:
+        """Nuclei by number, int32 (h, w)."""
+        with np.load(self.path, allow_pickle=False) as arrays:
+            labels: NDArray[np.int32] = arrays["labels"].astype(np.int32, copy=False)
+            return labels
+
+    @property
+    def maps(self) -> dict[str, NDArray[Any]]:
+        """What else there is, (h, w) by name."""
+        with np.load(self.path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files if name != "labels"}
+
+
+Region = Result | Stored
 
 
 def adopt_finished(project: Project) -> list[str]:
@@ -54,7 +85,7 @@ def adopt_finished(project: Project) -> list[str]:
 
 def adopt(project: Project, run: Run) -> None:
     """Take in one run's results."""
-    by_image: defaultdict[str, list[Result]] = defaultdict(list)
+    by_image: defaultdict[str, list[Stored]] = defaultdict(list)
     for result in read_results(run.dir):
         by_image[result.image].append(result)
     present = {image.name for image in project.images()}
@@ -64,69 +95,61 @@ def adopt(project: Project, run: Run) -> None:
     project.mark_adopted(run.id)
 
 
-def read_results(folder: Path) -> list[Result]:
+def read_results(folder: Path) -> list[Stored]:
     """The results of a run's folder; NoisySegError when they are damaged."""
     target = folder / FOLDER
     try:
         entries = json.loads((target / INDEX).read_text("utf-8"))["regions"]
         return [_read_one(target, entry) for entry in entries]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
         raise NoisySegError(f"{target}: results cannot be read ({error})") from error
 
 
-def _read_one(target: Path, entry: Mapping[str, Any]) -> Result:
-    with np.load(target / Path(entry["file"]).name, allow_pickle=False) as arrays:
-        maps = {name: arrays[name] for name in arrays.files if name != "labels"}
-        labels = arrays["labels"].astype(np.int32)
+def _read_one(target: Path, entry: Mapping[str, Any]) -> Stored:
     box = Box(*(int(v) for v in entry["box"]))
-    if labels.shape != box.shape:
-        raise ValueError(f"labels of {labels.shape} do not fit {tuple(box)}")
-    return Result(str(entry["image"]), box, labels, maps, entry["candidates"])
+    result = Stored(
+        str(entry["image"]), box, target / Path(entry["file"]).name, entry["candidates"]
+    )
+    # read once, so that damage is known before anything is taken in
+    for name, values in {"labels": result.labels, **result.maps}.items():
+        if values.shape != box.shape:
+            raise ValueError(f"{name} of {values.shape} does not fit {tuple(box)}")
+    return result
 
 
 def adopt_results(
-    project: Project, run: str, image: str, results: Sequence[Result], source: Mapping[str, Any]
+    project: Project, run: str, image: str, results: Sequence[Region], source: Mapping[str, Any]
 ) -> None:
     """Take in what was found in the regions of one image; frozen outlines stay as they are."""
     ids = {n.serial: n.id for n in project.nuclei.of(image, every=True)}
-    mpp = project.image(image).mpp
-    drafts = [[(label, c) for label, c in _candidates(result, ids, run, mpp)] for result in results]
-    named = project.nuclei.adopt(image, run, [c for draft in drafts for _, c in draft])
+    with uncollected():
+        drafts = [_candidates(result, ids, run) for result in results]
+        named = project.nuclei.adopt(image, run, [c for draft in drafts for _, c in draft])
     serials = iter(named)
     for result, draft in zip(results, drafts, strict=True):
         final = {label: next(serials).serial for label, _ in draft}
         _write_maps(project, result, _renumbered(result.labels, final), source)
 
 
-def _candidates(
-    result: Result, ids: Mapping[int, str], run: str, mpp: float
-) -> list[tuple[int, Candidate]]:
+def _candidates(result: Region, ids: Mapping[int, str], run: str) -> list[tuple[int, Candidate]]:
     """(value in the label image, candidate) of every nucleus whose point is still there."""
-    windows = ndimage.find_objects(result.labels)
+    labels = result.labels
+    windows = ndimage.find_objects(labels)
+    top, left = result.box.origin
     found = []
     for row in result.rows:
         label, serial = int(row["label"]), int(row["serial"])
         window = windows[label - 1] if 0 < label <= len(windows) else None
         if window is None or (serial and serial not in ids):
             continue
-        y0, x0 = result.box.origin
-        box = Box.of_slices(*window).shift(y0, x0)
-        found.append(
-            (
-                label,
-                Candidate(
-                    id=ids.get(serial, ""),
-                    serial=serial,
-                    y=float(row["y"]) + y0,
-                    x=float(row["x"]) + x0,
-                    outline=Outline(box, result.labels[window] == label),
-                    score=float(row["score"]),
-                    reason=str(row["reason"]),
-                    run=run,
-                    area_um2=float(row["area_um2"]),
-                ),
-            )
-        )
+        ys, xs = window
+        box = Box(ys.start + top, xs.start + left, ys.stop + top, xs.stop + left)
+        # packed at once: half a million of them fit into memory
+        outline = Outline.packed(box, pack_mask(labels[window] == label))
+        y, x = float(row["y"]) + top, float(row["x"]) + left
+        score, reason, area = float(row["score"]), str(row["reason"]), float(row["area_um2"])
+        named = Candidate(ids.get(serial, ""), serial, y, x, outline, score, reason, run, area)
+        found.append((label, named))
     return found
 
 
@@ -140,7 +163,7 @@ def _renumbered(labels: NDArray[np.int32], final: Mapping[int, int]) -> NDArray[
 
 
 def _write_maps(
-    project: Project, result: Result, labels: NDArray[np.int32], source: Mapping[str, Any]
+    project: Project, result: Region, labels: NDArray[np.int32], source: Mapping[str, Any]
 ) -> None:
     """The maps and the refined label, in which frozen outlines stand as a person left them."""
     image, box = result.image, result.box

@@ -1,0 +1,92 @@
+"""Nuclei as QuPath's detections, in GeoJSON: written piece by piece."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from json.encoder import encode_basestring
+from math import isfinite
+from pathlib import Path
+
+import numpy as np
+
+from napari_noisyseg import __version__
+from napari_noisyseg.exchange import geojson
+from napari_noisyseg.exchange.nuclei import ExportedImage
+from napari_noisyseg.exchange.outlines import trace
+from napari_noisyseg.exchange.rings import rings_of, texts_of
+from napari_noisyseg.store import Packed, State
+
+GENERATOR = f'"generator": "napari-noisyseg {__version__}"'
+"""A member of the collection that GeoJSON readers pass over."""
+NO_COLOR = "#999999"
+
+
+def write_detections(image: ExportedImage, path: Path) -> None:
+    """All nuclei, one a line, in order of serial."""
+    colors = {c.name: c.color for c in image.project.nuclei.classes()}
+    with path.open("wb") as file:
+        file.write(f'{{"type": "FeatureCollection", {GENERATOR}, "features": ['.encode())
+        between = b"\n"
+        for nuclei in image.in_order():
+            file.write(between + b",\n".join(_features(nuclei, image, colors)))
+            between = b",\n"
+        file.write(b"\n]}\n")
+
+
+def _features(nuclei: Packed, image: ExportedImage, colors: Mapping[str, str]) -> list[bytes]:
+    """The lines of some nuclei."""
+    rings = rings_of(nuclei)
+    shapes = texts_of(rings)
+    for k in np.flatnonzero(rings.counts == 0).tolist():
+        shapes[k] = _others(nuclei, k)
+    areas = (rings.areas * image.record.mpp**2).tolist()
+    classes = {name: _classification(name, colors) for name in set(nuclei.classes)}
+    told = {kind: _told(*kind) for kind in set(zip(nuclei.states, nuclei.runs, strict=True))}
+    line = _line(image.record.name)
+    columns = (nuclei.ids, shapes, nuclei.classes, areas, nuclei.scores, nuclei.serials,
+               nuclei.states, nuclei.runs)  # fmt: skip
+    # filled in, as `json.dumps` takes longer over a nucleus than all the rest together
+    return [
+        line % (_text(id), shape, classes[name], area, _score(score), serial, told[state, run])
+        for id, shape, name, area, score, serial, state, run in zip(*columns, strict=True)
+    ]
+
+
+def _line(image: str) -> bytes:
+    """A feature as `geojson.feature` makes it, with places for what differs between nuclei."""
+    return (
+        b'{"type": "Feature", "id": %b, "geometry": %b, "properties": {"objectType": "detection"%b,'
+        b' "measurements": {"Area \xc2\xb5m^2": %r%b}, "metadata": {"image": '
+        + _text(image).replace(b"%", b"%%")
+        + b', "label": "%d", %b}}}'
+    )
+
+
+def _text(words: str) -> bytes:
+    return encode_basestring(words).encode()
+
+
+def _score(score: float | None) -> bytes:
+    return b"" if score is None or not isfinite(score) else b', "Score": %r' % score
+
+
+def _told(state: State, run: str | None) -> bytes:
+    by = b"" if run is None else b', "run": ' + _text(run)
+    return b'"state": ' + _text(state) + by
+
+
+def _classification(name: str | None, colors: Mapping[str, str]) -> bytes:
+    """The member that names a class, with the comma before it."""
+    if name is None:
+        return b""
+    color = colors.get(name, NO_COLOR)
+    rgb = [int(color[k : k + 2], 16) for k in (1, 3, 5)]
+    text = json.dumps({"name": name, "color": rgb}, ensure_ascii=False)
+    return b', "classification": ' + text.encode()
+
+
+def _others(nuclei: Packed, row: int) -> bytes:
+    """The geometry of a nucleus that is not one simple ring."""
+    outline = nuclei.outline(row)
+    return json.dumps(geojson.geometry(trace(outline.mask, outline.box.origin))).encode()
