@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.review import audit
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.store.records import NOTHING, Aspect, Candidate, Outline, State
+from napari_noisyseg.store.records import NOTHING, Aspect, Candidate, Look, Outline, State, Way
 
 LITTLE = "little speaks for a nucleus here"
 """what it means that nothing speaks against one of a low score"""
@@ -73,8 +74,13 @@ class ReviewQueue:
     """
 
     def __init__(
-        self, project: Project, images: Sequence[str] | None = None, run: str | None = None
+        self,
+        project: Project,
+        images: Sequence[str] | None = None,
+        run: str | None = None,
+        reviewer: str = "",
     ) -> None:
+        self.reviewer = reviewer
         self._project = project
         self._images = images
         self._run = run
@@ -85,7 +91,7 @@ class ReviewQueue:
             )
         self._version = project.nuclei.version()
         self._usual: dict[str, float] = {}
-        self._put(_doubtful_first(self._read_all()))
+        self._put(self._ordered(self._read_all()))
 
     @property
     def items(self) -> Sequence[ReviewItem]:
@@ -117,6 +123,38 @@ class ReviewQueue:
                     return at
         return None
 
+    def following(self, row: int) -> int | None:
+        """The row to look at after `row`: that of `open_after`, or now and then one at random.
+
+        After the one at random the order goes on where it was left. What was drawn, and when one is
+        drawn, is the same after a restart; see `audit`.
+        """
+        came_from, self._back = self._back, None
+        row = came_from[1] if came_from is not None and came_from[0] == row else row
+        drawn = self.drawn()
+        if drawn is None:
+            return self.open_after(row)
+        self._back = drawn, row
+        return drawn
+
+    def drawn(self) -> int | None:
+        """The row of the nucleus drawn at random, where the next look is one of these."""
+        nuclei = self._project.nuclei
+        if len(self._items) < audit.FROM or not audit.due(nuclei.looks()):
+            return None
+        if not any(item.state == "unreviewed" for item in self._items):
+            return None
+        if self._by_id is None:
+            self._by_id = sorted(self._index)
+        found = audit.draw(self._by_id, self._not_looked_at)
+        return None if found is None else self._index[found]
+
+    def _not_looked_at(self, nucleus: str) -> bool:
+        item = self._items[self._index[nucleus]]
+        if item.state == "unreviewed" or not item.candidate.run:
+            return bool(item.candidate.run)
+        return item.state == "accepted" and not self._project.nuclei.looked_at(nucleus)
+
     def progress(self) -> ReviewProgress:
         """Counts of all decisions among these nuclei."""
         states = [item.state for item in self._items]
@@ -128,18 +166,33 @@ class ReviewQueue:
         self,
         ids: Sequence[str],
         state: State,
-        reviewer: str = "",
+        reviewer: str | None = None,
         outlines: Mapping[str, Outline] | None = None,
+        ms: int | None = None,
     ) -> None:
         """Write a decision on nuclei of one image to the store as one undoable action.
 
+        reviewer: who decided, else that of the queue; ms: how long it was looked at.
         One that the run did not find leaves the review when the decision on it is taken back.
         """
         if not ids:
             return
+        drawn = self.drawn() if len(ids) == 1 else None
+        way: Way = "audit" if drawn is not None and drawn == self._index[ids[0]] else "queue"
+        look = Look("bulk" if len(ids) > 1 else way, ms)
+        self._decide(ids, state, self.reviewer if reviewer is None else reviewer, outlines, look)
+
+    def _decide(
+        self,
+        ids: Sequence[str],
+        state: State,
+        reviewer: str,
+        outlines: Mapping[str, Outline] | None,
+        look: Look,
+    ) -> None:
         image, run = self._items[self._index[ids[0]]].image, self._run_of(ids[0])
         with self._keeping_up():
-            self._project.nuclei.decide(ids, state, run, reviewer=reviewer, outlines=outlines)
+            self._project.nuclei.decide(ids, state, run, reviewer, outlines, look)
         if state == "unreviewed":
             self._merge(set(ids), self._read(image, ids))
             return
@@ -154,7 +207,7 @@ class ReviewQueue:
             if item.state == "unreviewed" and item.candidate.score >= confidence
         ]
 
-    def accept_above(self, confidence: float, reviewer: str = "") -> int:
+    def accept_above(self, confidence: float, reviewer: str | None = None) -> int:
         """Accept all of `above(confidence)` as one undoable action; how many they were."""
         by_image: dict[str, list[str]] = defaultdict(list)
         for item in self.above(_checked(confidence)):
@@ -163,8 +216,9 @@ class ReviewQueue:
         if count:
             words = f"accept {count} nuclei above {confidence:g}"
             with self._keeping_up(), self._project.nuclei.together(words):
+                by = self.reviewer if reviewer is None else reviewer
                 for ids in by_image.values():
-                    self.decide(ids, "accepted", reviewer)
+                    self._decide(ids, "accepted", by, None, Look("bulk"))
         return count
 
     def redraw(self, nucleus: str, outline: Outline) -> None:
@@ -173,7 +227,9 @@ class ReviewQueue:
         item, nuclei = self._items[row], self._project.nuclei
         # what only the run knows becomes a nucleus of the project together with its outline
         with self._keeping_up(), nuclei.together("outline a nucleus"):
-            nuclei.decide([nucleus], item.state, self._run_of(nucleus), outlines={nucleus: outline})
+            by = self.reviewer
+            run = self._run_of(nucleus)
+            nuclei.decide([nucleus], item.state, run, by, outlines={nucleus: outline})
         self._set(row, frozen=True)
 
     def refresh(self) -> list[str]:
@@ -247,12 +303,17 @@ class ReviewQueue:
             self._items[row] = item
         if gone or now:
             kept = [item for item in self._items if item.id not in gone]
-            self._put([*kept, *_doubtful_first(now.values())])
+            self._put([*kept, *self._ordered(list(now.values()))])
         return changed
+
+    def _ordered(self, items: Sequence[ReviewItem]) -> list[ReviewItem]:
+        return _doubtful_first(items)
 
     def _put(self, items: list[ReviewItem]) -> None:
         self._items = items
         self._index = {item.id: row for row, item in enumerate(items)}
+        self._by_id: list[str] | None = None
+        self._back: tuple[int, int] | None = None
 
 
 def accept_above(

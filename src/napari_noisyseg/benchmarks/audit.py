@@ -1,0 +1,154 @@
+"""`audit`: whether the interval of what is wrong in the rest holds, the queue's looks mixed in.
+
+Reviews are simulated as they are in the window: the queue's order, one look in `EVERY` drawn at
+random, broken off at any moment. Which nuclei are wrong comes from real outlines and true masks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..coarse import CoarseLabels
+from ..noise import points as clicks
+from ..review.agreement import share
+from ..review.audit import ENOUGH, Rest, due, interval, sample, wrong_before
+from ..store.records import Verdict
+from .coarse import FIRST, numbered
+from .ledger import Row, mean
+from .report import Report
+from .tissue import Field, fields
+
+REVIEWS = 5000
+JITTER = 4
+"""px by which clicks miss the middle, at most"""
+NUCLEI = (200, 3000)
+LOOKED_AT = (0.1, 0.7)
+"""share of the nuclei, when a review is broken off"""
+BETTER = (0.0, 0.95)
+"""share of the wrong nuclei that a better machine would have made right"""
+RIGHT = 0.5
+F64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Tissue:
+    """Nuclei of one field: how doubtful the machine calls each, and whether it is wrong."""
+
+    doubt: F64
+    wrong: NDArray[np.bool_]
+
+
+def run(data: Path, full: bool) -> Report:
+    """5,000 reviews of outlines at clicks on ten fields of MoNuSeg; four times as many, `full`.
+
+    `coverage` is given when a review is broken off anywhere, and `coverage_at_stop` at the first
+    moment when the audit says that one may stop, looked up after every draw.
+    """
+    tissues = [_tissue(field) for field in fields(data, "monuseg")[:FIRST]]
+    random = np.random.default_rng(0)
+    rows = [_row(str(n), tissues, random) for n in range(REVIEWS * (4 if full else 1))]
+    enough = [row for row in rows if float(str(row["draws"])) >= ENOUGH]
+    stopped = [_stop(tissues, random) for _ in range(REVIEWS // 20)]
+    ended = [found for found in stopped if found is not None]
+    return Report(
+        "audit",
+        {
+            "reviews": float(len(rows)),
+            "coverage": mean(rows, "covered"),
+            "coverage_from_20_draws": mean(enough, "covered"),
+            "too_low": mean(rows, "too_low"),
+            "width": mean(rows, "width"),
+            "width_ratio": mean(rows, "width") / mean(rows, "wilson"),
+            "wilson_coverage": mean(rows, "wilson_covered"),
+            "draws": mean(rows, "draws"),
+            "coverage_at_stop": float(np.mean(ended)) if ended else float("nan"),
+            "stopped": len(ended) / len(stopped),
+        },
+        rows[:20],
+    )
+
+
+def _tissue(field: Field) -> Tissue:
+    truth = field.truth()
+    serials = np.unique(truth)[1:]
+    points = numbered(clicks(truth, JITTER, seed=JITTER))
+    rgb = field.rgb()
+    made = CoarseLabels(
+        rgb, points, np.ones(rgb.shape[:2], bool), field.mpp, kinds=("outline",)
+    )
+    sure = made.certainty()
+    wrong = [_iou(made.outlines == n, truth == s) < RIGHT for n, s in enumerate(serials, 1)]
+    return Tissue(np.array([1 - sure.get(n, 0.0) for n in points]), np.array(wrong))
+
+
+def _iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    return float((one & other).sum() / max(int((one | other).sum()), 1))
+
+
+class _Review:
+    """One review under way, of nuclei drawn from a field's."""
+
+    def __init__(self, tissues: list[Tissue], random: np.random.Generator) -> None:
+        tissue = tissues[random.integers(len(tissues))]
+        number = int(np.exp(random.uniform(*np.log(NUCLEI))))
+        chosen = random.integers(len(tissue.doubt), size=number)
+        self.wrong = tissue.wrong[chosen] & (random.random(number) > random.uniform(*BETTER))
+        doubt = tissue.doubt[chosen] + random.normal(0, 1e-6, number)
+        self.order = [f"{n:04d}" for n in np.argsort(-doubt)]
+        self._by_id = [f"{n:04d}" for n in random.permutation(number)]
+        self.verdicts: list[Verdict] = []
+        self._looked: set[str] = set()
+
+    def look(self) -> bool:
+        """At one more nucleus; whether it was drawn at random."""
+        audit = due(len(self.verdicts))
+        among = self._by_id if audit else self.order
+        id = next(n for n in among if n not in self._looked)
+        self._looked.add(id)
+        agreed = float(not self.wrong[int(id)])
+        way = "audit" if audit else "queue"
+        time = float(len(self.verdicts))
+        self.verdicts.append(
+            Verdict(id, "", "", "accepted", way, "r", time, None, agreed)  # type: ignore[arg-type]
+        )
+        return audit
+
+    def rest(self) -> Rest:
+        """What the audit says."""
+        return interval(sample(self.verdicts, self.order))
+
+    def truth(self) -> float:
+        """The share of wrong ones that nobody looked at."""
+        left = [int(id) for id in self.order if id not in self._looked]
+        return float(self.wrong[left].mean()) if left else 0.0
+
+
+def _row(key: str, tissues: list[Tissue], random: np.random.Generator) -> Row:
+    review = _Review(tissues, random)
+    for _ in range(max(ENOUGH, round(len(review.order) * random.uniform(*LOOKED_AT)))):
+        review.look()
+    found, truth = review.rest(), review.truth()
+    drawn = [wrong_before(v) for v in review.verdicts if v.way == "audit"]
+    wilson = share(sum(drawn), len(drawn))
+    return {
+        "key": key, "nuclei": len(review.order), "looks": len(review.verdicts),
+        "draws": len(drawn), "truth": truth, "low": found.low, "high": found.high,
+        "covered": float(found.low - 1e-9 <= truth <= found.high + 1e-9),
+        "too_low": float(truth > found.high + 1e-9), "width": found.high - found.low,
+        "wilson": wilson.high - wilson.low, "wilson_covered": float(wilson.low <= truth <= wilson.high),
+    }  # fmt: skip
+
+
+def _stop(tissues: list[Tissue], random: np.random.Generator) -> bool | None:
+    """Whether the interval covered the truth at the first word to stop; None: it never came."""
+    review = _Review(tissues, random)
+    for _ in range(len(review.order) - 1):
+        if review.look():
+            found = review.rest()
+            if found.rest and found.done:
+                return found.low - 1e-9 <= review.truth() <= found.high + 1e-9
+    return None
