@@ -77,9 +77,7 @@ def _tissue(field: Field) -> Tissue:
     serials = np.unique(truth)[1:]
     points = numbered(clicks(truth, JITTER, seed=JITTER))
     rgb = field.rgb()
-    made = CoarseLabels(
-        rgb, points, np.ones(rgb.shape[:2], bool), field.mpp, kinds=("outline",)
-    )
+    made = CoarseLabels(rgb, points, np.ones(rgb.shape[:2], bool), field.mpp, kinds=("outline",))
     sure = made.certainty()
     wrong = [_iou(made.outlines == n, truth == s) < RIGHT for n, s in enumerate(serials, 1)]
     return Tissue(np.array([1 - sure.get(n, 0.0) for n in points]), np.array(wrong))
@@ -139,7 +137,8 @@ def _row(key: str, tissues: list[Tissue], random: np.random.Generator) -> Row:
         "draws": len(drawn), "truth": truth, "low": found.low, "high": found.high,
         "covered": float(found.low - 1e-9 <= truth <= found.high + 1e-9),
         "too_low": float(truth > found.high + 1e-9), "width": found.high - found.low,
-        "wilson": wilson.high - wilson.low, "wilson_covered": float(wilson.low <= truth <= wilson.high),
+        "wilson": wilson.high - wilson.low,
+        "wilson_covered": float(wilson.low <= truth <= wilson.high),
     }  # fmt: skip
 
 

@@ -190,14 +190,23 @@ class ReviewQueue:
         outlines: Mapping[str, Outline] | None,
         look: Look,
     ) -> None:
-        image, run = self._items[self._index[ids[0]]].image, self._run_of(ids[0])
         with self._keeping_up():
-            self._project.nuclei.decide(ids, state, run, reviewer, outlines, look)
+            self._write(ids, state, reviewer, outlines, look)
         if state == "unreviewed":
-            self._merge(set(ids), self._read(image, ids))
+            self._merge(set(ids), self._read(self._items[self._index[ids[0]]].image, ids))
             return
         for nucleus in ids:
             self._set(self._index[nucleus], state=state)
+
+    def _write(
+        self,
+        ids: Sequence[str],
+        state: State,
+        reviewer: str,
+        outlines: Mapping[str, Outline] | None,
+        look: Look,
+    ) -> None:
+        self._project.nuclei.decide(ids, state, self._run_of(ids[0]), reviewer, outlines, look)
 
     def above(self, confidence: float) -> list[ReviewItem]:
         """Nuclei without a decision whose score is at least `confidence`."""

@@ -63,11 +63,10 @@ class BlindQueue(ReviewQueue):
         """Refused: a second opinion changes nothing."""
         raise NoisySegError("in a blind review nothing is redrawn: reject what is not right")
 
-    def _decide(
+    def _write(
         self, ids: Sequence[str], state: State, reviewer: str, outlines: Any, look: Look
     ) -> None:
-        with self._keeping_up():
-            self._project.nuclei.judge_blind(ids, state, reviewer, look.ms)
+        self._project.nuclei.judge_blind(ids, state, reviewer, look.ms)
 
 
 @dataclass(frozen=True, slots=True)

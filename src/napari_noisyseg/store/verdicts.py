@@ -70,8 +70,9 @@ def looked_at(context: Context, id: str) -> bool:
 def machine(context: Context, image: str, ids: Collection[str]) -> dict[str, Outline]:
     """See `Nuclei.machine`."""
     rows = context.database.rows(
-        f"SELECT n.id, c.y0, c.x0, c.y1, c.x1, c.mask FROM candidate c JOIN nucleus n "
-        f"ON n.id = c.id WHERE c.image = ? AND c.id {IN_KEYS} AND c.run = coalesce(n.run, {_NEWEST})",
+        "SELECT n.id, c.y0, c.x0, c.y1, c.x1, c.mask "
+        "FROM candidate c JOIN nucleus n ON n.id = c.id "
+        f"WHERE c.image = ? AND c.id {IN_KEYS} AND c.run = coalesce(n.run, {_NEWEST})",
         (context.images.row(image).id, as_keys(list(ids))),
     )
     return {str(id): _outline(values) for id, *values in rows}
@@ -160,7 +161,9 @@ def judge_blind(
         raise NoisySegError(
             f"{reviewer} decided on this nucleus already: another person has to judge it blind"
         )
-    rows = context.database.rows(f"SELECT id, image FROM nucleus WHERE id {IN_KEYS}", (as_keys(ids),))
+    rows = context.database.rows(
+        f"SELECT id, image FROM nucleus WHERE id {IN_KEYS}", (as_keys(ids),)
+    )
     if len(rows) < len(set(ids)):
         raise NoisySegError("nobody has decided on this nucleus yet: there is nothing to compare")
     words = f"a second opinion on {len(ids)} nuclei" if len(ids) > 1 else "a second opinion"
