@@ -49,19 +49,23 @@ Floats = NDArray[np.float64]
 
 
 def run(data: Path, full: bool) -> Report:
-    """First ten images of MoNuSeg; all of them with `full`."""
+    """First ten images of MoNuSeg; all of them with `full`.
+
+    `over_...`: looks at wrong nuclei, each of which corrects one, among the first 100; `all_...`:
+    errors that are gone when the rest is outlined anew as well. `aji_N_still`: without learning.
+    """
     some = fields(data, "monuseg")[: None if full else FIRST]
     rows = [_row(one) for one in some]
     corrected = {order: mean(rows, order) for order in (*ORDERS, "ours_erring", "random_erring")}
     e = mean(rows, "error_share")
     figures = {
         "error_share": e,
-        "over_random": corrected["ours"] / corrected["random"],
+        "over_random": mean(rows, "ours_hits") / (e * SCORED),
         "over_random_wanted": min(2.0, 0.9 / e),
-        "over_uncertainty": corrected["ours"] / corrected["uncertainty"],
-        "over_random_erring": corrected["ours_erring"] / corrected["random_erring"],
-        "hits_over_random": mean(rows, "ours_hits") / (e * SCORED),
-        "hits_over_uncertainty": mean(rows, "ours_hits") / mean(rows, "uncertainty_hits"),
+        "over_uncertainty": mean(rows, "ours_hits") / mean(rows, "uncertainty_hits"),
+        "all_over_random": corrected["ours"] / corrected["random"],
+        "all_over_uncertainty": corrected["ours"] / corrected["uncertainty"],
+        "all_over_random_erring": corrected["ours_erring"] / corrected["random_erring"],
         **{f"corrected_{name}": value for name, value in corrected.items()},
     }
     for key in ("aji_0", *(f"aji_{n}{tail}" for n in LOOKS for tail in ("", "_still"))):

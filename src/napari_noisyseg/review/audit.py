@@ -42,6 +42,8 @@ PRIOR = 0.5
 CELLS = 4000
 """Numbers of wrong nuclei that are told apart."""
 CERTAIN = 0.95
+STOPPING = 0.998
+"""Certainty of each word to stop, which is asked for again and again until it comes."""
 
 F64 = NDArray[np.float64]
 
@@ -69,6 +71,8 @@ class Rest:
     """What `draws` of them say of the `rest` nuclei not looked at: the share of wrong ones.
 
     `low` and `high` bound it with 95 % certainty; `value` lies in the middle of what is likely.
+    `most` bounds it for those who look after every draw and stop at the first good word: with
+    `STOPPING` certainty each time.
     """
 
     low: float
@@ -76,6 +80,7 @@ class Rest:
     high: float
     draws: int
     rest: int
+    most: float = 1.0
 
     @property
     def enough(self) -> bool:
@@ -85,7 +90,7 @@ class Rest:
     @property
     def done(self) -> bool:
         """Whether one may stop: few enough of the rest are wrong, for certain."""
-        return not self.rest or (self.enough and self.high <= WANTED)
+        return not self.rest or (self.enough and self.most <= WANTED)
 
     @property
     def precision(self) -> tuple[float, float, float]:
@@ -141,14 +146,16 @@ def interval(drawn: Sample) -> Rest:
     """The share of wrong nuclei in the rest, with its 95 % interval of highest density."""
     rest, count = drawn.rest, len(drawn.draws)
     if not rest:
-        return Rest(0.0, 0.0, 0.0, count, 0)
+        return Rest(0.0, 0.0, 0.0, count, 0, 0.0)
     wrong, width = _numbers(rest)
     chance = _likely(drawn, wrong)
     middle = wrong[int(np.searchsorted(np.cumsum(chance), 0.5))]
     dense = np.argsort(-chance, kind="stable")
     kept = dense[: int(np.searchsorted(np.cumsum(chance[dense]), CERTAIN)) + 1]
     low, high = wrong[kept.min()] - width / 2, wrong[kept.max()] + width / 2
-    return Rest(max(low, 0) / rest, middle / rest, min(high, rest) / rest, count, rest)
+    most = wrong[int(np.searchsorted(np.cumsum(chance), STOPPING))] + width / 2
+    ends = (max(low, 0) / rest, middle / rest, min(high, rest) / rest)
+    return Rest(*ends, count, rest, min(max(most, high), rest) / rest)
 
 
 def _numbers(rest: int) -> tuple[F64, float]:
@@ -181,19 +188,23 @@ def assess(project: Project, items: Sequence[ReviewItem], above: float = 0.0) ->
     it; nuclei that a person is unsure of are left out. Half a million take seconds: not for a
     handler.
     """
-    runs = {item.id: item.candidate.run for item in items}
-    known = [v for v in project.nuclei.verdicts() if v.way != "blind" and v.run == runs.get(v.id)]
+    runs = {name: project.nuclei.adopted_run(name) for name in {item.image for item in items}}
+    said = project.nuclei.verdicts(ways=("queue", "audit"))
+    known = [v for v in said if v.run and v.run == runs.get(v.image)]
     looked = {v.id for v in known}
     bulk = {v.id for v in project.nuclei.verdicts(ways=("bulk",))}
     order = [
         item.id
         for item in items
-        if item.candidate.run
-        and item.candidate.score >= above
+        if item.candidate.score >= above
         and item.state != "unsure"
-        and (item.state == "unreviewed" or item.id in looked or item.id in bulk)
+        and (item.id in looked or item.id in bulk or _open(item))
     ]
     return interval(sample(known, order))
+
+
+def _open(item: ReviewItem) -> bool:
+    return item.state == "unreviewed" and bool(item.candidate.run)
 
 
 def sentence(found: Rest) -> str:
@@ -221,8 +232,8 @@ def advice(found: Rest, wanted: float = WANTED) -> str:
         return "the review is done"
     if not found.enough:
         return f"go on: {ENOUGH - found.draws} more nuclei are to be drawn at random"
-    if found.high <= wanted:
-        return f"you can stop: at most {percent} are wrong, with 95 % certainty"
+    if found.most <= wanted:
+        return f"you can stop: at most {percent} are wrong"
     if found.value >= wanted:
         return f"go on: more than {percent} are wrong"
     return f"go on: that at most {percent} are wrong is not certain yet"

@@ -1,10 +1,10 @@
-"""What to look at next, and why: the nuclei to be judged, the most doubtful first."""
+"""What to look at next, and why: first the nuclei whose look is expected to correct most."""
 
 from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.review import audit
+from napari_noisyseg.review.value import values
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import NOTHING, Aspect, Candidate, Look, Outline, State, Way
 
@@ -66,7 +67,7 @@ class ReviewProgress:
 
 
 class ReviewQueue:
-    """The nuclei to be judged (`Nuclei.judged`) in a fixed order, the most doubtful first.
+    """The nuclei to be judged (`Nuclei.judged`) in a fixed order, by what a look is worth.
 
     The order is made once, so that nothing jumps while a person works; `refresh` reads again what
     others changed (after an undo, say) and keeps it. Decisions go to the store first and only then
@@ -106,7 +107,7 @@ class ReviewQueue:
         return self._index.get(nucleus)
 
     def next(self, n: int = 1) -> list[ReviewItem]:
-        """The n most doubtful nuclei without a decision."""
+        """The first n nuclei of the order without a decision."""
         open_items = (item for item in self._items if item.state == "unreviewed")
         return [item for _, item in zip(range(n), open_items, strict=False)]
 
@@ -316,7 +317,7 @@ class ReviewQueue:
         return changed
 
     def _ordered(self, items: Sequence[ReviewItem]) -> list[ReviewItem]:
-        return _doubtful_first(items)
+        return _most_worth_first(items)
 
     def _put(self, items: list[ReviewItem]) -> None:
         self._items = items
@@ -332,8 +333,18 @@ def accept_above(
     return ReviewQueue(project, images).accept_above(confidence, reviewer)
 
 
-def _doubtful_first(items: Iterable[ReviewItem]) -> list[ReviewItem]:
-    return sorted(items, key=lambda i: (-i.doubt, i.image, i.candidate.serial))
+def _most_worth_first(items: Sequence[ReviewItem]) -> list[ReviewItem]:
+    """By what a look is expected to correct; ties by image and serial."""
+    rows_of: dict[str, list[int]] = {}
+    for row, item in enumerate(items):
+        rows_of.setdefault(item.image, []).append(row)
+    worth, image = np.zeros(len(items)), np.zeros(len(items), np.intp)
+    for number, name in enumerate(sorted(rows_of)):
+        rows = rows_of[name]
+        worth[rows] = values([items[row].candidate for row in rows])
+        image[rows] = number
+    serials = np.array([item.candidate.serial for item in items], np.int64)
+    return [items[row] for row in np.lexsort((serials, image, -worth)).tolist()]
 
 
 def _said(item: ReviewItem) -> tuple[State, str | None]:

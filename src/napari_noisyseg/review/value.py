@@ -15,8 +15,9 @@ from scipy.ndimage import gaussian_filter
 
 from napari_noisyseg.store.records import Candidate
 
-FOLLOW = 0.2
-"""By how much more a look at a nucleus of the commonest kind is worth."""
+FOLLOW = 0.1
+"""By how much more a look at a nucleus of the commonest kind is worth. On MoNuSeg's images 11 to 20
+more costs looks at once and 0 to 0.2 are alike (of 100 looks 65.6 and 65.4 at wrong nuclei)."""
 AREAS, DOUBTS = 24, 12
 """Steps of the logarithm of the area, over `SPAN` around the median, and of the doubt in 0..1."""
 SPAN = 3.0

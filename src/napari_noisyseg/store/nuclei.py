@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store import candidates as found
-from napari_noisyseg.store import classes, decisions, fields, judged, points, verdicts
+from napari_noisyseg.store import classes, decisions, fields, judged, points, tracing, verdicts
 from napari_noisyseg.store.context import Context
 from napari_noisyseg.store.painting import Painting
 from napari_noisyseg.store.records import (
@@ -117,6 +117,18 @@ class Nuclei:
     def get(self, id: str) -> Nucleus:
         """One nucleus; `NoisySegError` when there is none of this id."""
         return points.get(self._context, id)
+
+    def find(self, which: str) -> tuple[str, str]:
+        """Image and id of a nucleus, or of a run's find, by its serial or its id."""
+        return tracing.find(self._context, which)
+
+    def run_of(self, id: str) -> str | None:
+        """The run that outlined a nucleus as it was decided on, else the newest; None: no run."""
+        return tracing.run_of(self._context, id)
+
+    def history_of(self, id: str) -> list[tuple[float, str]]:
+        """(Unix seconds, words) of every action on a nucleus that was not undone, oldest first."""
+        return tracing.history_of(self._context, id)
 
     # fields
 
