@@ -204,8 +204,8 @@ def review(case: Case, order: NDArray[np.intp], errs: float = 0.0) -> Reviewed:
             taken.add(aim)
         else:
             done.refused.add(n)
-        inside = np.flatnonzero(both[n + 1] > areas / 2) if n + 1 < len(both) else []
-        swallowed = {int(t) for t in inside if t} - taken
+        inside = both[n + 1] > areas / 2 if n + 1 < len(both) else np.zeros(len(areas), bool)
+        swallowed = set(np.flatnonzero(inside).tolist()) - {0} - taken
         done.added |= swallowed
         taken |= swallowed
     return done

@@ -205,12 +205,19 @@ def adopt_if_free(path: Path) -> None:
 
 def runs(project: ProjectPath, as_json: Json = False) -> None:
     """Every run: method, state, figures, where it came from."""
+    from ..worker.gains import rounds
+
     with open_project(project) as opened:
+        bought = [row.document() for row in rounds(opened)]
         rows = [run_row(run) for run in opened.runs.list()]
     if as_json:
-        print_json(rows)
-    else:
-        print_table(rows)
+        of_run = {row["run"]: row for row in bought}
+        print_json([{**row, "round": of_run.get(row["run"])} for row in rows])
+        return
+    print_table(rows)
+    if any(row["decisions"] for row in bought):
+        print("\nwhat each round bought, on decisions made after it began:")
+        print_table(bought)
 
 
 def stop(project: ProjectPath, run: Annotated[str, typer.Argument(metavar="RUN")]) -> None:

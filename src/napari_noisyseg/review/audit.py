@@ -163,7 +163,7 @@ def _numbers(rest: int) -> tuple[F64, float]:
     if rest < CELLS:
         return np.arange(rest + 1, dtype=np.float64), 0.0
     width = rest / CELLS
-    return (np.arange(CELLS) + 0.5) * width, width
+    return np.asarray((np.arange(CELLS) + 0.5) * width, np.float64), width
 
 
 def _likely(drawn: Sample, wrong: F64) -> F64:

@@ -82,6 +82,8 @@ class ReviewQueue:
         reviewer: str = "",
     ) -> None:
         self.reviewer = reviewer
+        self._by_id: list[str] | None = None
+        self._back: tuple[int, int] | None = None
         self._project = project
         self._images = images
         self._run = run
@@ -322,8 +324,7 @@ class ReviewQueue:
     def _put(self, items: list[ReviewItem]) -> None:
         self._items = items
         self._index = {item.id: row for row, item in enumerate(items)}
-        self._by_id: list[str] | None = None
-        self._back: tuple[int, int] | None = None
+        self._by_id = self._back = None
 
 
 def accept_above(

@@ -242,6 +242,14 @@ class Nuclei:
         """The outlines of these nuclei as a run found them, whatever a person drew since."""
         return verdicts.machine(self._context, image, ids)
 
+    def of_run(self, image: str, run: str, ids: Collection[str]) -> dict[str, Outline]:
+        """The outlines of these nuclei as one run found them; those it lacks are left out."""
+        return verdicts.of_run(self._context, image, run, ids)
+
+    def adopted(self) -> dict[str, float]:
+        """When each run's results came into the project first (Unix seconds)."""
+        return verdicts.adopted(self._context)
+
     def looks(self) -> int:
         """How many nuclei of the project were looked at one by one."""
         return verdicts.looks(self._context)

@@ -78,6 +78,22 @@ def machine(context: Context, image: str, ids: Collection[str]) -> dict[str, Out
     return {str(id): _outline(values) for id, *values in rows}
 
 
+def of_run(context: Context, image: str, run: str, ids: Collection[str]) -> dict[str, Outline]:
+    """See `Nuclei.of_run`."""
+    rows = context.database.rows(
+        "SELECT id, y0, x0, y1, x1, mask FROM candidate "
+        f"WHERE image = ? AND run = ? AND id {IN_KEYS}",
+        (context.images.row(image).id, run, as_keys(list(ids))),
+    )
+    return {str(id): _outline(values) for id, *values in rows}
+
+
+def adopted(context: Context) -> dict[str, float]:
+    """See `Nuclei.adopted`."""
+    sql = "SELECT run, min(time) FROM adoption GROUP BY run ORDER BY min(time)"
+    return {str(run): float(time) for run, time in context.database.rows(sql)}
+
+
 def note(
     context: Context,
     action: Action,

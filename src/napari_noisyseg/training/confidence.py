@@ -100,7 +100,8 @@ def of_outlined(
     apart = np.full(len(area), FAR)
     if len(area) > 1:
         diameter = 2 * np.sqrt(np.median(area) / np.pi) / mpp
-        apart = np.minimum(KDTree(places).query(places, k=2)[0][:, 1] / diameter, FAR)
+        nearest = np.asarray(KDTree(places).query(places, k=2)[0])[:, 1]
+        apart = np.minimum(nearest / diameter, FAR)
     sure = np.clip(certainty, 1 - SURELY, SURELY)
     odds = OUTLINED + CERTAINTY * np.log(sure / (1 - sure)) + PLACED * clicked
     odds = odds + FALLING * (figures["rim_stain"] - figures["ring_stain"])

@@ -12,7 +12,7 @@ from typing import Any
 from napari_noisyseg.coarse.starter import OUTLINE
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.store.records import Candidate
+from napari_noisyseg.store.records import Candidate, Way
 from napari_noisyseg.worker.adopt import REFINED
 from napari_noisyseg.worker.clicked import CLICKS
 
@@ -101,7 +101,7 @@ def _clicks(project: Project, image: str) -> dict[str, Any]:
 
 
 def _decisions(project: Project, image: str, id: str) -> list[dict[str, Any]]:
-    ways = ("queue", "audit", "bulk", "blind")
+    ways: tuple[Way, ...] = ("queue", "audit", "bulk", "blind")
     return [
         {
             "reviewer": v.reviewer, "state": v.state, "way": v.way, "run": v.run,
