@@ -100,3 +100,36 @@ def test_some_steps_bring_the_network_nearer_to_the_field(project: Project) -> N
 
     assert loss(learned) < loss(worse)
     assert Network(CENTRES, learned).logits(view.planes.float().numpy()[None]).shape[1] == 2
+
+
+@pytest.mark.slow
+def test_a_rejected_nucleus_is_seen_to_be_learned(project: Project) -> None:
+    from napari_noisyseg.coarse.centres import centres, maps, score
+    from napari_noisyseg.learning.starter.places import learn
+
+    (record,) = project.images()
+    nuclei = project.nuclei.of(record.name)
+    project.nuclei.decide([n.id for n in nuclei[::6]], "rejected")
+    refused = np.array([(n.y, n.x) for n in nuclei[::6]])
+    kept = np.array([(n.y, n.x) for k, n in enumerate(nuclei) if k % 6])
+    (field,) = places.complete_fields(project)
+    assert len(field.clicks) == len(kept)
+    at = np.floor(refused + 0.5).astype(int)
+    assert not field.labels[tuple(at.T)].any()
+    learned = Network(CENTRES, learn(weights(), places._views(field, 0), steps=80))
+
+    def seen(spots: np.ndarray, network: Network | None) -> float:
+        found = score(maps(field.rgb, field.mpp, network))
+        factor = np.array(found.shape) / np.array(field.rgb.shape[:2])
+        rows, columns = np.floor((spots + 0.5) * factor).astype(int).T
+        return float(found[rows, columns].mean())
+
+    def proposed(spots: np.ndarray, network: Network | None) -> float:
+        points = centres(field.rgb, field.mpp, network=network).points
+        away = np.linalg.norm(points[:, None] - spots[None], axis=2).min(axis=0)
+        return float((away * field.mpp <= 1.5).mean())
+
+    fall = [seen(spots, None) - seen(spots, learned) for spots in (refused, kept)]
+    assert fall[0] > fall[1] + 0.1
+    assert proposed(refused, learned) < proposed(refused, None) - 0.2
+    assert proposed(kept, learned) > 0.7

@@ -14,6 +14,7 @@ from ..errors import NoisySegError
 from ..exchange.importing import Imported, import_clean, import_points, import_rough
 from ..slides import IMAGE_SUFFIXES, Box
 from ..store import SUFFIX, ImageRecord, Project
+from ..worker.provenance import of_nucleus
 from .output import Json, Progress, print_json, print_table, say
 
 ProjectPath = Annotated[Path, typer.Argument(metavar="PROJECT", help="The NAME.noisyseg folder.")]
@@ -186,10 +187,20 @@ def add(
             print(record.name)
 
 
-def info(project: ProjectPath, as_json: Json = False) -> None:
-    """Images, fields, nuclei by state, runs."""
+def info(
+    project: ProjectPath,
+    nucleus: Annotated[
+        str | None,
+        typer.Option(metavar="SERIAL|ID", help="Where one nucleus comes from, to its pixels."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Images, fields, nuclei by state, runs; or where one nucleus comes from."""
     with open_project(project) as opened:
-        document = describe(opened)
+        document = describe(opened) if nucleus is None else of_nucleus(opened, nucleus)
+    if nucleus is not None:
+        print_json(document) if as_json else _tell(document)
+        return
     if as_json:
         print_json(document)
         return
@@ -198,6 +209,19 @@ def info(project: ProjectPath, as_json: Json = False) -> None:
     if document["runs"]:
         print()
         print_table(document["runs"])
+
+
+def _tell(document: dict[str, Any]) -> None:
+    """A nucleus's provenance as lines; tables for decisions and history."""
+    for part in ("nucleus", "image", "run"):
+        values = document[part] or {}
+        rows = [{"what": k, "value": v} for k, v in values.items() if not isinstance(v, dict)]
+        print(f"{part}:" if rows else f"{part}: none")
+        print_table([row for row in rows if row["value"] is not None])
+        print()
+    for part in ("decisions", "history"):
+        print(f"{part}:" if document[part] else f"{part}: none")
+        print_table(document[part])
 
 
 def describe(project: Project) -> dict[str, Any]:

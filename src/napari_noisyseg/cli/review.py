@@ -1,4 +1,4 @@
-"""review: the queue of doubtful nuclei, and accepting the sure ones."""
+"""review: the queue of doubtful nuclei, decisions, a second opinion, and how right the rest is."""
 
 from __future__ import annotations
 
@@ -7,10 +7,16 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import NoisySegError
-from ..review.queue import ReviewQueue
+from ..review import audit
+from ..review.queue import ReviewItem, ReviewQueue
+from ..review.second import Agreement, BlindQueue, agreements, disagreements
+from ..store import Project
+from ..store.records import State
 from ..worker.clicked import offer
 from .output import Json, print_json, print_table, say
 from .projects import ProjectPath, open_project
+
+Serials = Annotated[list[int] | None, typer.Option(metavar="SERIAL", help="May be repeated.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -28,38 +34,128 @@ def review(
         bool,
         typer.Option("--clicks", help="Without a training: judge the outlines at the clicks."),
     ] = False,
+    reviewer: Annotated[
+        str, typer.Option("--as", metavar="NAME", help="Who decides; kept with each decision.")
+    ] = "",
+    blind: Annotated[
+        bool,
+        typer.Option("--blind", help="What others decided, without seeing how (needs --as)."),
+    ] = False,
+    agreement: Annotated[
+        bool, typer.Option("--agreement", help="How far two people agree, and where not.")
+    ] = False,
+    accept: Serials = None,
+    reject: Serials = None,
+    unsure: Serials = None,
     as_json: Json = False,
 ) -> None:
-    """List the nuclei that most need a look, with the reason; or accept the sure ones."""
+    """List the nuclei that most need a look, with the reason; decide; say how right the rest is."""
     if accept_above is not None and not 0 <= accept_above <= 1:
         raise NoisySegError(f"--accept-above {accept_above}: give a confidence from 0 to 1")
-    with open_project(project, write=clicks or accept_above is not None) as opened:
+    if blind and not reviewer.strip():
+        raise NoisySegError("--blind: say who judges with --as NAME")
+    if blind and accept_above is not None:
+        raise NoisySegError("--blind judges nucleus by nucleus: leave --accept-above away")
+    said: dict[State, list[int]] = {
+        "accepted": accept or [], "rejected": reject or [], "unsure": unsure or []
+    }  # fmt: skip
+    writes = clicks or accept_above is not None or any(said.values())
+    with open_project(project, write=writes) as opened:
+        if agreement:
+            _agreement(opened, as_json)
+            return
         if clicks:
             offer(opened)
-        queue = ReviewQueue(opened)
+        queue = BlindQueue(opened, reviewer) if blind else ReviewQueue(opened, reviewer=reviewer)
+        decided = _decide(queue, said)
         accepted = 0 if accept_above is None else queue.accept_above(accept_above)
-        rows = [_row(item) for item in queue.next(next_)]
+        document = _state(opened, queue, accepted + decided["accepted"])
+        document["next"] = [_row(item) for item in queue.next(next_)]
         counts = opened.nuclei.counts()
-    state = {
+    if as_json:
+        print_json(document)
+        return
+    if not counts.candidates and counts.points:
+        say(f"no training has found nuclei yet; --clicks offers the {counts.points} clicked ones")
+    print(f"{counts.reviewed} of {counts.candidates} reviewed, {counts.accepted} accepted")
+    if "audit" in document and document["audit"]["drawn"]:
+        print(document["audit"]["words"])
+    print_table(document["next"])
+
+
+def _decide(queue: ReviewQueue, said: dict[State, list[int]]) -> dict[State, int]:
+    """Decide on nuclei by their serials; how many by decision."""
+    ids = {item.candidate.serial: item.id for item in queue.items}
+    unknown = [serial for serials in said.values() for serial in serials if serial not in ids]
+    if unknown:
+        raise NoisySegError(f"nucleus {unknown[0]}: there is none of this serial to be judged")
+    for state, serials in said.items():
+        for serial in serials:
+            queue.decide([ids[serial]], state)
+    return {state: len(serials) for state, serials in said.items()}
+
+
+def _state(project: Project, queue: ReviewQueue, accepted: int) -> dict[str, Any]:
+    if isinstance(queue, BlindQueue):
+        progress = queue.progress()
+        return {
+            "nuclei": progress.total, "accepted": progress.accepted, "rejected": progress.rejected,
+            "unsure": progress.unsure,
+        }  # fmt: skip
+    counts = project.nuclei.counts()
+    return {
         "nuclei": counts.candidates,
         "accepted": counts.accepted,
         "rejected": counts.rejected,
         "unsure": counts.unsure,
         "newly_accepted": accepted,
+        "audit": _audit(project, queue),
     }
+
+
+def _audit(project: Project, queue: ReviewQueue) -> dict[str, Any]:
+    found = audit.assess(project, queue.items)
+    low, value, high = found.precision
+    return {
+        "drawn": found.draws,
+        "not_looked_at": found.rest,
+        "precision": round(value, 4) if found.enough else None,
+        "precision_low": round(low, 4),
+        "precision_high": round(high, 4),
+        "stop": found.done,
+        "words": audit.sentence(found),
+        "advice": audit.advice(found),
+    }
+
+
+def _agreement(project: Project, as_json: bool) -> None:
+    found, different = agreements(project), disagreements(project)
     if as_json:
-        print_json({**state, "next": rows})
+        print_json({"pairs": [_plain(one) for one in found], "disagreements": different})
         return
-    if not counts.candidates and counts.points:
-        say(f"no training has found nuclei yet; --clicks offers the {counts.points} clicked ones")
-    print(f"{counts.reviewed} of {counts.candidates} reviewed, {counts.accepted} accepted")
-    print_table(rows)
+    if not found:
+        raise NoisySegError(
+            "no nucleus was judged by two people yet: 'noisyseg review PROJECT --as NAME --blind' "
+            "lists what others decided"
+        )
+    for one in found:
+        print(one.words())
+    items = {item.id: item for item in ReviewQueue(project).items}
+    print_table([_row(items[id]) for id in different if id in items])
 
 
-def _row(item: Any) -> dict[str, Any]:
+def _plain(one: Agreement) -> dict[str, Any]:
+    return {
+        "first": one.first, "second": one.second, "judged": one.judged, "same": one.same,
+        "kappa": None if one.kappa is None else round(one.kappa, 4),
+    }  # fmt: skip
+
+
+def _row(item: ReviewItem) -> dict[str, Any]:
     candidate = item.candidate
     return {
         "nucleus": candidate.id,
+        "serial": candidate.serial,
         "image": item.image,
         "x": round(candidate.x, 1),
         "y": round(candidate.y, 1),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -27,6 +28,7 @@ def register(app: typer.Typer) -> None:
     app.command()(train)
     app.command()(runs)
     app.command()(stop)
+    app.command()(replay)
 
 
 def methods(as_json: Json = False) -> None:
@@ -203,12 +205,19 @@ def adopt_if_free(path: Path) -> None:
 
 def runs(project: ProjectPath, as_json: Json = False) -> None:
     """Every run: method, state, figures, where it came from."""
+    from ..worker.gains import rounds
+
     with open_project(project) as opened:
+        bought = [row.document() for row in rounds(opened)]
         rows = [run_row(run) for run in opened.runs.list()]
     if as_json:
-        print_json(rows)
-    else:
-        print_table(rows)
+        of_run = {row["run"]: row for row in bought}
+        print_json([{**row, "round": of_run.get(row["run"])} for row in rows])
+        return
+    print_table(rows)
+    if any(row["decisions"] for row in bought):
+        print("\nwhat each round bought, on decisions made after it began:")
+        print_table(bought)
 
 
 def stop(project: ProjectPath, run: Annotated[str, typer.Argument(metavar="RUN")]) -> None:
@@ -219,3 +228,28 @@ def stop(project: ProjectPath, run: Annotated[str, typer.Argument(metavar="RUN")
             raise NoisySegError(f"run {found.id} is not running (it is {found.state()})")
         found.request_stop()
     say(f"{found.id} stops at its next step")
+
+
+def replay(
+    project: ProjectPath,
+    run: Annotated[str, typer.Argument(metavar="RUN")],
+    as_json: Json = False,
+) -> None:
+    """Do a run again from its folder, beside the project, and compare the labels."""
+    from ..worker import client
+    from ..worker.adopt import read_results
+
+    with open_project(project) as opened:
+        first = opened.runs.get(run)
+    with tempfile.TemporaryDirectory(prefix="noisyseg-") as folder:
+        again = client.replay(first, Path(folder))
+        final = _follow(again)
+        if isinstance(final, events.Failed):
+            raise JobError(f"run {first.id}, done again: {final.message} {final.hint}".strip())
+        pairs = list(zip(read_results(first.dir), read_results(again.dir), strict=True))
+        differ = sum(int((one.labels != other.labels).sum()) for one, other in pairs)
+    pixels = sum(one.labels.size for one, _ in pairs)
+    if as_json:
+        print_json({"run": first.id, "same": not differ, "pixels": pixels, "differ": differ})
+    else:
+        print("the same labels" if not differ else f"{differ} of {pixels} pixels differ")

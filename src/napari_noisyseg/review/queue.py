@@ -1,10 +1,10 @@
-"""What to look at next, and why: the nuclei to be judged, the most doubtful first."""
+"""What to look at next, and why: first the nuclei whose look is expected to correct most."""
 
 from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.review import audit
+from napari_noisyseg.review.value import values
 from napari_noisyseg.store.making import uncollected
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.store.records import NOTHING, Aspect, Candidate, Outline, State
+from napari_noisyseg.store.records import NOTHING, Aspect, Candidate, Look, Outline, State, Way
 
 LITTLE = "little speaks for a nucleus here"
 """what it means that nothing speaks against one of a low score"""
@@ -68,7 +70,7 @@ class ReviewProgress:
 
 
 class ReviewQueue:
-    """The nuclei to be judged (`Nuclei.judged`) in a fixed order, the most doubtful first.
+    """The nuclei to be judged (`Nuclei.judged`) in a fixed order, by what a look is worth.
 
     The order is made once, so that nothing jumps while a person works; `refresh` reads again what
     others changed (after an undo, say) and keeps it. Decisions go to the store first and only then
@@ -76,8 +78,15 @@ class ReviewQueue:
     """
 
     def __init__(
-        self, project: Project, images: Sequence[str] | None = None, run: str | None = None
+        self,
+        project: Project,
+        images: Sequence[str] | None = None,
+        run: str | None = None,
+        reviewer: str = "",
     ) -> None:
+        self.reviewer = reviewer
+        self._by_id: list[str] | None = None
+        self._back: tuple[int, int] | None = None
         self._project = project
         self._images = images
         self._run = run
@@ -89,7 +98,7 @@ class ReviewQueue:
         self._version = project.nuclei.version()
         self._usual: dict[str, float] = {}
         with uncollected():
-            self._put(_doubtful_first(self._read_all()))
+            self._put(self._ordered(self._read_all()))
 
     @property
     def items(self) -> Sequence[ReviewItem]:
@@ -104,7 +113,7 @@ class ReviewQueue:
         return self._index.get(nucleus)
 
     def next(self, n: int = 1) -> list[ReviewItem]:
-        """The n most doubtful nuclei without a decision."""
+        """The first n nuclei of the order without a decision."""
         open_items = (item for item in self._items if item.state == "unreviewed")
         return [item for _, item in zip(range(n), open_items, strict=False)]
 
@@ -120,6 +129,38 @@ class ReviewQueue:
                     return at
         return None
 
+    def following(self, row: int) -> int | None:
+        """The row to look at after `row`: that of `open_after`, or now and then one at random.
+
+        After the one at random the order goes on where it was left. What was drawn, and when one is
+        drawn, is the same after a restart; see `audit`.
+        """
+        came_from, self._back = self._back, None
+        row = came_from[1] if came_from is not None and came_from[0] == row else row
+        drawn = self.drawn()
+        if drawn is None:
+            return self.open_after(row)
+        self._back = drawn, row
+        return drawn
+
+    def drawn(self) -> int | None:
+        """The row of the nucleus drawn at random, where the next look is one of these."""
+        nuclei = self._project.nuclei
+        if len(self._items) < audit.FROM or not audit.due(nuclei.looks()):
+            return None
+        if not any(item.state == "unreviewed" for item in self._items):
+            return None
+        if self._by_id is None:
+            self._by_id = sorted(self._index)
+        found = audit.draw(self._by_id, self._not_looked_at)
+        return None if found is None else self._index[found]
+
+    def _not_looked_at(self, nucleus: str) -> bool:
+        item = self._items[self._index[nucleus]]
+        if item.state == "unreviewed" or not item.candidate.run:
+            return bool(item.candidate.run)
+        return item.state == "accepted" and not self._project.nuclei.looked_at(nucleus)
+
     def progress(self) -> ReviewProgress:
         """Counts of all decisions among these nuclei."""
         states = [item.state for item in self._items]
@@ -131,23 +172,47 @@ class ReviewQueue:
         self,
         ids: Sequence[str],
         state: State,
-        reviewer: str = "",
+        reviewer: str | None = None,
         outlines: Mapping[str, Outline] | None = None,
+        ms: int | None = None,
     ) -> None:
         """Write a decision on nuclei of one image to the store as one undoable action.
 
+        reviewer: who decided, else that of the queue; ms: how long it was looked at.
         One that the run did not find leaves the review when the decision on it is taken back.
         """
         if not ids:
             return
-        image, run = self._items[self._index[ids[0]]].image, self._run_of(ids[0])
+        drawn = self.drawn() if len(ids) == 1 else None
+        way: Way = "audit" if drawn is not None and drawn == self._index[ids[0]] else "queue"
+        look = Look("bulk" if len(ids) > 1 else way, ms)
+        self._decide(ids, state, self.reviewer if reviewer is None else reviewer, outlines, look)
+
+    def _decide(
+        self,
+        ids: Sequence[str],
+        state: State,
+        reviewer: str,
+        outlines: Mapping[str, Outline] | None,
+        look: Look,
+    ) -> None:
         with self._keeping_up():
-            self._project.nuclei.decide(ids, state, run, reviewer=reviewer, outlines=outlines)
+            self._write(ids, state, reviewer, outlines, look)
         if state == "unreviewed":
-            self._merge(set(ids), self._read(image, ids))
+            self._merge(set(ids), self._read(self._items[self._index[ids[0]]].image, ids))
             return
         for nucleus in ids:
             self._set(self._index[nucleus], state=state)
+
+    def _write(
+        self,
+        ids: Sequence[str],
+        state: State,
+        reviewer: str,
+        outlines: Mapping[str, Outline] | None,
+        look: Look,
+    ) -> None:
+        self._project.nuclei.decide(ids, state, self._run_of(ids[0]), reviewer, outlines, look)
 
     def above(self, confidence: float) -> list[ReviewItem]:
         """Nuclei without a decision whose score is at least `confidence`."""
@@ -157,7 +222,7 @@ class ReviewQueue:
             if item.state == "unreviewed" and item.candidate.score >= confidence
         ]
 
-    def accept_above(self, confidence: float, reviewer: str = "") -> int:
+    def accept_above(self, confidence: float, reviewer: str | None = None) -> int:
         """Accept all of `above(confidence)` as one undoable action; how many they were."""
         by_image: dict[str, list[str]] = defaultdict(list)
         for item in self.above(_checked(confidence)):
@@ -166,8 +231,9 @@ class ReviewQueue:
         if count:
             words = f"accept {count} nuclei above {confidence:g}"
             with self._keeping_up(), self._project.nuclei.together(words):
+                by = self.reviewer if reviewer is None else reviewer
                 for ids in by_image.values():
-                    self.decide(ids, "accepted", reviewer)
+                    self._decide(ids, "accepted", by, None, Look("bulk"))
         return count
 
     def redraw(self, nucleus: str, outline: Outline) -> None:
@@ -176,7 +242,9 @@ class ReviewQueue:
         item, nuclei = self._items[row], self._project.nuclei
         # what only the run knows becomes a nucleus of the project together with its outline
         with self._keeping_up(), nuclei.together("outline a nucleus"):
-            nuclei.decide([nucleus], item.state, self._run_of(nucleus), outlines={nucleus: outline})
+            by = self.reviewer
+            run = self._run_of(nucleus)
+            nuclei.decide([nucleus], item.state, run, by, outlines={nucleus: outline})
         self._set(row, frozen=True)
 
     def refresh(self) -> list[str]:
@@ -250,12 +318,16 @@ class ReviewQueue:
             self._items[row] = item
         if gone or now:
             kept = [item for item in self._items if item.id not in gone]
-            self._put([*kept, *_doubtful_first(now.values())])
+            self._put([*kept, *self._ordered(list(now.values()))])
         return changed
+
+    def _ordered(self, items: Sequence[ReviewItem]) -> list[ReviewItem]:
+        return _most_worth_first(items)
 
     def _put(self, items: list[ReviewItem]) -> None:
         self._items = items
         self._index = {item.candidate.id: row for row, item in enumerate(items)}
+        self._by_id = self._back = None
 
 
 def accept_above(
@@ -265,17 +337,18 @@ def accept_above(
     return ReviewQueue(project, images).accept_above(confidence, reviewer)
 
 
-def _doubtful_first(items: Iterable[ReviewItem]) -> list[ReviewItem]:
-    listed = list(items)
-    names = {name: rank for rank, name in enumerate(sorted({i.image for i in listed}))}
-    count = len(listed)
-    keys = (
-        np.fromiter((i.candidate.serial for i in listed), np.int64, count),
-        np.fromiter((names[i.image] for i in listed), np.int64, count),
-        np.fromiter((-i.doubt for i in listed), np.float64, count),
-    )
-    # half a million are sorted several times as fast as by tuples
-    return [listed[k] for k in np.lexsort(keys).tolist()]
+def _most_worth_first(items: Sequence[ReviewItem]) -> list[ReviewItem]:
+    """By what a look is expected to correct; ties by image and serial."""
+    rows_of: dict[str, list[int]] = {}
+    for row, item in enumerate(items):
+        rows_of.setdefault(item.image, []).append(row)
+    worth, image = np.zeros(len(items)), np.zeros(len(items), np.intp)
+    for number, name in enumerate(sorted(rows_of)):
+        rows = rows_of[name]
+        worth[rows] = values([items[row].candidate for row in rows])
+        image[rows] = number
+    serials = np.array([item.candidate.serial for item in items], np.int64)
+    return [items[row] for row in np.lexsort((serials, image, -worth)).tolist()]
 
 
 def _said(item: ReviewItem) -> tuple[State, str | None]:

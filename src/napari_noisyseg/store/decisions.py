@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
-from napari_noisyseg.store import reach
+from napari_noisyseg.store import reach, verdicts
 from napari_noisyseg.store.context import Context
 from napari_noisyseg.store.history import IN_KEYS, as_keys
 from napari_noisyseg.store.points import FOUND_BY_RUN, as_nucleus, one_image
-from napari_noisyseg.store.records import STATES, Aspect, Nucleus, Outline, State
+from napari_noisyseg.store.records import STATES, Aspect, Look, Nucleus, Outline, State
 
 ACCEPTED_OF_RUN = "candidate"
 """`origin` of an outline that was taken from a run as it was."""
@@ -88,6 +88,7 @@ def decide(
     run: str | None,
     reviewer: str,
     outlines: Mapping[str, Outline],
+    look: Look | None = None,
 ) -> None:
     """See `Nuclei.decide`."""
     if state not in STATES:
@@ -107,6 +108,7 @@ def decide(
                 f"AND c.run = {NEWEST})) WHERE id {IN_KEYS}",
                 (state, reviewer, run, as_keys(ids)),
             )
+        verdicts.note(context, action, ids, state, reviewer, look)
         context.history.touch(image, Aspect.OUTLINES | Aspect.POINTS)
 
 

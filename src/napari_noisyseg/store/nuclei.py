@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store import candidates as found
-from napari_noisyseg.store import classes, decisions, fields, judged, points
+from napari_noisyseg.store import classes, decisions, fields, judged, points, tracing, verdicts
 from napari_noisyseg.store.context import Context
 from napari_noisyseg.store.packed import Selection
 from napari_noisyseg.store.painting import Painting
@@ -28,10 +28,13 @@ from napari_noisyseg.store.records import (
     Field,
     HistoryEntry,
     JournalEntry,
+    Look,
     Nucleus,
     NucleusClass,
     Outline,
     State,
+    Verdict,
+    Way,
 )
 
 _STATES = "SELECT image, origin, state, count(*) FROM nucleus GROUP BY image, origin, state"
@@ -115,6 +118,18 @@ class Nuclei:
     def get(self, id: str) -> Nucleus:
         """One nucleus; `NoisySegError` when there is none of this id."""
         return points.get(self._context, id)
+
+    def find(self, which: str) -> tuple[str, str]:
+        """Image and id of a nucleus, or of a run's find, by its serial or its id."""
+        return tracing.find(self._context, which)
+
+    def run_of(self, id: str) -> str | None:
+        """The run that outlined a nucleus as it was decided on, else the newest; None: no run."""
+        return tracing.run_of(self._context, id)
+
+    def history_of(self, id: str) -> list[tuple[float, str]]:
+        """(Unix seconds, words) of every action on a nucleus that was not undone, oldest first."""
+        return tracing.history_of(self._context, id)
 
     # fields
 
@@ -200,13 +215,49 @@ class Nuclei:
         run: str | None = None,
         reviewer: str = "",
         outlines: Mapping[str, Outline] | None = None,
+        look: Look | None = None,
     ) -> None:
-        """Decide on nuclei or candidates as one action.
+        """Decide on nuclei or candidates as one action; `look`: how it came about, to be kept.
 
         Accepting freezes the outline given, else the frozen one there is, else that of the
         candidate of `run` (None: of the newest run adopted); without any it is refused.
         """
-        decisions.decide(self._context, ids, state, run, reviewer, outlines or {})
+        decisions.decide(self._context, ids, state, run, reviewer, outlines or {}, look)
+
+    def judge_blind(
+        self, ids: Sequence[str], state: State, reviewer: str, ms: int | None = None
+    ) -> None:
+        """Keep what a second person says of nuclei of one image, beside the decision that stands.
+
+        "unreviewed" takes it back.
+        """
+        verdicts.judge_blind(self._context, ids, state, reviewer, ms)
+
+    def verdicts(
+        self, image: str | None = None, ways: Sequence[Way] = ("queue", "audit", "blind")
+    ) -> list[Verdict]:
+        """What each person said of each nucleus (of one image, or of all), the first look first."""
+        return verdicts.of(self._context, image, ways)
+
+    def machine(self, image: str, ids: Collection[str]) -> dict[str, Outline]:
+        """The outlines of these nuclei as a run found them, whatever a person drew since."""
+        return verdicts.machine(self._context, image, ids)
+
+    def of_run(self, image: str, run: str, ids: Collection[str]) -> dict[str, Outline]:
+        """The outlines of these nuclei as one run found them; those it lacks are left out."""
+        return verdicts.of_run(self._context, image, run, ids)
+
+    def adopted(self) -> dict[str, float]:
+        """When each run's results came into the project first (Unix seconds)."""
+        return verdicts.adopted(self._context)
+
+    def looks(self) -> int:
+        """How many nuclei of the project were looked at one by one."""
+        return verdicts.looks(self._context)
+
+    def looked_at(self, id: str) -> bool:
+        """Whether a nucleus with a decision was looked at by itself, not with many at once."""
+        return verdicts.looked_at(self._context, id)
 
     def candidates(
         self, image: str, run: str | None = None, box: Box | None = None

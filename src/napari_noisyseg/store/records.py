@@ -16,6 +16,9 @@ from napari_noisyseg.slides import Box
 from napari_noisyseg.store.packing import count_mask, pack_mask, unpack_mask
 
 State = Literal["unreviewed", "accepted", "rejected", "unsure"]
+Way = Literal["queue", "audit", "bulk", "blind"]
+"""How a nucleus came to be judged: in its turn, drawn at random, with many at once, or by a second
+person who does not see what the first one said."""
 NOTHING = "nothing stands out"
 """The reason to look at a nucleus that nothing speaks against."""
 STATES: tuple[State, ...] = ("unreviewed", "accepted", "rejected", "unsure")
@@ -190,6 +193,34 @@ class Candidate:
     state: State = "unreviewed"
     frozen: bool = False
     class_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a decision came about; `ms`: how long the nucleus was looked at, None where unknown."""
+
+    way: Way = "queue"
+    ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one person said of one nucleus.
+
+    `time` (Unix seconds) is that of the first look, `run` whose nucleus it was then. `agreed` is
+    the IoU of its outline with the one that the person accepted or drew, 0 for a rejected one, None
+    where unsure or where no run had outlined it.
+    """
+
+    id: str
+    image: str
+    reviewer: str
+    state: State
+    way: Way
+    run: str
+    time: float
+    ms: int | None
+    agreed: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the tables; kept in the file's header (`user_version`)."""
 APPLICATION_ID = 0x4E53_4547
 """Marks the file as ours ("NSEG")."""
@@ -35,6 +35,11 @@ LOGGED: Mapping[str, tuple[str, str]] = {
         "origin TEXT, frozen INTEGER",
     ),
     "learned": ("network", "network TEXT, file TEXT, about TEXT"),
+    "verdict": (
+        "key",
+        "key TEXT, id TEXT, image INTEGER, reviewer TEXT, state TEXT, way TEXT, run TEXT, "
+        "time REAL, ms INTEGER, agreed REAL",
+    ),
 }
 
 _REST = """
@@ -65,6 +70,8 @@ CREATE INDEX nucleus_place ON nucleus (image, y, x);
 CREATE INDEX nucleus_state ON nucleus (image, origin, state);
 CREATE UNIQUE INDEX image_name ON image (name);
 CREATE INDEX field_image ON field (image);
+CREATE INDEX verdict_id ON verdict (id);
+CREATE INDEX verdict_way ON verdict (way, time);
 INSERT INTO fact VALUES ('serial', '0'), ('image', '0');
 """
 
@@ -109,7 +116,17 @@ def _add_learned(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _add_learned}
+def _add_verdicts(connection: sqlite3.Connection) -> None:
+    """Version 3: who looked at a nucleus, when, how long, and how it came up."""
+    indices = (
+        "CREATE INDEX verdict_id ON verdict (id);",
+        "CREATE INDEX verdict_way ON verdict (way, time);",
+    )
+    for statement in (*_logged("verdict"), *indices):
+        connection.execute(statement)
+
+
+MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _add_learned, 2: _add_verdicts}
 """From a version to the next; each runs inside one transaction together with its version mark."""
 
 

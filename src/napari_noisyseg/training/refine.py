@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from skimage.segmentation import expand_labels, find_boundaries
 from napari_noisyseg import instances
 from napari_noisyseg.plans import Splitting
 from napari_noisyseg.store.records import NOTHING
-from napari_noisyseg.training.confidence import confidence, range_of
+from napari_noisyseg.training.confidence import confidence, of_outlined, range_of
 
 PAPER_MPP = 0.25
 RING = 4
@@ -133,10 +133,16 @@ def _outside(labels: Labels, given: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return outside
 
 
-def judge(evidence: Evidence, labels: Labels, clicked: Collection[int] = ()) -> list[Found]:
+def judge(
+    evidence: Evidence,
+    labels: Labels,
+    clicked: Collection[int] = (),
+    certainty: Mapping[int, float] | None = None,
+) -> list[Found]:
     """Every nucleus of the label image with its confidence and what speaks against it.
 
-    clicked: values of the nuclei at whose place a person put a point.
+    clicked: values of the nuclei at whose place a person put a point. certainty: by value, the
+    overlap with the nucleus that the network which drew its outline expects, where one drew it.
     """
     values, packed = np.unique(labels, return_inverse=True)
     if not (values > 0).any():
@@ -147,22 +153,25 @@ def judge(evidence: Evidence, labels: Labels, clicked: Collection[int] = ()) -> 
     values = values[first:]
     figures = _measure(evidence, packed.astype(np.int32), len(values))
     area = figures["area"] * evidence.mpp**2
-    score = _confidence(evidence, labels > 0, figures, np.isin(values, list(clicked)))
+    placed = np.isin(values, list(clicked))
+    score = _confidence(evidence, labels > 0, figures, placed)
     reasons = _reasons(figures, area)
+    if certainty:
+        sure = np.array([certainty.get(int(v), np.nan) for v in values])
+        drawn = ~np.isnan(sure)
+        of_network = of_outlined(figures, np.where(drawn, sure, 0.5), placed, evidence.mpp)
+        score = np.where(drawn, of_network, score)
+        faint = drawn & (sure < SURE)
+        reasons = [
+            FAINT if pale and reason == NOTHING else reason
+            for pale, reason in zip(faint, reasons, strict=True)
+        ]
     return [
         Found(int(v), float(y), float(x), float(s), reason, float(a))
         for v, y, x, s, reason, a in zip(
             values, figures["y"], figures["x"], score, reasons, area, strict=True
         )
     ]
-
-
-def sure_as(found: Found, certainty: float | None) -> Found:
-    """As sure as the network that drew its outline, where one did; its doubt is a reason too."""
-    if certainty is None:
-        return found
-    faint = found.reason == NOTHING and certainty < SURE
-    return replace(found, score=certainty, reason=FAINT if faint else found.reason)
 
 
 def _confidence(

@@ -15,7 +15,7 @@ from napari_noisyseg.coarse.project import clicked, labels_of
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Aspect, Nucleus
-from napari_noisyseg.training.refine import Evidence, judge, sure_as
+from napari_noisyseg.training.refine import Evidence, judge
 from napari_noisyseg.worker.adopt import REFINED, Result, adopt_results
 
 CLICKS = "clicks"
@@ -58,14 +58,14 @@ def _result(project: Project, image: str, box: Box, nuclei: list[Nucleus]) -> Re
     probability = made.probability
     density = stains.densities(made.rgb, stains.FIXED)[0].astype(np.float32)
     seen = Evidence(probability, np.zeros_like(probability), density, made.rgb, mpp)
-    certain, clicks = made.certainty(), {n.serial: n for n in nuclei}
+    clicks = {n.serial: n for n in nuclei}
     rows = [
         {
             "label": found.label, "serial": found.label, "area_um2": found.area_um2,
             "y": clicks[found.label].y - box.y0, "x": clicks[found.label].x - box.x0,
             "score": found.score, "reason": found.reason,
         }
-        for found in (sure_as(one, certain[one.label]) for one in judge(seen, labels, serials))
+        for found in judge(seen, labels, serials, made.certainty())
     ]  # fmt: skip
     # no map: far from clicks it would say that there is nothing
     return Result(image, box, labels, {}, rows)

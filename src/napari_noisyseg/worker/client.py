@@ -71,6 +71,31 @@ def start(project: Project, spec: RunSpec) -> Run:
     return run
 
 
+def replay(run: Run, folder: Path) -> Run:
+    """Do a finished run again in another folder, from its snapshot, settings and seed alone.
+
+    Returns at once. On the same machine its labels are the same. Errors: `NoisySegError` for a run
+    that is not finished, or whose length was set by the clock or by hand.
+    """
+    spec = read_spec(run.dir)
+    settings = run.dir / SETTINGS
+    if run.state() != "finished" or not settings.is_file():
+        raise NoisySegError(f"run {run.id} is {run.state()}: only a finished one can be done again")
+    if spec.time_budget is not None or spec.resume is not None:
+        raise NoisySegError(
+            f"run {run.id} went by the clock or went on from another: only one of a fixed number "
+            "of epochs (--epochs) can be done again to the same labels"
+        )
+    again = Run(folder)
+    shutil.copytree(run.dir / FOLDER, folder / FOLDER, dirs_exist_ok=True)
+    if (run.dir / INIT).is_file():
+        shutil.copyfile(run.dir / INIT, folder / INIT)
+    config = json.loads(settings.read_text("utf-8"))
+    write_spec(folder, spec.model_copy(update={"config": config}), created=time.time())
+    process.launch(again, spec.threads)
+    return again
+
+
 def _begun(spec: RunSpec) -> RunSpec:
     """`init` of `READINGS` is no run's weights but a setting, which a person's own goes before."""
     if spec.init not in READINGS:

@@ -112,19 +112,26 @@ def judged(network: Network, fields: list[Field]) -> float:
 
 
 def complete_fields(project: Project) -> list[Field]:
-    """Every complete field with a click; accepted and drawn outlines stand as they are."""
-    return [
+    """Every complete field with a click; accepted and drawn outlines stand as they are.
+
+    What was rejected is background there, a click or not: that is how it is seen to be none.
+    """
+    found = [
         _field(project, record.name, field.box)
         for record in project.images()
         for field in project.nuclei.fields(record.name)
         if field.complete and project.nuclei.of(record.name, field.box)
     ]
+    return [field for field in found if len(field.clicks)]
 
 
 def _field(project: Project, image: str, box: Box) -> Field:
     made = labels_of(project, image, box, ("outline",))
     labels = project.nuclei.settled(image, box, np.array(made.outlines))
-    clicks = np.array(list(made.places.values()), np.float64).reshape(-1, 2)
+    refused = {n.serial for n in project.nuclei.of(image, box) if n.state == "rejected"}
+    labels[np.isin(labels, list(refused))] = 0
+    left = [place for serial, place in made.places.items() if serial not in refused]
+    clicks = np.array(left, np.float64).reshape(-1, 2)
     return Field(made.rgb, labels, clicks, project.image(image).mpp)
 
 

@@ -29,7 +29,6 @@ from napari_noisyseg.training.refine import (
     further,
     judge,
     outlines,
-    sure_as,
 )
 
 FOLDER, INDEX = "results", "index.json"
@@ -81,7 +80,7 @@ def refine(
         marked = region.known if len(region.points) else np.zeros_like(region.known)
         labels = further(evidence, labels, marked, splitting)
     maps, judged = _explained(model, region, evidence, image)
-    found = [sure_as(one, certainty.get(one.label)) for one in judge(evidence, labels)]
+    found = judge(evidence, labels, list(certainty), certainty)
     return Refined(region, labels, {**shown, **maps}, found, judged)
 
 

@@ -1,0 +1,149 @@
+"""Two people, one slide: a second one judges blind what the first decided, and how far they agree.
+
+What is compared is what both say of the nucleus as the run found it. Where the first redrew it so
+that little of the run's outline was left, the run's outline was refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.review.audit import wrong_before
+from napari_noisyseg.review.queue import ReviewItem, ReviewQueue
+from napari_noisyseg.store.project import Project
+from napari_noisyseg.store.records import Look, Outline, State, Verdict
+
+
+class BlindQueue(ReviewQueue):
+    """What others decided on, as the run found it, in a random order that is always the same.
+
+    The second person sees neither decision nor redrawn outline. What is decided is kept beside the
+    decision that stands, and changes nothing.
+    """
+
+    def __init__(
+        self, project: Project, reviewer: str, images: Sequence[str] | None = None
+    ) -> None:
+        if not reviewer.strip():
+            raise NoisySegError("a blind second review needs the reviewer's name")
+        super().__init__(project, images, reviewer=reviewer)
+
+    def _read(self, image: str, ids: Collection[str] | None = None) -> list[ReviewItem]:
+        nuclei, own = self._project.nuclei, self.reviewer
+        said = nuclei.verdicts(image)
+        mine = {v.id: v.state for v in said if v.way == "blind" and v.reviewer == own}
+        others = {v.id for v in said if v.way != "blind" and v.reviewer != own}
+        found = nuclei.machine(image, sorted(others if ids is None else others & set(ids)))
+        items = []
+        for item in super()._read(image, others if ids is None else others & set(ids)):
+            if item.id in found:
+                shown = replace(
+                    item.candidate, outline=found[item.id], frozen=False,
+                    state=mine.get(item.id, "unreviewed"),
+                )  # fmt: skip
+                items.append(replace(item, candidate=shown))
+        return items
+
+    def _ordered(self, items: Sequence[ReviewItem]) -> list[ReviewItem]:
+        # a part of the queue is then a fair sample of the first one's decisions
+        return sorted(items, key=lambda item: item.id)
+
+    def drawn(self) -> int | None:
+        """None: all of the order is random."""
+        return None
+
+    def outline(self, item: ReviewItem) -> Outline:
+        """The run's."""
+        return item.candidate.outline
+
+    def redraw(self, nucleus: str, outline: Outline) -> None:
+        """Refused: a second opinion changes nothing."""
+        raise NoisySegError("in a blind review nothing is redrawn: reject what is not right")
+
+    def _write(
+        self, ids: Sequence[str], state: State, reviewer: str, outlines: Any, look: Look
+    ) -> None:
+        self._project.nuclei.judge_blind(ids, state, reviewer, look.ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What two people said of one nucleus."""
+
+    id: str
+    image: str
+    first: Verdict
+    second: Verdict
+
+    @property
+    def same(self) -> bool:
+        """Whether they said the same."""
+        return _said(self.first) == _said(self.second)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Of `judged` nuclei `same` were judged alike; `kappa` is Cohen's, None where it has no value.
+
+    It has none where both gave one and the same answer throughout.
+    """
+
+    first: str
+    second: str
+    judged: int
+    same: int
+    kappa: float | None
+
+    def words(self) -> str:
+        """A line of it."""
+        value = "–" if self.kappa is None else f"{self.kappa:.2f}"
+        return (
+            f"{self.first or 'unnamed'} and {self.second}: {self.same} of {self.judged} alike, "
+            f"Cohen's kappa {value}"
+        )
+
+
+def pairs(project: Project) -> list[Pair]:
+    """Every nucleus that a second person judged blind, beside the decision that stands."""
+    said = project.nuclei.verdicts()
+    standing = {v.id: v for v in said if v.way != "blind"}
+    return [
+        Pair(v.id, v.image, standing[v.id], v)
+        for v in said
+        if v.way == "blind" and v.id in standing and v.reviewer != standing[v.id].reviewer
+    ]
+
+
+def agreements(project: Project) -> list[Agreement]:
+    """How far each two people agree who judged the same nuclei; nuclei either is unsure of count
+    as an answer of their own.
+    """
+    by_people: dict[tuple[str, str], list[Pair]] = {}
+    for pair in pairs(project):
+        by_people.setdefault((pair.first.reviewer, pair.second.reviewer), []).append(pair)
+    return [
+        Agreement(one, other, len(some), sum(p.same for p in some), kappa(some))
+        for (one, other), some in sorted(by_people.items())
+    ]
+
+
+def kappa(some: Sequence[Pair]) -> float | None:
+    """Cohen's kappa (1960): agreement beyond that by chance; None where chance explains all."""
+    first, second = [_said(p.first) for p in some], [_said(p.second) for p in some]
+    count = max(len(some), 1)
+    chance = sum(first.count(a) * second.count(a) for a in set(first)) / count**2
+    if chance >= 1 or not some:
+        return None
+    return (sum(p.same for p in some) / count - chance) / (1 - chance)
+
+
+def disagreements(project: Project) -> list[str]:
+    """Ids of the nuclei that two people judged differently: `Filter(ids=...)` shows them."""
+    return sorted({pair.id for pair in pairs(project) if not pair.same})
+
+
+def _said(verdict: Verdict) -> State:
+    return "rejected" if verdict.state == "accepted" and wrong_before(verdict) else verdict.state
