@@ -162,3 +162,61 @@ def test_kinds_that_are_unknown_are_refused_with_the_list(noisyseg, clicked: Pat
     done = noisyseg("derive", clicked, "--kind", "halo")
     assert done.code == 2
     assert ", ".join(projects.EVERY) in done.err
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_file_and_stdout_hold_what_a_folder_would(
+    clicked: Path, tmp_path: Path, format: str
+) -> None:
+    ending = FORMATS[format].endings[0]
+
+    def call(*words: object) -> subprocess.CompletedProcess[bytes]:
+        line = [sys.executable, "-m", "napari_noisyseg", "export", clicked, *words]
+        return subprocess.run(
+            [*map(str, line), "--layer", "outline"], capture_output=True, check=False
+        )
+
+    assert call(tmp_path / "folder", "--format", format).returncode == 0
+    expected = (tmp_path / "folder" / f"field{ending}").read_bytes()
+    done = call(tmp_path / f"mine{ending}")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / f"mine{ending}").read_bytes() == expected
+    assert done.stdout.decode().split() == [str(tmp_path / f"mine{ending}")]
+    done = call("-", "--format", format)
+    assert (done.returncode, done.stdout) == (0, expected)
+    assert sorted(p.name for p in tmp_path.iterdir() if "mine" in p.name) == [f"mine{ending}"]
+
+
+def test_a_file_of_another_format_or_of_somebody_else_is_refused(
+    noisyseg, clicked: Path, tmp_path: Path
+) -> None:
+    for words, said in (
+        ([tmp_path / "a.csv", "--format", "geojson"], "--format says geojson"),
+        ([tmp_path / "folder"], "--format"),
+        (["-"], "--format"),
+        ([tmp_path / "none" / "a.csv"], "there is no folder"),
+        ([tmp_path / "a.csv", "--image", "other"], "no image 'other'"),
+    ):
+        done = noisyseg("export", clicked, *words, "--layer", "outline")
+        assert done.code == 2
+        assert said in done.err
+    (tmp_path / "a.csv").write_text("somebody's own")
+    assert noisyseg("export", clicked, tmp_path / "a.csv", "--layer", "outline").code == 2
+    assert (tmp_path / "a.csv").read_text() == "somebody's own"
+
+
+def test_a_file_takes_one_image_of_several(noisyseg, field: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        Image.open(field / "field.png").rotate(90 * len(name)).save(field / f"{name}.png")
+        (field / f"{name}.csv").write_text((field / "field.csv").read_text())
+    Image.open(field / "field.png").transpose(0).save(field / "two.png")
+    project = field / "both.noisyseg"
+    words = [w for n in ("one", "two") for w in ("--images", field / f"{n}.png")]
+    words += [w for n in ("one", "two") for w in ("--points", field / f"{n}.csv")]
+    assert noisyseg("create", project, *words, "--mpp", 0.25).code == 0
+    done = noisyseg("export", project, tmp_path / "a.geojson", "--layer", "outline")
+    assert done.code == 2
+    assert "--image" in done.err
+    word = ("--layer", "outline", "--image", "two")
+    assert noisyseg("export", project, tmp_path / "a.geojson", *word).code == 0
+    assert '"image": "two"' in (tmp_path / "a.geojson").read_text()

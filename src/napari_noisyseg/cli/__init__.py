@@ -9,42 +9,48 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
 
+from .. import __version__
 from ..errors import JobError, NoisySegError
-from . import (
-    adapt,
-    benchmark,
-    doctor,
-    exchange,
-    predict,
-    projects,
-    review,
-    show,
-    simulate,
-    starter,
-    suggest,
-    training,
-    worth,
-)
+from . import commands
 from .words import spread
 
-app = typer.Typer(
-    name="noisyseg",
-    help="From cheap annotation of H&E slides to nuclei masks you can trust.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for module in (
-    show, projects, suggest, worth, adapt, training, predict, review, exchange, simulate, starter,
-    benchmark, doctor,
-):  # fmt: skip
-    module.register(app)
+
+def _app(wanted: str | None) -> typer.Typer:
+    """The command line with the wanted command, else with the names of all."""
+    app = typer.Typer(
+        name="noisyseg",
+        help="From cheap annotation of H&E slides to nuclei masks you can trust.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_anything)
+    commands.register(app, wanted)
+    return app
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"noisyseg {__version__}")
+        raise typer.Exit
+
+
+def _anything(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and exit.", is_eager=True, callback=_print_version
+        ),
+    ] = False,
+) -> None:
+    """From cheap annotation of H&E slides to nuclei masks you can trust."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -54,10 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code. Wrong input is told on one line of stderr."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = app(
-            args=spread(sys.argv[1:] if arguments is None else arguments), standalone_mode=False
-        )
+        app = _app(words[0] if words else None)
+        code = app(args=spread(words), standalone_mode=False)
     except NoisySegError as error:
         return _tell(str(error), 1 if isinstance(error, JobError) else 2)
     except TyperException as error:

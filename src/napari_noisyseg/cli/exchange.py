@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,7 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ..errors import NoisySegError
-from ..exchange.exporting import FORMATS
+from ..exchange.exporting import FORMATS, export_one
 from ..exchange.exporting import export as export_project
 from ..exchange.importing import Imported, import_clean, import_points, import_rough
 from ..exchange.layers import LAYERS
@@ -33,14 +34,45 @@ def register(app: typer.Typer) -> None:
 
 def export(
     project: ProjectPath,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="A folder.")],
-    format_: Annotated[str, typer.Option("--format", help=f"One of: {', '.join(FORMATS)}.")],
+    out: Annotated[
+        Path,
+        typer.Argument(metavar="OUT", help="A folder; of one image also a file, or - for stdout."),
+    ],
+    format_: Annotated[
+        str | None,
+        typer.Option("--format", help=f"One of: {', '.join(FORMATS)}; else by a file's ending."),
+    ] = None,
     layer: Annotated[str, typer.Option(help=f"One of: {', '.join(LAYERS)}.")] = "refined",
+    image: Annotated[str | None, typer.Option(metavar="NAME", help="This image alone.")] = None,
 ) -> None:
     """Write the nuclei of every image, one file an image, in another program's format."""
+    chosen, is_file = _chosen_format(out, format_)
     with open_project(project) as opened:
-        for path in export_project(opened, out, format_, layer, tell=say):
-            print(path)
+        if str(out) == "-":
+            export_one(opened, sys.stdout.buffer, chosen, layer, image, tell=say)
+        elif is_file:
+            export_one(opened, out, chosen, layer, image, tell=say)
+            print(out)
+        else:
+            for path in export_project(opened, out, chosen, layer, image, tell=say):
+                print(path)
+
+
+def _chosen_format(out: Path, name: str | None) -> tuple[str, bool]:
+    """The format, and whether the place is a file of it and not a folder."""
+    meant = next(
+        (n for n, f in FORMATS.items() if out.suffix.lower() in f.endings and not out.is_dir()),
+        None,
+    )
+    if name is None and meant is None:
+        raise NoisySegError(
+            f"{out}: say --format ({', '.join(FORMATS)}), or name a file whose ending tells it"
+        )
+    if name in FORMATS and meant is not None and name != meant:
+        raise NoisySegError(
+            f"{out} is the name of a {meant} file, but --format says {name}: change one of them"
+        )
+    return name or str(meant), meant is not None
 
 
 def import_(

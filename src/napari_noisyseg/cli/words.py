@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from ..coarse.project import EVERY
+
+def _is_kind(word: str) -> bool:
+    # slow to import: no other command waits for it
+    from ..coarse.project import EVERY
+
+    return word in EVERY
 
 
 def _any(word: str) -> bool:
@@ -14,7 +19,7 @@ def _any(word: str) -> bool:
 MANY: Mapping[str, Mapping[str, Callable[[str], bool]]] = {
     "create": dict.fromkeys(("--images", "--points", "--masks", "--clean", "--field"), _any),
     "train": {"--set": lambda word: "=" in word},
-    "derive": {"--kind": lambda word: word in EVERY},
+    "derive": {"--kind": _is_kind},
 }
 """Command, option, and which further words are values of it."""
 

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import tifffile
@@ -35,11 +36,13 @@ class Format:
     """How a format is written: into an empty folder, the names of what was put there given back.
 
     `is_ours` says whether a file of that name already there was exported by this program, and so
-    may be replaced. Images come with the stems that their files have.
+    may be replaced. Images come with the stems that their files have; `endings` are those of a
+    file that holds one image.
     """
 
     write: Callable[[Sequence[tuple[str, ExportedImage]], Path], list[str]]
     is_ours: Callable[[Path], bool]
+    endings: tuple[str, ...]
 
 
 def export(
@@ -58,15 +61,69 @@ def export(
     earlier export; `JobError` when the disk is full or fails. Either way nothing is left
     half-written.
     """
-    chosen = FORMATS.get(format)
-    if chosen is None:
-        raise NoisySegError(f"there is no format {format!r}: choose one of {', '.join(FORMATS)}")
-    images = _images(project, layer, image)
+    chosen, images = _format(format), _images(project, layer, image)
     written = _written(images, Path(out), chosen)
+    _note(images, tell)
+    return written
+
+
+def export_one(
+    project: Project,
+    target: Path | BinaryIO,
+    format: str,
+    layer: Layer = "refined",
+    image: str | None = None,
+    tell: Callable[[str], object] | None = None,
+) -> None:
+    """The same of the only image that has any, or the one named, into a file or a stream.
+
+    Raises what `export` raises, and `NoisySegError` where several images have nuclei.
+    """
+    chosen, images = _format(format), _images(project, layer, image)
+    if len(images) > 1:
+        raise NoisySegError(
+            f"{len(images)} images of {project.path.name} have nuclei of “{layer}”: name one with "
+            "--image, or a folder to export into",
+            window=f"{len(images)} images have nuclei of “{layer}”: export into a folder",
+        )
+    if isinstance(target, Path):
+        _write_one(images, target, chosen)
+    else:
+        with tempfile.TemporaryDirectory(prefix="noisyseg-") as folder:
+            (name,) = chosen.write(images, Path(folder))
+            with (Path(folder) / name).open("rb") as file:
+                shutil.copyfileobj(file, target)
+    _note(images, tell)
+
+
+def _write_one(images: Sequence[tuple[str, ExportedImage]], target: Path, chosen: Format) -> None:
+    folder = target.absolute().parent
+    if not folder.is_dir():
+        raise NoisySegError(f"there is no folder {folder}: make it, or choose another place")
+    try:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as aside:
+            (name,) = chosen.write(images, Path(aside))
+            _refuse_to_replace([target], chosen)
+            (Path(aside) / name).replace(target)
+    except OSError as error:
+        raise JobError(
+            f"cannot write {target}: {error.strerror or error}; nothing half-written was left"
+        ) from error
+
+
+def _format(name: str) -> Format:
+    chosen = FORMATS.get(name)
+    if chosen is None:
+        raise NoisySegError(f"there is no format {name!r}: choose one of {', '.join(FORMATS)}")
+    return chosen
+
+
+def _note(
+    images: Sequence[tuple[str, ExportedImage]], tell: Callable[[str], object] | None
+) -> None:
     for _, exported in images:
         if exported.note and tell is not None:
             tell(f"{exported.record.name}: {exported.note}")
-    return written
 
 
 def _written(images: Sequence[tuple[str, ExportedImage]], out: Path, chosen: Format) -> list[Path]:
@@ -178,8 +235,8 @@ def _is_geojson(path: Path) -> bool:
 
 
 FORMATS: Mapping[str, Format] = {
-    "labels": Format(_per_image(".tif", _write_labels), _is_labels),
-    "geojson": Format(_per_image(".geojson", write_detections), _is_geojson),
-    "csv": Format(_per_image(".csv", write_csv), is_csv),
+    "labels": Format(_per_image(".tif", _write_labels), _is_labels, (".tif", ".tiff")),
+    "geojson": Format(_per_image(".geojson", write_detections), _is_geojson, (".geojson",)),
+    "csv": Format(_per_image(".csv", write_csv), is_csv, (".csv",)),
 }
 """What `export` writes, by the name that the command line and the menus use."""
