@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,16 +11,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from napari_noisyseg import bounded_json, bounded_npz
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.slides import Box
+from napari_noisyseg.slides import Box, windows_of, without_gaps
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Candidate, Outline
 from napari_noisyseg.store.runs import Run
 
 FOLDER, INDEX = "results", "index.json"
 REFINED = "refined"
+ROOM, PIXEL_BYTES = 2**20, 64
+"""Bytes that the results of a region may take: some, and for each of its pixels."""
 
 
 @dataclass(frozen=True)
@@ -68,20 +70,30 @@ def read_results(folder: Path) -> list[Result]:
     """The results of a run's folder; NoisySegError when they are damaged."""
     target = folder / FOLDER
     try:
-        entries = json.loads((target / INDEX).read_text("utf-8"))["regions"]
+        entries = bounded_json.read_record(target / INDEX)["regions"]
         return [_read_one(target, entry) for entry in entries]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except bounded_json.WRONG as error:
         raise NoisySegError(f"{target}: results cannot be read ({error})") from error
 
 
 def _read_one(target: Path, entry: Mapping[str, Any]) -> Result:
-    with np.load(target / Path(entry["file"]).name, allow_pickle=False) as arrays:
-        maps = {name: arrays[name] for name in arrays.files if name != "labels"}
-        labels = arrays["labels"].astype(np.int32)
     box = Box(*(int(v) for v in entry["box"]))
-    if labels.shape != box.shape:
-        raise ValueError(f"labels of {labels.shape} do not fit {tuple(box)}")
-    return Result(str(entry["image"]), box, labels, maps, entry["candidates"])
+    limit = min(bounded_npz.LIMIT, ROOM + PIXEL_BYTES * box.height * box.width)
+    maps = bounded_npz.read(target / Path(entry["file"]).name, limit)
+    labels = maps.pop("labels").astype(np.int32)
+    for name, values in {"labels": labels, **maps}.items():
+        if values.shape != box.shape:
+            raise ValueError(f"{name} of {values.shape} do not fit {tuple(box)}")
+    return Result(str(entry["image"]), box, labels, maps, [_row(c) for c in entry["candidates"]])
+
+
+def _row(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What is said of a nucleus, of the types that the project keeps."""
+    numbers = {name: float(entry[name]) for name in ("y", "x", "score", "area_um2")}
+    if not all(map(math.isfinite, numbers.values())):
+        raise ValueError(f"a nucleus at {numbers}")
+    whole = {name: int(entry[name]) for name in ("label", "serial")}
+    return {**numbers, **whole, "reason": str(entry["reason"])}
 
 
 def adopt_results(
@@ -102,11 +114,11 @@ def _candidates(
     result: Result, ids: Mapping[int, str], run: str, mpp: float
 ) -> list[tuple[int, Candidate]]:
     """(value in the label image, candidate) of every nucleus whose point is still there."""
-    windows = ndimage.find_objects(result.labels)
+    windows = windows_of(result.labels)
     found = []
     for row in result.rows:
         label, serial = int(row["label"]), int(row["serial"])
-        window = windows[label - 1] if 0 < label <= len(windows) else None
+        window = windows.get(label)
         if window is None or (serial and serial not in ids):
             continue
         y0, x0 = result.box.origin
@@ -132,10 +144,9 @@ def _candidates(
 
 def _renumbered(labels: NDArray[np.int32], final: Mapping[int, int]) -> NDArray[np.int32]:
     """The label image with serials for life; what was left out becomes background."""
-    table = np.zeros(int(labels.max(initial=0)) + 1, np.int32)
-    for label, serial in final.items():
-        table[label] = serial
-    renumbered: NDArray[np.int32] = table[labels]
+    values, places = without_gaps(labels)
+    table = np.array([final.get(int(value), 0) for value in values], np.int32)
+    renumbered: NDArray[np.int32] = table[places]
     return renumbered
 
 
