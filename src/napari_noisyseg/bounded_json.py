@@ -58,7 +58,8 @@ def parse(text: str | bytes, what: str, nesting: int = MAX_NESTING) -> Any:
         document = json.loads(plain, parse_int=_whole)
     except json.JSONDecodeError as error:
         raise NoisySegError(
-            f"{what}, line {error.lineno}: no JSON from here on ({error.msg}); save or export it again"
+            f"{what}, line {error.lineno}: no JSON from here on ({error.msg}); save or export it "
+            "again"
         ) from error
     except RecursionError as error:
         raise _too_deep(what, nesting) from error
