@@ -51,6 +51,8 @@ class Labels:
             self._create(row, kind, draft, labels.dtype, source or {})
             box = Box(0, 0, row.height, row.width)
             pyramid.write_labels(draft, row.geometry, box, labels)
+            # what takes the place of something good must be there, whatever happens
+            pyramid.sync_tree(draft)
         other = self._other(place)
         if other.exists():
             pyramid.remove(self._images.own(other))

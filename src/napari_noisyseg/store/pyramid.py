@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -20,6 +19,7 @@ from zarr.codecs import ZstdCodec
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.arrays import CHUNK, OwnStore, open_array
+from napari_noisyseg.store.durable import sync
 
 COARSEST = 512
 """The pyramid of an image that is copied in ends once both sides fit into this."""
@@ -123,24 +123,18 @@ def sync_box(folder: Path, geometry: Geometry, box: Box) -> None:
     for level, step in enumerate(geometry.factors):
         for i in range(box.y0 // step // CHUNK, -(-box.y1 // step) // CHUNK + 1):
             for j in range(box.x0 // step // CHUNK, -(-box.x1 // step) // CHUNK + 1):
-                _sync(folder / str(level) / "c" / str(i) / str(j))
+                chunk = folder / str(level) / "c" / str(i) / str(j)
+                with contextlib.suppress(FileNotFoundError):
+                    sync(chunk)
+                    for parent in list(chunk.parents)[:3]:
+                        sync(parent)
 
 
 def sync_tree(folder: Path) -> None:
-    """Wait until all files of a folder have reached the disk."""
+    """Wait until a folder and all in it have reached the disk."""
     for file in folder.rglob("*"):
-        if file.is_file():
-            _sync(file)
-
-
-def _sync(file: Path) -> None:
-    for path in (file, file.parent) if os.name == "posix" else (file,):
-        with contextlib.suppress(FileNotFoundError):
-            handle = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+        sync(file)
+    sync(folder)
 
 
 @contextlib.contextmanager
@@ -154,6 +148,7 @@ def replacing(target: Path) -> Iterator[Path]:
         if target.exists():
             target.rename(old)
         draft.rename(target)
+        sync(target.parent)
     except BaseException:
         if old.exists() and not target.exists():
             old.rename(target)

@@ -16,11 +16,17 @@ from typing import Any, Literal
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Event, Failed, Finished, Stepped, Validated, from_json, to_json
+from napari_noisyseg.store.arrays import is_plain
+from napari_noisyseg.store.durable import write_atomically
 from napari_noisyseg.store.lock import runs as process_runs
 
 FOLDER = "runs"
 STALE = 60.0
 """Seconds without a heartbeat after which a run on another machine is taken to be lost."""
+RESULTS = "results/index.json"
+"""Written last: with it a run's results are whole."""
+SKIPPED = "skipped.txt"
+_MOST_WORDS = 1000
 _LAST_BYTES = 65536
 _ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-z]{4,}")
 
@@ -152,6 +158,28 @@ class Run:
                 line = line if file.read(1) == b"\n" else b"\n" + line
             file.write(line)
 
+    @property
+    def has_results(self) -> bool:
+        """Whether it left whole results."""
+        return (self.dir / RESULTS).is_file()
+
+    @property
+    def skipped(self) -> str:
+        """Why its results were not taken into the project; "" where they were or nobody tried."""
+        path = self.dir / SKIPPED
+        if self.adopted or not is_plain(path):
+            return ""
+        try:
+            with path.open("rb") as file:
+                return file.read(_MOST_WORDS).decode("utf-8", "replace").strip()
+        except OSError:
+            return ""
+
+    def skip(self, reason: str) -> None:
+        """Note why its results were not taken in; where not even that can be written, nothing."""
+        with contextlib.suppress(OSError):
+            write_atomically(self.dir / SKIPPED, reason[:_MOST_WORDS])
+
     def request_stop(self) -> None:
         """Ask it to stop at the next step."""
         try:
@@ -237,18 +265,6 @@ class Runs:
         problem = "several runs begin with" if fits else "there is no run"
         names = ", ".join(list(known)[-3:]) or "none yet"
         raise NoisySegError(f"{problem} {id!r} in {self.root.parent}; the last are: {names}")
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write beside, then rename: a reader sees the old content or the new, never half of one."""
-    raw = content.encode() if isinstance(content, str) else content
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        draft.write_bytes(raw)
-        draft.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
 
 
 def _seconds(id: str) -> int:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,42 +15,35 @@ from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Candidate, Outline
 from napari_noisyseg.store.runs import Run
+from napari_noisyseg.worker.found import Result, read_results
 
-FOLDER, INDEX = "results", "index.json"
 REFINED = "refined"
 
 
-@dataclass(frozen=True)
-class Result:
-    """Results of one region as they lie in the run's folder."""
-
-    image: str
-    box: Box
-    labels: NDArray[np.int32]
-    maps: Mapping[str, NDArray[np.floating[Any]]]
-    rows: Sequence[Mapping[str, Any]]
-
-
-def adopt_finished(project: Project) -> list[str]:
+def adopt_finished(project: Project, tell: Callable[[str], object] | None = None) -> list[str]:
     """Take in every run that has whole results and was not taken in yet; their ids.
 
     The project must be open for writing. A nucleus that was removed since, or an image that is
-    gone, is left out; frozen outlines stay as they are. Results that cannot be read are skipped.
+    gone, is left out; frozen outlines stay as they are. A run that cannot be taken in is passed
+    over: `tell` hears why, `Run.skipped` keeps it, and it is tried again the next time.
     """
     adopted = []
     for run in project.runs.list():
-        if run.adopted or not (run.dir / FOLDER / INDEX).is_file():
+        if run.adopted or not run.has_results:
             continue
         try:
             adopt(project, run)
-        except NoisySegError:
+        except NoisySegError as error:
+            run.skip(str(error))
+            if tell is not None:
+                tell(f"the results of run {run.id} were not taken in: {error}")
             continue
         adopted.append(run.id)
     return adopted
 
 
 def adopt(project: Project, run: Run) -> None:
-    """Take in one run's results."""
+    """Take in one run's results; `NoisySegError` where they are damaged or the disk is full."""
     by_image: defaultdict[str, list[Result]] = defaultdict(list)
     for result in read_results(run.dir):
         by_image[result.image].append(result)
@@ -64,26 +54,6 @@ def adopt(project: Project, run: Run) -> None:
     project.mark_adopted(run.id)
 
 
-def read_results(folder: Path) -> list[Result]:
-    """The results of a run's folder; NoisySegError when they are damaged."""
-    target = folder / FOLDER
-    try:
-        entries = json.loads((target / INDEX).read_text("utf-8"))["regions"]
-        return [_read_one(target, entry) for entry in entries]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise NoisySegError(f"{target}: results cannot be read ({error})") from error
-
-
-def _read_one(target: Path, entry: Mapping[str, Any]) -> Result:
-    with np.load(target / Path(entry["file"]).name, allow_pickle=False) as arrays:
-        maps = {name: arrays[name] for name in arrays.files if name != "labels"}
-        labels = arrays["labels"].astype(np.int32)
-    box = Box(*(int(v) for v in entry["box"]))
-    if labels.shape != box.shape:
-        raise ValueError(f"labels of {labels.shape} do not fit {tuple(box)}")
-    return Result(str(entry["image"]), box, labels, maps, entry["candidates"])
-
-
 def adopt_results(
     project: Project, run: str, image: str, results: Sequence[Result], source: Mapping[str, Any]
 ) -> None:
@@ -91,22 +61,28 @@ def adopt_results(
     ids = {n.serial: n.id for n in project.nuclei.of(image, every=True)}
     mpp = project.image(image).mpp
     drafts = [[(label, c) for label, c in _candidates(result, ids, run, mpp)] for result in results]
+    # nuclei come last but one: where maps do not fit on the disk, nothing is half taken in
+    for result in results:
+        for kind, values in result.maps.items():
+            _write(project, result, kind, values, source)
     named = project.nuclei.adopt(image, run, [c for draft in drafts for _, c in draft])
     serials = iter(named)
     for result, draft in zip(results, drafts, strict=True):
         final = {label: next(serials).serial for label, _ in draft}
-        _write_maps(project, result, _renumbered(result.labels, final), source)
+        labels = _renumbered(result.labels, final)
+        refined = project.nuclei.settled(image, result.box, labels, rejected=True)
+        _write(project, result, REFINED, refined, source)
 
 
 def _candidates(
     result: Result, ids: Mapping[int, str], run: str, mpp: float
 ) -> list[tuple[int, Candidate]]:
     """(value in the label image, candidate) of every nucleus whose point is still there."""
-    windows = ndimage.find_objects(result.labels)
+    windows = _windows(result.labels)
     found = []
     for row in result.rows:
         label, serial = int(row["label"]), int(row["serial"])
-        window = windows[label - 1] if 0 < label <= len(windows) else None
+        window = windows.get(label)
         if window is None or (serial and serial not in ids):
             continue
         y0, x0 = result.box.origin
@@ -130,25 +106,29 @@ def _candidates(
     return found
 
 
+def _windows(labels: NDArray[np.int32]) -> dict[int, tuple[slice, slice]]:
+    """The smallest box of every label but 0, however large its number is."""
+    values, dense = np.unique(labels, return_inverse=True)
+    # 1 more, as 0 is no label to `find_objects`
+    found = ndimage.find_objects(dense.reshape(labels.shape) + 1)
+    return {int(v): box for v, box in zip(values, found, strict=True) if v > 0}
+
+
 def _renumbered(labels: NDArray[np.int32], final: Mapping[int, int]) -> NDArray[np.int32]:
     """The label image with serials for life; what was left out becomes background."""
-    table = np.zeros(int(labels.max(initial=0)) + 1, np.int32)
-    for label, serial in final.items():
-        table[label] = serial
-    renumbered: NDArray[np.int32] = table[labels]
+    values, dense = np.unique(labels, return_inverse=True)
+    table = np.array([final.get(int(v), 0) for v in values], np.int32)
+    renumbered: NDArray[np.int32] = table[dense.reshape(labels.shape)]
     return renumbered
 
 
-def _write_maps(
-    project: Project, result: Result, labels: NDArray[np.int32], source: Mapping[str, Any]
+def _write(
+    project: Project, result: Result, kind: str, values: NDArray[Any], source: Mapping[str, Any]
 ) -> None:
-    """The maps and the refined label, in which frozen outlines stand as a person left them."""
     image, box = result.image, result.box
     record = project.image(image)
-    whole = box == Box(0, 0, record.height, record.width)
-    refined = project.nuclei.settled(image, box, labels, rejected=True)
-    for kind, values in {**result.maps, REFINED: refined}.items():
-        if whole:
-            project.labels.write(image, kind, values, dict(source))
-        else:
-            project.labels.write_box(image, kind, box, values, dict(source))
+    if box == Box(0, 0, record.height, record.width):
+        project.labels.write(image, kind, values, dict(source))
+    else:
+        project.labels.write_box(image, kind, box, values, dict(source))
+        project.labels.sync(image, kind, box)
