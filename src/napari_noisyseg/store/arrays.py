@@ -128,12 +128,12 @@ class OwnStore(LocalStore):
         if stat.S_ISDIR(found.st_mode):
             return
         if not stat.S_ISREG(found.st_mode) or found.st_size > FILE_BYTES:
-            raise NoisySegError(f"{path} is no plain file of a project: delete it")
+            raise ValueError(f"{path.name} is no plain file of a project")
         if not key.endswith(".json") and found.st_size:
             with path.open("rb") as file:
                 size = unpacked_size(file.read(18))
             if size is None or size > CHUNK_BYTES:
-                raise NoisySegError(f"{path} is no chunk of ours: it says it holds {size} bytes")
+                raise ValueError(f"{path.name} is no chunk of ours: it says it holds {size} bytes")
 
 
 def unpacked_size(header: bytes) -> int | None:

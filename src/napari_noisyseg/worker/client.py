@@ -55,8 +55,7 @@ def start(project: Project, spec: RunSpec) -> Run:
     spec = _continued(resumed, spec) if resumed else _begun(spec)
     check(project, spec)
     weights = _weights(project, spec.init) if spec.init else None
-    run = project.runs.new()
-    try:
+    with project.runs.making() as run:
         if resumed:
             _take_over(resumed, run.dir)
         else:
@@ -65,11 +64,17 @@ def start(project: Project, spec: RunSpec) -> Run:
         if weights:
             shutil.copyfile(weights, run.dir / INIT)
         write_spec(run.dir, spec, created=time.time())
-        process.launch(run, spec.threads)
+    launch(run, spec.threads)
+    return run
+
+
+def launch(run: Run, threads: int | None = None) -> None:
+    """Start a run's child; where that fails there is no run."""
+    try:
+        process.launch(run, threads)
     except BaseException:
         shutil.rmtree(run.dir, ignore_errors=True)
         raise
-    return run
 
 
 def _begun(spec: RunSpec) -> RunSpec:
