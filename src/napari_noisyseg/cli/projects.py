@@ -13,7 +13,7 @@ from ..coarse.project import EVERY, KINDS, SUPERPIXEL, derive_image
 from ..errors import NoisySegError
 from ..exchange.importing import Imported, import_clean, import_points, import_rough
 from ..slides import IMAGE_SUFFIXES, Box
-from ..store import SUFFIX, ImageRecord, Project, Run
+from ..store import SUFFIX, ImageRecord, Project, Run, RunState
 from .output import Json, Progress, print_json, print_table, say
 
 ProjectPath = Annotated[Path, typer.Argument(metavar="PROJECT", help="The NAME.noisyseg folder.")]
@@ -227,24 +227,27 @@ def describe(project: Project) -> dict[str, Any]:
 
 def run_row(run: Run) -> dict[str, Any]:
     """A run in plain values; one whose folder cannot be read is a row too."""
-    state, damage = run.state(), ""
+    state: RunState = run.state()
+    spec: dict[str, Any] = {}
+    note = _not_adopted(run, state)
     try:
         spec = run.spec()
     except NoisySegError as error:
-        spec, state, damage = {}, "damaged", str(error)
-    return {
+        state, note = "damaged", str(error)
+    about = {
         "run": run.id,
         "method": spec.get("method"),
         "state": state,
-        **{key: round(value, 4) for key, value in run.figures().items()},
         "init": spec.get("init"),
         "resume": spec.get("resume"),
         "adopted": "yes" if run.adopted else "no",
-        "note": damage or _not_adopted(run, state) or None,
+        "note": note or None,
     }
+    figures = {key: round(value, 4) for key, value in run.figures().items() if key not in about}
+    return {**dict(list(about.items())[:3]), **figures, **about}
 
 
-def _not_adopted(run: Run, state: str) -> str:
+def _not_adopted(run: Run, state: RunState) -> str:
     """Why a run's results are not in the project, "" where they are or there are none."""
     if run.adopted or not run.has_results or state == "running":
         return ""

@@ -21,6 +21,9 @@ MAX_NUCLEUS = 4_000_000
 """Pixels of the box around one nucleus: half a millimetre at 0.25 µm per pixel."""
 MAX_TOTAL = 2**31
 """Pixels of all boxes of a file together, a byte each in memory."""
+MAX_PAIRS = 20_000_000
+"""Of outlines of which one lies in the other: nested regions around a whole slide's nuclei."""
+PAIRS_AT_ONCE = 2**20
 
 
 def masks_of(shapes: Sequence[Shape], path: Path, size: tuple[int, int]) -> Masks:
@@ -58,13 +61,30 @@ def _by_hand(polygons: Sequence[Shape]) -> list[Shape]:
     ]
     if len(parts) < 3:
         return parts
-    outer = [_area(s.polygons[0][0]) for s in parts]
-    middles = shapely.points([s.polygons[0][0].mean(axis=0) for s in parts])
-    holder, held = shapely.STRtree(middles).query(outer, predicate="contains")
-    areas = shapely.area(outer)
-    smaller = areas[held] < areas[holder] / 2
-    others = np.bincount(holder[smaller], minlength=len(parts))
+    others = _smaller_inside(parts)
     return [s for s, count in zip(parts, others, strict=True) if count < 2]
+
+
+def _smaller_inside(parts: Sequence[Shape]) -> NDArray[np.int64]:
+    """How many parts of less than half its area have their middle in each part."""
+    outer = np.array([_area(s.polygons[0][0]) for s in parts], object)
+    tree = shapely.STRtree(shapely.points([s.polygons[0][0].mean(axis=0) for s in parts]))
+    areas = shapely.area(outer)
+    counts = np.zeros(len(parts), np.int64)
+    at, some, pairs = 0, 64, 0
+    while at < len(parts):
+        holder, held = tree.query(outer[at : at + some], predicate="contains")
+        inside = areas[held] < areas[at + holder] / 2
+        counts[at : at + some] += np.bincount(holder[inside], minlength=len(outer[at : at + some]))
+        at, pairs = at + some, pairs + len(held)
+        if pairs > MAX_PAIRS:
+            raise NoisySegError(
+                f"{parts[0].where} and the {len(parts) - 1:,} outlines after it lie over one "
+                "another by the thousand: export them again, each once"
+            )
+        # as many at once as find a moderate number of pairs
+        some = max(1, min(4096, PAIRS_AT_ONCE * some // max(len(held), 1)))
+    return counts
 
 
 def _area(ring: NDArray[np.float64]) -> shapely.Polygon:

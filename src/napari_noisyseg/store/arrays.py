@@ -9,17 +9,13 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import zarr
 from zarr.storage import LocalStore
 
 from napari_noisyseg.errors import NoisySegError
-
-if TYPE_CHECKING:
-    from zarr.abc.store import ByteRequest
-    from zarr.core.buffer import Buffer, BufferPrototype
 
 CHUNK = 512
 """Side of a chunk in pixels."""
@@ -89,22 +85,34 @@ class OwnStore(LocalStore):
     Chunks that say that they unpack to more than a chunk holds are refused before they do.
     """
 
-    async def get(
-        self,
-        key: str,
-        prototype: BufferPrototype | None = None,
-        byte_range: ByteRequest | None = None,
-    ) -> Buffer | None:
+    async def get(self, key: str, prototype: Any = None, byte_range: Any = None) -> Any:
         """As `LocalStore.get`, of a plain file of bounded size."""
         self._check(key)
         return await super().get(key, prototype, byte_range)
 
-    async def set(self, key: str, value: Buffer) -> None:
+    def get_sync(self, key: str, **options: Any) -> Any:
+        """As `get`, for versions of zarr that do not wait."""
+        self._check(key)
+        return super().get_sync(key, **options)
+
+    async def get_partial_values(self, prototype: Any, key_ranges: Any) -> Any:
+        """As `LocalStore.get_partial_values`, of plain files of bounded size."""
+        asked = list(key_ranges)
+        for key, _ in asked:
+            self._check(key)
+        return await super().get_partial_values(prototype, asked)
+
+    async def set(self, key: str, value: Any) -> None:
         """As `LocalStore.set`, through no link."""
         refuse_links(self.root, self.root / key)
         await super().set(key, value)
 
-    async def set_if_not_exists(self, key: str, value: Buffer) -> None:
+    def set_sync(self, key: str, value: Any) -> None:
+        """As `set`, for versions of zarr that do not wait."""
+        refuse_links(self.root, self.root / key)
+        super().set_sync(key, value)
+
+    async def set_if_not_exists(self, key: str, value: Any) -> None:
         """As `LocalStore.set_if_not_exists`, through no link."""
         refuse_links(self.root, self.root / key)
         await super().set_if_not_exists(key, value)
@@ -113,6 +121,11 @@ class OwnStore(LocalStore):
         """As `LocalStore.delete`, through no link."""
         refuse_links(self.root, self.root / key)
         await super().delete(key)
+
+    def delete_sync(self, key: str) -> None:
+        """As `delete`, for versions of zarr that do not wait."""
+        refuse_links(self.root, self.root / key)
+        super().delete_sync(key)
 
     async def delete_dir(self, prefix: str) -> None:
         """As `LocalStore.delete_dir`, through no link."""

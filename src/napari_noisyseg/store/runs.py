@@ -32,7 +32,7 @@ WORKER = "worker.json"
 _HIDDEN = re.compile(r"\.\d{8}T\d{6}Z-[0-9a-z]{4,}\.new-[0-9a-f]{8}")
 _ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-z]{4,}")
 
-RunState = Literal["waiting", "running", "stopped", "finished", "failed", "lost"]
+RunState = Literal["waiting", "running", "stopped", "finished", "failed", "lost", "damaged"]
 
 
 class EventTail:

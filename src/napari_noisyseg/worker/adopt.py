@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.slides import Box
+from napari_noisyseg.slides import Box, windows_of, without_gaps
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Candidate, Outline
 from napari_noisyseg.store.runs import Run
@@ -78,7 +77,7 @@ def _candidates(
     result: Result, ids: Mapping[int, str], run: str, mpp: float
 ) -> list[tuple[int, Candidate]]:
     """(value in the label image, candidate) of every nucleus whose point is still there."""
-    windows = _windows(result.labels)
+    windows = windows_of(result.labels)
     found = []
     for row in result.rows:
         label, serial = int(row["label"]), int(row["serial"])
@@ -106,19 +105,11 @@ def _candidates(
     return found
 
 
-def _windows(labels: NDArray[np.int32]) -> dict[int, tuple[slice, slice]]:
-    """The smallest box of every label but 0, however large its number is."""
-    values, dense = np.unique(labels, return_inverse=True)
-    # 1 more, as 0 is no label to `find_objects`
-    found = ndimage.find_objects(dense.reshape(labels.shape) + 1)
-    return {int(v): box for v, box in zip(values, found, strict=True) if v > 0}
-
-
 def _renumbered(labels: NDArray[np.int32], final: Mapping[int, int]) -> NDArray[np.int32]:
     """The label image with serials for life; what was left out becomes background."""
-    values, dense = np.unique(labels, return_inverse=True)
-    table = np.array([final.get(int(v), 0) for v in values], np.int32)
-    renumbered: NDArray[np.int32] = table[dense.reshape(labels.shape)]
+    values, places = without_gaps(labels)
+    table = np.array([final.get(int(value), 0) for value in values], np.int32)
+    renumbered: NDArray[np.int32] = table[places]
     return renumbered
 
 
