@@ -42,6 +42,16 @@ def read(
             raise NoisySegError(f"{path} cannot be read ({_words(error)})") from error
 
 
+def names(path: Path) -> set[str]:
+    """Names of a file's arrays. Raises NoisySegError where it is damaged."""
+    with regular_file.opened(path) as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                return {name.removesuffix(".npy") for name in archive.namelist()}
+        except _BROKEN as error:
+            raise NoisySegError(f"{path} cannot be read ({_words(error)})") from error
+
+
 def _words(error: BaseException) -> str:
     return f"it has no {error}" if isinstance(error, KeyError) else str(error) or "damaged"
 

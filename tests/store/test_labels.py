@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -151,15 +152,14 @@ def test_chunks_are_written_aside_and_renamed(
 ) -> None:
     before = labelled.labels.read("big", "refined")
     assert before is not None
-    seen: list[str] = []
+    # chunks are written by several threads: each gets a number of its own
+    seen = itertools.count(1)
     replace = Path.replace
 
     def torn(self: Path, target: Path) -> Path:
         # the power goes when the third chunk is written but not renamed yet
-        if "/c/" in target.as_posix():
-            seen.append(target.name)
-            if len(seen) == 3:
-                raise OSError(28, "No space left on device")
+        if "/c/" in target.as_posix() and next(seen) == 3:
+            raise OSError(28, "No space left on device")
         return replace(self, target)
 
     monkeypatch.setattr(local_store.Path, "replace", torn)
@@ -175,7 +175,7 @@ def test_chunks_are_written_aside_and_renamed(
             chunk = after[part]
             assert np.array_equal(chunk, before[part]) or np.array_equal(chunk, changed[part])
     # a whole that is replaced is replaced as a whole
-    seen.clear()
+    seen = itertools.count(1)
     monkeypatch.setattr(local_store.Path, "replace", torn)
     with pytest.raises(NoisySegError, match="the disk is full"):
         labelled.labels.write("big", "voronoi", np.ones((1500, 1401), np.uint8))

@@ -49,6 +49,8 @@ for module in (
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and leave with its exit code."""
+    # children of children too (of multiprocessing, say) leave the current folder alone
+    os.environ["PYTHONSAFEPATH"] = "1"
     sys.exit(run(arguments))
 
 

@@ -74,7 +74,11 @@ def _child(code: str) -> tuple[bool, str]:
     """Run a probe in a child: a library that aborts its process must not take us with it."""
     try:
         done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+            [sys.executable, "-P", "-c", code],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return False, "no answer in 60 s"

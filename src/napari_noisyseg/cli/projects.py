@@ -13,7 +13,7 @@ from ..coarse.project import EVERY, KINDS, SUPERPIXEL, derive_image
 from ..errors import NoisySegError
 from ..exchange.importing import Imported, import_clean, import_points, import_rough
 from ..slides import IMAGE_SUFFIXES, Box
-from ..store import SUFFIX, ImageRecord, Project
+from ..store import SUFFIX, ImageRecord, Project, Run, RunState
 from .output import Json, Progress, print_json, print_table, say
 
 ProjectPath = Annotated[Path, typer.Argument(metavar="PROJECT", help="The NAME.noisyseg folder.")]
@@ -225,17 +225,33 @@ def describe(project: Project) -> dict[str, Any]:
     return {"project": str(project.path), "images": images, "runs": runs}
 
 
-def run_row(run: Any) -> dict[str, Any]:
-    """A run in plain values."""
-    spec = run.spec()
-    return {
+def run_row(run: Run) -> dict[str, Any]:
+    """A run in plain values; one whose folder cannot be read is a row too."""
+    state: RunState = run.state()
+    spec: dict[str, Any] = {}
+    note = _not_adopted(run, state)
+    try:
+        spec = run.spec()
+    except NoisySegError as error:
+        state, note = "damaged", str(error)
+    about = {
         "run": run.id,
         "method": spec.get("method"),
-        "state": run.state(),
-        **{key: round(value, 4) for key, value in run.figures().items()},
+        "state": state,
         "init": spec.get("init"),
         "resume": spec.get("resume"),
+        "adopted": "yes" if run.adopted else "no",
+        "note": note or None,
     }
+    figures = {key: round(value, 4) for key, value in run.figures().items() if key not in about}
+    return {**dict(list(about.items())[:3]), **figures, **about}
+
+
+def _not_adopted(run: Run, state: RunState) -> str:
+    """Why a run's results are not in the project, "" where they are or there are none."""
+    if run.adopted or not run.has_results or state == "running":
+        return ""
+    return run.skipped or "its results wait for the project to be opened for writing"
 
 
 def derive(

@@ -181,6 +181,8 @@ def _report(path: Path, run: Any, final: events.Event, as_json: bool) -> None:
     if isinstance(final, events.Failed):
         raise JobError(f"run {run.id}: {final.message} {final.hint}".strip())
     adopt_if_free(path)
+    if run.skipped:
+        raise JobError(f"run {run.id} has finished, but its results are not in the project yet")
     assert isinstance(final, events.Finished)
     if as_json:
         print_json({"run": run.id, "dir": str(run.dir), "state": run.state(), **final.figures})
@@ -198,7 +200,7 @@ def adopt_if_free(path: Path) -> None:
         say(f"the project is open elsewhere, which will take in the results ({error})")
         return
     with opened:
-        adopt_finished(opened)
+        adopt_finished(opened, say)
 
 
 def runs(project: ProjectPath, as_json: Json = False) -> None:

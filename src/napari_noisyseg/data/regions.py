@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from napari_noisyseg import bounded_json, bounded_npz
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
+from napari_noisyseg.store.durable import write_atomically, writing
 
 INDEX = "index.json"
 _ARRAYS = (
@@ -98,11 +99,9 @@ def region_of(
 
 def save_regions(folder: Path, regions: Iterable[Region], **notes: Any) -> list[str]:
     """Write regions, one .npz each, then index.json with the rest and the notes; their names."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     entries = [_save(folder / f"{i}.npz", region) for i, region in enumerate(regions)]
-    part = folder / f".{INDEX}.part"
-    part.write_text(json.dumps({**notes, "regions": entries}), "utf-8")
-    part.replace(folder / INDEX)
+    write_atomically(folder / INDEX, json.dumps({**notes, "regions": entries}))
     return [str(entry["name"]) for entry in entries]
 
 
@@ -150,10 +149,8 @@ class StoredRegion:
 def _save(path: Path, region: Region) -> dict[str, Any]:
     """Write the arrays; returns what JSON must keep beside them."""
     packed = {name: getattr(region, name) for name in _ARRAYS}
-    temporary = path.with_name(f".{path.name}.part")
-    with temporary.open("wb") as file:
+    with writing(path) as file:
         np.savez(file, **packed)
-    temporary.replace(path)
     return {
         "file": path.name,
         "name": region.name,

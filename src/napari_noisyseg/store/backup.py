@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import time
 from pathlib import Path
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.store.database import NAME, explain
+from napari_noisyseg.store.durable import sync
 
 FOLDER = "backups"
 GENERATIONS = ("project-1.sqlite", "project-2.sqlite")
@@ -56,7 +56,8 @@ def copy_to(connection: sqlite3.Connection, target: Path) -> None:
             connection.backup(copy)
             # as one file, that may be carried anywhere
             copy.execute("PRAGMA journal_mode = DELETE")
-        _sync(target)
+        sync(target)
+        sync(target.parent)
     except (OSError, sqlite3.Error) as error:
         with contextlib.suppress(OSError):
             target.unlink(missing_ok=True)
@@ -94,8 +95,3 @@ def _same(connection: sqlite3.Connection, copy: Path) -> bool:
     except sqlite3.Error:
         # a damaged one of the two: the check that follows tells which
         return False
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())

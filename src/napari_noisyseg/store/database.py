@@ -154,6 +154,11 @@ class Database:
                 f"{self.path.parent} is open for reading only: close it where it is open for "
                 "writing, then open it again"
             )
+        if not self.path.exists():
+            raise NoisySegError(
+                f"{self.path.parent} was moved or deleted while it was open: nothing was written; "
+                "open it where it is now"
+            )
         if not self._may_write():
             raise NoisySegError(
                 f"the lock of {self.path.parent} was taken by another program: nothing was "

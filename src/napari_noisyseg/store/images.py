@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box, Level, Slide
 from napari_noisyseg.store import pyramid
+from napari_noisyseg.store.arrays import OwnStore, open_array, open_group, refuse_links
 from napari_noisyseg.store.database import Database
 from napari_noisyseg.store.records import ImageRecord
 
@@ -82,6 +83,11 @@ class Images:
         """Where its pixels (unless linked) and labels lie."""
         return self.root / FOLDER / row.key
 
+    def own(self, place: Path) -> Path:
+        """A place in the project to be written; `NoisySegError` where a link leads out of it."""
+        refuse_links(self.root, place)
+        return place
+
     def free_key(self, name: str) -> str:
         """A folder name for a new image: the image's own name where every system allows it."""
         plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("._")[:80] or "image"
@@ -101,7 +107,7 @@ class Images:
         """Write RGB (H, W, 3) as images/<key>, an OME-Zarr image; all of it or nothing."""
         height, width = rgb.shape[:2]
         geometry = pyramid.Geometry(height, width, mpp, pyramid.halvings(height, width))
-        target = self.root / FOLDER / key
+        target = self.own(self.root / FOLDER / key)
         with pyramid.told(f"cannot copy {name} into {self.root}"):
             target.parent.mkdir(exist_ok=True)
             with pyramid.replacing(target) as draft:
@@ -114,7 +120,7 @@ class Images:
     def prepare_link(self, key: str, name: str) -> None:
         """The folder for the labels of a linked slide."""
         with pyramid.told(f"cannot make a folder for {name} in {self.root}"):
-            zarr.create_group(self.root / FOLDER / key, zarr_format=3)
+            zarr.create_group(OwnStore(self.own(self.root / FOLDER / key)), zarr_format=3)
 
     def pixels(self, row: ImageRow) -> Slide:
         """The copied pixels as a lazy pyramid."""
@@ -122,7 +128,7 @@ class Images:
         levels = []
         with pyramid.told(f"cannot read the pixels of {row.name} ({folder})"):
             for number in range(len(row.factors)):
-                array = pyramid.level_array(folder, number, "r")
+                array = open_array(folder, number, "r")
                 height, width = row.geometry.shape(number)
                 if array.shape != (3, height, width):
                     raise ValueError(f"level {number} has shape {array.shape}")
@@ -135,7 +141,7 @@ class Images:
         with pyramid.told(f"cannot write the metadata of {self.root}"):
             for row in rows:
                 if not row.linked:
-                    group = zarr.open_group(self.folder(row), mode="r+")
+                    group = open_group(self.own(self.folder(row)), "r+")
                     wanted = _image_metadata(row.name, row.geometry)
                     if group.attrs.asdict().get("ome") != wanted:
                         group.attrs["ome"] = wanted
@@ -143,11 +149,11 @@ class Images:
 
     def _list_series(self, paths: list[str]) -> None:
         """Tell OME-Zarr readers which images there are (the layout for several images)."""
-        root = zarr.open_group(self.root, mode="r+")
+        root = open_group(self.root, "r+")
         if not paths:
             root.attrs.pop("ome", None) if "ome" in root.attrs else None
             return
-        series = zarr.open_group(self.root / "OME", mode="a", zarr_format=3)
+        series = open_group(self.root / "OME", "a")
         series.attrs["ome"] = {"version": "0.5", "series": paths}
         root.attrs["ome"] = {"version": "0.5", "bioformats2raw.layout": 3}
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from napari_noisyseg.store.context import Context
+from napari_noisyseg.store.durable import write_atomically
 from napari_noisyseg.store.records import Aspect, Learned
-from napari_noisyseg.store.runs import write_atomically
 
 FOLDER = "models"
 """of the project; files are named by what they hold, and stay for undo and redo"""

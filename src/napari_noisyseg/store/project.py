@@ -285,6 +285,7 @@ class Project:
                 schema.migrate(connection, version)
             self.notices.append(f"the project was brought up to date; as it was it is in {kept}")
         backup.rotate(connection, self.path)
+        self.runs.tidy()
         with pyramid.told(f"cannot tidy {self.path}"):
             pyramid.recover(self.path / FOLDER)
             for row in self._images.rows():

@@ -22,6 +22,7 @@ from napari_noisyseg import bounded_json, bounded_npz, regular_file
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.method import NUCLEUS, UNKNOWN
 from napari_noisyseg.slides import Box
+from napari_noisyseg.store.durable import write_atomically, writing
 
 FOLDER, INDEX = "rounds", "index.json"
 REGIONS = ("results/index.json", "snapshot/index.json")
@@ -72,17 +73,13 @@ def keep(
     name = same[0] if same else f"{number}-{sum(e['number'] == number for e in known)}.npz"
     entries = [e for e in known if e["file"] != name]
     arrays = {key: _packed(key, plane) for key, plane in values.items()}
-    part = target / f".{name}.part"
-    with part.open("wb") as file:
+    with writing(target / name) as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-    part.replace(target / name)
     changed = float(np.mean(arrays["before"] != arrays["after"]))
     entries.append(
         {"number": number, "epoch": epoch, "region": region, "changed": changed, "file": name}
     )
-    draft = target / f".{INDEX}.part"
-    draft.write_text(json.dumps(entries), "utf-8")
-    draft.replace(target / INDEX)
+    write_atomically(target / INDEX, json.dumps(entries))
 
 
 def of(folder: Path, image: str) -> list[Round]:

@@ -8,23 +8,31 @@ import json
 import os
 import re
 import secrets
-import socket
+import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Event, Failed, Finished, Stepped, Validated, from_json, to_json
-from napari_noisyseg.store.lock import runs as process_runs
+from napari_noisyseg.store.arrays import is_plain
+from napari_noisyseg.store.durable import sync, write_atomically
+from napari_noisyseg.store.processes import Process
 
 FOLDER = "runs"
 STALE = 60.0
 """Seconds without a heartbeat after which a run on another machine is taken to be lost."""
+RESULTS = "results/index.json"
+"""Written last: with it a run's results are whole."""
+SKIPPED = "skipped.txt"
+_MOST_WORDS = 1000
 _LAST_BYTES = 65536
+WORKER = "worker.json"
+_HIDDEN = re.compile(r"\.\d{8}T\d{6}Z-[0-9a-z]{4,}\.new-[0-9a-f]{8}")
 _ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-z]{4,}")
 
-RunState = Literal["waiting", "running", "stopped", "finished", "failed", "lost"]
+RunState = Literal["waiting", "running", "stopped", "finished", "failed", "lost", "damaged"]
 
 
 class EventTail:
@@ -54,9 +62,11 @@ class EventTail:
 class Run:
     """One run; all it is lies in its folder, which may be carried elsewhere and back."""
 
-    def __init__(self, folder: Path, adopted: Callable[[str], bool] = lambda _: False) -> None:
+    def __init__(
+        self, folder: Path, adopted: Callable[[str], bool] = lambda _: False, id: str = ""
+    ) -> None:
         self.dir = folder
-        self.id = folder.name
+        self.id = id or folder.name
         self._adopted = adopted
 
     def __repr__(self) -> str:
@@ -86,14 +96,14 @@ class Run:
     def worker(self) -> dict[str, Any] | None:
         """Who works on it: pid, started (start time of the process), host; None before that."""
         try:
-            return self._json("worker.json")
+            return self._json(WORKER)
         except NoisySegError:
             return None
 
-    def claim(self, pid: int, started: float) -> None:
+    def claim(self, pid: int) -> None:
         """Say which process of this machine works on it."""
-        record = {"pid": pid, "started": started, "host": socket.gethostname()}
-        write_atomically(self.dir / "worker.json", json.dumps(record))
+        record = Process.of(pid).document()
+        write_atomically(self.dir / WORKER, json.dumps(record))
         self.beat()
 
     def beat(self) -> None:
@@ -105,10 +115,12 @@ class Run:
         worker = self.worker()
         if worker is None:
             return False
-        if worker.get("host") == socket.gethostname():
-            with contextlib.suppress(KeyError, TypeError, ValueError):
-                return process_runs(int(worker["pid"]), float(worker["started"]))
+        try:
+            process = Process.parse(worker)
+        except (KeyError, TypeError, ValueError, OverflowError):
             return False
+        if process.where != "elsewhere":
+            return process.runs
         try:
             return time.time() - (self.dir / "heartbeat").stat().st_mtime < STALE
         except OSError:
@@ -131,7 +143,7 @@ class Run:
         """Whether a process claimed the run after what was said last."""
         try:
             said = (self.dir / "events.jsonl").stat().st_mtime_ns
-            return (self.dir / "worker.json").stat().st_mtime_ns > said
+            return (self.dir / WORKER).stat().st_mtime_ns > said
         except OSError:
             return False
 
@@ -151,6 +163,28 @@ class Run:
                 file.seek(-1, os.SEEK_END)
                 line = line if file.read(1) == b"\n" else b"\n" + line
             file.write(line)
+
+    @property
+    def has_results(self) -> bool:
+        """Whether it left whole results."""
+        return (self.dir / RESULTS).is_file()
+
+    @property
+    def skipped(self) -> str:
+        """Why its results were not taken into the project; "" where they were or nobody tried."""
+        path = self.dir / SKIPPED
+        if self.adopted or not is_plain(path):
+            return ""
+        try:
+            with path.open("rb") as file:
+                return file.read(_MOST_WORDS).decode("utf-8", "replace").strip()
+        except OSError:
+            return ""
+
+    def skip(self, reason: str) -> None:
+        """Note why its results were not taken in; where not even that can be written, nothing."""
+        with contextlib.suppress(OSError):
+            write_atomically(self.dir / SKIPPED, reason[:_MOST_WORDS])
 
     def request_stop(self) -> None:
         """Ask it to stop at the next step."""
@@ -203,21 +237,61 @@ class Runs:
         self.root = project / FOLDER
         self._adopted = adopted
 
+    @contextlib.contextmanager
+    def making(self) -> Iterator[Run]:
+        """A run to fill, in a folder that nobody sees; at the end it appears, whole.
+
+        Its id sorts by time. On error, or where the maker is killed, there is no run. From its
+        appearance until a child works on it, this process is said to.
+        """
+        run = self._draft()
+        try:
+            run.claim(os.getpid())
+            yield run
+            final = self.root / run.id
+            run.dir.rename(final)
+            run.dir = final
+            sync(self.root)
+        except BaseException:
+            shutil.rmtree(run.dir, ignore_errors=True)
+            raise
+
     def new(self) -> Run:
-        """A new run with a folder of its own; its id sorts by time."""
-        for _ in range(100):
-            name = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}"
-            try:
-                (self.root / name).mkdir(parents=True)
-            except FileExistsError:
-                continue
-            except OSError as error:
-                raise NoisySegError(
-                    f"cannot make a run's folder in {self.root} ({error.strerror}): make it "
-                    "writable or free space"
-                ) from error
-            return Run(self.root / name, self._adopted)
-        raise NoisySegError(f"no free name for a run in {self.root}: try again")
+        """A new run with an empty folder of its own, to be seen at once."""
+        with self._told():
+            run = self._draft()
+            final = self.root / run.id
+            run.dir.rename(final)
+            run.dir = final
+        return run
+
+    def _draft(self) -> Run:
+        with self._told():
+            # no parents: where the project was moved, it must not come to life again here
+            self.root.mkdir(exist_ok=True)
+            name = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(4)}"
+            folder = self.root / f".{name}.new-{secrets.token_hex(4)}"
+            folder.mkdir()
+        return Run(folder, self._adopted, name)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise NoisySegError(
+                f"cannot make a run's folder in {self.root} ({error.strerror}): make it "
+                "writable or free space"
+            ) from error
+
+    def tidy(self) -> None:
+        """Remove what killed makers left of runs that never appeared."""
+        for folder in self.root.glob(".*.new-*"):
+            if _HIDDEN.fullmatch(folder.name) and not folder.is_symlink():
+                draft = Run(folder)
+                # before its maker is written down, a folder is empty
+                if not draft.alive() and (draft.worker() or not any(folder.iterdir())):
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def list(self) -> list[Run]:
         """All runs, the oldest first."""
@@ -237,18 +311,6 @@ class Runs:
         problem = "several runs begin with" if fits else "there is no run"
         names = ", ".join(list(known)[-3:]) or "none yet"
         raise NoisySegError(f"{problem} {id!r} in {self.root.parent}; the last are: {names}")
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write beside, then rename: a reader sees the old content or the new, never half of one."""
-    raw = content.encode() if isinstance(content, str) else content
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        draft.write_bytes(raw)
-        draft.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
 
 
 def _seconds(id: str) -> int:

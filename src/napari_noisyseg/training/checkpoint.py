@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.store.durable import sync
 from napari_noisyseg.training.tree import flatten, unflatten
 
 GENERATIONS = 2
@@ -82,14 +83,17 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
         return final
     part = folder / f".{final.name}.{os.getpid()}.part"
     shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
+    # no parents: where the project was moved meanwhile, it must not come to life again here
+    folder.mkdir(exist_ok=True)
+    part.mkdir()
     document, tensors = flatten(_nested(checkpoint))
     save_file(tensors, part / _TENSORS)
     header = {"version": VERSION, "position": asdict(checkpoint.position), "state": document}
     (part / _STATE).write_text(json.dumps(header), "utf-8")
-    for name in (_TENSORS, _STATE):
-        _to_disk(part / name)
+    for path in (part / _TENSORS, part / _STATE, part):
+        sync(path)
     part.replace(final)
+    sync(folder)
     for old in generations(folder)[GENERATIONS:]:
         shutil.rmtree(old, ignore_errors=True)
     return final
@@ -106,11 +110,6 @@ def _nested(checkpoint: Checkpoint) -> dict[str, Any]:
         "planes": planes,
         "random": checkpoint.random,
     }
-
-
-def _to_disk(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
 
 
 def generations(folder: Path) -> list[Path]:

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.store.durable import sync
 from napari_noisyseg.training.tree import copied
 
 FORMAT = "napari-noisyseg-model-1"
@@ -41,7 +42,9 @@ def write_model(path: Path, file: ModelFile, weights: dict[str, Tensor]) -> None
     }
     part = path.with_name(f".{path.name}.part")
     save_file(copied(weights), part, header)
+    sync(part)
     part.replace(path)
+    sync(path.parent)
 
 
 def read_model(path: Path) -> tuple[ModelFile, dict[str, Tensor]]:

@@ -10,8 +10,9 @@ from pathlib import Path
 from napari_noisyseg import registry
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Failed
+from napari_noisyseg.store.durable import write_atomically
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.store.runs import Run, write_atomically
+from napari_noisyseg.store.runs import Run
 from napari_noisyseg.worker import process
 from napari_noisyseg.worker.advice import recommend
 from napari_noisyseg.worker.check import check
@@ -54,8 +55,7 @@ def start(project: Project, spec: RunSpec) -> Run:
     spec = _continued(resumed, spec) if resumed else _begun(spec)
     check(project, spec)
     weights = _weights(project, spec.init) if spec.init else None
-    run = project.runs.new()
-    try:
+    with project.runs.making() as run:
         if resumed:
             _take_over(resumed, run.dir)
         else:
@@ -64,11 +64,17 @@ def start(project: Project, spec: RunSpec) -> Run:
         if weights:
             shutil.copyfile(weights, run.dir / INIT)
         write_spec(run.dir, spec, created=time.time())
-        process.launch(run, spec.threads)
+    launch(run, spec.threads)
+    return run
+
+
+def launch(run: Run, threads: int | None = None) -> None:
+    """Start a run's child; where that fails there is no run."""
+    try:
+        process.launch(run, threads)
     except BaseException:
         shutil.rmtree(run.dir, ignore_errors=True)
         raise
-    return run
 
 
 def _begun(spec: RunSpec) -> RunSpec:
@@ -139,7 +145,8 @@ def stop(run: Run) -> None:
 
 def look(run: Run, image: str) -> None:
     """Ask the run to show its next previews on this image, where it trains on it."""
-    write_atomically(run.dir / LOOK, image)
+    # a wish of the moment, made where people click: no wait for the disk
+    write_atomically(run.dir / LOOK, image, durable=False)
 
 
 def is_alive(run: Run) -> bool:

@@ -17,6 +17,7 @@ from napari_noisyseg.data.resample import working_shape
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Doing, Event, Finished
 from napari_noisyseg.method import Method, MethodConfig, TrainingImage
+from napari_noisyseg.store.durable import write_atomically
 from napari_noisyseg.training.checkpoint import load_newest
 from napari_noisyseg.training.device import Device, choose, set_threads
 from napari_noisyseg.training.loop import Training, train
@@ -105,7 +106,7 @@ def _open(folder: Path, began: float) -> Job:
     config, words = settings(kind, given, device.name, spec.time_budget)
     # only now it is certain which preset the tile comes from
     check_tiles({**spec.config, "tile": config.tile}, {})
-    (folder / SETTINGS).write_text(json.dumps(config.model_dump(), indent=1), "utf-8")
+    write_atomically(folder / SETTINGS, json.dumps(config.model_dump(), indent=1))
     method = kind(config, device.name, spec.seed)
     if start:
         _load_weights(method, start[1], spec)

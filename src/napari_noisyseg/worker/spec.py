@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.store.durable import write_atomically
 
 NAME = "spec.json"
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
@@ -57,9 +58,7 @@ class RunSpec(BaseModel):
 
 def write_spec(folder: Path, spec: RunSpec, **notes: Any) -> None:
     """Write a run's spec.json atomically; notes are kept beside the fields."""
-    part = folder / f".{NAME}.part"
-    part.write_text(json.dumps({**spec.model_dump(), **notes}, indent=1), "utf-8")
-    part.replace(folder / NAME)
+    write_atomically(folder / NAME, json.dumps({**spec.model_dump(), **notes}, indent=1))
 
 
 def read_spec(folder: Path) -> RunSpec:
