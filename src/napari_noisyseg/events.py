@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Any, Union
+
+from pydantic import TypeAdapter
+
+from napari_noisyseg import bounded_json
+from napari_noisyseg.errors import NoisySegError
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +143,15 @@ def to_json(event: Event, time: float) -> str:
 def from_json(line: str) -> Event | None:
     """The event of one line, or None for a half-written line or a kind of a later version."""
     try:
-        record = json.loads(line)
-        kind = _KINDS[record["event"]]
-        known = {f.name for f in fields(kind)}
-        values = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items()}
-        event: Event = kind(**{k: v for k, v in values.items() if k in known})
-    except (ValueError, KeyError, TypeError):
+        record = bounded_json.parse(line, "an event")
+        event: Event = _typed(record["event"]).validate_python(record)
+    # of pydantic, what is wrong with a value is a ValueError
+    except (NoisySegError, *bounded_json.WRONG):
         return None
     return event
+
+
+@lru_cache(maxsize=len(_KINDS))
+def _typed(kind: str) -> TypeAdapter[Any]:
+    """What checks that an event's fields are of their types: a run may come from a stranger."""
+    return TypeAdapter(_KINDS[kind])

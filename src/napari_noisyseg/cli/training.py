@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Annotated, Any, Literal
 import psutil
 import typer
 
-from .. import events, registry
+from .. import bounded_json, events, registry
 from ..errors import JobError, NoisySegError
 from ..method import Needs
 from .output import Json, Progress, print_json, print_table, say
@@ -96,12 +95,7 @@ def train(
 def _config_file(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
-    try:
-        settings = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise NoisySegError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise NoisySegError(f"{path}: not JSON ({error})") from None
+    settings = bounded_json.read(path, bounded_json.RECORD_BYTES)
     if not isinstance(settings, dict):
         raise NoisySegError(f"{path}: must hold one JSON object of settings")
     return settings
@@ -112,8 +106,8 @@ def _setting(text: str) -> tuple[str, Any]:
     if not equals or not key:
         raise NoisySegError(f"--set {text!r}: write KEY=VALUE")
     try:
-        return key, json.loads(value)
-    except ValueError:
+        return key, bounded_json.parse(value, f"--set {key}")
+    except NoisySegError:
         return key, value
 
 

@@ -27,6 +27,8 @@ from napari_noisyseg.store.durable import write_atomically, writing
 FOLDER, INDEX = "rounds", "index.json"
 REGIONS = ("results/index.json", "snapshot/index.json")
 """where a run says which part of which image a region is"""
+MOST_PIXELS = 2**26
+"""Of one region at level 0; runs learn from smaller ones."""
 STATES = ("before", "after")
 NAMES = {0: "background", NUCLEUS: "nucleus"}
 
@@ -52,6 +54,8 @@ class Round:
         of the box at level 0; NoisySegError where the file is damaged.
         """
         small = _read(self.file)
+        if self.box.height * self.box.width > MOST_PIXELS:
+            raise NoisySegError(f"{self.file}: a round of {self.box.shape} pixels cannot be shown")
         rows, columns = (
             np.arange(size) * length // size
             for size, length in zip(self.box.shape, small["after"].shape, strict=True)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from napari_noisyseg import bounded_json, regular_file
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Event, Failed, Finished, Stepped, Validated, from_json, to_json
 from napari_noisyseg.store.arrays import is_plain
@@ -28,6 +29,8 @@ RESULTS = "results/index.json"
 SKIPPED = "skipped.txt"
 _MOST_WORDS = 1000
 _LAST_BYTES = 65536
+_MOST_BYTES = 2**27
+"""Of events, some hundred thousand steps, that are read at once."""
 WORKER = "worker.json"
 _HIDDEN = re.compile(r"\.\d{8}T\d{6}Z-[0-9a-z]{4,}\.new-[0-9a-f]{8}")
 _ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-z]{4,}")
@@ -45,12 +48,15 @@ class EventTail:
     def poll(self) -> list[Event]:
         """The events since the last call; damaged lines and kinds of later versions are skipped."""
         try:
-            with self._path.open("rb") as file:
-                if file.seek(0, os.SEEK_END) < self._offset:
+            with regular_file.opened(self._path) as file:
+                size = file.seek(0, os.SEEK_END)
+                if size < self._offset:
                     self._offset = 0
+                # of a giant only the end
+                self._offset = max(self._offset, size - _MOST_BYTES)
                 file.seek(self._offset)
-                data = file.read()
-        except OSError:
+                data = file.read(_MOST_BYTES)
+        except (OSError, NoisySegError):
             # not there yet, or for a moment not reachable (a network share)
             return []
         end = data.rfind(b"\n") + 1
@@ -202,32 +208,31 @@ class Run:
 
     def figures(self) -> dict[str, float]:
         """Its last figures: those it finished with, else its last losses."""
-        for event in reversed(self.events()):
-            if isinstance(event, Finished) and event.figures:
-                return dict(event.figures)
-            if isinstance(event, (Validated, Stepped)):
-                return dict(event.losses)
+        for events in (self._last_words(), reversed(self.events())):
+            for event in events:
+                if isinstance(event, Finished) and event.figures:
+                    return dict(event.figures)
+                if isinstance(event, (Validated, Stepped)):
+                    return dict(event.losses)
         return {}
 
     def _last_word(self) -> Event | None:
+        return next(self._last_words(), None)
+
+    def _last_words(self) -> Iterator[Event]:
+        """Its last events, the newest first."""
         try:
-            with (self.dir / "events.jsonl").open("rb") as file:
+            with regular_file.opened(self.dir / "events.jsonl") as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST_BYTES))
-                lines = file.read().decode("utf-8", errors="replace").split("\n")
-        except OSError:
-            return None
+                lines = file.read(_LAST_BYTES).decode("utf-8", errors="replace").split("\n")
+        except (OSError, NoisySegError):
+            return
         # what follows the last newline still is being written
         said = (from_json(line) for line in reversed(lines[:-1]))
-        return next((event for event in said if event is not None), None)
+        yield from (event for event in said if event is not None)
 
     def _json(self, name: str) -> dict[str, Any]:
-        try:
-            found = json.loads((self.dir / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise NoisySegError(f"{self.dir / name} cannot be read ({error})") from error
-        if not isinstance(found, dict):
-            raise NoisySegError(f"{self.dir / name} is damaged: it holds no record")
-        return found
+        return bounded_json.read_record(self.dir / name)
 
 
 class Runs:

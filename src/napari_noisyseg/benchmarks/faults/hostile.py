@@ -28,7 +28,9 @@ SECONDS = 10.0
 """that a file may take"""
 MEMORY = 2 * 2**30
 """bytes that the process may have"""
-STARTING = 120.0
+WAITING = 0.5
+"""seconds of work in `SECONDS` below which it waits for something"""
+STARTING = 300.0
 AT_ONCE = 2
 LEFTOVERS = (".new-", ".old-", ".part", ".partial", ".export-", ".draft")
 
@@ -58,7 +60,8 @@ class Tried:
 class Child:
     """A reading process, started anew after one that had to be killed."""
 
-    def __init__(self) -> None:
+    def __init__(self, scratch: Path) -> None:
+        self._scratch = scratch
         self._process: subprocess.Popen[str] | None = None
         self._answers: Queue[str] = Queue()
 
@@ -69,10 +72,11 @@ class Child:
         assert process.stdin is not None
         process.stdin.write(json.dumps(asked) + "\n")
         process.stdin.flush()
+        began = time.monotonic()
         outcome = self._watched(process)
         if isinstance(outcome, str):
             self.close()
-            return Tried(reader, path, outcome, f"ended by {outcome}", SECONDS)
+            return Tried(reader, path, outcome, f"ended by {outcome}", time.monotonic() - began)
         memory = outcome["peak"] > MEMORY
         kind = "memory" if memory else outcome["outcome"]
         return Tried(
@@ -93,6 +97,9 @@ class Child:
     def _started(self) -> subprocess.Popen[str]:
         command = [sys.executable, "-P", "-m", "napari_noisyseg.benchmarks.faults.child"]
         environment = {**os.environ, "NOISYSEG_DEBUG": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        # libraries may keep caches where temporary files belong
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        environment |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(self._scratch))
         self._process = process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             text=True, encoding="utf-8", env=environment,
@@ -106,8 +113,9 @@ class Child:
 
     def _watched(self, process: subprocess.Popen[str]) -> dict[str, Any] | str:
         """The answer, or how it ended without one."""
-        end, seen = time.monotonic() + SECONDS, psutil.Process(process.pid)
-        while time.monotonic() < end:
+        began, seen = time.monotonic(), psutil.Process(process.pid)
+        worked = _cpu(seen)
+        while not self._hangs(time.monotonic() - began, _cpu(seen) - worked):
             with contextlib.suppress(Empty):
                 answer: dict[str, Any] = json.loads(self._answers.get(timeout=0.05))
                 return answer
@@ -117,6 +125,19 @@ class Child:
                 if seen.memory_info().rss > MEMORY:
                     return "memory"
         return "hang"
+
+    @staticmethod
+    def _hangs(seconds: float, worked: float) -> bool:
+        """Whether it waits, or works, for too long; on a busy machine its work counts."""
+        return worked > SECONDS or seconds > (SECONDS if worked < WAITING else 6 * SECONDS)
+
+
+def _cpu(process: psutil.Process) -> float:
+    """Seconds of processor time that it has had."""
+    try:
+        return sum(process.cpu_times()[:2])
+    except psutil.Error:
+        return 0.0
 
 
 def _all_of(lines: Any, answers: Queue[str]) -> None:
@@ -167,7 +188,7 @@ def run(*, inputs: int, seed: int, folder: Path, readers: Sequence[str] = ()) ->
     numbers: Iterator[int] = iter(range(inputs))
 
     def work() -> None:
-        child = Child()
+        child = Child(folder / "temporary")
         try:
             while True:
                 with lock:
@@ -245,8 +266,8 @@ def _hidden(box: Path) -> set[str]:
 
 def again(reader: str, path: Path, out: Path) -> Tried:
     """Try one file once more, in a process of its own."""
-    child = Child()
     out.mkdir(parents=True, exist_ok=True)
+    child = Child(out.parent / "temporary")
     try:
         return child.ask(reader, path, out)
     finally:

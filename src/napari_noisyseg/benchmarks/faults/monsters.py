@@ -51,7 +51,7 @@ def make(folder: Path, name: str) -> Sample:
 def copy(path: Path, target: Path) -> Path:
     """A copy of a file, of a link or of a pipe; nothing is read of the latter two."""
     if path.is_symlink():
-        target.symlink_to(os.readlink(path))
+        target.symlink_to(path.readlink())
     elif stat.S_ISFIFO(path.lstat().st_mode):
         os.mkfifo(target)
     else:
@@ -101,6 +101,7 @@ _register_pipes()
 
 @_monster
 def pipe_in_an_ome_zarr(folder: Path) -> Sample:
+    """A pipe for a chunk."""
     path = write_zarr(folder / "a.ome.zarr", tissue()[0], 3)
     _pipe(next(p for p in (path / "0" / "c").rglob("*") if p.is_file()))
     return Sample("image", path)
@@ -108,6 +109,7 @@ def pipe_in_an_ome_zarr(folder: Path) -> Sample:
 
 @_monster
 def pipe_for_the_words_of_an_ome_zarr(folder: Path) -> Sample:
+    """A pipe for its metadata."""
     path = write_zarr(folder / "a.ome.zarr", tissue()[0], 2)
     _pipe(path / ".zattrs")
     return Sample("image", path)
@@ -115,6 +117,7 @@ def pipe_for_the_words_of_an_ome_zarr(folder: Path) -> Sample:
 
 @_monster
 def pipe_in_a_slide_of_many_files(folder: Path) -> Sample:
+    """A pipe for a MIRAX slide's index."""
     (folder / "a").mkdir()
     (folder / "a.mrxs").write_bytes(b"\xff\xd8\xff\xe0")
     _pipe(folder / "a" / "Slidedat.ini")
@@ -123,6 +126,7 @@ def pipe_in_a_slide_of_many_files(folder: Path) -> Sample:
 
 @_monster
 def pipe_beside_a_dicom_slide(folder: Path) -> Sample:
+    """OpenSlide looks into every file beside one."""
     (folder / "a.dcm").write_bytes(b"\0" * 128 + b"DICM")
     _pipe(folder / "b.dcm")
     return Sample("image", folder / "a.dcm")
@@ -136,21 +140,25 @@ def _run(folder: Path, change: Callable[[Path], object]) -> Sample:
 
 @_monster
 def pipe_for_a_runs_events(folder: Path) -> Sample:
+    """A pipe for what a run said."""
     return _run(folder, lambda run: _pipe(run / "events.jsonl"))
 
 
 @_monster
 def pipe_for_a_runs_results(folder: Path) -> Sample:
+    """A pipe for its arrays."""
     return _run(folder, lambda run: _pipe(run / "results" / "0.npz"))
 
 
 @_monster
 def pipe_for_a_runs_process(folder: Path) -> Sample:
+    """A pipe for who works on it."""
     return _run(folder, lambda run: _pipe(run / "worker.json"))
 
 
 @_monster
 def pipe_where_a_slide_was(folder: Path) -> Sample:
+    """A pipe in place of a linked slide."""
     slide = folder / "in" / "slide.tif"
     slide.parent.mkdir()
     rgb = np.tile(tissue()[0], (6, 6, 1))
@@ -185,6 +193,7 @@ def pages_in_a_circle(folder: Path) -> Sample:
 
 @_monster
 def label_pages_in_a_circle(folder: Path) -> Sample:
+    """The same as a label image."""
     return Sample("labels", pages_in_a_circle(folder).path)
 
 
@@ -201,6 +210,7 @@ def large_label_value(folder: Path) -> Sample:
 
 @_monster
 def large_label_value_in_an_image(folder: Path) -> Sample:
+    """An id of 2 · 10⁹."""
     ids = tissue()[1]
     tifffile.imwrite(folder / "ids.tif", np.where(ids == ids.max(), 2 * 10**9, ids))
     return Sample("labels", folder / "ids.tif")
@@ -245,6 +255,8 @@ def arrays_that_fill_the_memory(folder: Path) -> Sample:
 
 @_monster
 def arrays_that_only_claim_to_be_large(folder: Path) -> Sample:
+    """A header that tells of 2⁴⁰ numbers."""
+
     def change(run: Path) -> None:
         header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1099511627776,), }\n"
         start = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
@@ -260,6 +272,7 @@ def arrays_that_only_claim_to_be_large(folder: Path) -> Sample:
 
 @_monster
 def identical_outlines(folder: Path) -> Sample:
+    """A hundred thousand times the same square."""
     ring = [[10.0, 10.0], [20.0, 10.0], [20.0, 20.0], [10.0, 20.0], [10.0, 10.0]]
     feature = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]}}
     one = json.dumps(feature)
@@ -287,21 +300,25 @@ def _png(path: Path, bits: int, kind: int, row: int) -> Path:
 
 @_monster
 def huge_png_of_one_bit(folder: Path) -> Sample:
+    """20 KB on the disk."""
     return Sample("image", _png(folder / "a.png", 1, 0, -(-HUGE // 8)))
 
 
 @_monster
 def huge_png_of_colours_of_16_bits(folder: Path) -> Sample:
+    """1.4 GB in memory."""
     return Sample("image", _png(folder / "a.png", 16, 6, 8 * HUGE))
 
 
 @_monster
 def huge_label_png_of_one_bit(folder: Path) -> Sample:
+    """A mask of 20 KB."""
     return Sample("labels", _png(folder / "a.png", 1, 0, -(-HUGE // 8)))
 
 
 @_monster
 def huge_tiff_of_one_bit(folder: Path) -> Sample:
+    """One strip."""
     raw = zlib.compress(bytes(HUGE * -(-HUGE // 8)), 9)
     tifffile.imwrite(
         folder / "a.tif", iter([raw]), shape=(HUGE, HUGE), dtype=bool, compression="zlib",
@@ -339,13 +356,16 @@ def model_that_learned_no_numbers(folder: Path) -> Sample:
     path = write_model(folder / "a.safetensors")
     data = bytearray(path.read_bytes())
     start = 8 + int.from_bytes(data[:8], "little")
-    data[start : start + 4] = struct.pack("<f", float("nan"))
+    header = json.loads(data[8:start])
+    first = next(v["data_offsets"][0] for v in header.values() if v.get("dtype") == "F32")
+    data[start + first : start + first + 4] = struct.pack("<f", float("nan"))
     path.write_bytes(data)
     return Sample("model", path)
 
 
 @_monster
 def giant_that_is_all_hole(folder: Path) -> Sample:
+    """64 GB without a block on the disk."""
     with (folder / "a.geojson").open("wb") as file:
         file.truncate(2**36)
     return Sample("masks", folder / "a.geojson")

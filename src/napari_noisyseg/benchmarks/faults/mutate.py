@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -85,8 +86,11 @@ def _file(path: Path, rng: random.Random) -> None:
         _database(path, rng)
         return
     data = path.read_bytes()
-    structured = _structured(path)
-    changed = structured(data, rng) if structured and rng.random() < 0.75 else None
+    structured, changed = _structured(path), None
+    if structured and rng.random() < 0.75:
+        # what was damaged before may have no structure any more
+        with contextlib.suppress(struct.error, ValueError, IndexError, KeyError, TypeError):
+            changed = structured(data, rng)
     path.write_bytes(_bytes(data, rng) if changed is None else changed)
 
 
