@@ -13,7 +13,7 @@ import typer
 from .. import bounded_json, events, registry
 from ..errors import JobError, NoisySegError
 from ..method import Needs
-from .output import Json, Progress, print_json, print_table, say
+from .output import Json, Progress, print_json, print_table, say, show
 from .projects import ProjectPath, open_project, run_row
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -35,9 +35,9 @@ def methods(as_json: Json = False) -> None:
         print_json([asdict(method) for method in described])
         return
     for method in described:
-        print(f"{method.name:22s}{method.title}")
-        print(f"{'':22s}{method.paper}")
-        print(f"{'':22s}needs {_in_words(method.needs)}; shows {', '.join(method.shows) or '–'}\n")
+        show(f"{method.name:22s}{method.title}")
+        show(f"{'':22s}{method.paper}")
+        show(f"{'':22s}needs {_in_words(method.needs)}; shows {', '.join(method.shows) or '–'}\n")
 
 
 def _in_words(needs: Needs) -> str:
@@ -181,7 +181,7 @@ def _report(path: Path, run: Any, final: events.Event, as_json: bool) -> None:
     if as_json:
         print_json({"run": run.id, "dir": str(run.dir), "state": run.state(), **final.figures})
     else:
-        print(run.dir)
+        show(run.dir)
 
 
 def adopt_if_free(path: Path) -> None:

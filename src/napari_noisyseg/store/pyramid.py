@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from zarr.codecs import ZstdCodec
 
 from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.regular_file import advice
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.arrays import CHUNK, OwnStore, open_array
 from napari_noisyseg.store.durable import sync
@@ -183,7 +184,7 @@ def told(what: str) -> Iterator[None]:
     except NoisySegError:
         raise
     except OSError as error:
-        reason = error.strerror or str(error)
+        reason = advice(error)
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             reason = "the disk is full; free space and try again"
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

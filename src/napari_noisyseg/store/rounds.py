@@ -30,6 +30,7 @@ REGIONS = ("results/index.json", "snapshot/index.json")
 MOST_PIXELS = 2**26
 """Of one region at level 0; runs learn from smaller ones."""
 STATES = ("before", "after")
+MAPS = (*STATES, "loss", "vote", "rank", "taken")
 NAMES = {0: "background", NUCLEUS: "nucleus"}
 
 Maps = Mapping[str, NDArray[Any]]
@@ -163,6 +164,7 @@ def _boxes(folder: Path, image: str) -> dict[str, Box]:
 @lru_cache(maxsize=8)
 def _loaded(path: Path, written: int) -> Maps:
     arrays = bounded_npz.read(path)
+    arrays = {name: arrays[name] for name in MAPS}
     shape = arrays["after"].shape
     if len(shape) != 2 or 0 in shape or any(a.shape != shape for a in arrays.values()):
         raise ValueError(f"maps of {shape}")

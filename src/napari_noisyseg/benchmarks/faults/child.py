@@ -43,16 +43,20 @@ class Guard:
             if isinstance(path, (str, bytes, os.PathLike)) and (flags or 0) & WRITING:
                 self._note(path)
         elif event in CHANGES:
-            self._note(arguments[CHANGES[event]])
+            folder = arguments[-1] if event != "os.truncate" else -1
+            self._note(arguments[CHANGES[event]], folder)
 
-    def _note(self, path: Any) -> None:
+    def _note(self, path: Any, folder: int | None = None) -> None:
+        """A path that is written through links, or (in an open folder, or -1) changed itself."""
         self.watching = False
         try:
-            # links are followed, as what opens it does
-            real = os.path.realpath(os.fsdecode(path))
-            if not real.startswith(self.allowed) and not real.startswith("/dev/"):
-                self.outside.append(real)
-        except (OSError, ValueError, TypeError):
+            place = Path(os.fsdecode(path))
+            if folder is not None and folder >= 0:
+                place = Path(f"/proc/self/fd/{folder}").resolve() / place
+            real = place.resolve() if folder is None else place.parent.resolve() / place.name
+            if not str(real).startswith((*self.allowed, "/dev/")):
+                self.outside.append(str(real))
+        except (OSError, ValueError, TypeError, RuntimeError):
             pass
         finally:
             self.watching = True

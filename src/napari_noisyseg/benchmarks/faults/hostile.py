@@ -100,6 +100,7 @@ class Child:
         # libraries may keep caches where temporary files belong
         self._scratch.mkdir(parents=True, exist_ok=True)
         environment |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(self._scratch))
+        environment["TORCHINDUCTOR_CACHE_DIR"] = str(self._scratch / "torch")
         self._process = process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             text=True, encoding="utf-8", env=environment,

@@ -15,12 +15,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+LARGEST = 2**26
+"""Bytes of a file that is changed; a giant stays one."""
 ODD_NUMBERS = (0, 1, -1, 255, 256, 65535, 65536, 2**31 - 1, 2**31, 2**32 - 1, 2**53, 2**63, 2**64)
 ODD_VALUES: tuple[Any, ...] = (
     None, True, "", "x" * 100_000, "\ud800", "\x1b[2J", "../../x", "/dev/zero", "\0", [], {}, [[]],
     -1, 0, 0.5, 1e308, float("inf"), float("nan"), 10**30, 10**400, 2**31, 2**63, -(2**63),
     {"a": None}, [None], [1e400], "NaN", "=HYPERLINK(1)",
 )  # fmt: skip
+UNFIT = (struct.error, ValueError, IndexError, KeyError, TypeError, AttributeError)
 JSON_NAMES = (".json", ".geojson", ".zattrs", ".zarray", ".zgroup")
 
 
@@ -80,7 +83,7 @@ def _loop(path: Path, rng: random.Random) -> None:
 
 
 def _file(path: Path, rng: random.Random) -> None:
-    if not path.is_file():
+    if not path.is_file() or path.stat().st_size > LARGEST:
         return
     if path.suffix == ".sqlite" and rng.random() < 0.8:
         _database(path, rng)
@@ -89,7 +92,9 @@ def _file(path: Path, rng: random.Random) -> None:
     structured, changed = _structured(path), None
     if structured and rng.random() < 0.75:
         # what was damaged before may have no structure any more
-        with contextlib.suppress(struct.error, ValueError, IndexError, KeyError, TypeError):
+        with contextlib.suppress(
+            struct.error, ValueError, IndexError, KeyError, TypeError, AttributeError
+        ):
             changed = structured(data, rng)
     path.write_bytes(_bytes(data, rng) if changed is None else changed)
 
@@ -138,7 +143,7 @@ def _bytes(data: bytes, rng: random.Random) -> bytes:
 def _json(data: bytes, rng: random.Random) -> bytes | None:
     try:
         document = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if rng.random() < 0.05:
         depth = rng.choice((50, 100, 5_000, 200_000))
@@ -296,7 +301,7 @@ def _safetensors(data: bytes, rng: random.Random) -> bytes | None:
 def _changed_text(text: str, rng: random.Random) -> str:
     try:
         return json.dumps(changed_document(json.loads(text), rng))
-    except ValueError:
+    except (ValueError, RecursionError):
         return str(rng.choice(ODD_VALUES))
 
 
