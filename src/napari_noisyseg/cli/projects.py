@@ -13,7 +13,7 @@ from ..coarse.project import EVERY, KINDS, SUPERPIXEL, derive_image
 from ..errors import NoisySegError
 from ..exchange.importing import Imported, import_clean, import_points, import_rough
 from ..slides import IMAGE_SUFFIXES, Box
-from ..store import SUFFIX, ImageRecord, Project, Run, RunState
+from ..store import SUFFIX, ImageRecord, Project, Run, RunState, lock
 from .output import Json, Progress, print_json, print_table, say
 
 ProjectPath = Annotated[Path, typer.Argument(metavar="PROJECT", help="The NAME.noisyseg folder.")]
@@ -64,6 +64,10 @@ def create(
     if target.exists():
         raise NoisySegError(f"{target} exists already: choose another name, or 'noisyseg add'")
     partial = target.with_name(f".{target.name}.partial")
+    if partial.exists() and not lock.abandoned(partial):
+        raise NoisySegError(
+            f"{target} is being made by another command: wait for it, or delete {partial}"
+        )
     shutil.rmtree(partial, ignore_errors=True)
     try:
         with Project.create(partial) as made:
