@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -247,7 +248,11 @@ def run_row(run: Run) -> dict[str, Any]:
         "adopted": "yes" if run.adopted else "no",
         "note": note or None,
     }
-    figures = {key: round(value, 4) for key, value in run.figures().items() if key not in about}
+    figures = {
+        key: round(value, 4) if math.isfinite(value) else None
+        for key, value in run.figures().items()
+        if key not in about
+    }
     return {**dict(list(about.items())[:3]), **figures, **about}
 
 

@@ -14,15 +14,20 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from napari_noisyseg import bounded_json
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Event, Failed, Finished, Stepped, Validated, from_json, to_json
-from napari_noisyseg.store.arrays import is_plain
+from napari_noisyseg.store.arrays import is_plain, refuse_links
 from napari_noisyseg.store.durable import sync, write_atomically
 from napari_noisyseg.store.processes import Process
 
 FOLDER = "runs"
 STALE = 60.0
 """Seconds without a heartbeat after which a run on another machine is taken to be lost."""
+EVENTS = "events.jsonl"
+AT_ONCE = 2**20
+"""Bytes of events that are read at a time: some thousands, a twentieth of a second."""
+_MOST_BACK = 8 * 2**20
 RESULTS = "results/index.json"
 """Written last: with it a run's results are whole."""
 SKIPPED = "skipped.txt"
@@ -41,22 +46,42 @@ class EventTail:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._offset = 0
+        self._inside = False
 
     def poll(self) -> list[Event]:
-        """The events since the last call; damaged lines and kinds of later versions are skipped."""
+        """Events since the last call; damaged lines and kinds of later versions are skipped.
+
+        Of a long file no more than `AT_ONCE` bytes are read: call again until nothing comes.
+        """
+        while True:
+            data = self._read()
+            end = data.rfind(b"\n") + 1
+            if not end:
+                if len(data) < AT_ONCE:
+                    return []
+                # no event is so long: pass over all of the line
+                self._offset, self._inside = self._offset + len(data), True
+                continue
+            self._offset += end
+            lines = data[:end].split(b"\n")
+            if self._inside:
+                self._inside, lines = False, lines[1:]
+            found = [event for event in map(from_json, lines) if event is not None]
+            if found:
+                return found
+
+    def _read(self) -> bytes:
         try:
+            if not is_plain(self._path):
+                return b""
             with self._path.open("rb") as file:
                 if file.seek(0, os.SEEK_END) < self._offset:
-                    self._offset = 0
+                    self._offset, self._inside = 0, False
                 file.seek(self._offset)
-                data = file.read()
+                return file.read(AT_ONCE)
         except OSError:
-            # not there yet, or for a moment not reachable (a network share)
-            return []
-        end = data.rfind(b"\n") + 1
-        self._offset += end
-        lines = data[:end].decode("utf-8", errors="replace").splitlines()
-        return [event for event in map(from_json, lines) if event is not None]
+            # for a moment not reachable (a network share)
+            return b""
 
 
 class Run:
@@ -142,23 +167,29 @@ class Run:
     def _taken_up_again(self) -> bool:
         """Whether a process claimed the run after what was said last."""
         try:
-            said = (self.dir / "events.jsonl").stat().st_mtime_ns
+            said = (self.dir / EVENTS).stat().st_mtime_ns
             return (self.dir / WORKER).stat().st_mtime_ns > said
         except OSError:
             return False
 
     def events(self) -> list[Event]:
-        """Everything it has said so far."""
-        return self.tail().poll()
+        """Everything it has said so far; of a long run rather `said`."""
+        return list(self.said())
+
+    def said(self) -> Iterator[Event]:
+        """Everything it has said so far, read as it is asked for."""
+        tail = self.tail()
+        while events := tail.poll():
+            yield from events
 
     def tail(self) -> EventTail:
         """Follows what it says, from the beginning."""
-        return EventTail(self.dir / "events.jsonl")
+        return EventTail(self.dir / EVENTS)
 
     def say(self, event: Event) -> None:
         """Append an event, on a line of its own even after one that was torn off."""
         line = to_json(event, time.time()).encode() + b"\n"
-        with (self.dir / "events.jsonl").open("ab+") as file:
+        with (self.dir / EVENTS).open("ab+") as file:
             if file.tell():
                 file.seek(-1, os.SEEK_END)
                 line = line if file.read(1) == b"\n" else b"\n" + line
@@ -183,17 +214,23 @@ class Run:
 
     def skip(self, reason: str) -> None:
         """Note why its results were not taken in; where not even that can be written, nothing."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, NoisySegError):
+            self._refuse_links()
             write_atomically(self.dir / SKIPPED, reason[:_MOST_WORDS])
 
     def request_stop(self) -> None:
         """Ask it to stop at the next step."""
+        self._refuse_links()
         try:
             (self.dir / "STOP").touch()
         except OSError as error:
             raise NoisySegError(
                 f"cannot ask {self.id} to stop: {self.dir} cannot be written ({error.strerror})"
             ) from error
+
+    def _refuse_links(self) -> None:
+        """Write nothing into a run's folder that is not in the project."""
+        refuse_links(self.dir.parents[1], self.dir / "STOP")
 
     @property
     def stop_requested(self) -> bool:
@@ -202,7 +239,7 @@ class Run:
 
     def figures(self) -> dict[str, float]:
         """Its last figures: those it finished with, else its last losses."""
-        for event in reversed(self.events()):
+        for event in self._backwards():
             if isinstance(event, Finished) and event.figures:
                 return dict(event.figures)
             if isinstance(event, (Validated, Stepped)):
@@ -210,24 +247,37 @@ class Run:
         return {}
 
     def _last_word(self) -> Event | None:
+        return next(self._backwards(), None)
+
+    def _backwards(self) -> Iterator[Event]:
+        """Its last events, the newest first: those in the last `_MOST_BACK` bytes."""
+        path = self.dir / EVENTS
+        if not is_plain(path):
+            return
         try:
-            with (self.dir / "events.jsonl").open("rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST_BYTES))
-                lines = file.read().decode("utf-8", errors="replace").split("\n")
+            with path.open("rb") as file:
+                at = file.seek(0, os.SEEK_END)
+                # what follows the last newline still is being written
+                rest, first, stop = b"", True, max(0, at - _MOST_BACK)
+                while at > stop:
+                    size = min(_LAST_BYTES, at - stop)
+                    at -= size
+                    file.seek(at)
+                    rest, *lines = (file.read(size) + rest).split(b"\n")
+                    for line in reversed(lines[:-1] if first else lines):
+                        if (event := from_json(line)) is not None:
+                            yield event
+                    first = first and not lines
+                if not first and at == 0 and (event := from_json(rest)) is not None:
+                    yield event
         except OSError:
-            return None
-        # what follows the last newline still is being written
-        said = (from_json(line) for line in reversed(lines[:-1]))
-        return next((event for event in said if event is not None), None)
+            return
 
     def _json(self, name: str) -> dict[str, Any]:
         try:
-            found = json.loads((self.dir / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            return bounded_json.read_record(self.dir / name)
+        except OSError as error:
             raise NoisySegError(f"{self.dir / name} cannot be read ({error})") from error
-        if not isinstance(found, dict):
-            raise NoisySegError(f"{self.dir / name} is damaged: it holds no record")
-        return found
 
 
 class Runs:
