@@ -1,0 +1,1 @@
+"""Faults on purpose: killed programs, power cuts and strangers' files."""
