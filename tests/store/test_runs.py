@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -230,6 +231,54 @@ def test_a_project_that_was_moved_gets_no_run_at_its_old_place(tmp_path: Path) -
     with pytest.raises(NoisySegError, match="cannot make a run's folder"), runs.making():
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_million_events_are_read_in_little_memory(run: Run) -> None:
+    line = to_json(STEP, 1.0) + "\n"
+    with (run.dir / "events.jsonl").open("w") as file:
+        for _ in range(5):
+            file.write(line * 10_000)
+    tracemalloc.start()
+    begin = time.process_time()
+    assert run.figures() == {"total": 0.5}
+    assert time.process_time() - begin < 0.5
+    assert sum(1 for _ in run.said()) == 50_000
+    tail, found = run.tail(), 0
+    while events := tail.poll():
+        found += len(events)
+    assert found == 50_000
+    assert tracemalloc.get_traced_memory()[1] < 15_000_000
+    tracemalloc.stop()
+
+
+def test_the_last_word_may_be_long_and_follow_much_that_is_not_understood(run: Run) -> None:
+    run.say(STEP)
+    with (run.dir / "events.jsonl").open("a") as file:
+        file.write('{"event": "FromTheFuture"}\n' * 50_000)
+    assert run.figures() == {"total": 0.5}
+    run.say(Finished(False, 1.0, {"dice": 0.5}, tuple(f"results/{i}.npz" for i in range(9000))))
+    assert run.state() == "finished"
+    assert run.figures() == {"dice": 0.5}
+
+
+def test_a_line_without_end_is_passed_over(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_noisyseg.store.runs.AT_ONCE", 1000)
+    run.say(STEP)
+    with (run.dir / "events.jsonl").open("a") as file:
+        file.write("x" * 12_345)
+    tail = run.tail()
+    assert tail.poll() == [STEP]
+    assert tail.poll() == []
+    run.say(Finished(False, 1.0))
+    assert tail.poll() == [Finished(False, 1.0)]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes are POSIX's")
+def test_a_pipe_in_the_place_of_events_does_not_hang(run: Run) -> None:
+    os.mkfifo(run.dir / "events.jsonl")
+    assert run.events() == []
+    assert run.figures() == {}
+    assert run.state() == "waiting"
 
 
 def test_asking_to_stop(run: Run) -> None:

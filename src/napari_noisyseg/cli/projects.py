@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +14,7 @@ from ..coarse.project import EVERY, KINDS, SUPERPIXEL, derive_image
 from ..errors import NoisySegError
 from ..exchange.importing import Imported, import_clean, import_points, import_rough
 from ..slides import IMAGE_SUFFIXES, Box
-from ..store import SUFFIX, ImageRecord, Project, Run, RunState
+from ..store import SUFFIX, ImageRecord, Project, Run, RunState, lock
 from .output import Json, Progress, print_json, print_table, say, show
 
 ProjectPath = Annotated[Path, typer.Argument(metavar="PROJECT", help="The NAME.noisyseg folder.")]
@@ -64,6 +65,10 @@ def create(
     if target.exists():
         raise NoisySegError(f"{target} exists already: choose another name, or 'noisyseg add'")
     partial = target.with_name(f".{target.name}.partial")
+    if partial.exists() and not lock.abandoned(partial):
+        raise NoisySegError(
+            f"{target} is being made by another command: wait for it, or delete {partial}"
+        )
     shutil.rmtree(partial, ignore_errors=True)
     try:
         with Project.create(partial) as made:
@@ -243,7 +248,11 @@ def run_row(run: Run) -> dict[str, Any]:
         "adopted": "yes" if run.adopted else "no",
         "note": note or None,
     }
-    figures = {key: round(value, 4) for key, value in run.figures().items() if key not in about}
+    figures = {
+        key: round(value, 4) if math.isfinite(value) else None
+        for key, value in run.figures().items()
+        if key not in about
+    }
     return {**dict(list(about.items())[:3]), **figures, **about}
 
 

@@ -29,7 +29,7 @@ from napari_noisyseg.exchange.measurements import is_csv, write_csv
 from napari_noisyseg.exchange.nuclei import ExportedImage, ExportedNucleus
 from napari_noisyseg.exchange.outlines import trace
 from napari_noisyseg.regular_file import advice
-from napari_noisyseg.store import Project
+from napari_noisyseg.store import Project, leftovers
 
 WHOLE_PIXELS = 64_000_000
 GENERATOR = f'"generator": "napari-noisyseg {__version__}"'
@@ -79,7 +79,11 @@ def _written(images: Sequence[tuple[str, ExportedImage]], out: Path, chosen: For
     """Write all of them into a folder, or nothing; the files."""
     made = _make_folder(out)
     try:
-        with tempfile.TemporaryDirectory(dir=out, prefix=".export-") as folder:
+        leftovers.tidy_beside(out)
+        with (
+            tempfile.TemporaryDirectory(dir=out, prefix=".export-") as folder,
+            leftovers.making(Path(folder)),
+        ):
             names = chosen.write(images, Path(folder))
             targets = [out / name for name in names]
             _refuse_to_replace(targets, chosen)

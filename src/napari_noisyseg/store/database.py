@@ -180,6 +180,9 @@ class Database:
             connection.execute(f"PRAGMA journal_mode = {mode}")
             # FULL: an action that was confirmed has reached the disk, whatever happens next
             connection.execute("PRAGMA synchronous = FULL")
+            # on macOS that alone stops at the drive's own memory; elsewhere these say nothing
+            connection.execute("PRAGMA fullfsync = ON")
+            connection.execute("PRAGMA checkpoint_fullfsync = ON")
         except BaseException:
             connection.close()
             raise

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_noisyseg import bounded_json
+from napari_noisyseg.store.arrays import refuse_links
 from napari_noisyseg.store.context import Context
 from napari_noisyseg.store.durable import write_atomically
 from napari_noisyseg.store.records import Aspect, Learned
@@ -48,6 +49,7 @@ class LearnedNetworks:
         what = {"outline": "outlines", "centres": "where nuclei lie"}.get(network, network)
         words = f"learn {what} from {about.get('nuclei', 0)} nuclei"
         with self._noted(words) if unasked else self._changed(words, network):
+            refuse_links(self._folder.parent, self._folder / name)
             self._folder.mkdir(exist_ok=True)
             write_atomically(self._folder / name, weights)
             self._context.database.run(

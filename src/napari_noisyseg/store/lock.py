@@ -150,6 +150,17 @@ class Lock:
                 claim.unlink(missing_ok=True)
 
 
+def abandoned(folder: Path) -> bool:
+    """Whether a folder was locked by a process of this machine that is gone."""
+    return is_dead(folder / NAME)
+
+
+def is_dead(path: Path) -> bool:
+    """Whether a lock's file names a process of this machine, and that is gone."""
+    holder = _parse(_content(path) or b"") if is_plain(path) else None
+    return holder is not None and not holder.alive
+
+
 def _claimed(claim: Path) -> bool:
     """Whether the claim is ours now; one that its maker died over is removed for the next try."""
     try:

@@ -100,7 +100,7 @@ def boot() -> str:
     Elsewhere a process's start is written down when it starts, and no clock step changes it.
     """
     with contextlib.suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        return Path("/proc/sys/kernel/random/boot_id").read_text("utf-8").strip()
     return ""
 
 

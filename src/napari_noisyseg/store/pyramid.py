@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -19,11 +21,12 @@ from zarr.codecs import ZstdCodec
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.regular_file import advice
 from napari_noisyseg.slides import Box
-from napari_noisyseg.store.arrays import CHUNK, OwnStore, open_array
+from napari_noisyseg.store.arrays import CHUNK, OwnStore, is_plain, open_array, refuse_links
 from napari_noisyseg.store.durable import sync
 
 COARSEST = 512
 """The pyramid of an image that is copied in ends once both sides fit into this."""
+_ASIDE = re.compile(r"\.([A-Za-z0-9_-][A-Za-z0-9 ._-]*)\.(old|new)-[0-9a-f]{8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,19 +164,32 @@ def replacing(target: Path) -> Iterator[Path]:
 
 def remove(target: Path) -> None:
     """Take a pyramid away at once, then delete its files."""
-    trash = target.with_name(f".{target.name}.new-removed")
+    trash = target.with_name(f".{target.name}.new-{uuid.uuid4().hex[:8]}")
     target.rename(trash)
     shutil.rmtree(trash)
 
 
-def recover(parent: Path) -> None:
-    """Finish what `replacing` was torn out of: bring back an old folder that has no successor."""
-    for leftover in parent.glob(".*.old-*"):
-        target = parent / leftover.name[1:].rsplit(".old-", 1)[0]
-        if not target.exists():
-            leftover.rename(target)
-    for leftover in [*parent.glob(".*.old-*"), *parent.glob(".*.new-*")]:
-        shutil.rmtree(leftover, ignore_errors=True)
+def recover(top: Path, parent: Path) -> None:
+    """Finish what `replacing` was torn out of: bring back an old folder that has no successor.
+
+    Touches only what `replacing` and `remove` make, and nothing behind a link below `top`.
+    """
+    with contextlib.suppress(NoisySegError):
+        refuse_links(top, parent)
+        found = {p: m for p in parent.glob(".*") if (m := _ASIDE.fullmatch(p.name)) and _ours(p)}
+        for leftover, match in found.items():
+            target = parent / match[1]
+            if match[2] == "old" and not os.path.lexists(target):
+                leftover.rename(target)
+        for leftover in found:
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _ours(folder: Path) -> bool:
+    """Whether a folder is a pyramid, or one that was hardly begun."""
+    if folder.is_symlink() or not folder.is_dir():
+        return False
+    return is_plain(folder / "zarr.json") or not any(folder.iterdir())
 
 
 @contextlib.contextmanager

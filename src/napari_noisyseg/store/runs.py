@@ -14,24 +14,26 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from napari_noisyseg import bounded_json, regular_file
+from napari_noisyseg import bounded_json
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Event, Failed, Finished, Stepped, Validated, from_json, to_json
 from napari_noisyseg.regular_file import advice
-from napari_noisyseg.store.arrays import is_plain
+from napari_noisyseg.store.arrays import is_plain, refuse_links
 from napari_noisyseg.store.durable import sync, write_atomically
 from napari_noisyseg.store.processes import Process
 
 FOLDER = "runs"
 STALE = 60.0
 """Seconds without a heartbeat after which a run on another machine is taken to be lost."""
+EVENTS = "events.jsonl"
+AT_ONCE = 2**20
+"""Bytes of events that are read at a time: some thousands, a twentieth of a second."""
+_MOST_BACK = 8 * 2**20
 RESULTS = "results/index.json"
 """Written last: with it a run's results are whole."""
 SKIPPED = "skipped.txt"
 _MOST_WORDS = 1000
 _LAST_BYTES = 65536
-_MOST_BYTES = 2**27
-"""Of events, some hundred thousand steps, that are read at once."""
 WORKER = "worker.json"
 _HIDDEN = re.compile(r"\.\d{8}T\d{6}Z-[0-9a-z]{4,}\.new-[0-9a-f]{8}")
 _ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-z]{4,}")
@@ -45,25 +47,42 @@ class EventTail:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._offset = 0
+        self._inside = False
 
     def poll(self) -> list[Event]:
-        """The events since the last call; damaged lines and kinds of later versions are skipped."""
+        """Events since the last call; damaged lines and kinds of later versions are skipped.
+
+        Of a long file no more than `AT_ONCE` bytes are read: call again until nothing comes.
+        """
+        while True:
+            data = self._read()
+            end = data.rfind(b"\n") + 1
+            if not end:
+                if len(data) < AT_ONCE:
+                    return []
+                # no event is so long: pass over all of the line
+                self._offset, self._inside = self._offset + len(data), True
+                continue
+            self._offset += end
+            lines = data[:end].split(b"\n")
+            if self._inside:
+                self._inside, lines = False, lines[1:]
+            found = [event for event in map(from_json, lines) if event is not None]
+            if found:
+                return found
+
+    def _read(self) -> bytes:
         try:
-            with regular_file.opened(self._path) as file:
-                size = file.seek(0, os.SEEK_END)
-                if size < self._offset:
-                    self._offset = 0
-                # of a giant only the end
-                self._offset = max(self._offset, size - _MOST_BYTES)
+            if not is_plain(self._path):
+                return b""
+            with self._path.open("rb") as file:
+                if file.seek(0, os.SEEK_END) < self._offset:
+                    self._offset, self._inside = 0, False
                 file.seek(self._offset)
-                data = file.read(_MOST_BYTES)
-        except (OSError, NoisySegError):
-            # not there yet, or for a moment not reachable (a network share)
-            return []
-        end = data.rfind(b"\n") + 1
-        self._offset += end
-        lines = data[:end].decode("utf-8", errors="replace").splitlines()
-        return [event for event in map(from_json, lines) if event is not None]
+                return file.read(AT_ONCE)
+        except OSError:
+            # for a moment not reachable (a network share)
+            return b""
 
 
 class Run:
@@ -149,23 +168,29 @@ class Run:
     def _taken_up_again(self) -> bool:
         """Whether a process claimed the run after what was said last."""
         try:
-            said = (self.dir / "events.jsonl").stat().st_mtime_ns
+            said = (self.dir / EVENTS).stat().st_mtime_ns
             return (self.dir / WORKER).stat().st_mtime_ns > said
         except OSError:
             return False
 
     def events(self) -> list[Event]:
-        """Everything it has said so far."""
-        return self.tail().poll()
+        """Everything it has said so far; of a long run rather `said`."""
+        return list(self.said())
+
+    def said(self) -> Iterator[Event]:
+        """Everything it has said so far, read as it is asked for."""
+        tail = self.tail()
+        while events := tail.poll():
+            yield from events
 
     def tail(self) -> EventTail:
         """Follows what it says, from the beginning."""
-        return EventTail(self.dir / "events.jsonl")
+        return EventTail(self.dir / EVENTS)
 
     def say(self, event: Event) -> None:
         """Append an event, on a line of its own even after one that was torn off."""
         line = to_json(event, time.time()).encode() + b"\n"
-        with (self.dir / "events.jsonl").open("ab+") as file:
+        with (self.dir / EVENTS).open("ab+") as file:
             if file.tell():
                 file.seek(-1, os.SEEK_END)
                 line = line if file.read(1) == b"\n" else b"\n" + line
@@ -190,17 +215,23 @@ class Run:
 
     def skip(self, reason: str) -> None:
         """Note why its results were not taken in; where not even that can be written, nothing."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, NoisySegError):
+            self._refuse_links()
             write_atomically(self.dir / SKIPPED, reason[:_MOST_WORDS])
 
     def request_stop(self) -> None:
         """Ask it to stop at the next step."""
+        self._refuse_links()
         try:
             (self.dir / "STOP").touch()
         except OSError as error:
             raise NoisySegError(
-                f"cannot ask {self.id} to stop: {self.dir} cannot be written ({error.strerror})"
+                f"cannot ask {self.id} to stop: {self.dir} cannot be written ({advice(error)})"
             ) from error
+
+    def _refuse_links(self) -> None:
+        """Write nothing into a run's folder that is not in the project."""
+        refuse_links(self.dir.parents[1], self.dir / "STOP")
 
     @property
     def stop_requested(self) -> bool:
@@ -209,31 +240,45 @@ class Run:
 
     def figures(self) -> dict[str, float]:
         """Its last figures: those it finished with, else its last losses."""
-        for events in (self._last_words(), reversed(self.events())):
-            for event in events:
-                if isinstance(event, Finished) and event.figures:
-                    return dict(event.figures)
-                if isinstance(event, (Validated, Stepped)):
-                    return dict(event.losses)
+        for event in self._backwards():
+            if isinstance(event, Finished) and event.figures:
+                return dict(event.figures)
+            if isinstance(event, (Validated, Stepped)):
+                return dict(event.losses)
         return {}
 
     def _last_word(self) -> Event | None:
-        return next(self._last_words(), None)
+        return next(self._backwards(), None)
 
-    def _last_words(self) -> Iterator[Event]:
-        """Its last events, the newest first."""
-        try:
-            with regular_file.opened(self.dir / "events.jsonl") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST_BYTES))
-                lines = file.read(_LAST_BYTES).decode("utf-8", errors="replace").split("\n")
-        except (OSError, NoisySegError):
+    def _backwards(self) -> Iterator[Event]:
+        """Its last events, the newest first: those in the last `_MOST_BACK` bytes."""
+        path = self.dir / EVENTS
+        if not is_plain(path):
             return
-        # what follows the last newline still is being written
-        said = (from_json(line) for line in reversed(lines[:-1]))
-        yield from (event for event in said if event is not None)
+        try:
+            with path.open("rb") as file:
+                at = file.seek(0, os.SEEK_END)
+                # what follows the last newline still is being written
+                rest, first, stop = b"", True, max(0, at - _MOST_BACK)
+                while at > stop:
+                    size = min(_LAST_BYTES, at - stop)
+                    at -= size
+                    file.seek(at)
+                    rest, *lines = (file.read(size) + rest).split(b"\n")
+                    for line in reversed(lines[:-1] if first else lines):
+                        if (event := from_json(line)) is not None:
+                            yield event
+                    first = first and not lines
+                if not first and at == 0 and (event := from_json(rest)) is not None:
+                    yield event
+        except OSError:
+            return
 
     def _json(self, name: str) -> dict[str, Any]:
-        return bounded_json.read_record(self.dir / name)
+        try:
+            return bounded_json.read_record(self.dir / name)
+        except OSError as error:
+            raise NoisySegError(f"{self.dir / name} cannot be read ({error})") from error
 
 
 class Runs:

@@ -127,4 +127,4 @@ def version_on_disk(path: Path) -> int | None:
         return None
     if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
         return None
-    return int.from_bytes(header[60:64], "big")
+    return int.from_bytes(header[60:64], "big", signed=True)

@@ -6,6 +6,7 @@ import importlib
 import os
 import tempfile
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 from ..report import Report
@@ -17,7 +18,7 @@ INPUTS, KILLS = (2_000, 10_000), (200, 1_000)
 """of the short form, and of the long one"""
 ENGINES = {"kills": 0.8, "power": 0.2}
 """The modules that kill, with their share of the kills: `run(*, kills, seed, folder)` of each gives
-the counts kills, acts, lost and half."""
+`counts.Counts`."""
 FIGURES = (
     "kills", "acts", "lost", "inputs", "internal", "hangs", "over_memory", "outside", "half",
 )  # fmt: skip
@@ -51,8 +52,7 @@ def _engine(name: str, kills: int, seed: int, folder: Path) -> Mapping[str, obje
     except ModuleNotFoundError as error:
         return {"words": f"left out: {error}"}
     folder.mkdir(parents=True)
-    counts: Mapping[str, object] = module.run(kills=kills, seed=seed, folder=folder)
-    return counts
+    return asdict(module.run(kills=kills, seed=seed, folder=folder))
 
 
 def _fault(found: hostile.Tried) -> dict[str, object]:

@@ -69,7 +69,7 @@ def result_of(progress: RunProgress) -> str:
 def read_ended(run: Run) -> RunProgress:
     """A run that has ended, from its file; one that ended without a word is lost."""
     progress = RunProgress()
-    progress.take_all(run.events())
+    progress.take_all(run.said())
     if progress.end is None:
         progress.take(client.lost(run))
     return progress
