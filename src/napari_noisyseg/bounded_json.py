@@ -71,8 +71,9 @@ def parse(text: str | bytes, what: str, nesting: int = MAX_NESTING) -> Any:
 
 
 def _whole(digits: str) -> int:
-    if len(digits) > MAX_DIGITS:
-        raise ValueError(f"a number of {len(digits)} digits")
+    length = len(digits.removeprefix("-"))
+    if length > MAX_DIGITS:
+        raise ValueError(f"a number of {length} digits")
     return int(digits)
 
 

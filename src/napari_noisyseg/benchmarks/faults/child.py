@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,10 @@ CHANGES = {
     "os.symlink": 1, "os.chmod": 0,
 }  # fmt: skip
 """What Python tells its auditors, and which of the arguments is changed on the disk."""
+
+
+WARM = "warm"
+"""An argument: import all that readers import before the first file."""
 
 
 class Guard:
@@ -67,7 +73,8 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
-    _warm_up()
+    if WARM in sys.argv:
+        _warm_up()
     guard = Guard()
     sys.addaudithook(guard)
     print(json.dumps({"ready": os.getpid()}), file=answers, flush=True)
@@ -99,7 +106,7 @@ def _tried(guard: Guard, reader: str, path: str, out: str) -> dict[str, Any]:
     guard.watching = True
     outcome, words = "read", ""
     try:
-        READERS[reader](Path(path), Path(out))
+        _reader(reader)(Path(path), Path(out))
     except NoisySegError as error:
         outcome, words = "refused", str(error)
     except MemoryError:
@@ -112,6 +119,15 @@ def _tried(guard: Guard, reader: str, path: str, out: str) -> dict[str, Any]:
         "outcome": outcome, "words": words[-4000:], "seconds": time.monotonic() - began,
         "peak": _peak(), "outside": guard.outside[:5],
     }  # fmt: skip
+
+
+def _reader(name: str) -> Callable[[Path, Path], None]:
+    """One of `READERS`, or a function of another module (`module:function`)."""
+    module, _, function = name.partition(":")
+    if not function:
+        return READERS[name]
+    found: Callable[[Path, Path], None] = getattr(importlib.import_module(module), function)
+    return found
 
 
 def _forget_peak() -> None:

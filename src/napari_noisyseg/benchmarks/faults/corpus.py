@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,20 +32,21 @@ class Sample:
     path: Path
 
 
-def build(folder: Path) -> list[Sample]:
-    """Write the corpus into a new folder."""
+def build(folder: Path, readers: Sequence[str] = ()) -> list[Sample]:
+    """Write the corpus into a new folder; of it what some readers need, or all."""
     folder.mkdir(parents=True)
     rgb, ids = tissue()
-    return [
-        *_images(folder, rgb),
-        *_tiffs(folder, rgb),
-        *_slides(folder, rgb),
-        *_labels(folder, ids),
-        *_texts(folder, ids),
-        *_zarrs(folder, rgb),
-        *_trained(folder, rgb, ids),
-        *_projects(folder, rgb, ids),
-    ]
+    parts: tuple[tuple[tuple[str, ...], Callable[[], list[Sample]]], ...] = (
+        (("image",), lambda: [*_images(folder, rgb), *_tiffs(folder, rgb)]),
+        (("image",), lambda: [*_slides(folder, rgb), *_zarrs(folder, rgb)]),
+        (("labels", "simulate", "project", "adopting"), lambda: _labels(folder, ids)),
+        (("points", "masks", "settings", "project", "adopting"), lambda: _texts(folder, ids)),
+        (("model", "weights", "checkpoint", "run"), lambda: _trained(folder, rgb, ids)),
+        (("project", "adopting"), lambda: _projects(folder, rgb, ids)),
+    )
+    wanted = [make for kinds, make in parts if not readers or set(kinds) & set(readers)]
+    made = [sample for make in wanted for sample in make()]
+    return [sample for sample in made if not readers or sample.reader in readers]
 
 
 def tissue() -> tuple[Rgb, Ids]:

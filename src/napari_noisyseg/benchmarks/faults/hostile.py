@@ -21,6 +21,7 @@ from typing import Any
 import psutil
 
 from . import monsters
+from .child import WARM
 from .corpus import Sample, build
 from .mutate import mutate
 
@@ -60,8 +61,8 @@ class Tried:
 class Child:
     """A reading process, started anew after one that had to be killed."""
 
-    def __init__(self, scratch: Path) -> None:
-        self._scratch = scratch
+    def __init__(self, scratch: Path, warm: bool = False) -> None:
+        self._scratch, self._words = scratch, [WARM] * warm
         self._process: subprocess.Popen[str] | None = None
         self._answers: Queue[str] = Queue()
 
@@ -96,6 +97,7 @@ class Child:
 
     def _started(self) -> subprocess.Popen[str]:
         command = [sys.executable, "-P", "-m", "napari_noisyseg.benchmarks.faults.child"]
+        command += self._words
         environment = {**os.environ, "NOISYSEG_DEBUG": "1", "PYTHONDONTWRITEBYTECODE": "1"}
         # libraries may keep caches where temporary files belong
         self._scratch.mkdir(parents=True, exist_ok=True)
@@ -182,14 +184,13 @@ def run(*, inputs: int, seed: int, folder: Path, readers: Sequence[str] = ()) ->
 
     What was a fault stays in `folder`/kept, to be tried again with `again`.
     """
-    samples = build(folder / "corpus")
-    chosen = [s for s in samples if not readers or s.reader in readers]
+    chosen = build(folder / "corpus", readers)
     campaign, lock = Campaign(folder), threading.Lock()
     known = [] if readers else monsters.build(folder / "monsters")
     numbers: Iterator[int] = iter(range(inputs))
 
     def work() -> None:
-        child = Child(folder / "temporary")
+        child = Child(folder / "temporary", warm=not readers)
         try:
             while True:
                 with lock:
@@ -222,7 +223,7 @@ def _one(
     out = box / "out"
     out.mkdir(parents=True)
     rng = random.Random(f"{seed} {number}")
-    sample = monster or rng.choice(samples)
+    sample = monster or _chosen(samples, rng)
     path = _copied(sample.path, box / "in")
     if monster is None:
         mutate(path, rng)
@@ -246,6 +247,14 @@ def _one(
         )  # fmt: skip
     shutil.rmtree(box)
     return found
+
+
+def _chosen(samples: list[Sample], rng: random.Random) -> Sample:
+    """Any sample, or any reader and one of its samples: of images there are many."""
+    if rng.random() < 0.5:
+        return rng.choice(samples)
+    reader = rng.choice(sorted({sample.reader for sample in samples}))
+    return rng.choice([sample for sample in samples if sample.reader == reader])
 
 
 def _copied(path: Path, folder: Path) -> Path:
