@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Union
+
+LONGEST_LINE, LONGEST_TEXT = 2**20, 10_000
+"""Bytes of an event, and letters of one text in it."""
+LARGEST, MOST = 2**53, 1000
+"""Of a whole number, and of figures in one event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +140,76 @@ def to_json(event: Event, time: float) -> str:
     return json.dumps({"event": type(event).__name__, "time": time, **asdict(event)})
 
 
-def from_json(line: str) -> Event | None:
-    """The event of one line, or None for a half-written line or a kind of a later version."""
+def from_json(line: str | bytes) -> Event | None:
+    """The event of one line; None for a half-written or damaged one, or a kind of a later version.
+
+    Every field is of its type and within bounds: a run's folder may come from a stranger.
+    """
+    if len(line) > LONGEST_LINE:
+        return None
     try:
         record = json.loads(line)
         kind = _KINDS[record["event"]]
-        known = {f.name for f in fields(kind)}
-        values = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items()}
-        event: Event = kind(**{k: v for k, v in values.items() if k in known})
-    except (ValueError, KeyError, TypeError):
+        readers = _READERS[kind]
+        values = {k: readers[k](v) for k, v in record.items() if k in readers}
+        event: Event = kind(**values)
+    # RecursionError: brackets without end; UnicodeDecodeError is a ValueError
+    except (ValueError, KeyError, TypeError, OverflowError, AttributeError, RecursionError):
         return None
     return event
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.50} is no text")
+    # half of a pair, which JSON can say and no file or screen can take
+    return value[:LONGEST_TEXT].encode("utf-8", "replace").decode("utf-8")
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int or abs(value) > LARGEST:
+        raise TypeError(f"{value!r:.50} is no whole number")
+    return int(value)
+
+
+def _number(value: Any) -> float:
+    if type(value) not in (int, float):
+        raise TypeError(f"{value!r:.50} is no number")
+    return float(value)
+
+
+def _yes_or_no(value: Any) -> bool:
+    if type(value) is not bool:
+        raise TypeError(f"{value!r:.50} is neither true nor false")
+    return bool(value)
+
+
+def _figures(value: Any) -> dict[str, float]:
+    if not isinstance(value, dict) or len(value) > MOST:
+        raise TypeError("no figures")
+    return {_text(k): _number(v) for k, v in value.items()}
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or len(value) > LONGEST_TEXT:
+        raise TypeError("no list of names")
+    return tuple(_text(v) for v in value)
+
+
+def _place(value: Any) -> tuple[float, float]:
+    y, x = value
+    return _number(y), _number(x)
+
+
+_BY_TYPE: dict[str, Callable[[Any], Any]] = {
+    "str": _text,
+    "int": _whole,
+    "float": _number,
+    "float | None": lambda value: None if value is None else _number(value),
+    "bool": _yes_or_no,
+    "dict[str, float]": _figures,
+    "tuple[str, ...]": _names,
+    "tuple[float, float]": _place,
+}
+_READERS = {kind: {f.name: _BY_TYPE[str(f.type)] for f in fields(kind)} for kind in _KINDS.values()}
+"""How each field of each kind is read."""

@@ -93,7 +93,7 @@ def _check(name: str) -> None:
 
 def _ask(name: str) -> str:
     """`inspect` in a process of its own, so that torch stays out of this one."""
-    command = [sys.executable, "-c", _CHILD, name]
+    command = [sys.executable, "-P", "-c", _CHILD, name]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode:
         reason = (answer.stderr.strip().splitlines() or ["no reason given"])[-1]

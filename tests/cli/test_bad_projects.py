@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from napari_noisyseg import samples
 from napari_noisyseg.store import Project
+from napari_noisyseg.worker.adopt import adopt_finished
 
 DATABASE = "project.sqlite"
 
@@ -130,3 +132,36 @@ def test_settings_that_cannot_be(noisyseg, project: Path, words, expected: str) 
 
 def test_a_method_that_is_not_there(noisyseg, project: Path) -> None:
     assert "scnet" in refused(noisyseg("train", project, "--method", "unetplusplusplus"))
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[]", "\x00" * 10])
+def test_a_damaged_run_is_a_row_and_no_refusal(
+    noisyseg, project: Path, content: str | None
+) -> None:
+    with Project.open(project) as opened:
+        good, damaged = opened.runs.new(), opened.runs.new()
+        good.write_spec({"method": "scnet"})
+        if content is not None:
+            (damaged.dir / "spec.json").write_text(content)
+    for command in ("runs", "info"):
+        done = noisyseg(command, project, "--json")
+        assert done.code == 0, done.err
+        document = json.loads(done.out)
+        rows = {r["run"]: r for r in (document["runs"] if command == "info" else document)}
+        assert rows[damaged.id]["state"] == "damaged"
+        assert "spec.json" in rows[damaged.id]["note"]
+        assert rows[good.id]["state"] == "waiting"
+        assert "damaged" in noisyseg(command, project).out
+
+
+def test_what_was_not_taken_in_is_said_with_the_reason(noisyseg, project: Path) -> None:
+    with Project.open(project) as opened:
+        run = opened.runs.new()
+        run.write_spec({"method": "scnet"})
+        (run.dir / "results").mkdir()
+        (run.dir / "results" / "index.json").write_text('{"regions": [{"file": "0.npz"}]}')
+        (row,) = json.loads(noisyseg("runs", project, "--json").out)
+        assert (row["adopted"], "wait" in row["note"]) == ("no", True)
+        adopt_finished(opened)
+    (row,) = json.loads(noisyseg("runs", project, "--json").out)
+    assert "results cannot be read" in row["note"]

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 from qtpy.QtCore import QEvent, QObject
 
@@ -35,7 +34,7 @@ def begin(project: Project, pid: int = os.getpid()) -> Run:
     """A run that this (or another) process works on."""
     run = project.runs.new()
     run.write_spec({"method": "scnet"})
-    run.claim(pid, psutil.Process(pid).create_time())
+    run.claim(pid)
     run.say(Started("scnet", 4, 2, "cpu", "small preset"))
     return run
 
@@ -110,7 +109,7 @@ def test_a_run_that_is_only_being_prepared_is_waited_for(project, heard):
     run = project.runs.new()
     follower.follow(project)
     assert not follower.knows(run.id)
-    run.claim(os.getpid(), psutil.Process().create_time())
+    run.claim(os.getpid())
     follower.look()
     assert follower.living == [run.id]
 

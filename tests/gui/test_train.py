@@ -7,7 +7,6 @@ import sys
 from time import time
 
 import numpy as np
-import psutil
 import pytest
 from skimage.measure import regionprops
 
@@ -42,7 +41,7 @@ def session(bare, tnbc):
 @pytest.fixture
 def dock(qtbot, session, monkeypatch):
     def launch(run: Run, threads: int | None = None) -> None:
-        run.claim(os.getpid(), psutil.Process().create_time())
+        run.claim(os.getpid())
 
     monkeypatch.setattr(process, "launch", launch)
     # the child is this process, which does nothing: whatever else runs here must not matter

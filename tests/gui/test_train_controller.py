@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 
 from napari_noisyseg.errors import NoisySegError, in_window
@@ -104,7 +103,7 @@ def adopted() -> list[str]:
 @pytest.fixture
 def controller(person, later, chosen, adopted, monkeypatch):
     def launch(run: Run, threads: int | None = None) -> None:
-        run.claim(os.getpid(), psutil.Process().create_time())
+        run.claim(os.getpid())
 
     monkeypatch.setattr(process, "launch", launch)
     monkeypatch.setattr(processor, "starved", lambda before, after: False)

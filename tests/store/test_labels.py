@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -151,15 +152,14 @@ def test_chunks_are_written_aside_and_renamed(
 ) -> None:
     before = labelled.labels.read("big", "refined")
     assert before is not None
-    seen: list[str] = []
+    # chunks are written by several threads: each gets a number of its own
+    seen = itertools.count(1)
     replace = Path.replace
 
     def torn(self: Path, target: Path) -> Path:
         # the power goes when the third chunk is written but not renamed yet
-        if "/c/" in target.as_posix():
-            seen.append(target.name)
-            if len(seen) == 3:
-                raise OSError(28, "No space left on device")
+        if "/c/" in target.as_posix() and next(seen) == 3:
+            raise OSError(28, "No space left on device")
         return replace(self, target)
 
     monkeypatch.setattr(local_store.Path, "replace", torn)
@@ -175,7 +175,7 @@ def test_chunks_are_written_aside_and_renamed(
             chunk = after[part]
             assert np.array_equal(chunk, before[part]) or np.array_equal(chunk, changed[part])
     # a whole that is replaced is replaced as a whole
-    seen.clear()
+    seen = itertools.count(1)
     monkeypatch.setattr(local_store.Path, "replace", torn)
     with pytest.raises(NoisySegError, match="the disk is full"):
         labelled.labels.write("big", "voronoi", np.ones((1500, 1401), np.uint8))
@@ -209,10 +209,28 @@ def test_a_replacement_that_was_torn_apart_is_finished(tmp_path: Path) -> None:
     for name in (".a.old-11111111", ".b.old-22222222", "b", ".c.new-33333333"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "from").write_text(name)
-    recover(tmp_path)
+        (tmp_path / name / "zarr.json").write_text("{}")
+    recover(tmp_path, tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b"]
     assert (tmp_path / "a" / "from").read_text() == ".a.old-11111111"
     assert (tmp_path / "b" / "from").read_text() == "b"
+
+
+def test_recovering_touches_only_what_it_made_itself(tmp_path: Path) -> None:
+    outside = tmp_path / "elsewhere"
+    (outside / "labels" / ".x.new-12345678").mkdir(parents=True)
+    top = tmp_path / "p"
+    top.mkdir()
+    (top / "link").symlink_to(outside / "labels", target_is_directory=True)
+    (top / ".y.old-12345678").symlink_to(outside, target_is_directory=True)
+    for name in (".notes.new-draft", ".a.new-1234567", ".photos.new-12345678", ".b.old-12345678"):
+        (top / name).mkdir()
+        (top / name / "mine.txt").write_text("mine")
+    before = sorted(top.rglob("*"))
+    recover(top, top)
+    recover(top, top / "link")
+    assert sorted(top.rglob("*")) == before
+    assert (outside / "labels" / ".x.new-12345678").is_dir()
 
 
 def test_a_new_scale_reaches_the_metadata(labelled: Project) -> None:

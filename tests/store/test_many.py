@@ -15,6 +15,7 @@ from napari_noisyseg.slides import Box
 from napari_noisyseg.store import Outline, Project
 from napari_noisyseg.store.candidates import _new_ids
 from napari_noisyseg.store.packing import count_mask, count_masks, pack_mask, unpack_stacks
+from napari_noisyseg.store.schema import FORMER
 
 from .conftest import candidate
 
@@ -89,7 +90,7 @@ def test_no_outline_that_reaches_into_a_box_is_missed(tissue: Project, older: bo
 
 def test_a_project_of_before_gets_the_quicker_indices(tissue: Project, tmp_path: Path) -> None:
     database = tissue._database
-    database.script("DROP INDEX candidate_spot; CREATE INDEX candidate_place ON candidate (y0);")
+    database.script(f"DROP INDEX candidate_spot; {FORMER[0]};")
     path = tissue.path
     tissue.close()
     with Project.open(path) as again:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
+import sys
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,8 +17,7 @@ import pytest
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Failed, Finished, Started, Stepped, Validated, to_json
-from napari_noisyseg.store import Run, Runs
-from napari_noisyseg.store.lock import started
+from napari_noisyseg.store import Run, Runs, processes
 
 Child = Callable[..., subprocess.Popen[str]]
 
@@ -28,7 +30,7 @@ def run(tmp_path: Path) -> Run:
 
 
 def claim(run: Run, process: subprocess.Popen[str]) -> None:
-    run.claim(process.pid, started(process.pid) or 0)
+    run.claim(process.pid)
 
 
 def test_ids_sort_by_time_and_are_found_by_their_beginning(tmp_path: Path) -> None:
@@ -72,7 +74,7 @@ def test_the_life_of_a_run(run: Run, child: Child) -> None:
     ],
 )
 def test_how_a_run_ended(run: Run, last: object, state: str) -> None:
-    run.claim(2**22 + 5, 1.0)
+    run.claim(2**22 + 5)
     run.say(Started("scnet", 10, 5, "cpu"))
     run.say(last)  # type: ignore[arg-type]
     assert run.state() == state
@@ -96,14 +98,18 @@ def test_a_killed_child_is_lost_even_before_it_is_reaped(run: Run, child: Child)
 
 
 def test_a_reused_process_number_is_not_the_run(run: Run) -> None:
-    run.claim(os.getpid(), psutil.Process().create_time() - 3600)
+    run.claim(os.getpid())
+    file = run.dir / "worker.json"
+    record = json.loads(file.read_text())
+    file.write_text(json.dumps({**record, "ticks": record["ticks"] - 100, "started": 1.0}))
     assert run.state() == "lost"
 
 
 def test_on_another_machine_the_heartbeat_counts(run: Run) -> None:
-    run.claim(1, 1.0)
+    run.claim(1)
     file = run.dir / "worker.json"
-    file.write_text(file.read_text().replace('"host": "', '"host": "other-'))
+    record = json.loads(file.read_text())
+    file.write_text(json.dumps({**record, "host": "other", "boot": "another"}))
     assert run.state() == "running"
     os.utime(run.dir / "heartbeat", (0, time.time() - 600))
     assert run.state() == "lost"
@@ -114,7 +120,7 @@ def test_on_another_machine_the_heartbeat_counts(run: Run) -> None:
 def test_a_run_that_is_taken_up_again_is_running(run: Run) -> None:
     run.say(Finished(True, 1.0))
     os.utime(run.dir / "events.jsonl", (0, time.time() - 10))
-    run.claim(os.getpid(), started(os.getpid()) or 0)
+    run.claim(os.getpid())
     assert run.state() == "running"
 
 
@@ -160,10 +166,119 @@ def test_the_state_of_a_long_run_is_read_from_its_end(run: Run) -> None:
     line = to_json(STEP, 1.0) + "\n"
     (run.dir / "events.jsonl").write_text(line * 50_000)
     run.say(Finished(False, 1.0))
-    run.claim(2**22 + 5, 1.0)
+    run.claim(2**22 + 5)
     begin = time.process_time()
     assert run.state() == "finished"
     assert time.process_time() - begin < 0.1
+
+
+def test_a_clock_step_makes_no_living_run_lost(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    run.claim(os.getpid())
+    real = psutil.Process.create_time
+    for step in (-3600.0, -2.5, 2.5, 3600.0):
+        monkeypatch.setattr(psutil.Process, "create_time", lambda p, s=step: real(p) + s)
+        assert run.state() == "running"
+
+
+def test_after_a_restart_of_the_machine_nothing_runs(run: Run) -> None:
+    run.claim(os.getpid())
+    file = run.dir / "worker.json"
+    record = json.loads(file.read_text())
+    file.write_text(json.dumps({**record, "boot": "the boot before"}))
+    assert run.state() == ("lost" if processes.boot() else "running")
+
+
+def test_a_run_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    runs = Runs(tmp_path)
+    with runs.making() as run:
+        assert runs.list() == []
+        run.write_spec({"method": "scnet"})
+        # somebody opens the project meanwhile
+        runs.tidy()
+    (found,) = runs.list()
+    assert found.spec() == {"method": "scnet"}
+    assert (found.id, found.dir) == (run.id, run.dir)
+    with pytest.raises(ValueError, match="no"), runs.making() as run:
+        raise ValueError("no")
+    assert [p.name for p in runs.root.iterdir()] == [found.id]
+
+
+MADE = """
+import os, sys
+from pathlib import Path
+from napari_noisyseg.store import Runs
+with Runs(Path(sys.argv[1])).making() as run:
+    (run.dir / "snapshot").mkdir()
+    os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+def test_a_maker_that_is_killed_leaves_no_run(tmp_path: Path, child: Child) -> None:
+    child(MADE, tmp_path).communicate(timeout=60)
+    runs = Runs(tmp_path)
+    assert runs.list() == []
+    (left,) = runs.root.iterdir()
+    # none of ours
+    (runs.root / ".other.new-12345678").mkdir()
+    runs.tidy()
+    assert not left.exists()
+    assert [p.name for p in runs.root.iterdir()] == [".other.new-12345678"]
+
+
+def test_a_project_that_was_moved_gets_no_run_at_its_old_place(tmp_path: Path) -> None:
+    runs = Runs(tmp_path / "moved.noisyseg")
+    with pytest.raises(NoisySegError, match="cannot make a run's folder"), runs.making():
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_million_events_are_read_in_little_memory(run: Run) -> None:
+    line = to_json(STEP, 1.0) + "\n"
+    with (run.dir / "events.jsonl").open("w") as file:
+        for _ in range(5):
+            file.write(line * 10_000)
+    tracemalloc.start()
+    begin = time.process_time()
+    assert run.figures() == {"total": 0.5}
+    assert time.process_time() - begin < 0.5
+    assert sum(1 for _ in run.said()) == 50_000
+    tail, found = run.tail(), 0
+    while events := tail.poll():
+        found += len(events)
+    assert found == 50_000
+    assert tracemalloc.get_traced_memory()[1] < 15_000_000
+    tracemalloc.stop()
+
+
+def test_the_last_word_may_be_long_and_follow_much_that_is_not_understood(run: Run) -> None:
+    run.say(STEP)
+    with (run.dir / "events.jsonl").open("a") as file:
+        file.write('{"event": "FromTheFuture"}\n' * 50_000)
+    assert run.figures() == {"total": 0.5}
+    run.say(Finished(False, 1.0, {"dice": 0.5}, tuple(f"results/{i}.npz" for i in range(9000))))
+    assert run.state() == "finished"
+    assert run.figures() == {"dice": 0.5}
+
+
+def test_a_line_without_end_is_passed_over(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_noisyseg.store.runs.AT_ONCE", 1000)
+    run.say(STEP)
+    with (run.dir / "events.jsonl").open("a") as file:
+        file.write("x" * 12_345)
+    tail = run.tail()
+    assert tail.poll() == [STEP]
+    assert tail.poll() == []
+    run.say(Finished(False, 1.0))
+    assert tail.poll() == [Finished(False, 1.0)]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes are POSIX's")
+def test_a_pipe_in_the_place_of_events_does_not_hang(run: Run) -> None:
+    os.mkfifo(run.dir / "events.jsonl")
+    assert run.events() == []
+    assert run.figures() == {}
+    assert run.state() == "waiting"
 
 
 def test_asking_to_stop(run: Run) -> None:

@@ -1,18 +1,26 @@
 from __future__ import annotations
 
 import json
+import resource
+import shutil
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tiny_runs import SIDE
 
+from napari_noisyseg import registry
 from napari_noisyseg.slides import Box
+from napari_noisyseg.store import pyramid
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.runs import Run
 from napari_noisyseg.worker.adopt import adopt_finished
+from napari_noisyseg.worker.found import MAPS
 
 
 def write(run: Run, *regions: tuple[str, Box, NDArray[np.int32], list[dict[str, Any]]]) -> None:
@@ -135,3 +143,115 @@ def test_results_name_no_file_outside_their_folder(
     document["regions"][0]["file"] = file
     index.write_text(json.dumps(document), "utf-8")
     assert adopt_finished(project) == []
+
+
+def finished_run(project: Project, value: int = 1) -> Run:
+    run = project.runs.new()
+    write(run, ("tissue", Box(0, 0, SIDE, SIDE), blocks((SIDE, SIDE), value), [row(value, value)]))
+    return run
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 0.9, 0.999])
+def test_a_torn_run_keeps_no_other_out_and_says_why(project: Project, share: float) -> None:
+    torn, good = finished_run(project), finished_run(project)
+    file = torn.dir / "results" / "0.npz"
+    data = file.read_bytes()
+    file.write_bytes(data[: int(len(data) * share)])
+    told: list[str] = []
+    assert adopt_finished(project, told.append) == [good.id]
+    (word,) = told
+    assert torn.id in word
+    assert "train again" in word
+    assert torn.skipped in word
+    assert torn.skipped
+    assert good.skipped == ""
+    # mended (the run was resumed, say), it is taken in after all
+    file.write_bytes(data)
+    assert adopt_finished(project) == [torn.id]
+    assert torn.skipped == ""
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_no_damage_to_results_breaks_the_adoption(project: Project, data: st.DataObject) -> None:
+    run = finished_run(project)
+    index = data.draw(st.booleans())
+    file = run.dir / "results" / ("index.json" if index else "0.npz")
+    raw = bytearray(file.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        # the zip's own tables lie at the end
+        at = data.draw(st.integers(0, len(raw) - 1) | st.integers(len(raw) - 300, len(raw) - 1))
+        raw[at] = data.draw(st.integers(0, 255))
+    file.write_bytes(raw)
+    told: list[str] = []
+    assert adopt_finished(project, told.append) == ([] if told else [run.id])
+    shutil.rmtree(run.dir)
+
+
+def test_a_full_disk_takes_in_nothing_by_halves_and_says_so(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = finished_run(project)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pyramid, "write_labels", full)
+    told: list[str] = []
+    assert adopt_finished(project, told.append) == []
+    assert "the disk is full" in told[0]
+    assert project.nuclei.candidates("tissue") == []
+    assert not run.adopted
+    monkeypatch.undo()
+    assert adopt_finished(project) == [run.id]
+    assert len(project.nuclei.candidates("tissue")) == 1
+
+
+def test_a_run_brings_no_map_but_a_run_s_own(project: Project) -> None:
+    painted = np.zeros((SIDE, SIDE), np.int32)
+    painted[20:40, 20:40] = 7
+    project.nuclei.paint("tissue", Box(0, 0, SIDE, SIDE), 0 * painted, painted)
+    project.flush()
+    run = finished_run(project)
+    file = run.dir / "results" / "0.npz"
+    with np.load(file) as arrays:
+        held = dict(arrays)
+    names = ("rough", "voronoi", "refined", "cluster", "../../evil", "x" * 200)
+    evil = {name: np.ones((SIDE, SIDE), np.int32) for name in names}
+    np.savez(file, **held, **evil, weights=np.ones((SIDE, SIDE), np.float16))
+    assert adopt_finished(project) == [run.id]
+    kinds = set(project.labels.kinds("tissue"))
+    assert kinds == {"rough", "refined", "probability", "weights"}
+    assert np.array_equal(project.nuclei.painted("tissue"), painted)
+    assert project.labels.source("tissue", "rough")["from"] == "people"
+    assert len(project.nuclei.candidates("tissue")) == 1
+
+
+def test_every_map_that_a_method_shows_may_come_in() -> None:
+    shown = {name for method in registry.names() for name in registry.describe(method).shows}
+    assert shown <= MAPS
+
+
+def test_what_unpacks_to_more_than_its_box_is_not_read(project: Project) -> None:
+    run = finished_run(project)
+    file = run.dir / "results" / "0.npz"
+    np.savez_compressed(file, labels=np.zeros((20_000, 20_000), np.int32))
+    assert file.stat().st_size < 5_000_000
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert adopt_finished(project) == []
+    # kilobytes; the array alone has 1.6 GB
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
+    assert "more than belong there" in run.skipped
+
+
+def test_a_label_of_any_number_is_adopted(project: Project) -> None:
+    run = project.runs.new()
+    large = 200_000_000
+    write(
+        run, ("tissue", Box(0, 0, SIDE, SIDE), blocks((SIDE, SIDE), 5, large), [row(large, 0)])
+    )  # fmt: skip
+    began = time.process_time()
+    assert adopt_finished(project) == [run.id]
+    assert time.process_time() - began < 5
+    (found,) = project.nuclei.candidates("tissue")
+    assert found.outline.box == Box(2, 12, 8, 18)

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
 from napari_noisyseg.store.runs import Run
@@ -31,7 +30,7 @@ def test_little_time_on_a_busy_machine_is_waiting(run: float, worked: float, wai
 def test_a_run_of_ours_is_read_and_another_machine_s_is_not(tmp_path: Path) -> None:
     run = Run(tmp_path)
     assert read(run, 0.0) is None
-    run.claim(os.getpid(), psutil.Process().create_time())
+    run.claim(os.getpid())
     found = read(run, 7.0)
     assert found is not None
     assert found.clock == 7
@@ -43,7 +42,7 @@ def test_a_run_of_ours_is_read_and_another_machine_s_is_not(tmp_path: Path) -> N
 def test_a_dead_child_waits_for_nothing(tmp_path: Path) -> None:
     child = subprocess.Popen([sys.executable, "-c", "pass"])
     run = Run(tmp_path)
-    run.claim(child.pid, psutil.Process(child.pid).create_time())
+    run.claim(child.pid)
     child.wait()
     assert read(run, 0.0) is None
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.training.model import ModelFile
 from napari_noisyseg.training.predict import Model, load_model
 from napari_noisyseg.worker.__main__ import _failure, main
-from napari_noisyseg.worker.adopt import read_results
+from napari_noisyseg.worker.found import read_results
 from napari_noisyseg.worker.results import refine, write_results
 from napari_noisyseg.worker.spec import RunSpec, read_spec, write_spec
 
@@ -61,6 +62,29 @@ def test_results_without_their_index_are_not_whole(
     assert (tmp_path / "results" / "0.npz").is_file()
     with pytest.raises(NoisySegError, match="results cannot be read"):
         read_results(tmp_path)
+
+
+def test_results_are_on_the_disk_before_their_index_is(
+    tmp_path: Path, model: Model, region: Region, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_regions(tmp_path / "snapshot", [region])
+    stored = open_regions(tmp_path / "snapshot")
+    synced, before_rename = set(), {}
+    fsync, replace = os.fsync, Path.replace
+
+    def noted(handle: int) -> None:
+        synced.add(os.fstat(handle).st_ino)
+        fsync(handle)
+
+    def renamed(self: Path, target: Path) -> Path:
+        before_rename[Path(target).name] = self.stat().st_ino in synced
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    monkeypatch.setattr(Path, "replace", renamed)
+    list(write_results(tmp_path, model, stored, False))
+    assert before_rename == {"model.safetensors": True, "0.npz": True, "index.json": True}
+    assert list(before_rename)[-1] == "index.json"
 
 
 def test_nuclei_without_points_are_outlined_where_asked(model: Model, region: Region) -> None:

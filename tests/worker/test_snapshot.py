@@ -20,6 +20,7 @@ Tissue = tuple[NDArray[np.uint8], NDArray[np.int32]]
 
 
 def frozen(project: Project, folder: Path) -> list[Region]:
+    folder.mkdir(exist_ok=True)
     write_snapshot(project, folder, None)
     return [stored.load() for stored in open_regions(folder / "snapshot")]
 
@@ -188,6 +189,8 @@ def test_images_without_annotation_are_taken_where_a_method_can_use_them(
 ) -> None:
     project.add_array(tnbc[0][200:330, 200:300], "bare", 0.25)
     project.add_array(np.full((64, 64, 3), 240, np.uint8), "blank", 0.25)
+    for name in "ab":
+        (tmp_path / name).mkdir()
     assert write_snapshot(project, tmp_path / "a", None, Needs(points=True)) == ["tissue"]
     names = write_snapshot(project, tmp_path / "b", None, Needs(unlabeled=True))
     assert names == ["tissue", "bare"]
@@ -203,4 +206,4 @@ def test_a_large_image_without_a_field_is_not_trained_on(
     project.add_array(rgb, "vast", 0.25)
     monkeypatch.setattr("napari_noisyseg.worker.unlabeled.LARGEST", 90 * 80 - 1)
     with pytest.raises(NoisySegError, match=r"vast is too large.*--field"):
-        write_snapshot(project, tmp_path / "a", ["vast"], Needs(unlabeled=True))
+        write_snapshot(project, tmp_path, ["vast"], Needs(unlabeled=True))

@@ -58,6 +58,8 @@ def test_snapshot_of_points_without_a_field_teaches_them(tnbc, tmp_path):
     with Project.create(tmp_path / "p.noisyseg") as project:
         project.add_array(rgb, "tissue", 0.25)
         project.nuclei.add_many("tissue", some_points(labels, 4)[1])
+        for name in "ab":
+            (tmp_path / name).mkdir()
         snapshot.write_snapshot(project, tmp_path / "a", None, Needs(points=True))
         snapshot.write_snapshot(project, tmp_path / "b", None, Needs(masks=True))
     taught, not_taught = (

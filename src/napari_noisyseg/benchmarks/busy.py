@@ -16,7 +16,9 @@ SPIN = "while True: pass"
 def busy(programs: int | None = None) -> Iterator[list[int]]:
     """Programs that never rest, one per core if not told, each in its own session; their ids."""
     running = [
-        subprocess.Popen([sys.executable, "-c", SPIN], start_new_session=sys.platform != "win32")
+        subprocess.Popen(
+            [sys.executable, "-P", "-c", SPIN], start_new_session=sys.platform != "win32"
+        )
         for _ in range(programs or psutil.cpu_count() or 1)
     ]
     try:

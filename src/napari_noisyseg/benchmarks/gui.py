@@ -59,7 +59,7 @@ def _busy(measured: dict[str, dict[str, float]]) -> dict[str, float]:
 def _probe(project: Path, seconds: float) -> dict[str, dict[str, float]]:
     """The probe in a process of its own, on a virtual display where there is none."""
     words = [str(project), f"{IDLE_SECONDS:g}", f"{seconds:g}"]
-    command = on_display([sys.executable, "-m", "napari_noisyseg.gui.probe", *words])
+    command = on_display([sys.executable, "-P", "-m", "napari_noisyseg.gui.probe", *words])
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise JobError(f"gui: the window did not come to its end: {done.stderr.strip()[-300:]}")

@@ -45,7 +45,7 @@ def run(data: Path, full: bool) -> Report:
 
 
 def _child(code: str) -> Row:
-    command = on_display([sys.executable, "-c", code])
+    command = on_display([sys.executable, "-P", "-c", code])
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise JobError(f"imports: {done.stderr.strip()[-300:]}")

@@ -99,6 +99,6 @@ def _speed(data: Path) -> dict[str, float]:
 
 def _loads_torch() -> bool:
     done = subprocess.run(
-        [sys.executable, "-c", LOADED], capture_output=True, text=True, check=True
+        [sys.executable, "-P", "-c", LOADED], capture_output=True, text=True, check=True
     )
     return done.stdout.strip() == "True"

@@ -34,7 +34,7 @@ class Trained:
 
 def noisyseg(*words: str | Path) -> str:
     """Run one command in a child of its own; its stdout. Raises JobError with its last words."""
-    command = [sys.executable, "-m", "napari_noisyseg", *map(str, words)]
+    command = [sys.executable, "-P", "-m", "napari_noisyseg", *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, env=_two_cores(), check=False)
     if done.returncode:
         raise JobError(f"noisyseg {words[0]}: {done.stderr.strip().splitlines()[-1:]}")

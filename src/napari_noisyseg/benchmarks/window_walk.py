@@ -49,7 +49,7 @@ def _walk(data: Path, seed: int, acts: str) -> dict[str, Any]:
     """One walk in a process of its own, on a virtual display where there is none."""
     with tempfile.TemporaryDirectory() as scratch:
         words = [scratch, str(seed), acts, str(data)]
-        command = on_display([sys.executable, "-m", "napari_noisyseg.gui.wander", *words])
+        command = on_display([sys.executable, "-P", "-m", "napari_noisyseg.gui.wander", *words])
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise JobError(f"window-walk: seed {seed} broke off: {done.stderr.strip()[-300:]}")

@@ -6,6 +6,7 @@ line of stderr; there is no traceback unless NOISYSEG_DEBUG is set.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -16,7 +17,9 @@ from typer.exceptions import TyperException
 
 from .. import __version__
 from ..errors import JobError, NoisySegError
+from ..regular_file import advice
 from . import commands
+from .output import plain
 from .words import spread
 
 
@@ -55,6 +58,8 @@ def _anything(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and leave with its exit code."""
+    # children of children too (of multiprocessing, say) leave the current folder alone
+    os.environ["PYTHONSAFEPATH"] = "1"
     sys.exit(run(arguments))
 
 
@@ -76,7 +81,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  (the reader has gone; be quiet)
         return 0
     except OSError as error:
-        return _tell(f"{error.strerror or error}: {error.filename or 'the disk'}", 1)
+        # a path that no system takes is wrong input; all else is the disk's fault
+        code = 2 if error.errno in (errno.ENAMETOOLONG, errno.ELOOP) else 1
+        return _tell(f"{error.filename or 'the disk'}: {advice(error)}", code)
     except Exception as error:  # the last line of defence: a person never sees a traceback
         if os.environ.get("NOISYSEG_DEBUG"):
             raise
@@ -86,6 +93,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _tell(message: str, code: int) -> int:
-    line = " ".join(message.split())
+    line = " ".join(plain(message).split())
     print(f"noisyseg: error: {line}", file=sys.stderr)
     return code

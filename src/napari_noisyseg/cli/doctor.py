@@ -16,7 +16,7 @@ from pathlib import Path
 import typer
 
 from ..benchmarks.display import has_display
-from .output import Json, print_json
+from .output import Json, print_json, show
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,9 @@ def doctor(as_json: Json = False) -> None:
         print_json({check.name: asdict(check) for check in checks})
         return
     for check in checks:
-        print(f"{'✓' if check.works else '✗'} {check.name:10s}{check.found}")
+        show(f"{'✓' if check.works else '✗'} {check.name:10s}{check.found}")
         if not check.works and check.mend:
-            print(f"  {'':10s}→ {check.mend}")
+            show(f"  {'':10s}→ {check.mend}")
 
 
 def _python() -> Check:
@@ -74,7 +74,11 @@ def _child(code: str) -> tuple[bool, str]:
     """Run a probe in a child: a library that aborts its process must not take us with it."""
     try:
         done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+            [sys.executable, "-P", "-c", code],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return False, "no answer in 60 s"

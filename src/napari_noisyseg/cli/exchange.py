@@ -17,7 +17,7 @@ from ..exchange.layers import LAYERS
 from ..metrics import evaluate as evaluate_pair
 from ..slides import read_labels
 from ..store import Project
-from .output import Json, print_json, print_table, say
+from .output import Json, print_json, print_table, say, show
 from .projects import ProjectPath, open_project
 
 LABEL_SUFFIXES = (".tif", ".tiff", ".png")
@@ -52,10 +52,10 @@ def export(
             export_one(opened, sys.stdout.buffer, chosen, layer, image, tell=say)
         elif is_file:
             export_one(opened, out, chosen, layer, image, tell=say)
-            print(out)
+            show(out)
         else:
             for path in export_project(opened, out, chosen, layer, image, tell=say):
-                print(path)
+                show(path)
 
 
 def _chosen_format(out: Path, name: str | None) -> tuple[str, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,9 +14,9 @@ from ..coarse.project import EVERY, KINDS, SUPERPIXEL, derive_image
 from ..errors import NoisySegError
 from ..exchange.importing import Imported, import_clean, import_points, import_rough
 from ..slides import IMAGE_SUFFIXES, Box
-from ..store import SUFFIX, ImageRecord, Project
+from ..store import SUFFIX, ImageRecord, Project, Run, RunState, lock
 from ..worker.provenance import of_nucleus
-from .output import Json, Progress, print_json, print_table, say
+from .output import Json, Progress, print_json, print_table, say, show
 
 ProjectPath = Annotated[Path, typer.Argument(metavar="PROJECT", help="The NAME.noisyseg folder.")]
 Paths = Annotated[list[Path] | None, typer.Option(metavar="PATH", help="Files or folders.")]
@@ -65,6 +66,10 @@ def create(
     if target.exists():
         raise NoisySegError(f"{target} exists already: choose another name, or 'noisyseg add'")
     partial = target.with_name(f".{target.name}.partial")
+    if partial.exists() and not lock.abandoned(partial):
+        raise NoisySegError(
+            f"{target} is being made by another command: wait for it, or delete {partial}"
+        )
     shutil.rmtree(partial, ignore_errors=True)
     try:
         with Project.create(partial) as made:
@@ -76,7 +81,7 @@ def create(
         partial.rename(target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    print(target)
+    show(target)
 
 
 def _fill(
@@ -184,7 +189,7 @@ def add(
             opened.check_image(file, channel)
         for file in files:
             record = opened.add_image(file, channel=channel)
-            print(record.name)
+            show(record.name)
 
 
 def info(
@@ -204,10 +209,10 @@ def info(
     if as_json:
         print_json(document)
         return
-    print(document["project"])
+    show(document["project"])
     print_table(document["images"])
     if document["runs"]:
-        print()
+        show()
         print_table(document["runs"])
 
 
@@ -249,17 +254,37 @@ def describe(project: Project) -> dict[str, Any]:
     return {"project": str(project.path), "images": images, "runs": runs}
 
 
-def run_row(run: Any) -> dict[str, Any]:
-    """A run in plain values."""
-    spec = run.spec()
-    return {
+def run_row(run: Run) -> dict[str, Any]:
+    """A run in plain values; one whose folder cannot be read is a row too."""
+    state: RunState = run.state()
+    spec: dict[str, Any] = {}
+    note = _not_adopted(run, state)
+    try:
+        spec = run.spec()
+    except NoisySegError as error:
+        state, note = "damaged", str(error)
+    about = {
         "run": run.id,
         "method": spec.get("method"),
-        "state": run.state(),
-        **{key: round(value, 4) for key, value in run.figures().items()},
+        "state": state,
         "init": spec.get("init"),
         "resume": spec.get("resume"),
+        "adopted": "yes" if run.adopted else "no",
+        "note": note or None,
     }
+    figures = {
+        key: round(value, 4) if math.isfinite(value) else None
+        for key, value in run.figures().items()
+        if key not in about
+    }
+    return {**dict(list(about.items())[:3]), **figures, **about}
+
+
+def _not_adopted(run: Run, state: RunState) -> str:
+    """Why a run's results are not in the project, "" where they are or there are none."""
+    if run.adopted or not run.has_results or state == "running":
+        return ""
+    return run.skipped or "its results wait for the project to be opened for writing"
 
 
 def derive(

@@ -13,7 +13,7 @@ from ..review.second import Agreement, BlindQueue, agreements, disagreements
 from ..store import Project
 from ..store.records import State
 from ..worker.clicked import offer
-from .output import Json, print_json, print_table, say
+from .output import Json, print_json, print_table, say, show
 from .projects import ProjectPath, open_project
 
 Serials = Annotated[list[int] | None, typer.Option(metavar="SERIAL", help="May be repeated.")]
@@ -139,7 +139,7 @@ def _agreement(project: Project, as_json: bool) -> None:
             "lists what others decided"
         )
     for one in found:
-        print(one.words())
+        show(one.words())
     items = {item.id: item for item in ReviewQueue(project).items}
     print_table([_row(items[id]) for id in different if id in items])
 

@@ -77,6 +77,6 @@ def _need_window() -> None:
 
 def _walk_on_virtual_display(folder: Path, seconds: float) -> None:
     say(f"no display: walking the path on a virtual one, into {folder}")
-    walk = [sys.executable, "-m", "napari_noisyseg.gui.walk", str(folder), f"{seconds:g}"]
+    walk = [sys.executable, "-P", "-m", "napari_noisyseg.gui.walk", str(folder), f"{seconds:g}"]
     if subprocess.run(on_display(walk), check=False).returncode:
         raise JobError("the demo did not come to its end; 'noisyseg doctor' says what is missing")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
 from dataclasses import asdict
@@ -12,10 +11,10 @@ from typing import Annotated, Any, Literal
 import psutil
 import typer
 
-from .. import events, registry
+from .. import bounded_json, events, registry
 from ..errors import JobError, NoisySegError
 from ..method import Needs
-from .output import Json, Progress, print_json, print_table, say
+from .output import Json, Progress, print_json, print_table, say, show
 from .projects import ProjectPath, open_project, run_row
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -38,9 +37,9 @@ def methods(as_json: Json = False) -> None:
         print_json([asdict(method) for method in described])
         return
     for method in described:
-        print(f"{method.name:22s}{method.title}")
-        print(f"{'':22s}{method.paper}")
-        print(f"{'':22s}needs {_in_words(method.needs)}; shows {', '.join(method.shows) or '–'}\n")
+        show(f"{method.name:22s}{method.title}")
+        show(f"{'':22s}{method.paper}")
+        show(f"{'':22s}needs {_in_words(method.needs)}; shows {', '.join(method.shows) or '–'}\n")
 
 
 def _in_words(needs: Needs) -> str:
@@ -98,12 +97,7 @@ def train(
 def _config_file(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
-    try:
-        settings = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise NoisySegError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise NoisySegError(f"{path}: not JSON ({error})") from None
+    settings = bounded_json.read(path, bounded_json.RECORD_BYTES)
     if not isinstance(settings, dict):
         raise NoisySegError(f"{path}: must hold one JSON object of settings")
     return settings
@@ -114,8 +108,8 @@ def _setting(text: str) -> tuple[str, Any]:
     if not equals or not key:
         raise NoisySegError(f"--set {text!r}: write KEY=VALUE")
     try:
-        return key, json.loads(value)
-    except ValueError:
+        return key, bounded_json.parse(value, f"--set {key}")
+    except NoisySegError:
         return key, value
 
 
@@ -183,11 +177,13 @@ def _report(path: Path, run: Any, final: events.Event, as_json: bool) -> None:
     if isinstance(final, events.Failed):
         raise JobError(f"run {run.id}: {final.message} {final.hint}".strip())
     adopt_if_free(path)
+    if run.skipped:
+        raise JobError(f"run {run.id} has finished, but its results are not in the project yet")
     assert isinstance(final, events.Finished)
     if as_json:
         print_json({"run": run.id, "dir": str(run.dir), "state": run.state(), **final.figures})
     else:
-        print(run.dir)
+        show(run.dir)
 
 
 def adopt_if_free(path: Path) -> None:
@@ -200,7 +196,7 @@ def adopt_if_free(path: Path) -> None:
         say(f"the project is open elsewhere, which will take in the results ({error})")
         return
     with opened:
-        adopt_finished(opened)
+        adopt_finished(opened, say)
 
 
 def runs(project: ProjectPath, as_json: Json = False) -> None:
@@ -237,7 +233,7 @@ def replay(
 ) -> None:
     """Do a run again from its folder, beside the project, and compare the labels."""
     from ..worker import client
-    from ..worker.adopt import read_results
+    from ..worker.found import read_results
 
     with open_project(project) as opened:
         first = opened.runs.get(run)

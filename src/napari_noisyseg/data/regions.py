@@ -6,6 +6,7 @@ Regions are what a run's snapshot holds. numpy only, so that the parent process 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,13 +15,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_noisyseg import bounded_json, bounded_npz
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
+from napari_noisyseg.store.durable import write_atomically, writing
 
 INDEX = "index.json"
 _ARRAYS = (
     "rgb", "known", "points", "serials", "rough", "rough_known", "clean", "clean_known", "rejected"
 )  # fmt: skip
+
+KINDS = dict.fromkeys(_ARRAYS, "b") | {
+    "rgb": "u", "points": "f", "serials": "iu", "rough": "iu", "clean": "iu",
+}  # fmt: skip
+"""What NumPy calls the types of each."""
 
 
 @dataclass(frozen=True)
@@ -91,21 +99,28 @@ def region_of(
 
 def save_regions(folder: Path, regions: Iterable[Region], **notes: Any) -> list[str]:
     """Write regions, one .npz each, then index.json with the rest and the notes; their names."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     entries = [_save(folder / f"{i}.npz", region) for i, region in enumerate(regions)]
-    part = folder / f".{INDEX}.part"
-    part.write_text(json.dumps({**notes, "regions": entries}), "utf-8")
-    part.replace(folder / INDEX)
+    write_atomically(folder / INDEX, json.dumps({**notes, "regions": entries}))
     return [str(entry["name"]) for entry in entries]
 
 
 def open_regions(folder: Path) -> list[StoredRegion]:
     """Undo of `save_regions`, with the arrays still on the disk."""
     try:
-        entries = json.loads((folder / INDEX).read_text("utf-8"))["regions"]
-        return [StoredRegion(folder, entry, Box(*map(int, entry["box"]))) for entry in entries]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        entries = bounded_json.read_record(folder / INDEX)["regions"]
+        return [StoredRegion(folder, _checked(e), Box(*map(int, e["box"]))) for e in entries]
+    except (NoisySegError, *bounded_json.WRONG) as error:
         raise NoisySegError(f"{folder}: not a run's snapshot ({error})") from error
+
+
+def _checked(entry: Any) -> dict[str, Any]:
+    """An entry of the index with what every region has, of the right types."""
+    mpp, fit = float(entry["mpp"]), entry.get("fit")
+    if not (0 < mpp < math.inf) or not (fit is None or isinstance(fit, dict)):
+        raise ValueError(f"a region of {mpp} µm per pixel")
+    texts = {name: str(entry[name]) for name in ("file", "name", "image")}
+    return {**entry, **texts, "mpp": mpp, "fit": fit}
 
 
 @dataclass(frozen=True)
@@ -134,10 +149,8 @@ class StoredRegion:
 def _save(path: Path, region: Region) -> dict[str, Any]:
     """Write the arrays; returns what JSON must keep beside them."""
     packed = {name: getattr(region, name) for name in _ARRAYS}
-    temporary = path.with_name(f".{path.name}.part")
-    with temporary.open("wb") as file:
+    with writing(path) as file:
         np.savez(file, **packed)
-    temporary.replace(path)
     return {
         "file": path.name,
         "name": region.name,
@@ -151,16 +164,28 @@ def _save(path: Path, region: Region) -> dict[str, Any]:
 def _load(folder: Path, entry: Mapping[str, Any]) -> Region:
     """Undo of `_save`: `entry` is what it returned, `folder` where the .npz lies."""
     path = folder / Path(str(entry["file"])).name
+    box = Box(*(int(v) for v in entry["box"]))
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            values = {name: arrays[name] for name in _ARRAYS}
-    except (OSError, ValueError, KeyError) as error:
+        values: dict[str, Any] = bounded_npz.read(path, names=_ARRAYS)
+        _check(values, box)
+    except (NoisySegError, ValueError) as error:
         raise NoisySegError(f"{path}: not a region of a snapshot ({error})") from error
     return Region(
         name=str(entry["name"]),
         image=str(entry["image"]),
-        box=Box(*(int(v) for v in entry["box"])),
+        box=box,
         mpp=float(entry["mpp"]),
         fit=entry.get("fit"),
         **values,
     )
+
+
+def _check(values: Mapping[str, NDArray[Any]], box: Box) -> None:
+    """ValueError where the arrays are not what a region of this box has."""
+    many = len(values["serials"]) if values["serials"].ndim == 1 else -1
+    shapes = {"rgb": (*box.shape, 3), "points": (many, 2), "serials": (many,)}
+    for name, array in values.items():
+        if array.shape != shapes.get(name, box.shape) or array.dtype.kind not in KINDS[name]:
+            raise ValueError(f"{name} of {array.shape}, {array.dtype}")
+    if not np.isfinite(values["points"]).all():
+        raise ValueError("points that are no places")

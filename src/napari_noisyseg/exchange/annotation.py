@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.measure import label as components
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.exchange import csv_points, geojson
 from napari_noisyseg.exchange.csv_points import listed
 from napari_noisyseg.exchange.drawn import check_sizes, masks_of, middle
 from napari_noisyseg.exchange.shapes import Masks, Points, Shape
-from napari_noisyseg.slides import Box, read_labels
+from napari_noisyseg.slides import Box, read_labels, without_gaps
 from napari_noisyseg.store.records import Outline
 
 GEOJSON = (".geojson", ".json")
@@ -113,9 +111,7 @@ def _nuclei_of_labels(labels: NDArray[np.int32], path: Path, shape: tuple[int, i
             f"{path} is {labels.shape[1]} x {labels.shape[0]} pixels but its image is "
             f"{shape[1]} x {shape[0]}: give the label image of this image at full size"
         )
-    # numbered without gaps first: a single id of two thousand million would need as many slots
-    values, numbered = np.unique(labels, return_inverse=True)
-    numbered = numbered.reshape(labels.shape) + (values[0] != 0)
+    values, numbered = without_gaps(labels)
     names = values[values != 0].tolist()
     note = ""
     parts = _parts(numbered) if len(names) == 1 else None
@@ -128,6 +124,6 @@ def _nuclei_of_labels(labels: NDArray[np.int32], path: Path, shape: tuple[int, i
     return Masks(found, [None] * len(found), note)
 
 
-def _parts(mask: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+def _parts(mask: NDArray[np.int32]) -> NDArray[np.int32]:
     """The parts of a mask of one value, numbered; what touches at a corner only is apart."""
-    return np.asarray(components(mask, connectivity=1), np.int64)
+    return np.asarray(ndimage.label(mask)[0], np.int32)

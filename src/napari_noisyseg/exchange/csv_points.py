@@ -13,9 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.exchange.bounded import read_text
+from napari_noisyseg.exchange.cells import text_of
+from napari_noisyseg.regular_file import read_text
 
 MAX_BYTES = 128 * 2**20
+MAX_POINTS = 3_000_000
+"""Of a file; a whole slide has some hundred thousand nuclei."""
 COLUMNS = ("x", "y", "class")
 DELIMITERS = (",", ";", "\t")
 EXPECTED = "the first line must be x,y or x,y,class (in level-0 pixels, pixel centres at integers)"
@@ -46,6 +49,10 @@ def read(path: Path) -> PointTable:
         for row in reader:
             if not any(cell.strip() for cell in row):
                 continue
+            if len(lines) + len(wrong) >= MAX_POINTS:
+                raise NoisySegError(
+                    f"{path} has more than {MAX_POINTS:,} rows: give the points in parts"
+                )
             point = _point(row, columns)
             if isinstance(point, str):
                 wrong.append(f"line {reader.line_num}: {point}")
@@ -91,4 +98,4 @@ def _point(row: list[str], columns: list[str]) -> tuple[float, float, str | None
         return f"x, y are {cells['x']!r}, {cells['y']!r}, no numbers"
     if not (math.isfinite(x) and math.isfinite(y)):
         return f"x, y are {cells['x']}, {cells['y']}"
-    return y, x, cells.get("class", "").strip() or None
+    return y, x, text_of(cells.get("class", "").strip()) or None

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from napari_noisyseg.coarse.project import clicked, outlined
 from napari_noisyseg.exchange.nuclei import ExportedImage, ExportedNucleus, drawn
-from napari_noisyseg.slides import Box
+from napari_noisyseg.slides import Box, windows_of
 from napari_noisyseg.store import ImageRecord, Nucleus, Outline, Project
 
 TOUCHING = np.ones((3, 3), bool)
@@ -91,10 +91,10 @@ def _cut_out(
     """The nuclei of a label image (h, w) of a region, without what settled ones cover."""
     for other in settled:
         other.outline.paste(labels, region, 0)
-    windows = ndimage.find_objects(labels)
+    windows = windows_of(labels)
     found = []
     for n in nuclei:
-        window = windows[n.serial - 1] if n.serial <= len(windows) else None
+        window = windows.get(n.serial)
         if window is None:
             continue
         box = Box.of_slices(*window).shift(*region.origin)

@@ -26,7 +26,8 @@ from napari_noisyseg.exchange.labels import (
 from napari_noisyseg.exchange.layers import LAYERS, Layer
 from napari_noisyseg.exchange.measurements import is_csv, write_csv
 from napari_noisyseg.exchange.nuclei import ExportedImage
-from napari_noisyseg.store import Project
+from napari_noisyseg.regular_file import advice
+from napari_noisyseg.store import Project, leftovers
 
 WHOLE_PIXELS = 64_000_000
 
@@ -101,13 +102,17 @@ def _write_one(images: Sequence[tuple[str, ExportedImage]], target: Path, chosen
     if not folder.is_dir():
         raise NoisySegError(f"there is no folder {folder}: make it, or choose another place")
     try:
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as aside:
+        leftovers.tidy_beside(folder)
+        with (
+            tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as aside,
+            leftovers.making(Path(aside)),
+        ):
             (name,) = chosen.write(images, Path(aside))
             _refuse_to_replace([target], chosen)
             (Path(aside) / name).replace(target)
     except OSError as error:
         raise JobError(
-            f"cannot write {target}: {error.strerror or error}; nothing half-written was left"
+            f"cannot write {target}: {advice(error)}; nothing half-written was left"
         ) from error
 
 
@@ -130,7 +135,11 @@ def _written(images: Sequence[tuple[str, ExportedImage]], out: Path, chosen: For
     """Write all of them into a folder, or nothing; the files."""
     made = _make_folder(out)
     try:
-        with tempfile.TemporaryDirectory(dir=out, prefix=".export-") as folder:
+        leftovers.tidy_beside(out)
+        with (
+            tempfile.TemporaryDirectory(dir=out, prefix=".export-") as folder,
+            leftovers.making(Path(folder)),
+        ):
             names = chosen.write(images, Path(folder))
             targets = [out / name for name in names]
             _refuse_to_replace(targets, chosen)
@@ -139,7 +148,7 @@ def _written(images: Sequence[tuple[str, ExportedImage]], out: Path, chosen: For
         made = False
     except OSError as error:
         raise JobError(
-            f"cannot export to {out}: {error.strerror or error}; nothing half-written was left"
+            f"cannot export to {out}: {advice(error)}; nothing half-written was left"
         ) from error
     finally:
         if made:
@@ -180,7 +189,7 @@ def _make_folder(out: Path) -> bool:
     except FileExistsError as error:
         raise NoisySegError(f"{out} is a file: name a folder to export into") from error
     except OSError as error:
-        raise NoisySegError(f"cannot make the folder {out}: {error.strerror or error}") from error
+        raise NoisySegError(f"cannot make the folder {out}: {advice(error)}") from error
     return new
 
 

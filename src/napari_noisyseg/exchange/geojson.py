@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_noisyseg import bounded_json
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.exchange.bounded import read_json
 from napari_noisyseg.exchange.outlines import Polygon
 from napari_noisyseg.exchange.shapes import Role, Shape
 
@@ -34,7 +34,7 @@ def read(path: Path) -> list[Shape]:
     """
     shapes: list[Shape] = []
     vertices = 0
-    for number, feature in enumerate(_features(read_json(path), path), start=1):
+    for number, feature in enumerate(_features(bounded_json.read(path), path), start=1):
         shape = _shape(feature, f"{path}, feature {number}")
         if shape is None:
             continue

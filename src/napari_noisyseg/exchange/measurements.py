@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_noisyseg.exchange.cells import cell
 from napari_noisyseg.exchange.nuclei import ExportedImage
 from napari_noisyseg.instances import shapes_of
 from napari_noisyseg.slides import Box, Slide
@@ -52,7 +53,7 @@ def _rows(nuclei: Packed, measured: Table) -> list[str]:
     ends = {}
     for kind in set(zip(nuclei.classes, nuclei.states, strict=True)):
         text = io.StringIO()
-        csv.writer(text, lineterminator="").writerow([kind[0] or "", kind[1]])
+        csv.writer(text, lineterminator="").writerow([cell(kind[0] or ""), kind[1]])
         ends[kind] = text.getvalue()
     scores = ["" if score is None else f"{score:.6g}" for score in nuclei.scores]
     columns = (nuclei.ids, nuclei.serials, nuclei.x, nuclei.y, measured.tolist(),

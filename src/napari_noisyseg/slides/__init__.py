@@ -3,7 +3,7 @@
 from napari_noisyseg.slides.box import Box
 from napari_noisyseg.slides.colour import to_rgb
 from napari_noisyseg.slides.fingerprint import content_hash
-from napari_noisyseg.slides.label_images import read_labels
+from napari_noisyseg.slides.label_images import read_labels, windows_of, without_gaps
 from napari_noisyseg.slides.level import Level
 from napari_noisyseg.slides.opening import IMAGE_SUFFIXES, open_image
 from napari_noisyseg.slides.slide import Slide, from_array
@@ -20,4 +20,6 @@ __all__ = [
     "open_image",
     "read_labels",
     "to_rgb",
+    "windows_of",
+    "without_gaps",
 ]

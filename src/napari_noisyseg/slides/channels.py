@@ -11,6 +11,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.slides.colour import STRIP, in_strips
 
 SATURATED = 0.1
 """Percent of the pixels that the stretched range leaves out at either end."""
@@ -37,12 +38,34 @@ def chosen(pixels: NDArray[Any], channel: int, what: str) -> NDArray[np.uint8]:
             f"{what} has {many}: there is no --channel {channel}",
             window=f"{what} has {many}: there is no channel {channel}",
         )
-    values = planes[..., channel - 1].astype(np.float32)
-    low, high = np.percentile(values, (SATURATED, 100 - SATURATED))
+    values = planes[..., channel - 1]
+    if values.dtype not in (np.uint8, np.uint16):
+        raise NoisySegError(
+            f"{what} holds numbers of type {values.dtype}: save its channels with 8 or 16 bits"
+        )
+    low, high = _range(values)
+
+    def stretched(part: NDArray[Any]) -> NDArray[np.uint8]:
+        share = np.clip((part.astype(np.float32) - low) / (high - low), 0, 1)
+        grey: NDArray[np.uint8] = np.rint(255 * share).astype(np.uint8)
+        return grey[..., None]
+
+    return in_strips(stretched, values)
+
+
+def _range(values: NDArray[Any]) -> tuple[float, float]:
+    """What becomes black and white of numbers (H, W) of 8 or 16 bits; counted, never sorted."""
+    counts = np.zeros(2**16, np.int64)
+    for row in np.array_split(values, max(1, values.size // STRIP)):
+        counts += np.bincount(row.ravel(), minlength=len(counts))
+    upto = np.cumsum(counts)
+    places = np.array([SATURATED, 100 - SATURATED]) / 100 * (values.size - 1)
+    below, above = (np.searchsorted(upto, f(places), "right") for f in (np.floor, np.ceil))
+    low, high = (below + (places % 1) * (above - below)).tolist()
     if high <= low:
-        low, high = float(values.min()), max(float(values.max()), float(values.min()) + 1)
-    grey = np.rint(255 * np.clip((values - low) / (high - low), 0, 1)).astype(np.uint8)
-    return np.repeat(grey[..., None], 3, axis=2)
+        low = float(values.min())
+        high = max(float(values.max()), low + 1)
+    return low, high
 
 
 def is_fluorescence(series: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 from napari_noisyseg.errors import NoisySegError
 
 TWELVE_BITS = 4095
+STRIP = 2**22
+"""Pixels that are converted at once."""
 
 
 def to_rgb(array: NDArray[Any], what: str) -> NDArray[np.uint8]:
@@ -23,12 +26,29 @@ def to_rgb(array: NDArray[Any], what: str) -> NDArray[np.uint8]:
     _check_shape(pixels.shape, what)
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
     pixels = pixels.reshape(*pixels.shape[:2], channels)
-    eight = pixels if pixels.dtype == np.uint8 else _eight_bits(pixels, what)
-    if channels in (2, 4):
-        eight = over_white(eight)
-    if eight.shape[2] == 1:
-        eight = np.repeat(eight, 3, axis=2)
-    return together(eight)
+    eight = _eight_bits(pixels, what)
+    if pixels.dtype == np.uint8 and channels == 3:
+        return together(pixels)
+
+    def convert(part: NDArray[Any]) -> NDArray[np.uint8]:
+        return over_white(eight(part)) if channels in (2, 4) else eight(part)
+
+    return in_strips(convert, pixels)
+
+
+def in_strips(
+    convert: Callable[[NDArray[Any]], NDArray[np.uint8]], pixels: NDArray[Any]
+) -> NDArray[np.uint8]:
+    """RGB (H, W, 3) of an image (H, W[, n]) by a function of its rows (h, W[, n]).
+
+    That may give grey (h, W, 1), too. Only a strip at a time takes the room of what it makes.
+    """
+    height, width = pixels.shape[:2]
+    rows = max(1, STRIP // max(width, 1))
+    rgb = np.empty((height, width, 3), np.uint8)
+    for y in range(0, height, rows):
+        rgb[y : y + rows] = convert(pixels[y : y + rows])
+    return rgb
 
 
 def together(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -64,18 +84,21 @@ def _check_shape(shape: tuple[int, ...], what: str) -> None:
         raise NoisySegError(f"{what} has {len(shape)} axes (shape {shape}): one image is needed")
 
 
-def _eight_bits(pixels: NDArray[Any], what: str) -> NDArray[np.uint8]:
+def _eight_bits(pixels: NDArray[Any], what: str) -> Callable[[NDArray[Any]], NDArray[np.uint8]]:
+    """What makes 8 bits of any of its rows. Raises where it is unclear what the numbers mean."""
+    if pixels.dtype == np.uint8:
+        return lambda part: part
     if pixels.dtype == np.bool_:
         raise NoisySegError(f"{what} is a mask of yes and no, not an image: import it as a mask")
     if pixels.dtype.kind == "f":
-        return _from_floats(pixels, what)
+        _check_floats(pixels, what)
+        return lambda part: np.rint(part * 255).astype(np.uint8)
     if pixels.dtype != np.uint16:
         raise NoisySegError(
             f"{what} holds numbers of type {pixels.dtype}: save it with 8 bits per channel"
         )
     divisor = divisor_of_16_bits(pixels, what)
-    scaled = (pixels.astype(np.uint32) + divisor // 2) // divisor
-    return scaled.astype(np.uint8)
+    return lambda part: ((part.astype(np.uint32) + divisor // 2) // divisor).astype(np.uint8)
 
 
 def divisor_of_16_bits(pixels: NDArray[np.uint16], what: str) -> int:
@@ -100,7 +123,7 @@ def divisor_of_16_bits(pixels: NDArray[np.uint16], what: str) -> int:
     return 257
 
 
-def _from_floats(pixels: NDArray[Any], what: str) -> NDArray[np.uint8]:
+def _check_floats(pixels: NDArray[Any], what: str) -> None:
     wrong = int(np.size(pixels) - np.isfinite(pixels).sum())
     if wrong:
         raise NoisySegError(
@@ -113,5 +136,3 @@ def _from_floats(pixels: NDArray[Any], what: str) -> NDArray[np.uint8]:
             f"{what} holds decimal numbers from {low:g} to {high:g}; only those in 0..1 have a "
             "plain meaning: save it with 8 bits per channel"
         )
-    scaled: NDArray[np.uint8] = np.rint(pixels * 255).astype(np.uint8)
-    return scaled

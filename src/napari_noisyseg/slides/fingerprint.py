@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import BinaryIO
 
+from napari_noisyseg import regular_file
 from napari_noisyseg.errors import NoisySegError
 
 WHOLE = 64 * 2**20
@@ -26,7 +27,7 @@ def content_hash(path: Path) -> str:
         else:
             _hash_file(path, digest)
             index = path.with_suffix("") / "Slidedat.ini"
-            if path.suffix.lower() == ".mrxs" and index.is_file():
+            if path.suffix.lower() == ".mrxs" and regular_file.is_file(index):
                 _hash_file(index, digest)
     except OSError as error:
         raise NoisySegError(f"cannot read {path}: {error.strerror or error}") from error
@@ -34,11 +35,14 @@ def content_hash(path: Path) -> str:
 
 
 def _hash_file(path: Path, digest: hashlib._Hash) -> None:
-    size = path.stat().st_size
-    with path.open("rb") as file:
+    size = regular_file.check(path).st_size
+    with regular_file.opened(path) as file:
         if size <= WHOLE:
-            while block := file.read(PIECE):
+            left = size
+            # a file may grow while it is read
+            while left > 0 and (block := file.read(min(PIECE, left))):
                 digest.update(block)
+                left -= len(block)
         else:
             digest.update(str(size).encode())
             _hash_pieces(file, size, digest)
@@ -55,4 +59,4 @@ def _hash_folder(path: Path, digest: hashlib._Hash) -> None:
         name = file.relative_to(path).as_posix()
         digest.update(f"{name}\0{file.stat().st_size}\0".encode())
         if file.name in ("zarr.json", ".zattrs", ".zarray", ".zgroup"):
-            digest.update(file.read_bytes())
+            _hash_file(file, digest)

@@ -6,8 +6,12 @@ from pathlib import Path
 
 from napari_noisyseg.errors import NoisySegError
 
-MAX_DECODED_PIXELS = 178_956_970
-"""Largest image that is decoded as a whole (13 377 x 13 377), Pillow's own limit against bombs."""
+MAX_DECODED_BYTES = 2**29
+"""Of an image that is held in memory as a whole."""
+
+RGB_BYTES = 3
+MAX_DECODED_PIXELS = MAX_DECODED_BYTES // RGB_BYTES
+"""In 8-bit colours (13 377 x 13 377), which is Pillow's own limit against bombs."""
 
 MAX_LABELLED_PIXELS = 120_000_000
 """Images above this get no label image of their own."""
@@ -16,15 +20,19 @@ MPP_RANGE = (0.05, 4.0)
 """Sizes of a pixel in µm that a microscope makes; 72, 96 or 300 dpi of an office program do not."""
 
 
-def check_decodable(height: int, width: int, what: str) -> None:
-    """Refuse images of no pixels and images too large to be held in memory at once."""
+def check_decodable(height: int, width: int, what: str, per_pixel: int = RGB_BYTES) -> None:
+    """Refuse images of no pixels and images too large to be held in memory at once.
+
+    per_pixel: bytes of a pixel as the file has it, where that is more than 8-bit colours take.
+    """
     if height < 1 or width < 1:
         raise NoisySegError(f"{what} has no pixels ({width} x {height})")
-    if height * width > MAX_DECODED_PIXELS:
+    most = MAX_DECODED_BYTES // max(per_pixel, RGB_BYTES)
+    if height * width > most:
         raise NoisySegError(
             f"{what} says it is {width} x {height} pixels without smaller levels, more than can be "
-            f"opened at once ({MAX_DECODED_PIXELS:,}): save it as a tiled pyramid "
-            "(pyramidal TIFF, OME-TIFF or OME-Zarr), or cut it"
+            f"opened at once ({most:,} of {max(per_pixel, RGB_BYTES)} bytes): save it as a tiled "
+            "pyramid (pyramidal TIFF, OME-TIFF or OME-Zarr), or cut it"
         )
 
 

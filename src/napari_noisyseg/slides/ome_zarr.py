@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from napari_noisyseg.slides.box import Box
 from napari_noisyseg.slides.colour import divisor_of_16_bits, to_rgb
 from napari_noisyseg.slides.level import Level, Pixels
 from napari_noisyseg.slides.limits import check_decodable, plausible_mpp
+from napari_noisyseg.slides.regular_store import RegularStore
 from napari_noisyseg.slides.slide import Slide
 from napari_noisyseg.slides.tiff_mpp import IN_UM
 
@@ -47,6 +49,9 @@ def _slide(path: Path) -> Slide:
     arrays = [_checked(group[d["path"]], axes, path) for d in datasets]
     divisor = 1
     if arrays[0].dtype == np.uint16:
+        height, width = _size(arrays[-1], axes)
+        per_pixel = 2 * math.prod(arrays[-1].shape) // max(height * width, 1)
+        check_decodable(height, width, str(path), per_pixel)
         divisor = divisor_of_16_bits(_channels_last(arrays[-1][:], axes), str(path))
     levels = [_level(a, axes, divisor, path) for a in arrays]
     return Slide(path, levels, _mpp(multiscale, axes), is_pyramid=True)
@@ -54,11 +59,11 @@ def _slide(path: Path) -> Slide:
 
 def _multiscale(path: Path) -> tuple[zarr.Group, Any]:
     """The group of the image and the description of its pyramid."""
-    group = zarr.open_group(str(path), mode="r")
+    group = zarr.open_group(RegularStore(path, read_only=True), mode="r")
     ome: Any = group.attrs.get("ome", dict(group.attrs))
     if "multiscales" not in ome and "bioformats2raw.layout" in ome:
         # converters put images in numbered groups; the first is the slide
-        group = zarr.open_group(str(path / "0"), mode="r")
+        group = zarr.open_group(RegularStore(path / "0", read_only=True), mode="r")
         ome = group.attrs.get("ome", dict(group.attrs))
     if "multiscales" not in ome:
         what = "a plate of many images" if "plate" in ome else "no OME-Zarr image"
@@ -85,7 +90,8 @@ def _checked(array: Any, axes: Sequence[str], path: Path) -> Any:
     if lengths.get("c", 3) not in (1, 3, 4):
         raise NoisySegError(f"{path} has {lengths['c']} channels: one RGB image is needed")
     chunk = dict(zip(axes, array.chunks, strict=True))
-    check_decodable(chunk["y"], chunk["x"], f"a chunk of {path}")
+    size = array.dtype.itemsize * math.prod(n for a, n in chunk.items() if a not in ("y", "x"))
+    check_decodable(chunk["y"], chunk["x"], f"a chunk of {path}", size)
     return array
 
 
@@ -104,8 +110,12 @@ def _codecs(metadata: ArrayV2Metadata | ArrayV3Metadata) -> set[str]:
     return {name.removeprefix("numcodecs.") for name in found}
 
 
+def _size(array: Any, axes: Sequence[str]) -> tuple[int, int]:
+    return array.shape[axes.index("y")], array.shape[axes.index("x")]
+
+
 def _level(array: Any, axes: Sequence[str], divisor: int, path: Path) -> Level:
-    height, width = array.shape[axes.index("y")], array.shape[axes.index("x")]
+    height, width = _size(array, axes)
 
     def read(box: Box) -> Pixels:
         key: list[slice] = [slice(None)] * len(axes)

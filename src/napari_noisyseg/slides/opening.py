@@ -12,6 +12,7 @@ from napari_noisyseg.slides.openslides import open_openslide
 from napari_noisyseg.slides.plain import open_plain
 from napari_noisyseg.slides.slide import Slide
 from napari_noisyseg.slides.tiff import is_of_scanner, open_tiff
+from napari_noisyseg.slides.tiff_pages import check_pages
 
 PLAIN_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
@@ -38,6 +39,8 @@ def open_image(path: Path, channel: int | None = None) -> Slide:
     if path.is_dir():
         return open_ome_zarr(path)
     start = file_start(path)
+    if start.startswith(TIFF_STARTS):
+        check_pages(path)
     if path.suffix.lower() in openslides.SUFFIXES:
         return open_openslide(path)
     if start.startswith(TIFF_STARTS):

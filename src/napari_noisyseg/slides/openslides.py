@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from napari_noisyseg import regular_file
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides.box import Box
 from napari_noisyseg.slides.colour import over_white
@@ -18,6 +20,7 @@ from napari_noisyseg.slides.slide import Slide
 
 SUFFIXES = (".svs", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".svslide", ".dcm")
 BACKENDS = (("openslide", "OpenSlide"), ("tiffslide", "TiffSlide"))
+INDEX_BYTES = 2**20
 INSTALL = 'pip install "napari-noisyseg[slides]"'
 
 
@@ -27,7 +30,21 @@ def open_openslide(path: Path) -> Slide:
     Where the file names the bounds of what was scanned (MIRAX), level 0 is cut to them, as QuPath
     does, so that coordinates agree. Raises `NoisySegError` naming what to install or what is wrong.
     """
+    _refuse_pipes_beside(path)
     handle = _open(path)
+    try:
+        slide = _slide(handle, path)
+    except NoisySegError:
+        handle.close()
+        raise
+    # strangers' properties break what is made of them in ways without number
+    except Exception as error:
+        handle.close()
+        raise _damaged(path, str(error) or type(error).__name__) from error
+    return slide
+
+
+def _slide(handle: Any, path: Path) -> Slide:
     properties: Mapping[str, str] = handle.properties
     bounds = _bounds(properties, handle.level_dimensions[0])
     levels = [_level(handle, n, bounds, path) for n in range(len(handle.level_dimensions))]
@@ -37,7 +54,32 @@ def open_openslide(path: Path) -> Slide:
     return Slide(path, levels, mpp, is_pyramid=True, close=handle.close)
 
 
+def _damaged(path: Path, reason: str) -> NoisySegError:
+    return NoisySegError(f"{path} cannot be opened as a slide ({reason}): copy the file anew")
+
+
+def _refuse_pipes_beside(path: Path) -> None:
+    """The libraries open what belongs to a slide of several files, and would wait at a pipe."""
+    suffix = path.suffix.lower()
+    folder = {".mrxs": path.with_suffix(""), ".dcm": path.parent}.get(suffix)
+    beside = _listed(folder) if folder is not None else []
+    if suffix in (".vms", ".vmu"):
+        lines = regular_file.read_bytes(path, INDEX_BYTES).decode("latin-1").splitlines()
+        beside = [path.parent / line.partition("=")[2].strip() for line in lines if "=" in line]
+    for file in beside:
+        if file.exists() and not file.is_dir():
+            regular_file.check(file)
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
+
+
 def _open(path: Path) -> Any:
+    """The slide in the first library that can read it and what it says of itself."""
     installed, reason = False, ""
     for module, kind in BACKENDS:
         try:
@@ -47,20 +89,24 @@ def _open(path: Path) -> Any:
             continue
         installed = True
         try:
-            return getattr(backend, kind)(path)
+            handle = getattr(backend, kind)(path)
+            # tiffslide reads these only now, and may fail
+            if handle.level_dimensions and handle.level_downsamples and dict(handle.properties):
+                return handle
         # each library has its own; the other may still read the file
         except Exception as error:
             reason = reason or str(error) or type(error).__name__
     if installed:
-        raise NoisySegError(f"{path} cannot be opened as a slide ({reason}): copy the file anew")
+        raise _damaged(path, reason or "it has no levels")
     raise NoisySegError(f"{path} is a scanner's slide; to read it, install the reader: {INSTALL}")
 
 
 def _number(properties: Mapping[str, str], name: str, owner: str = "openslide") -> float | None:
     value = properties.get(f"{owner}.{name}") or properties.get(f"tiffslide.{name}")
     try:
-        return float(value) if value else None
-    except ValueError:
+        number = float(value) if value else None
+        return number if number is not None and math.isfinite(number) else None
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

@@ -13,12 +13,14 @@ from PIL import Image, UnidentifiedImageError
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides.channels import chosen
-from napari_noisyseg.slides.colour import to_rgb
+from napari_noisyseg.slides.colour import STRIP, to_rgb
 from napari_noisyseg.slides.limits import check_decodable, plausible_mpp
 from napari_noisyseg.slides.slide import Slide, from_array
 
 # a short list on purpose: some of Pillow's formats start other programs
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
+BYTES = {"1": 1, "L": 1, "P": 1, "LA": 2, "PA": 2, "I;16": 2, "I;16B": 2, "RGB": 3}
+"""Of a pixel in each mode; 4 in all others."""
 UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
 
 
@@ -29,8 +31,7 @@ def open_plain(path: Path, channel: int | None = None) -> Slide:
     """
     with opened(path) as image:
         dpi = image.info.get("dpi", (0, 0))
-        found = _in_plain_mode(image, path)
-        pixels = to_rgb(found if channel is None else chosen(found, channel, str(path)), str(path))
+        pixels = _rgb(image, path) if channel is None else _stretched(image, path, channel)
     mpp = plausible_mpp(*(25_400 / float(d) if d else None for d in dpi[:2]))
     slide = from_array(pixels, mpp, path.name)
     slide.path = path
@@ -46,7 +47,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(path, formats=FORMATS)
         with image:
-            check_decodable(image.height, image.width, str(path))
+            check_decodable(image.height, image.width, str(path), BYTES.get(image.mode, 4))
             if getattr(image, "n_frames", 1) > 1:
                 raise NoisySegError(f"{path} is an animation: one picture is needed")
             yield image
@@ -57,6 +58,26 @@ def opened(path: Path) -> Iterator[Image.Image]:
         ) from error
     except UNREADABLE as error:
         raise NoisySegError(f"{path} is damaged or incomplete ({error}): copy it anew") from error
+
+
+def strips(image: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
+    """Rows of an image with that part of it: as arrays they are copied more than once."""
+    rows = max(1, STRIP // image.width)
+    for y in range(0, image.height, rows):
+        end = min(y + rows, image.height)
+        yield slice(y, end), image.crop((0, y, image.width, end))
+
+
+def _rgb(image: Image.Image, path: Path) -> NDArray[np.uint8]:
+    rgb = np.empty((image.height, image.width, 3), np.uint8)
+    for rows, part in strips(image):
+        rgb[rows] = to_rgb(_in_plain_mode(part, path), str(path))
+    return rgb
+
+
+def _stretched(image: Image.Image, path: Path, channel: int) -> NDArray[np.uint8]:
+    parts = [_in_plain_mode(part, path) for _, part in strips(image)]
+    return chosen(np.concatenate(parts), channel, str(path))
 
 
 def _in_plain_mode(image: Image.Image, path: Path) -> NDArray[np.generic]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tifffile
 import zarr
 from numpy.typing import NDArray
 
@@ -21,11 +21,13 @@ from napari_noisyseg.slides.channels import (
     names_of,
     which,
 )
+from napari_noisyseg.slides.colour import in_strips
 from napari_noisyseg.slides.level import Level, Pixels
 from napari_noisyseg.slides.limits import check_decodable
 from napari_noisyseg.slides.slide import Slide, from_array
 from napari_noisyseg.slides.tiff_colour import converter
 from napari_noisyseg.slides.tiff_mpp import mpp_of
+from napari_noisyseg.slides.tiff_pages import open_pages
 
 LAZY_PIXELS = 25_000_000
 """A tiled image of one level is read in place from this size on."""
@@ -40,7 +42,7 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 def is_of_scanner(path: Path) -> bool:
     """Whether a TIFF file, however it is named, is a scanner maker's slide."""
     try:
-        with tifffile.TiffFile(path, _multifile=False) as file:
+        with open_pages(path) as file:
             return any(getattr(file, f"is_{name}") for name in OF_SCANNERS)
     # asked before it is known to be a TIFF at all; opening it says what is wrong
     except Exception:
@@ -50,7 +52,7 @@ def is_of_scanner(path: Path) -> bool:
 def is_colour(path: Path) -> bool:
     """Whether the file's header tells of one picture in red, green and blue; decodes nothing."""
     try:
-        with tifffile.TiffFile(path, _multifile=False) as file:
+        with open_pages(path) as file:
             page = _image_of(file, path).keyframe
             return page.samplesperpixel in (3, 4) and page.dtype in (np.uint8, np.uint16)
     # asked of files that other readers may open; they say what is wrong
@@ -82,8 +84,9 @@ def open_tiff(path: Path, channel: int | None = None) -> Slide:
 
 def _opened(path: Path) -> Any:
     try:
-        # one file only: OME-XML may name others, anywhere on the disk
-        return tifffile.TiffFile(path, _multifile=False)
+        return open_pages(path)
+    except NoisySegError:
+        raise
     except Exception as error:
         raise NoisySegError(
             f"{path} is not a TIFF that can be read ({error}): copy it anew or save it again"
@@ -101,12 +104,12 @@ def _slide(file: Any, path: Path) -> Slide:
     mpp = mpp_of(file, page)
     height, width = _size(series)
     if len(levels) == 1 and not (page.is_tiled and height * width > LAZY_PIXELS):
-        check_decodable(height, width, str(path))
+        check_decodable(height, width, str(path), _bytes(series))
         pixels = _channels_last(series.asarray(), series.axes)
-        slide = from_array(converter(page, pixels, path)(pixels), mpp, path.name)
+        slide = from_array(in_strips(converter(page, pixels, path), pixels), mpp, path.name)
         slide.path = path
         return slide
-    check_decodable(*_size(levels[-1]), what=str(path))
+    check_decodable(*_size(levels[-1]), str(path), _bytes(series))
     coarse = _channels_last(levels[-1].asarray(), series.axes) if page.bitspersample > 8 else None
     convert = converter(page, coarse, path)
     lazy = [_level(series, n, convert, path) for n in range(len(levels))]
@@ -118,7 +121,7 @@ def _channel(file: Any, path: Path, channel: int) -> Slide:
     series = _image_of(file, path)
     check_single(path, series)
     _check_complete(series.levels[0], file.filehandle.size, path)
-    check_decodable(*_size(series), what=str(path))
+    check_decodable(*_size(series), str(path), _bytes(series))
     pixels = _channels_last(series.asarray(), series.axes)
     slide = from_array(chosen(pixels, channel, str(path)), mpp_of(file, series.keyframe), path.name)
     slide.path = path
@@ -174,11 +177,19 @@ def _check_complete(level: Any, size: int, path: Path) -> None:
                 f"{size:,}; copy it anew"
             )
     if level.keyframe.is_tiled:
-        check_decodable(level.keyframe.tilelength, level.keyframe.tilewidth, f"a tile of {path}")
+        check_decodable(
+            level.keyframe.tilelength, level.keyframe.tilewidth, f"a tile of {path}", _bytes(level)
+        )
 
 
 def _size(series: Any) -> tuple[int, int]:
     return series.shape[series.axes.index("Y")], series.shape[series.axes.index("X")]
+
+
+def _bytes(series: Any) -> int:
+    """Of a pixel, all its channels together."""
+    height, width = _size(series)
+    return int(series.dtype.itemsize * math.prod(series.shape) // max(height * width, 1))
 
 
 def _channels_last(pixels: NDArray[Any], axes: str) -> NDArray[Any]:

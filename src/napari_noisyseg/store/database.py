@@ -159,6 +159,11 @@ class Database:
                 f"{self.path.parent} is open for reading only: close it where it is open for "
                 "writing, then open it again"
             )
+        if not self.path.exists():
+            raise NoisySegError(
+                f"{self.path.parent} was moved or deleted while it was open: nothing was written; "
+                "open it where it is now"
+            )
         if not self._may_write():
             raise NoisySegError(
                 f"the lock of {self.path.parent} was taken by another program: nothing was "
@@ -180,6 +185,9 @@ class Database:
             connection.execute(f"PRAGMA journal_mode = {mode}")
             # FULL: an action that was confirmed has reached the disk, whatever happens next
             connection.execute("PRAGMA synchronous = FULL")
+            # on macOS that alone stops at the drive's own memory; elsewhere these say nothing
+            connection.execute("PRAGMA fullfsync = ON")
+            connection.execute("PRAGMA checkpoint_fullfsync = ON")
         except BaseException:
             connection.close()
             raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,10 +12,12 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from napari_noisyseg import bounded_json
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box, Level, Slide
 from napari_noisyseg.slides.colour import together
 from napari_noisyseg.store import pyramid
+from napari_noisyseg.store.arrays import OwnStore, open_array, open_group, refuse_links
 from napari_noisyseg.store.database import Database
 from napari_noisyseg.store.records import ImageRecord
 
@@ -83,6 +84,11 @@ class Images:
         """Where its pixels (unless linked) and labels lie."""
         return self.root / FOLDER / row.key
 
+    def own(self, place: Path) -> Path:
+        """A place in the project to be written; `NoisySegError` where a link leads out of it."""
+        refuse_links(self.root, place)
+        return place
+
     def free_key(self, name: str) -> str:
         """A folder name for a new image: the image's own name where every system allows it."""
         plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("._")[:80] or "image"
@@ -102,7 +108,7 @@ class Images:
         """Write RGB (H, W, 3) as images/<key>, an OME-Zarr image; all of it or nothing."""
         height, width = rgb.shape[:2]
         geometry = pyramid.Geometry(height, width, mpp, pyramid.halvings(height, width))
-        target = self.root / FOLDER / key
+        target = self.own(self.root / FOLDER / key)
         with pyramid.told(f"cannot copy {name} into {self.root}"):
             target.parent.mkdir(exist_ok=True)
             with pyramid.replacing(target) as draft:
@@ -115,7 +121,7 @@ class Images:
     def prepare_link(self, key: str, name: str) -> None:
         """The folder for the labels of a linked slide."""
         with pyramid.told(f"cannot make a folder for {name} in {self.root}"):
-            zarr.create_group(self.root / FOLDER / key, zarr_format=3)
+            zarr.create_group(OwnStore(self.own(self.root / FOLDER / key)), zarr_format=3)
 
     def pixels(self, row: ImageRow) -> Slide:
         """The copied pixels as a lazy pyramid."""
@@ -123,7 +129,7 @@ class Images:
         levels = []
         with pyramid.told(f"cannot read the pixels of {row.name} ({folder})"):
             for number in range(len(row.factors)):
-                array = pyramid.level_array(folder, number, "r")
+                array = open_array(folder, number, "r")
                 height, width = row.geometry.shape(number)
                 if array.shape != (3, height, width):
                     raise ValueError(f"level {number} has shape {array.shape}")
@@ -136,7 +142,7 @@ class Images:
         with pyramid.told(f"cannot write the metadata of {self.root}"):
             for row in rows:
                 if not row.linked:
-                    group = zarr.open_group(self.folder(row), mode="r+")
+                    group = open_group(self.own(self.folder(row)), "r+")
                     wanted = _image_metadata(row.name, row.geometry)
                     if group.attrs.asdict().get("ome") != wanted:
                         group.attrs["ome"] = wanted
@@ -144,11 +150,11 @@ class Images:
 
     def _list_series(self, paths: list[str]) -> None:
         """Tell OME-Zarr readers which images there are (the layout for several images)."""
-        root = zarr.open_group(self.root, mode="r+")
+        root = open_group(self.root, "r+")
         if not paths:
             root.attrs.pop("ome", None) if "ome" in root.attrs else None
             return
-        series = zarr.open_group(self.root / "OME", mode="a", zarr_format=3)
+        series = open_group(self.root / "OME", "a")
         series.attrs["ome"] = {"version": "0.5", "series": paths}
         root.attrs["ome"] = {"version": "0.5", "bioformats2raw.layout": 3}
 
@@ -158,10 +164,17 @@ def _row(values: tuple[Any, ...]) -> ImageRow:
     # a project may come from a stranger: its folders lie inside it
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", key):
         raise NoisySegError(f"the project is damaged: image {name!r} has the folder {key!r}")
-    levels = tuple(int(step) for step in json.loads(factors))
+    levels = _levels(name, factors)
     if not levels or levels[0] != 1 or min(height, width, *levels) < 1:
         raise NoisySegError(f"the project is damaged: image {name!r} has no sensible size")
     return ImageRow(id, name, key, height, width, mpp, bool(assumed), bool(linked), sha, levels)
+
+
+def _levels(name: str, factors: Any) -> tuple[int, ...]:
+    try:
+        return tuple(int(step) for step in bounded_json.parse(factors, f"image {name!r}"))
+    except bounded_json.WRONG as error:
+        raise NoisySegError(f"the project is damaged: image {name!r} has no sizes") from error
 
 
 def _reader(array: Any) -> Any:

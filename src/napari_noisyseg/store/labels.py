@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
+from napari_noisyseg import bounded_json
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store import pyramid
+from napari_noisyseg.store.arrays import open_array, open_group
 from napari_noisyseg.store.images import ImageRow, Images
 
 _KIND = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
@@ -51,9 +52,11 @@ class Labels:
             self._create(row, kind, draft, labels.dtype, source or {})
             box = Box(0, 0, row.height, row.width)
             pyramid.write_labels(draft, row.geometry, box, labels)
+            # what takes the place of something good must be there, whatever happens
+            pyramid.sync_tree(draft)
         other = self._other(place)
         if other.exists():
-            pyramid.remove(other)
+            pyramid.remove(self._images.own(other))
         self._list(row)
 
     def write_box(
@@ -96,7 +99,7 @@ class Labels:
         if place is None:
             return None
         with pyramid.told(f"cannot read {kind} of {image} ({place})"):
-            array = pyramid.level_array(place, level)
+            array = self._level(image, place, level)
             part = box.clip(array.shape).slices if box is not None else (slice(None), slice(None))
             return np.asarray(array[part])
 
@@ -107,7 +110,7 @@ class Labels:
             return []
         count = len(self._images.row(image).factors)
         with pyramid.told(f"cannot read {kind} of {image} ({place})"):
-            return [zarr.open_array(place / str(level), mode="r") for level in range(count)]
+            return [self._level(image, place, level) for level in range(count)]
 
     def kinds(self, image: str) -> list[str]:
         """What there is, sorted by name."""
@@ -121,7 +124,7 @@ class Labels:
         if place is None:
             return {}
         with pyramid.told(f"cannot read {kind} of {image} ({place})"):
-            attributes = zarr.open_group(place, mode="r").attrs.asdict()
+            attributes = open_group(place).attrs.asdict()
             found: Any = attributes.get("noisyseg", {})
             return dict(found.get("source", {}))
 
@@ -130,7 +133,7 @@ class Labels:
         row, place = self._writable(image), self._find(image, kind)
         if place is not None:
             with pyramid.told(f"cannot remove {kind} of {image}"):
-                pyramid.remove(place)
+                pyramid.remove(self._images.own(place))
             self._list(row)
 
     def fit(self, image: str) -> dict[str, Any] | None:
@@ -138,7 +141,8 @@ class Labels:
         text = self._images.database.value(
             "SELECT value FROM fit WHERE image = ?", (self._images.row(image).id,)
         )
-        return None if text is None else dict(json.loads(text))
+        what = f"the fit of {image}"
+        return None if text is None else bounded_json.record(bounded_json.parse(text, what), what)
 
     def set_fit(self, image: str, fit: Mapping[str, Any]) -> None:
         """Keep a fit (JSON) with the image."""
@@ -162,7 +166,7 @@ class Labels:
             if place is not None:
                 with pyramid.told(f"cannot write {kind} of {image}"):
                     ome = self._ome(row, kind, place.parent.name == "labels")
-                    group = zarr.open_group(place, mode="r+")
+                    group = open_group(self._images.own(place), "r+")
                     if group.attrs.asdict().get("ome") != ome:
                         group.attrs["ome"] = ome
 
@@ -174,7 +178,13 @@ class Labels:
         if not _KIND.fullmatch(kind):
             raise NoisySegError(f"{kind!r} is no name for a label: use letters, digits, - and _")
         parent = "maps" if np.issubdtype(dtype, np.floating) else "labels"
-        return self._images.folder(row) / parent / kind
+        return self._images.own(self._images.folder(row) / parent / kind)
+
+    def _level(self, image: str, place: Path, level: int) -> Any:
+        array = open_array(place, level, "r")
+        if array.shape != self._images.row(image).geometry.shape(level):
+            raise ValueError(f"level {level} has shape {array.shape}")
+        return array
 
     def _other(self, place: Path) -> Path:
         """Where a kind would lie if it were of the other sort (integers or floats)."""
@@ -212,14 +222,14 @@ class Labels:
         return ome
 
     def _like_stored(self, place: Path, kind: str, labels: NDArray[Any]) -> NDArray[Any]:
-        stored = pyramid.level_array(place, 0).dtype
+        stored = open_array(place, 0, "r").dtype
         same = labels.astype(stored)
         if not np.issubdtype(stored, np.floating) and not np.array_equal(same, labels):
             raise NoisySegError(f"{kind} holds {stored} and cannot take values as large as these")
         return same
 
     def _set_source(self, place: Path, source: Mapping[str, Any]) -> None:
-        group = zarr.open_group(place, mode="r+")
+        group = open_group(self._images.own(place), "r+")
         group.attrs["noisyseg"] = {"source": dict(source)}
 
     def _list(self, row: ImageRow) -> None:
@@ -232,7 +242,7 @@ class Labels:
             )
             if names:
                 ome = {"version": "0.5", "labels": names}
-                group = zarr.open_group(folder, mode="a", zarr_format=3)
+                group = open_group(self._images.own(folder), "a")
                 group.attrs["ome"] = ome
 
 

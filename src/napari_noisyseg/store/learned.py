@@ -9,9 +9,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from napari_noisyseg import bounded_json
+from napari_noisyseg.store.arrays import refuse_links
 from napari_noisyseg.store.context import Context
+from napari_noisyseg.store.durable import write_atomically
 from napari_noisyseg.store.records import Aspect, Learned
-from napari_noisyseg.store.runs import write_atomically
 
 FOLDER = "models"
 """of the project; files are named by what they hold, and stay for undo and redo"""
@@ -31,7 +33,10 @@ class LearnedNetworks:
         if found is None:
             return None
         path = self._folder / Path(found[0]).name
-        return Learned(network, path, json.loads(found[1])) if path.is_file() else None
+        if not path.is_file():
+            return None
+        about = bounded_json.parse(found[1], f"what {network} learned from")
+        return Learned(network, path, bounded_json.record(about, f"what {network} learned from"))
 
     def keep(
         self, network: str, weights: bytes, about: Mapping[str, Any], unasked: bool = False
@@ -44,6 +49,7 @@ class LearnedNetworks:
         what = {"outline": "outlines", "centres": "where nuclei lie"}.get(network, network)
         words = f"learn {what} from {about.get('nuclei', 0)} nuclei"
         with self._noted(words) if unasked else self._changed(words, network):
+            refuse_links(self._folder.parent, self._folder / name)
             self._folder.mkdir(exist_ok=True)
             write_atomically(self._folder / name, weights)
             self._context.database.run(

@@ -6,61 +6,48 @@ import contextlib
 import hashlib
 import json
 import os
-import socket
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.regular_file import advice
+from napari_noisyseg.store.arrays import is_plain
+from napari_noisyseg.store.processes import Process
 
 NAME = "lock.json"
-START_TOLERANCE = 2.0
-"""Seconds by which a process's start time may read differently (clocks are corrected)."""
+PATIENCE = 1.0
+"""Seconds that a lock which cannot be read must stay so to be taken for damaged."""
 CLAIM_SECONDS = 10.0
-"""After so long a claim on a dead lock is taken to be left by a process that died."""
-_ATTEMPTS = 40
+"""After so long a claim of another machine on a dead lock is taken to be left by the dead."""
+_LONGEST = 4096
+_LEFT: set[bytes] = set()
+"""Locks that this process let go of without finding them: their projects were moved meanwhile."""
+_ATTEMPTS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds a lock: `started` is the process's start, `since` when it took the lock (Unix)."""
+    """Who holds a lock, and since when (Unix seconds)."""
 
-    host: str
-    pid: int
-    started: float
+    process: Process
     since: float
 
     @property
     def words(self) -> str:
         """Host, process and time, to be read by a person."""
-        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.since))
-        return f"process {self.pid} on {self.host} since {when}"
+        try:
+            when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.since))
+        except (ValueError, OverflowError, OSError):
+            when = "an unknown time"
+        return f"process {self.process.pid} on {self.process.host} since {when}"
 
     @property
     def alive(self) -> bool:
         """Whether that very process runs; one on another machine is taken to be alive."""
-        return self.host != socket.gethostname() or runs(self.pid, self.started)
-
-
-def started(pid: int) -> float | None:
-    """Start time of a running process (Unix seconds), None where there is none (or a zombie)."""
-    try:
-        process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return None
-        return float(process.create_time())
-    except (psutil.NoSuchProcess, psutil.AccessDenied, ValueError, OverflowError):
-        return None
-
-
-def runs(pid: int, start: float) -> bool:
-    """Whether the process runs that had this start time; a reused number does not count."""
-    now = started(pid)
-    return now is not None and abs(now - start) <= START_TOLERANCE
+        return self.process.where == "elsewhere" or self.process.runs
 
 
 class Lock:
@@ -75,6 +62,7 @@ class Lock:
 
         Raises `NoisySegError` that names host, process and time of a holder that lives.
         """
+        unread: dict[bytes, float] = {}
         for _ in range(_ATTEMPTS):
             if self._write():
                 return None
@@ -82,10 +70,14 @@ class Lock:
             if content is None:
                 continue
             holder = _parse(content)
-            if holder is None and self._fresh():
+            # without hard links it may be half written just now; no file's time tells, as clocks
+            # can be set
+            seen = unread.setdefault(content, time.monotonic())
+            if holder is None and time.monotonic() - seen < PATIENCE:
                 time.sleep(0.05)
                 continue
-            if holder is not None and holder.alive and not force:
+            living = holder is not None and holder.alive and content not in _LEFT
+            if holder is not None and living and not force:
                 raise NoisySegError(self._refusal(holder))
             if self._take_over(content):
                 who = holder.words if holder else "an unknown process (its file was damaged)"
@@ -99,6 +91,8 @@ class Lock:
         if self._mine is not None and self._read() == self._mine:
             with contextlib.suppress(OSError):
                 self.path.unlink(missing_ok=True)
+        elif self._mine is not None:
+            _LEFT.add(self._mine)
         self._mine = None
 
     @property
@@ -107,10 +101,10 @@ class Lock:
         return self._mine is not None and self._read() == self._mine
 
     def _refusal(self, holder: Holder) -> str:
-        if holder.host == socket.gethostname() and holder.pid == os.getpid():
+        if holder.process.where == "here" and holder.process.pid == os.getpid():
             return f"{self.path.parent} is already open in this program"
         advice = "close it there, or open the project for reading"
-        if holder.host != socket.gethostname():
+        if holder.process.where == "elsewhere":
             advice += f"; if that machine is gone, delete {self.path}"
         return f"{self.path.parent} is being written by {holder.words}: {advice}"
 
@@ -120,15 +114,14 @@ class Lock:
 
     def _put(self, move: Callable[[Path, Path], bool]) -> bool:
         """Write our lock aside and move it in: a reader never sees half of one."""
-        me = Holder(socket.gethostname(), os.getpid(), started(os.getpid()) or 0.0, time.time())
-        content = json.dumps({**asdict(me), "token": uuid.uuid4().hex}).encode()
+        content = _written(Process.of(os.getpid()))
         draft = self.path.with_name(f".{NAME}.{uuid.uuid4().hex}")
         try:
             draft.write_bytes(content)
             won = move(draft, self.path)
         except OSError as error:
             raise NoisySegError(
-                f"cannot write in {self.path.parent} ({error.strerror or error}): make the folder "
+                f"cannot write in {self.path.parent} ({advice(error)}): make the folder "
                 "writable or free space, or open the project for reading"
             ) from error
         finally:
@@ -139,17 +132,7 @@ class Lock:
         return won
 
     def _read(self) -> bytes | None:
-        try:
-            return self.path.read_bytes()
-        except OSError:
-            return None
-
-    def _fresh(self) -> bool:
-        """Whether the file was made just now: without hard links it may be half written."""
-        try:
-            return time.time() - self.path.stat().st_mtime < 1.0
-        except OSError:
-            return True
+        return _content(self.path)
 
     def _take_over(self, expected: bytes) -> bool:
         """Replace exactly the lock that was seen: of many that find it dead, one succeeds.
@@ -167,18 +150,57 @@ class Lock:
                 claim.unlink(missing_ok=True)
 
 
+def abandoned(folder: Path) -> bool:
+    """Whether a folder was locked by a process of this machine that is gone."""
+    return is_dead(folder / NAME)
+
+
+def is_dead(path: Path) -> bool:
+    """Whether a lock's file names a process of this machine, and that is gone."""
+    holder = _parse(_content(path) or b"") if is_plain(path) else None
+    return holder is not None and not holder.alive
+
+
 def _claimed(claim: Path) -> bool:
     """Whether the claim is ours now; one that its maker died over is removed for the next try."""
     try:
-        claim.open("xb").close()
+        with claim.open("xb") as file:
+            file.write(_written(Process.of(os.getpid())))
     except FileExistsError:
         with contextlib.suppress(OSError):
-            if time.time() - claim.stat().st_mtime > CLAIM_SECONDS:
+            if _abandoned(claim):
                 claim.unlink()
         return False
     except OSError:
         return False
     return True
+
+
+def _abandoned(claim: Path) -> bool:
+    """Whether who made a claim is gone; of another machine's, or one not written yet, by its age.
+
+    A time in the future says as little as one long past.
+    """
+    holder = _parse(_content(claim) or b"")
+    if holder is not None and holder.process.where != "elsewhere":
+        return not holder.process.runs
+    return abs(time.time() - claim.stat().st_mtime) > CLAIM_SECONDS
+
+
+def _written(process: Process) -> bytes:
+    record = {**process.document(), "since": time.time(), "token": uuid.uuid4().hex}
+    return json.dumps(record).encode()
+
+
+def _content(path: Path) -> bytes | None:
+    """The beginning of a plain file; None where there is none."""
+    if os.path.lexists(path) and not is_plain(path):
+        raise NoisySegError(f"{path} is no plain file: delete it")
+    try:
+        with path.open("rb") as file:
+            return file.read(_LONGEST)
+    except OSError:
+        return None
 
 
 def _move_over(source: Path, target: Path) -> bool:
@@ -211,11 +233,8 @@ def _copy_new(source: Path, target: Path) -> bool:
 def _parse(content: bytes) -> Holder | None:
     try:
         record = json.loads(content)
-        return Holder(
-            str(record["host"]),
-            int(record["pid"]),
-            float(record["started"]),
-            float(record["since"]),
-        )
-    except (ValueError, KeyError, TypeError):
+        since = float(record["since"])
+        return Holder(Process.parse(record), since)
+    # RecursionError: brackets without end
+    except (ValueError, KeyError, TypeError, OverflowError, AttributeError, RecursionError):
         return None

@@ -11,15 +11,16 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from napari_noisyseg import bounded_json
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box, Slide, content_hash, open_image, to_rgb
-from napari_noisyseg.store import backup, opening, pyramid, schema
+from napari_noisyseg.store import backup, leftovers, opening, pyramid, schema
 from napari_noisyseg.store.context import Context
 from napari_noisyseg.store.database import NAME, Database
 from napari_noisyseg.store.history import History
@@ -33,6 +34,7 @@ from napari_noisyseg.store.painting import Painting
 from napari_noisyseg.store.records import Aspect, ImageRecord
 from napari_noisyseg.store.runs import Runs
 
+T = TypeVar("T")
 SUFFIX = ".noisyseg"
 ASSUMED_MPP = 0.25
 
@@ -75,9 +77,11 @@ class Project:
             raise NoisySegError(f"{path} exists already: choose another name, or open it")
         with pyramid.told(f"cannot create {path}"):
             path.parent.mkdir(parents=True, exist_ok=True)
-            with pyramid.replacing(path) as draft:
+            leftovers.tidy_beside(path.parent)
+            with pyramid.replacing(path) as draft, leftovers.making(draft):
                 zarr.create_group(draft, zarr_format=3, attributes={"noisyseg": {"project": 1}})
                 opening.build(draft / NAME, {"mpp_assumed": mpp_assumed})
+                pyramid.sync_tree(draft)
         return cls.open(path)
 
     @classmethod
@@ -89,22 +93,33 @@ class Project:
         takes it away from one that cannot be asked, on a machine that is gone).
         """
         path = path.absolute()
-        version = opening.version(path)
+        if backup.restoring(path) is not None:
+            cls._restored(path, backup.finish)
+        opening.check_file(path)
         if not write:
-            opening.refuse_older(path, version)
-            return cls(path, Database(path, write=False), None)
+            return cls._opened(path, Database(path, write=False), None)
         lock = Lock(path)
         word = lock.take(force=break_lock)
         try:
-            project = cls(path, Database(path, True, lambda: lock.held), lock)
+            project = cls._opened(path, Database(path, True, lambda: lock.held), lock)
         except BaseException:
             lock.release()
             raise
+        project.notices[:0] = [word] if word else []
+        return project
+
+    @classmethod
+    def _opened(cls, path: Path, database: Database, lock: Lock | None) -> Self:
+        """The project of an open database that is sound; a writer's is made ready."""
         try:
-            project.notices += [word] if word else []
-            project._make_ready(version)
+            version = opening.version(database, path)
+            project = cls(path, database, lock)
+            if lock is None:
+                opening.refuse_older(path, version)
+            else:
+                project._make_ready(version)
         except BaseException:
-            project._let_go()
+            database.close()
             raise
         return project
 
@@ -114,11 +129,15 @@ class Project:
 
         `generation` 1 is the newest, 2 the one before. Gives back where the damaged file went.
         """
+        return Project._restored(path, lambda folder: backup.restore(folder, generation))
+
+    @staticmethod
+    def _restored(path: Path, work: Callable[[Path], T]) -> T:
         lock = Lock(path)
         lock.take()
         try:
             with pyramid.told(f"cannot restore {path}"):
-                return backup.restore(path, generation)
+                return work(path)
         finally:
             lock.release()
 
@@ -154,7 +173,7 @@ class Project:
     def mpp_assumed(self) -> bool:
         """Whether any image's µm per pixel, or the project's, are merely assumed."""
         marked = self._database.value("SELECT value FROM fact WHERE name = 'mpp_assumed'")
-        return bool(json.loads(marked or "false")) or any(
+        return bool(bounded_json.parse(marked or "false", "mpp_assumed")) or any(
             r.mpp_assumed for r in self._images.rows()
         )
 
@@ -286,11 +305,13 @@ class Project:
             self.notices.append(f"the project was brought up to date; as it was it is in {kept}")
         self._database.script(schema.INDICES)
         backup.rotate(connection, self.path)
+        self.runs.tidy()
         with pyramid.told(f"cannot tidy {self.path}"):
-            pyramid.recover(self.path / FOLDER)
-            for row in self._images.rows():
-                for kind in ("labels", "maps"):
-                    pyramid.recover(self._images.folder(row) / kind)
+            folders = [self._images.folder(row) for row in self._images.rows()]
+            inner = [folder / kind for folder in folders for kind in ("labels", "maps")]
+            for folder in (self.path / FOLDER, *inner):
+                pyramid.recover(self.path, folder)
+            leftovers.tidy(self.path)
         if self._fact("stated", 0) < self.nuclei.version(aspects=Aspect.IMAGES):
             self._restate()
 
@@ -373,7 +394,7 @@ class Project:
 
     def _fact(self, name: str, default: Any) -> Any:
         found = self._database.value("SELECT value FROM fact WHERE name = ?", (name,))
-        return default if found is None else json.loads(found)
+        return default if found is None else bounded_json.parse(found, f"{self.path}, {name}")
 
 
 def _checked_mpp(mpp: float) -> float:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import zarr
@@ -18,11 +19,14 @@ from numpy.typing import NDArray
 from zarr.codecs import ZstdCodec
 
 from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.regular_file import advice
 from napari_noisyseg.slides import Box
+from napari_noisyseg.store.arrays import CHUNK, OwnStore, is_plain, open_array, refuse_links
+from napari_noisyseg.store.durable import sync
 
-CHUNK = 512
 COARSEST = 512
 """The pyramid of an image that is copied in ends once both sides fit into this."""
+_ASIDE = re.compile(r"\.([A-Za-z0-9_-][A-Za-z0-9 ._-]*)\.(old|new)-[0-9a-f]{8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ def create(
 ) -> None:
     """An empty pyramid (all 0): (H, W) levels, or (3, H, W) for an image of uint8 RGB."""
     channels = "multiscales" in attributes["ome"] and _has_channels(attributes["ome"])
-    group = zarr.create_group(folder, zarr_format=3, attributes=dict(attributes))
+    group = zarr.create_group(OwnStore(folder), zarr_format=3, attributes=dict(attributes))
     for level in range(len(geometry.factors)):
         height, width = geometry.shape(level)
         chunk = (min(CHUNK, height), min(CHUNK, width))
@@ -93,18 +97,13 @@ def _has_channels(ome: Mapping[str, Any]) -> bool:
     return any(axis["type"] == "channel" for axis in ome["multiscales"][0]["axes"])
 
 
-def level_array(folder: Path, level: int, mode: Literal["r", "r+"] = "r+") -> Any:
-    """One level of a pyramid as a zarr array, for reading and writing."""
-    return zarr.open_array(folder / str(level), mode=mode)
-
-
 def write_labels(folder: Path, geometry: Geometry, box: Box, labels: NDArray[Any]) -> None:
     """Put the labels of a box into every level; coarser ones take every n-th pixel (order 0)."""
     for level, step in enumerate(geometry.factors):
         part = labels[(-box.y0) % step :: step, (-box.x0) % step :: step]
         if part.size:
             y, x = -(-box.y0 // step), -(-box.x0 // step)
-            level_array(folder, level)[y : y + part.shape[0], x : x + part.shape[1]] = part
+            open_array(folder, level)[y : y + part.shape[0], x : x + part.shape[1]] = part
 
 
 def write_image(folder: Path, geometry: Geometry, rgb: NDArray[np.uint8]) -> None:
@@ -113,7 +112,7 @@ def write_image(folder: Path, geometry: Geometry, rgb: NDArray[np.uint8]) -> Non
     for level in range(len(geometry.factors)):
         if level:
             plane = _halve(plane)
-        level_array(folder, level)[:] = plane
+        open_array(folder, level)[:] = plane
 
 
 def _halve(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -128,24 +127,18 @@ def sync_box(folder: Path, geometry: Geometry, box: Box) -> None:
     for level, step in enumerate(geometry.factors):
         for i in range(box.y0 // step // CHUNK, -(-box.y1 // step) // CHUNK + 1):
             for j in range(box.x0 // step // CHUNK, -(-box.x1 // step) // CHUNK + 1):
-                _sync(folder / str(level) / "c" / str(i) / str(j))
+                chunk = folder / str(level) / "c" / str(i) / str(j)
+                with contextlib.suppress(FileNotFoundError):
+                    sync(chunk)
+                    for parent in list(chunk.parents)[:3]:
+                        sync(parent)
 
 
 def sync_tree(folder: Path) -> None:
-    """Wait until all files of a folder have reached the disk."""
+    """Wait until a folder and all in it have reached the disk."""
     for file in folder.rglob("*"):
-        if file.is_file():
-            _sync(file)
-
-
-def _sync(file: Path) -> None:
-    for path in (file, file.parent) if os.name == "posix" else (file,):
-        with contextlib.suppress(FileNotFoundError):
-            handle = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+        sync(file)
+    sync(folder)
 
 
 @contextlib.contextmanager
@@ -159,6 +152,7 @@ def replacing(target: Path) -> Iterator[Path]:
         if target.exists():
             target.rename(old)
         draft.rename(target)
+        sync(target.parent)
     except BaseException:
         if old.exists() and not target.exists():
             old.rename(target)
@@ -170,19 +164,32 @@ def replacing(target: Path) -> Iterator[Path]:
 
 def remove(target: Path) -> None:
     """Take a pyramid away at once, then delete its files."""
-    trash = target.with_name(f".{target.name}.new-removed")
+    trash = target.with_name(f".{target.name}.new-{uuid.uuid4().hex[:8]}")
     target.rename(trash)
     shutil.rmtree(trash)
 
 
-def recover(parent: Path) -> None:
-    """Finish what `replacing` was torn out of: bring back an old folder that has no successor."""
-    for leftover in parent.glob(".*.old-*"):
-        target = parent / leftover.name[1:].rsplit(".old-", 1)[0]
-        if not target.exists():
-            leftover.rename(target)
-    for leftover in [*parent.glob(".*.old-*"), *parent.glob(".*.new-*")]:
-        shutil.rmtree(leftover, ignore_errors=True)
+def recover(top: Path, parent: Path) -> None:
+    """Finish what `replacing` was torn out of: bring back an old folder that has no successor.
+
+    Touches only what `replacing` and `remove` make, and nothing behind a link below `top`.
+    """
+    with contextlib.suppress(NoisySegError):
+        refuse_links(top, parent)
+        found = {p: m for p in parent.glob(".*") if (m := _ASIDE.fullmatch(p.name)) and _ours(p)}
+        for leftover, match in found.items():
+            target = parent / match[1]
+            if match[2] == "old" and not os.path.lexists(target):
+                leftover.rename(target)
+        for leftover in found:
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _ours(folder: Path) -> bool:
+    """Whether a folder is a pyramid, or one that was hardly begun."""
+    if folder.is_symlink() or not folder.is_dir():
+        return False
+    return is_plain(folder / "zarr.json") or not any(folder.iterdir())
 
 
 @contextlib.contextmanager
@@ -193,7 +200,7 @@ def told(what: str) -> Iterator[None]:
     except NoisySegError:
         raise
     except OSError as error:
-        reason = error.strerror or str(error)
+        reason = advice(error)
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             reason = "the disk is full; free space and try again"
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

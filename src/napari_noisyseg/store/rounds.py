@@ -14,19 +14,23 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_noisyseg import bounded_json, bounded_npz, regular_file
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.method import NUCLEUS, UNKNOWN
 from napari_noisyseg.slides import Box
+from napari_noisyseg.store.durable import write_atomically, writing
 
 FOLDER, INDEX = "rounds", "index.json"
 REGIONS = ("results/index.json", "snapshot/index.json")
 """where a run says which part of which image a region is"""
+MOST_PIXELS = 2**26
+"""Of one region at level 0; runs learn from smaller ones."""
 STATES = ("before", "after")
+MAPS = (*STATES, "loss", "vote", "rank", "taken")
 NAMES = {0: "background", NUCLEUS: "nucleus"}
 
 Maps = Mapping[str, NDArray[Any]]
@@ -51,6 +55,8 @@ class Round:
         of the box at level 0; NoisySegError where the file is damaged.
         """
         small = _read(self.file)
+        if self.box.height * self.box.width > MOST_PIXELS:
+            raise NoisySegError(f"{self.file}: a round of {self.box.shape} pixels cannot be shown")
         rows, columns = (
             np.arange(size) * length // size
             for size, length in zip(self.box.shape, small["after"].shape, strict=True)
@@ -72,17 +78,13 @@ def keep(
     name = same[0] if same else f"{number}-{sum(e['number'] == number for e in known)}.npz"
     entries = [e for e in known if e["file"] != name]
     arrays = {key: _packed(key, plane) for key, plane in values.items()}
-    part = target / f".{name}.part"
-    with part.open("wb") as file:
+    with writing(target / name) as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-    part.replace(target / name)
     changed = float(np.mean(arrays["before"] != arrays["after"]))
     entries.append(
         {"number": number, "epoch": epoch, "region": region, "changed": changed, "file": name}
     )
-    draft = target / f".{INDEX}.part"
-    draft.write_text(json.dumps(entries), "utf-8")
-    draft.replace(target / INDEX)
+    write_atomically(target / INDEX, json.dumps(entries))
 
 
 def of(folder: Path, image: str) -> list[Round]:
@@ -127,38 +129,53 @@ def _packed(name: str, plane: NDArray[np.float32]) -> NDArray[Any]:
 
 def _index(folder: Path) -> Sequence[dict[str, Any]]:
     path = folder / FOLDER / INDEX
-    if not path.is_file():
+    if not regular_file.is_file(path):
         return []
     try:
-        return list(json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+        entries = bounded_json.read(path, bounded_json.RECORD_BYTES)
+        return [_checked(entry) for entry in entries]
+    except (NoisySegError, *bounded_json.WRONG) as error:
         raise NoisySegError(f"{path}: rounds cannot be read ({error})") from error
+
+
+def _checked(entry: Any) -> dict[str, Any]:
+    return {
+        "number": int(entry["number"]),
+        "epoch": int(entry["epoch"]),
+        "region": str(entry["region"]),
+        "changed": float(entry["changed"]),
+        "file": Path(str(entry["file"])).name,
+    }
 
 
 def _boxes(folder: Path, image: str) -> dict[str, Box]:
     """The regions of an image by name."""
     for name in REGIONS:
         try:
-            entries = json.loads((folder / name).read_text("utf-8"))["regions"]
+            entries = bounded_json.read_record(folder / name)["regions"]
             return {
                 str(e["name"]): Box(*map(int, e["box"])) for e in entries if e["image"] == image
             }
-        except (OSError, ValueError, KeyError, TypeError):
+        except (NoisySegError, *bounded_json.WRONG):
             continue
     return {}
 
 
 @lru_cache(maxsize=8)
 def _loaded(path: Path, written: int) -> Maps:
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-        return {
-            name: arrays[name] if name in STATES else arrays[name].astype(np.float32)
-            for name in arrays.files
-        }
+    arrays = bounded_npz.read(path)
+    arrays = {name: arrays[name] for name in MAPS}
+    shape = arrays["after"].shape
+    if len(shape) != 2 or 0 in shape or any(a.shape != shape for a in arrays.values()):
+        raise ValueError(f"maps of {shape}")
+    return {
+        name: values if name in STATES else values.astype(np.float32)
+        for name, values in arrays.items()
+    }
 
 
 def _read(path: Path) -> Maps:
     try:
         return _loaded(path, path.stat().st_mtime_ns)
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
+    except (OSError, ValueError, KeyError) as error:
         raise NoisySegError(f"{path}: this round cannot be read ({error})") from error

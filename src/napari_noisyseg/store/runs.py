@@ -8,23 +8,37 @@ import json
 import os
 import re
 import secrets
-import socket
+import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from napari_noisyseg import bounded_json
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Event, Failed, Finished, Stepped, Validated, from_json, to_json
-from napari_noisyseg.store.lock import runs as process_runs
+from napari_noisyseg.regular_file import advice
+from napari_noisyseg.store.arrays import is_plain, refuse_links
+from napari_noisyseg.store.durable import sync, write_atomically
+from napari_noisyseg.store.processes import Process
 
 FOLDER = "runs"
 STALE = 60.0
 """Seconds without a heartbeat after which a run on another machine is taken to be lost."""
+EVENTS = "events.jsonl"
+AT_ONCE = 2**20
+"""Bytes of events that are read at a time: some thousands, a twentieth of a second."""
+_MOST_BACK = 8 * 2**20
+RESULTS = "results/index.json"
+"""Written last: with it a run's results are whole."""
+SKIPPED = "skipped.txt"
+_MOST_WORDS = 1000
 _LAST_BYTES = 65536
+WORKER = "worker.json"
+_HIDDEN = re.compile(r"\.\d{8}T\d{6}Z-[0-9a-z]{4,}\.new-[0-9a-f]{8}")
 _ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-z]{4,}")
 
-RunState = Literal["waiting", "running", "stopped", "finished", "failed", "lost"]
+RunState = Literal["waiting", "running", "stopped", "finished", "failed", "lost", "damaged"]
 
 
 class EventTail:
@@ -33,30 +47,52 @@ class EventTail:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._offset = 0
+        self._inside = False
 
     def poll(self) -> list[Event]:
-        """The events since the last call; damaged lines and kinds of later versions are skipped."""
+        """Events since the last call; damaged lines and kinds of later versions are skipped.
+
+        Of a long file no more than `AT_ONCE` bytes are read: call again until nothing comes.
+        """
+        while True:
+            data = self._read()
+            end = data.rfind(b"\n") + 1
+            if not end:
+                if len(data) < AT_ONCE:
+                    return []
+                # no event is so long: pass over all of the line
+                self._offset, self._inside = self._offset + len(data), True
+                continue
+            self._offset += end
+            lines = data[:end].split(b"\n")
+            if self._inside:
+                self._inside, lines = False, lines[1:]
+            found = [event for event in map(from_json, lines) if event is not None]
+            if found:
+                return found
+
+    def _read(self) -> bytes:
         try:
+            if not is_plain(self._path):
+                return b""
             with self._path.open("rb") as file:
                 if file.seek(0, os.SEEK_END) < self._offset:
-                    self._offset = 0
+                    self._offset, self._inside = 0, False
                 file.seek(self._offset)
-                data = file.read()
+                return file.read(AT_ONCE)
         except OSError:
-            # not there yet, or for a moment not reachable (a network share)
-            return []
-        end = data.rfind(b"\n") + 1
-        self._offset += end
-        lines = data[:end].decode("utf-8", errors="replace").splitlines()
-        return [event for event in map(from_json, lines) if event is not None]
+            # for a moment not reachable (a network share)
+            return b""
 
 
 class Run:
     """One run; all it is lies in its folder, which may be carried elsewhere and back."""
 
-    def __init__(self, folder: Path, adopted: Callable[[str], bool] = lambda _: False) -> None:
+    def __init__(
+        self, folder: Path, adopted: Callable[[str], bool] = lambda _: False, id: str = ""
+    ) -> None:
         self.dir = folder
-        self.id = folder.name
+        self.id = id or folder.name
         self._adopted = adopted
 
     def __repr__(self) -> str:
@@ -86,14 +122,14 @@ class Run:
     def worker(self) -> dict[str, Any] | None:
         """Who works on it: pid, started (start time of the process), host; None before that."""
         try:
-            return self._json("worker.json")
+            return self._json(WORKER)
         except NoisySegError:
             return None
 
-    def claim(self, pid: int, started: float) -> None:
+    def claim(self, pid: int) -> None:
         """Say which process of this machine works on it."""
-        record = {"pid": pid, "started": started, "host": socket.gethostname()}
-        write_atomically(self.dir / "worker.json", json.dumps(record))
+        record = Process.of(pid).document()
+        write_atomically(self.dir / WORKER, json.dumps(record))
         self.beat()
 
     def beat(self) -> None:
@@ -105,10 +141,12 @@ class Run:
         worker = self.worker()
         if worker is None:
             return False
-        if worker.get("host") == socket.gethostname():
-            with contextlib.suppress(KeyError, TypeError, ValueError):
-                return process_runs(int(worker["pid"]), float(worker["started"]))
+        try:
+            process = Process.parse(worker)
+        except (KeyError, TypeError, ValueError, OverflowError):
             return False
+        if process.where != "elsewhere":
+            return process.runs
         try:
             return time.time() - (self.dir / "heartbeat").stat().st_mtime < STALE
         except OSError:
@@ -130,36 +168,70 @@ class Run:
     def _taken_up_again(self) -> bool:
         """Whether a process claimed the run after what was said last."""
         try:
-            said = (self.dir / "events.jsonl").stat().st_mtime_ns
-            return (self.dir / "worker.json").stat().st_mtime_ns > said
+            said = (self.dir / EVENTS).stat().st_mtime_ns
+            return (self.dir / WORKER).stat().st_mtime_ns > said
         except OSError:
             return False
 
     def events(self) -> list[Event]:
-        """Everything it has said so far."""
-        return self.tail().poll()
+        """Everything it has said so far; of a long run rather `said`."""
+        return list(self.said())
+
+    def said(self) -> Iterator[Event]:
+        """Everything it has said so far, read as it is asked for."""
+        tail = self.tail()
+        while events := tail.poll():
+            yield from events
 
     def tail(self) -> EventTail:
         """Follows what it says, from the beginning."""
-        return EventTail(self.dir / "events.jsonl")
+        return EventTail(self.dir / EVENTS)
 
     def say(self, event: Event) -> None:
         """Append an event, on a line of its own even after one that was torn off."""
         line = to_json(event, time.time()).encode() + b"\n"
-        with (self.dir / "events.jsonl").open("ab+") as file:
+        with (self.dir / EVENTS).open("ab+") as file:
             if file.tell():
                 file.seek(-1, os.SEEK_END)
                 line = line if file.read(1) == b"\n" else b"\n" + line
             file.write(line)
 
+    @property
+    def has_results(self) -> bool:
+        """Whether it left whole results."""
+        return (self.dir / RESULTS).is_file()
+
+    @property
+    def skipped(self) -> str:
+        """Why its results were not taken into the project; "" where they were or nobody tried."""
+        path = self.dir / SKIPPED
+        if self.adopted or not is_plain(path):
+            return ""
+        try:
+            with path.open("rb") as file:
+                return file.read(_MOST_WORDS).decode("utf-8", "replace").strip()
+        except OSError:
+            return ""
+
+    def skip(self, reason: str) -> None:
+        """Note why its results were not taken in; where not even that can be written, nothing."""
+        with contextlib.suppress(OSError, NoisySegError):
+            self._refuse_links()
+            write_atomically(self.dir / SKIPPED, reason[:_MOST_WORDS])
+
     def request_stop(self) -> None:
         """Ask it to stop at the next step."""
+        self._refuse_links()
         try:
             (self.dir / "STOP").touch()
         except OSError as error:
             raise NoisySegError(
-                f"cannot ask {self.id} to stop: {self.dir} cannot be written ({error.strerror})"
+                f"cannot ask {self.id} to stop: {self.dir} cannot be written ({advice(error)})"
             ) from error
+
+    def _refuse_links(self) -> None:
+        """Write nothing into a run's folder that is not in the project."""
+        refuse_links(self.dir.parents[1], self.dir / "STOP")
 
     @property
     def stop_requested(self) -> bool:
@@ -168,7 +240,7 @@ class Run:
 
     def figures(self) -> dict[str, float]:
         """Its last figures: those it finished with, else its last losses."""
-        for event in reversed(self.events()):
+        for event in self._backwards():
             if isinstance(event, Finished) and event.figures:
                 return dict(event.figures)
             if isinstance(event, (Validated, Stepped)):
@@ -176,24 +248,37 @@ class Run:
         return {}
 
     def _last_word(self) -> Event | None:
+        return next(self._backwards(), None)
+
+    def _backwards(self) -> Iterator[Event]:
+        """Its last events, the newest first: those in the last `_MOST_BACK` bytes."""
+        path = self.dir / EVENTS
+        if not is_plain(path):
+            return
         try:
-            with (self.dir / "events.jsonl").open("rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST_BYTES))
-                lines = file.read().decode("utf-8", errors="replace").split("\n")
+            with path.open("rb") as file:
+                at = file.seek(0, os.SEEK_END)
+                # what follows the last newline still is being written
+                rest, first, stop = b"", True, max(0, at - _MOST_BACK)
+                while at > stop:
+                    size = min(_LAST_BYTES, at - stop)
+                    at -= size
+                    file.seek(at)
+                    rest, *lines = (file.read(size) + rest).split(b"\n")
+                    for line in reversed(lines[:-1] if first else lines):
+                        if (event := from_json(line)) is not None:
+                            yield event
+                    first = first and not lines
+                if not first and at == 0 and (event := from_json(rest)) is not None:
+                    yield event
         except OSError:
-            return None
-        # what follows the last newline still is being written
-        said = (from_json(line) for line in reversed(lines[:-1]))
-        return next((event for event in said if event is not None), None)
+            return
 
     def _json(self, name: str) -> dict[str, Any]:
         try:
-            found = json.loads((self.dir / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            return bounded_json.read_record(self.dir / name)
+        except OSError as error:
             raise NoisySegError(f"{self.dir / name} cannot be read ({error})") from error
-        if not isinstance(found, dict):
-            raise NoisySegError(f"{self.dir / name} is damaged: it holds no record")
-        return found
 
 
 class Runs:
@@ -203,21 +288,61 @@ class Runs:
         self.root = project / FOLDER
         self._adopted = adopted
 
+    @contextlib.contextmanager
+    def making(self) -> Iterator[Run]:
+        """A run to fill, in a folder that nobody sees; at the end it appears, whole.
+
+        Its id sorts by time. On error, or where the maker is killed, there is no run. From its
+        appearance until a child works on it, this process is said to.
+        """
+        run = self._draft()
+        try:
+            run.claim(os.getpid())
+            yield run
+            final = self.root / run.id
+            run.dir.rename(final)
+            run.dir = final
+            sync(self.root)
+        except BaseException:
+            shutil.rmtree(run.dir, ignore_errors=True)
+            raise
+
     def new(self) -> Run:
-        """A new run with a folder of its own; its id sorts by time."""
-        for _ in range(100):
-            name = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}"
-            try:
-                (self.root / name).mkdir(parents=True)
-            except FileExistsError:
-                continue
-            except OSError as error:
-                raise NoisySegError(
-                    f"cannot make a run's folder in {self.root} ({error.strerror}): make it "
-                    "writable or free space"
-                ) from error
-            return Run(self.root / name, self._adopted)
-        raise NoisySegError(f"no free name for a run in {self.root}: try again")
+        """A new run with an empty folder of its own, to be seen at once."""
+        with self._told():
+            run = self._draft()
+            final = self.root / run.id
+            run.dir.rename(final)
+            run.dir = final
+        return run
+
+    def _draft(self) -> Run:
+        with self._told():
+            # no parents: where the project was moved, it must not come to life again here
+            self.root.mkdir(exist_ok=True)
+            name = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(4)}"
+            folder = self.root / f".{name}.new-{secrets.token_hex(4)}"
+            folder.mkdir()
+        return Run(folder, self._adopted, name)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise NoisySegError(
+                f"cannot make a run's folder in {self.root} ({advice(error)}): make it "
+                "writable or free space"
+            ) from error
+
+    def tidy(self) -> None:
+        """Remove what killed makers left of runs that never appeared."""
+        for folder in self.root.glob(".*.new-*"):
+            if _HIDDEN.fullmatch(folder.name) and not folder.is_symlink():
+                draft = Run(folder)
+                # before its maker is written down, a folder is empty
+                if not draft.alive() and (draft.worker() or not any(folder.iterdir())):
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def list(self) -> list[Run]:
         """All runs, the oldest first."""
@@ -237,18 +362,6 @@ class Runs:
         problem = "several runs begin with" if fits else "there is no run"
         names = ", ".join(list(known)[-3:]) or "none yet"
         raise NoisySegError(f"{problem} {id!r} in {self.root.parent}; the last are: {names}")
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write beside, then rename: a reader sees the old content or the new, never half of one."""
-    raw = content.encode() if isinstance(content, str) else content
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        draft.write_bytes(raw)
-        draft.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
 
 
 def _seconds(id: str) -> int:

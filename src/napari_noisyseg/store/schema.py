@@ -83,6 +83,12 @@ DROP INDEX IF EXISTS outline_image;
 """
 """What makes looking up quicker than it was in an earlier version; what is in the tables is the
 same, so that this is no version of its own."""
+QUICKER = ("candidate_spot", "outline_spot")
+FORMER = (
+    "CREATE INDEX candidate_place ON candidate (image, run, y0)",
+    "CREATE INDEX outline_image ON outline (image, frozen, y0)",
+)
+"""Names of these, which may be missing before a project is opened for writing; what they replace."""
 
 
 def columns(table: str) -> tuple[str, ...]:
@@ -151,4 +157,4 @@ def version_on_disk(path: Path) -> int | None:
         return None
     if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
         return None
-    return int.from_bytes(header[60:64], "big")
+    return int.from_bytes(header[60:64], "big", signed=True)

@@ -15,15 +15,20 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from napari_noisyseg import bounded_json, regular_file
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.training.tree import flatten, unflatten
+from napari_noisyseg.store.durable import sync
+from napari_noisyseg.training.tree import MAX_DEPTH, flatten, unflatten
 
 GENERATIONS = 2
 VERSION = 1
+_NESTING = 4 * MAX_DEPTH
+"""A level of the state is two or three of JSON."""
 _TENSORS, _STATE = "tensors.safetensors", "state.json"
 
 
@@ -82,14 +87,17 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
         return final
     part = folder / f".{final.name}.{os.getpid()}.part"
     shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
+    # no parents: where the project was moved meanwhile, it must not come to life again here
+    folder.mkdir(exist_ok=True)
+    part.mkdir()
     document, tensors = flatten(_nested(checkpoint))
     save_file(tensors, part / _TENSORS)
     header = {"version": VERSION, "position": asdict(checkpoint.position), "state": document}
     (part / _STATE).write_text(json.dumps(header), "utf-8")
-    for name in (_TENSORS, _STATE):
-        _to_disk(part / name)
+    for path in (part / _TENSORS, part / _STATE, part):
+        sync(path)
     part.replace(final)
+    sync(folder)
     for old in generations(folder)[GENERATIONS:]:
         shutil.rmtree(old, ignore_errors=True)
     return final
@@ -106,11 +114,6 @@ def _nested(checkpoint: Checkpoint) -> dict[str, Any]:
         "planes": planes,
         "random": checkpoint.random,
     }
-
-
-def _to_disk(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
 
 
 def generations(folder: Path) -> list[Path]:
@@ -137,13 +140,22 @@ def load_newest(folder: Path) -> Checkpoint:
     )
 
 
+def _tensors(state: Any) -> dict[str, Tensor]:
+    if not all(isinstance(value, Tensor) for value in state.values()):
+        raise ValueError("numbers where tensors belong")
+    return dict(state)
+
+
 def load(path: Path) -> Checkpoint:
     """Read one checkpoint's folder; raises NoisySegError when it is damaged."""
     try:
-        header = json.loads((path / _STATE).read_text("utf-8"))
+        header = bounded_json.read_record(path / _STATE, nesting=_NESTING)
+        regular_file.check(path / _TENSORS)
         state = unflatten(header["state"], load_file(path / _TENSORS))
         planes = {(int(i), str(name)): t.numpy() for i, name, t in state["planes"]}
-        position = Position(**header["position"])
-        return Checkpoint(position, state["method"], state["weights"], planes, state["random"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        position = TypeAdapter(Position).validate_python(header["position"])
+        method = bounded_json.record(state["method"], str(path))
+        weights, random = (_tensors(state[name]) for name in ("weights", "random"))
+        return Checkpoint(position, method, weights, planes, random)
+    except (OSError, SafetensorError, *bounded_json.WRONG) as error:
         raise NoisySegError(f"{path}: not a checkpoint that can be read ({error})") from error

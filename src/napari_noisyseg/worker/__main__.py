@@ -6,6 +6,7 @@ watches for the STOP file. Writes nowhere but in the run's folder.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -14,8 +15,6 @@ import time
 import traceback
 from pathlib import Path
 from types import FrameType
-
-import psutil
 
 from napari_noisyseg.errors import NoisySegError, in_window
 from napari_noisyseg.events import Doing, Failed
@@ -40,7 +39,7 @@ def main(arguments: list[str]) -> int:
         give_way()
     else:
         be_nice()
-    run.claim(os.getpid(), psutil.Process().create_time())
+    run.claim(os.getpid())
     threading.Thread(target=_beat, args=(run,), daemon=True).start()
     return _work(run, _Stop(run))
 
@@ -72,11 +71,26 @@ def _redirect(log: Path) -> None:
 
 def _beat(run: Run) -> None:
     while True:
-        run.beat()
+        # a full disk, or a folder that was moved: what matters of that shows where work is written
+        with contextlib.suppress(OSError):
+            run.beat()
         time.sleep(BEAT)
 
 
 def _work(run: Run, stopping: _Stop) -> int:
+    try:
+        return _done(run, stopping)
+    except OSError:
+        traceback.print_exc()
+        if run.dir.is_dir():
+            raise
+        # it must not come to life again at its old place
+        print(f"{run.dir} was moved or deleted: resume the run where it is now", file=sys.stderr)
+        return 1
+
+
+def _done(run: Run, stopping: _Stop) -> int:
+    """Do the work and say how it ended; OSError where not even that can be said."""
     try:
         run.say(Doing("loading PyTorch"))
         # torch and all that come only now: a broken installation becomes an event

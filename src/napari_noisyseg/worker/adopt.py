@@ -2,89 +2,49 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.slides import Box
+from napari_noisyseg.slides import Box, windows_of, without_gaps
 from napari_noisyseg.store.making import uncollected
 from napari_noisyseg.store.packing import pack_mask
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Candidate, Outline
 from napari_noisyseg.store.runs import Run
+from napari_noisyseg.worker.found import Found, Stored, read_results
 
-FOLDER, INDEX = "results", "index.json"
 REFINED = "refined"
 
 
-@dataclass(frozen=True)
-class Result:
-    """Results of one region: labels int32 (h, w) of the box, maps (h, w), a row per nucleus."""
-
-    image: str
-    box: Box
-    labels: NDArray[np.int32]
-    maps: Mapping[str, NDArray[Any]]
-    rows: Sequence[Mapping[str, Any]]
-
-
-@dataclass(frozen=True)
-class Stored:
-    """The same as it lies in a run's folder; its pixels are read each time they are asked for, so
-    that those of one region at a time are in memory.
-    """
-
-    image: str
-    box: Box
-    path: Path
-    rows: Sequence[Mapping[str, Any]]
-
-    @property
-    def labels(self) -> NDArray[np.int32]:
-        """Nuclei by number, int32 (h, w)."""
-        with np.load(self.path, allow_pickle=False) as arrays:
-            labels: NDArray[np.int32] = arrays["labels"].astype(np.int32, copy=False)
-            return labels
-
-    @property
-    def maps(self) -> dict[str, NDArray[Any]]:
-        """What else there is, (h, w) by name."""
-        with np.load(self.path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files if name != "labels"}
-
-
-Region = Result | Stored
-
-
-def adopt_finished(project: Project) -> list[str]:
+def adopt_finished(project: Project, tell: Callable[[str], object] | None = None) -> list[str]:
     """Take in every run that has whole results and was not taken in yet; their ids.
 
     The project must be open for writing. A nucleus that was removed since, or an image that is
-    gone, is left out; frozen outlines stay as they are. Results that cannot be read are skipped.
+    gone, is left out; frozen outlines stay as they are. A run that cannot be taken in is passed
+    over: `tell` hears why, `Run.skipped` keeps it, and it is tried again the next time.
     """
     adopted = []
     for run in project.runs.list():
-        if run.adopted or not (run.dir / FOLDER / INDEX).is_file():
+        if run.adopted or not run.has_results:
             continue
         try:
             adopt(project, run)
-        except NoisySegError:
+        except NoisySegError as error:
+            run.skip(str(error))
+            if tell is not None:
+                tell(f"the results of run {run.id} were not taken in: {error}")
             continue
         adopted.append(run.id)
     return adopted
 
 
 def adopt(project: Project, run: Run) -> None:
-    """Take in one run's results."""
+    """Take in one run's results; `NoisySegError` where they are damaged or the disk is full."""
     by_image: defaultdict[str, list[Stored]] = defaultdict(list)
     for result in read_results(run.dir):
         by_image[result.image].append(result)
@@ -95,51 +55,35 @@ def adopt(project: Project, run: Run) -> None:
     project.mark_adopted(run.id)
 
 
-def read_results(folder: Path) -> list[Stored]:
-    """The results of a run's folder; NoisySegError when they are damaged."""
-    target = folder / FOLDER
-    try:
-        entries = json.loads((target / INDEX).read_text("utf-8"))["regions"]
-        return [_read_one(target, entry) for entry in entries]
-    except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
-        raise NoisySegError(f"{target}: results cannot be read ({error})") from error
-
-
-def _read_one(target: Path, entry: Mapping[str, Any]) -> Stored:
-    box = Box(*(int(v) for v in entry["box"]))
-    result = Stored(
-        str(entry["image"]), box, target / Path(entry["file"]).name, entry["candidates"]
-    )
-    # read once, so that damage is known before anything is taken in
-    for name, values in {"labels": result.labels, **result.maps}.items():
-        if values.shape != box.shape:
-            raise ValueError(f"{name} of {values.shape} does not fit {tuple(box)}")
-    return result
-
-
 def adopt_results(
-    project: Project, run: str, image: str, results: Sequence[Region], source: Mapping[str, Any]
+    project: Project, run: str, image: str, results: Sequence[Found], source: Mapping[str, Any]
 ) -> None:
     """Take in what was found in the regions of one image; frozen outlines stay as they are."""
     ids = {n.serial: n.id for n in project.nuclei.of(image, every=True)}
     with uncollected():
         drafts = [_candidates(result, ids, run) for result in results]
+        # nuclei come last but one: where maps do not fit on the disk, nothing is half taken in
+        for result in results:
+            for kind, values in result.maps.items():
+                _write(project, result, kind, values, source)
         named = project.nuclei.adopt(image, run, [c for draft in drafts for _, c in draft])
     serials = iter(named)
     for result, draft in zip(results, drafts, strict=True):
         final = {label: next(serials).serial for label, _ in draft}
-        _write_maps(project, result, _renumbered(result.labels, final), source)
+        labels = _renumbered(result.labels, final)
+        refined = project.nuclei.settled(image, result.box, labels, rejected=True)
+        _write(project, result, REFINED, refined, source)
 
 
-def _candidates(result: Region, ids: Mapping[int, str], run: str) -> list[tuple[int, Candidate]]:
+def _candidates(result: Found, ids: Mapping[int, str], run: str) -> list[tuple[int, Candidate]]:
     """(value in the label image, candidate) of every nucleus whose point is still there."""
     labels = result.labels
-    windows = ndimage.find_objects(labels)
+    windows = windows_of(labels)
     top, left = result.box.origin
     found = []
     for row in result.rows:
         label, serial = int(row["label"]), int(row["serial"])
-        window = windows[label - 1] if 0 < label <= len(windows) else None
+        window = windows.get(label)
         if window is None or (serial and serial not in ids):
             continue
         ys, xs = window
@@ -155,23 +99,19 @@ def _candidates(result: Region, ids: Mapping[int, str], run: str) -> list[tuple[
 
 def _renumbered(labels: NDArray[np.int32], final: Mapping[int, int]) -> NDArray[np.int32]:
     """The label image with serials for life; what was left out becomes background."""
-    table = np.zeros(int(labels.max(initial=0)) + 1, np.int32)
-    for label, serial in final.items():
-        table[label] = serial
-    renumbered: NDArray[np.int32] = table[labels]
+    values, places = without_gaps(labels)
+    table = np.array([final.get(int(value), 0) for value in values], np.int32)
+    renumbered: NDArray[np.int32] = table[places]
     return renumbered
 
 
-def _write_maps(
-    project: Project, result: Region, labels: NDArray[np.int32], source: Mapping[str, Any]
+def _write(
+    project: Project, result: Found, kind: str, values: NDArray[Any], source: Mapping[str, Any]
 ) -> None:
-    """The maps and the refined label, in which frozen outlines stand as a person left them."""
     image, box = result.image, result.box
     record = project.image(image)
-    whole = box == Box(0, 0, record.height, record.width)
-    refined = project.nuclei.settled(image, box, labels, rejected=True)
-    for kind, values in {**result.maps, REFINED: refined}.items():
-        if whole:
-            project.labels.write(image, kind, values, dict(source))
-        else:
-            project.labels.write_box(image, kind, box, values, dict(source))
+    if box == Box(0, 0, record.height, record.width):
+        project.labels.write(image, kind, values, dict(source))
+    else:
+        project.labels.write_box(image, kind, box, values, dict(source))
+        project.labels.sync(image, kind, box)

@@ -15,6 +15,7 @@ from pathlib import Path
 from threading import Event
 from typing import Literal
 
+from napari_noisyseg import bounded_json
 from napari_noisyseg.errors import JobError, NoisySegError
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.worker import adapting, places
@@ -72,7 +73,7 @@ def _awaited(child: subprocess.Popen[bytes], stopping: Event) -> str | None:
 
 
 def _read(folder: Path) -> tuple[Lesson, bytes]:
-    lesson = Lesson(**json.loads((folder / LESSON).read_text("utf-8")))
+    lesson = Lesson(**bounded_json.read_record(folder / LESSON))
     return lesson, (folder / WEIGHTS).read_bytes()
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from pathlib import Path
 
-from napari_noisyseg import registry
+from napari_noisyseg import bounded_json, registry
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Failed
+from napari_noisyseg.store.durable import write_atomically
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.store.runs import Run, write_atomically
+from napari_noisyseg.store.runs import Run
 from napari_noisyseg.worker import process
 from napari_noisyseg.worker.advice import recommend
 from napari_noisyseg.worker.check import check
@@ -54,8 +54,7 @@ def start(project: Project, spec: RunSpec) -> Run:
     spec = _continued(resumed, spec) if resumed else _begun(spec)
     check(project, spec)
     weights = _weights(project, spec.init) if spec.init else None
-    run = project.runs.new()
-    try:
+    with project.runs.making() as run:
         if resumed:
             _take_over(resumed, run.dir)
         else:
@@ -64,11 +63,17 @@ def start(project: Project, spec: RunSpec) -> Run:
         if weights:
             shutil.copyfile(weights, run.dir / INIT)
         write_spec(run.dir, spec, created=time.time())
-        process.launch(run, spec.threads)
+    launch(run, spec.threads)
+    return run
+
+
+def launch(run: Run, threads: int | None = None) -> None:
+    """Start a run's child; where that fails there is no run."""
+    try:
+        process.launch(run, threads)
     except BaseException:
         shutil.rmtree(run.dir, ignore_errors=True)
         raise
-    return run
 
 
 def replay(run: Run, folder: Path) -> Run:
@@ -90,7 +95,7 @@ def replay(run: Run, folder: Path) -> Run:
     shutil.copytree(run.dir / FOLDER, folder / FOLDER, dirs_exist_ok=True)
     if (run.dir / INIT).is_file():
         shutil.copyfile(run.dir / INIT, folder / INIT)
-    config = json.loads(settings.read_text("utf-8"))
+    config = bounded_json.read_record(settings)
     write_spec(folder, spec.model_copy(update={"config": config}), created=time.time())
     process.launch(again, spec.threads)
     return again
@@ -117,7 +122,7 @@ def _continued(resumed: Run, spec: RunSpec) -> RunSpec:
             "it was",
         )
     settings = resumed.dir / SETTINGS
-    config = json.loads(settings.read_text("utf-8")) if settings.is_file() else old.config
+    config = bounded_json.read_record(settings) if settings.exists() else old.config
     changes = {"config": {**config, **spec.config}, "seed": old.seed, "images": old.images}
     if spec.epochs is None and spec.time_budget is None:
         changes["epochs"] = old.epochs
@@ -164,7 +169,8 @@ def stop(run: Run) -> None:
 
 def look(run: Run, image: str) -> None:
     """Ask the run to show its next previews on this image, where it trains on it."""
-    write_atomically(run.dir / LOOK, image)
+    # a wish of the moment, made where people click: no wait for the disk
+    write_atomically(run.dir / LOOK, image, durable=False)
 
 
 def is_alive(run: Run) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from napari_noisyseg import registry
+from napari_noisyseg import registry, regular_file
 from napari_noisyseg.data.loader import TrainingData
 from napari_noisyseg.data.prepare import training_image
 from napari_noisyseg.data.regions import StoredRegion, open_regions
@@ -17,6 +17,7 @@ from napari_noisyseg.data.resample import working_shape
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Doing, Event, Finished
 from napari_noisyseg.method import Method, MethodConfig, TrainingImage
+from napari_noisyseg.store.durable import write_atomically
 from napari_noisyseg.training.checkpoint import load_newest
 from napari_noisyseg.training.device import Device, choose, set_threads
 from napari_noisyseg.training.loop import Training, train
@@ -28,6 +29,7 @@ from napari_noisyseg.worker.results import model_of, write_results
 from napari_noisyseg.worker.spec import RunSpec, read_spec
 
 SETTINGS, INIT, LOOK = "settings.json", "init.safetensors", "look.txt"
+LOOK_BYTES = 2**16
 AFTERWARDS = 1.5
 """Seconds that ending the process and taking the results into the project need at least."""
 WRITING = 0.5
@@ -84,8 +86,8 @@ def execute(folder: Path, stopping: Stopping) -> Iterator[Event]:
 def _asked_for(job: Job, images: Sequence[TrainingImage]) -> Preview:
     """The preview of the image that somebody looks at, else the one so far."""
     try:
-        image = (job.folder / LOOK).read_text("utf-8").strip()
-    except OSError:
+        image = regular_file.read_text(job.folder / LOOK, LOOK_BYTES).strip()
+    except NoisySegError:
         return job.preview
     if image == job.preview.region.image:
         return job.preview
@@ -105,7 +107,7 @@ def _open(folder: Path, began: float) -> Job:
     config, words = settings(kind, given, device.name, spec.time_budget)
     # only now it is certain which preset the tile comes from
     check_tiles({**spec.config, "tile": config.tile}, {})
-    (folder / SETTINGS).write_text(json.dumps(config.model_dump(), indent=1), "utf-8")
+    write_atomically(folder / SETTINGS, json.dumps(config.model_dump(), indent=1))
     method = kind(config, device.name, spec.seed)
     if start:
         _load_weights(method, start[1], spec)

@@ -110,8 +110,7 @@ class Judge:
 
 def judge_rough(region: Region) -> None:
     """NoisySegError where the rough mask of a region is no mask of nuclei."""
-    areas = np.bincount(region.rough.ravel())[1:]
-    areas = areas[areas > 0]
+    areas = np.unique(region.rough[region.rough > 0], return_counts=True)[1]
     if not len(areas):
         return
     largest = areas.max() / region.rough.size

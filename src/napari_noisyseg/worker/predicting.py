@@ -19,8 +19,8 @@ from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import ImageRecord
 from napari_noisyseg.store.runs import Run
-from napari_noisyseg.worker import process, snapshot
-from napari_noisyseg.worker.client import INIT, MODEL
+from napari_noisyseg.worker import snapshot
+from napari_noisyseg.worker.client import INIT, MODEL, launch
 from napari_noisyseg.worker.spec import RunSpec, write_spec
 
 PREDICTS = "predicts"
@@ -37,8 +37,7 @@ def start_prediction(
     Raises NoisySegError, with nothing left behind, when that cannot be.
     """
     _check(model, [project.image(name) for name in images])
-    run = project.runs.new()
-    try:
+    with project.runs.making() as run:
         regions = (_whole(project, project.image(name)) for name in images)
         save_regions(run.dir / snapshot.FOLDER, regions)
         shutil.copyfile(model.dir / MODEL, run.dir / INIT)
@@ -50,10 +49,7 @@ def start_prediction(
             everywhere=True,
         )
         write_spec(run.dir, spec, created=time.time(), **{PREDICTS: True})
-        process.launch(run)
-    except BaseException:
-        shutil.rmtree(run.dir, ignore_errors=True)
-        raise
+    launch(run)
     return run
 
 

@@ -45,7 +45,7 @@ def launch(run: Run, threads: int | None = None) -> None:
             **detached(),
         )
     _children[run.dir] = child
-    run.claim(child.pid, psutil.Process(child.pid).create_time())
+    run.claim(child.pid)
 
 
 def detached() -> dict[str, Any]:

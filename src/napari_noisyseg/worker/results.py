@@ -17,6 +17,7 @@ from napari_noisyseg.data.regions import Region, StoredRegion
 from napari_noisyseg.data.resample import resize
 from napari_noisyseg.instances import Given, in_masks
 from napari_noisyseg.method import BACKGROUND, NUCLEUS, TrainingImage
+from napari_noisyseg.store.durable import write_atomically, writing
 from napari_noisyseg.training.explain import changes, explain
 from napari_noisyseg.training.loop import Training
 from napari_noisyseg.training.model import NAME as MODEL
@@ -131,18 +132,15 @@ def write_results(
         refined = refine(model, region.load(), everywhere, image)
         entries.append(_write_one(target / f"{i}.npz", refined))
         yield f"{FOLDER}/{i}.npz", refined
-    part = target / f".{INDEX}.part"
-    part.write_text(json.dumps({"method": model.file.method, "regions": entries}), "utf-8")
-    part.replace(target / INDEX)
+    document = {"method": model.file.method, "regions": entries}
+    write_atomically(target / INDEX, json.dumps(document))
 
 
 def _write_one(path: Path, refined: Refined) -> dict[str, Any]:
     maps = {name: values.astype(np.float16) for name, values in refined.maps.items()}
     arrays: dict[str, Any] = {"labels": refined.labels, **maps, **refined.judged}
-    part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as file:
+    with writing(path) as file:
         np.savez(file, **arrays)
-    part.replace(path)
     region = refined.region
     marked = {int(s) for s in region.serials}
     return {

@@ -8,7 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from napari_noisyseg import bounded_json
 from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.store.durable import write_atomically
 
 NAME = "spec.json"
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
@@ -57,17 +59,13 @@ class RunSpec(BaseModel):
 
 def write_spec(folder: Path, spec: RunSpec, **notes: Any) -> None:
     """Write a run's spec.json atomically; notes are kept beside the fields."""
-    part = folder / f".{NAME}.part"
-    part.write_text(json.dumps({**spec.model_dump(), **notes}, indent=1), "utf-8")
-    part.replace(folder / NAME)
+    write_atomically(folder / NAME, json.dumps({**spec.model_dump(), **notes}, indent=1))
 
 
 def read_spec(folder: Path) -> RunSpec:
     """The spec of a run's folder; NoisySegError where there is none or it is damaged."""
     path = folder / NAME
     try:
-        return RunSpec.model_validate_json(path.read_text("utf-8"))
-    except OSError as error:
-        raise NoisySegError(f"{path}: cannot be read ({error.strerror})") from None
+        return RunSpec.model_validate(bounded_json.read_record(path))
     except ValidationError as error:
         raise NoisySegError(f"{path}: not a run's spec ({error.errors()[0]['msg']})") from None

@@ -20,7 +20,7 @@ from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.instances import middles
 from napari_noisyseg.instances.suggest import FEWEST, suggest
 from napari_noisyseg.noise import transition
-from napari_noisyseg.slides import Box
+from napari_noisyseg.slides import Box, windows_of
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.worker import advice
 from napari_noisyseg.worker.advice import nuclei
@@ -157,15 +157,14 @@ def outline_shifts(rough: NDArray[np.int32], clean: NDArray[np.int32]) -> F64:
     """
     found = []
     margin = 24
-    for label, place in enumerate(ndimage.find_objects(clean), start=1):
-        if place is None:
-            continue
+    for label, place in windows_of(clean).items():
         window = Box.of_slices(*place).grow(margin).clip(clean.shape).slices
         mine = clean[window] == label
         names = rough[window][mine]
         if (names > 0).mean() < COVERED:
             continue
-        drawn = rough[window] == np.bincount(names[names > 0]).argmax()
+        values, counts = np.unique(names[names > 0], return_counts=True)
+        drawn = rough[window] == values[counts.argmax()]
         found.append(_shift(mine, drawn, (clean[window] > 0) & ~mine))
     return _floats(found)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from napari_noisyseg.gui.jobs import Jobs
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.tools.kit import kit_of
-from napari_noisyseg.store.project import Project
 from napari_noisyseg.worker.adopt import adopt_finished
 
 
@@ -17,23 +17,26 @@ class Adoption:
     def __init__(self, session: Session, jobs: Jobs) -> None:
         self._session = session
         self._jobs = jobs
+        self._told: set[str] = set()
 
     def adopt(self) -> None:
         """Take in finished runs, if the project is ours to write."""
         project = self._session.project
         if project is not None and project.writable:
-            self._jobs.do(partial(_adopt, project), self._adopted, self.failed)
+            words: list[str] = []
+            done = partial(self._adopted, words=words)
+            self._jobs.do(partial(adopt_finished, project, words.append), done, self.failed)
 
     def failed(self, error: BaseException) -> None:
         """Tell of an error in the background."""
         self._session.failed(error)
 
-    def _adopted(self, found: list[str]) -> None:
+    def _adopted(self, found: list[str], words: Sequence[str] = ()) -> None:
+        # what was passed over is tried again with every run that ends, and told once
+        for word in set(words) - self._told:
+            self._session.notice(word)
+        self._told |= set(words)
         if found:
             self._session.sync()
             # whoever heard of the nuclei while the labels were still being written read old ones
             kit_of(self._session).results.forget()
-
-
-def _adopt(project: Project) -> list[str]:
-    return list(adopt_finished(project))

@@ -115,7 +115,7 @@ class Follower:
 
     def _end(self, run_id: str) -> None:
         watch = self._watches[run_id]
-        if watch.progress.end is None and (rest := watch.tail.poll()):
+        while watch.progress.end is None and (rest := watch.tail.poll()):
             self._tell(run_id, watch, rest)
         if watch.progress.end is None:
             self._tell(run_id, watch, [client.lost(watch.run)])

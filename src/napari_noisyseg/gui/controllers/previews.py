@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 
+from napari_noisyseg import bounded_npz
+from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Previewed
 from napari_noisyseg.gui.canvas import layers
 from napari_noisyseg.gui.controllers.follow import Follower
@@ -94,13 +95,14 @@ def read_preview(folder: Path, event: Previewed) -> dict[str, NDArray[Any]]:
     Nothing is unpickled: a picture can come from a stranger's project.
     """
     try:
-        with np.load(folder / event.path, allow_pickle=False) as stored:
-            return {
-                name: stored[name].astype(np.float32 if name in MAPS else np.int32)
-                for name in stored.files
-            }
-    except (OSError, ValueError, KeyError, BadZipFile):
+        stored = bounded_npz.read(folder / "previews" / Path(event.path).name)
+    except NoisySegError:
         return {}
+    return {
+        name: values.astype(np.float32 if name in MAPS else np.int32)
+        for name, values in stored.items()
+        if values.ndim == 2
+    }
 
 
 def show_map(

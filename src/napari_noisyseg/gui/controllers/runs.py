@@ -18,6 +18,7 @@ SIGNS = {
     "few": "! few steps",
     "failed": "✗ failed",
     "lost": "? lost",
+    "damaged": "✗ damaged",
 }
 """a run's state by sign and word, so that colour carries nothing"""
 RESUMABLE = ("stopped", "few", "failed", "lost")
@@ -50,9 +51,9 @@ def run_row(run: Run, progress: RunProgress) -> RunRow:
     """What the table says of a run."""
     try:
         spec = run.spec()
-        method = ("↪ " if spec.get("predicts") else "") + str(spec.get("method", "?"))
     except NoisySegError:
-        method = "?"
+        return RunRow(run.id, "?", "damaged", "")
+    method = ("↪ " if spec.get("predicts") else "") + str(spec.get("method", "?"))
     return RunRow(run.id, method, state_of(progress), result_of(progress))
 
 
@@ -68,7 +69,7 @@ def result_of(progress: RunProgress) -> str:
 def read_ended(run: Run) -> RunProgress:
     """A run that has ended, from its file; one that ended without a word is lost."""
     progress = RunProgress()
-    progress.take_all(run.events())
+    progress.take_all(run.said())
     if progress.end is None:
         progress.take(client.lost(run))
     return progress

@@ -9,8 +9,8 @@ from typing import Any
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.runs import Run
 from napari_noisyseg.worker import client
-from napari_noisyseg.worker.adopt import read_results
 from napari_noisyseg.worker.check import check_begun
+from napari_noisyseg.worker.found import read_results
 from napari_noisyseg.worker.predicting import start_prediction
 from napari_noisyseg.worker.spec import RunSpec
 

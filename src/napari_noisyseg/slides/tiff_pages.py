@@ -1,0 +1,86 @@
+"""The pages of a TIFF file, counted before any reader walks along them."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import tifffile
+
+from napari_noisyseg import regular_file
+from napari_noisyseg.errors import NoisySegError
+
+MOST = 4096
+"""Pages in one file; slides have some twenty."""
+_CLASSIC, _BIG = 42, 43
+
+
+def open_pages(path: Path) -> Any:
+    """The file, opened by tifffile; that alone is read, whatever other files its text names.
+
+    Raises NoisySegError where its pages go round in a circle or are too many, and what tifffile
+    raises where it is no TIFF.
+    """
+    check_pages(path)
+    return tifffile.TiffFile(path, _multifile=False)
+
+
+def check_pages(path: Path) -> None:
+    """NoisySegError where following the file's pages would not end, or not soon."""
+    with regular_file.opened(path) as file:
+        seen: set[int] = set()
+        offset = _first(file)
+        while offset:
+            if offset in seen:
+                raise NoisySegError(
+                    f"{path} is damaged: its pages go round in a circle; copy it anew or save the "
+                    "image alone"
+                )
+            seen.add(offset)
+            if len(seen) > MOST:
+                raise NoisySegError(
+                    f"{path} holds more than {MOST:,} pages; one image is needed: save the one you "
+                    "mean alone"
+                )
+            offset = _following(file, offset)
+
+
+def _order_and_kind(file: BinaryIO) -> tuple[str, int]:
+    file.seek(0)
+    start = file.read(4)
+    order = "<" if start[:2] == b"II" else ">"
+    return order, struct.unpack(f"{order}H", start[2:4])[0] if len(start) == 4 else 0
+
+
+def _first(file: BinaryIO) -> int:
+    """Where the first page is described; 0 where this is no TIFF, as its reader will say."""
+    order, kind = _order_and_kind(file)
+    if kind not in (_CLASSIC, _BIG):
+        return 0
+    file.seek(4 if kind == _CLASSIC else 8)
+    return _number(file, order, kind)
+
+
+def _following(file: BinaryIO, offset: int) -> int:
+    """Where the page after the one at `offset` is described; 0 after the last."""
+    order, kind = _order_and_kind(file)
+    count, entry = ("H", 12) if kind == _CLASSIC else ("Q", 20)
+    file.seek(offset)
+    head = file.read(struct.calcsize(count))
+    if len(head) < struct.calcsize(count):
+        return 0
+    tags = struct.unpack(order + count, head)[0]
+    # what has so many tags is no page: the reader stops there
+    if tags > MOST:
+        return 0
+    file.seek(tags * entry, 1)
+    return _number(file, order, kind)
+
+
+def _number(file: BinaryIO, order: str, kind: int) -> int:
+    how = "I" if kind == _CLASSIC else "Q"
+    raw = file.read(struct.calcsize(how))
+    number: int = struct.unpack(order + how, raw)[0] if len(raw) == struct.calcsize(how) else 0
+    # no file is so long, and no system seeks there
+    return number if number < 2**62 else 0

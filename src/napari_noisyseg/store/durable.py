@@ -1,0 +1,60 @@
+"""Files that are whole or not there, and on the disk when it is said that they are."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's content (or a folder's list of names) has reached the disk."""
+    if path.is_dir() and os.name != "posix":
+        return
+    handle = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+    try:
+        flush(handle)
+    finally:
+        os.close(handle)
+
+
+def flush(handle: int) -> None:
+    """`os.fsync`; on macOS, where that stops at the drive's own memory, what goes beyond it."""
+    if sys.platform == "darwin":
+        import fcntl
+
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(handle, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(handle)
+
+
+@contextlib.contextmanager
+def writing(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
+    """A file to fill, which then gets the name `path` at once; on error nothing changes.
+
+    durable: on the disk when this returns, content first, so that no power cut leaves half of it.
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with draft.open("xb") as file:
+            yield file
+            if durable:
+                file.flush()
+                flush(file.fileno())
+        draft.replace(path)
+        if durable:
+            sync(path.parent)
+    finally:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, content: str | bytes, durable: bool = True) -> None:
+    """Write beside, then rename: a reader sees the old content or the new, never half of one."""
+    with writing(path, durable) as file:
+        file.write(content.encode() if isinstance(content, str) else content)

@@ -1,0 +1,49 @@
+"""What killed commands left behind, tidied once it is sure that nobody works on it any more."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from napari_noisyseg.store import lock
+from napari_noisyseg.store.arrays import is_plain
+
+_DRAFT = re.compile(r"\..+\.(noisyseg\.new-[0-9a-f]{8}|noisyseg\.partial|partial\.new-[0-9a-f]{8})")
+_EXPORT = re.compile(r"\.export-[A-Za-z0-9_]+")
+_HALF_FILE = re.compile(r"\..+\.[0-9a-f]{8}")
+_LOCK_FILE = re.compile(rf"\.{re.escape(lock.NAME)}\..+")
+
+
+@contextlib.contextmanager
+def making(folder: Path) -> Iterator[None]:
+    """Say in a folder that is being filled who does it; it may have another name at the end."""
+    folder.mkdir(exist_ok=True)
+    held = lock.Lock(folder)
+    held.take()
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def tidy_beside(folder: Path) -> None:
+    """Remove what killed commands left in a folder: half-made projects and exports."""
+    for path in folder.glob(".*"):
+        ours = _DRAFT.fullmatch(path.name) or _EXPORT.fullmatch(path.name)
+        if ours and path.is_dir() and not path.is_symlink() and lock.abandoned(path):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def tidy(project: Path) -> None:
+    """Remove half-written files of a project; for its one writer."""
+    models = project / "models"
+    if not models.is_symlink():
+        for path in models.glob(".*"):
+            if _HALF_FILE.fullmatch(path.name) and is_plain(path):
+                path.unlink(missing_ok=True)
+    for path in project.glob(f".{lock.NAME}.*"):
+        if _LOCK_FILE.fullmatch(path.name) and is_plain(path) and lock.is_dead(path):
+            path.unlink(missing_ok=True)
