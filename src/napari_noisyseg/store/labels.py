@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store import pyramid
-from napari_noisyseg.store.arrays import open_array, open_group
+from napari_noisyseg.store.arrays import open_array, open_group, write_group
 from napari_noisyseg.store.images import ImageRow, Images
 
 _KIND = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
@@ -82,6 +82,7 @@ class Labels:
             if not (place / "zarr.json").is_file():
                 with pyramid.replacing(place) as draft:
                     self._create(row, kind, draft, labels.dtype, source or {})
+                    pyramid.sync_tree(draft)
                 self._list(row)
             elif source is not None:
                 self._set_source(place, source)
@@ -164,9 +165,7 @@ class Labels:
             if place is not None:
                 with pyramid.told(f"cannot write {kind} of {image}"):
                     ome = self._ome(row, kind, place.parent.name == "labels")
-                    group = open_group(self._images.own(place), "r+")
-                    if group.attrs.asdict().get("ome") != ome:
-                        group.attrs["ome"] = ome
+                    write_group(self._images.own(place), {"ome": ome})
 
     def _writable(self, image: str) -> ImageRow:
         self._images.database.refuse_reader()
@@ -227,8 +226,7 @@ class Labels:
         return same
 
     def _set_source(self, place: Path, source: Mapping[str, Any]) -> None:
-        group = open_group(self._images.own(place), "r+")
-        group.attrs["noisyseg"] = {"source": dict(source)}
+        write_group(self._images.own(place), {"noisyseg": {"source": dict(source)}})
 
     def _list(self, row: ImageRow) -> None:
         folder = self._images.folder(row) / "labels"
@@ -240,8 +238,7 @@ class Labels:
             )
             if names:
                 ome = {"version": "0.5", "labels": names}
-                group = open_group(self._images.own(folder), "a")
-                group.attrs["ome"] = ome
+                write_group(self._images.own(folder), {"ome": ome})
 
 
 def _storable(array: NDArray[Any], kind: str) -> NDArray[Any]:

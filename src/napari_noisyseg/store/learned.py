@@ -11,7 +11,7 @@ from typing import Any
 
 from napari_noisyseg.store.arrays import refuse_links
 from napari_noisyseg.store.context import Context
-from napari_noisyseg.store.durable import write_atomically
+from napari_noisyseg.store.durable import make_folder, write_atomically
 from napari_noisyseg.store.records import Aspect, Learned
 
 FOLDER = "models"
@@ -46,7 +46,7 @@ class LearnedNetworks:
         words = f"learn {what} from {about.get('nuclei', 0)} nuclei"
         with self._noted(words) if unasked else self._changed(words, network):
             refuse_links(self._folder.parent, self._folder / name)
-            self._folder.mkdir(exist_ok=True)
+            make_folder(self._folder)
             write_atomically(self._folder / name, weights)
             self._context.database.run(
                 "INSERT OR REPLACE INTO learned VALUES (?, ?, ?)",

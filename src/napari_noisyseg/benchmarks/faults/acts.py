@@ -16,7 +16,7 @@ from napari_noisyseg import samples
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box, open_image, read_labels
 from napari_noisyseg.store import Project
-from napari_noisyseg.store.durable import write_atomically, writing
+from napari_noisyseg.store.durable import make_inside, write_atomically, writing
 from napari_noisyseg.store.records import STATES
 from napari_noisyseg.worker.adopt import REFINED, adopt_finished
 
@@ -48,6 +48,7 @@ class Script:
             self._click, self._click, self._paint, self._paint, self._move, self._decide,
             self._draw, self._undo, self._redo, self._field, self._train, self._derive,
             self._open_again, self._name, self._image, self._learn, self._restore, self._remove,
+            self._scale,
         )  # fmt: skip
 
     def step(self, number: int) -> None:
@@ -122,7 +123,9 @@ class Script:
     def _image(self, random: np.random.Generator) -> None:
         number = len(self.project.images())
         self.project.add_array(_tissue(100 + 20 * number), f"image {number}", 0.25)
-        self.project.set_mpp(f"image {number}", 0.5)
+
+    def _scale(self, random: np.random.Generator) -> None:
+        self.project.set_mpp(IMAGE, float(random.choice([0.25, 0.3, 0.5])))
 
     def _learn(self, random: np.random.Generator) -> None:
         self.project.learned.keep("outline", random.bytes(2000), {"nuclei": 9})
@@ -137,6 +140,8 @@ class Script:
         self.project.close()
         Project.restore(path)
         self.project = Project.open(path)
+        # runs that the backup does not know are taken in again, as a window does
+        adopt_finished(self.project)
 
     def _train(self, random: np.random.Generator) -> None:
         """A run as its child leaves it, taken in."""
@@ -151,7 +156,7 @@ class Script:
         ]  # fmt: skip
         with self.project.runs.making() as run:
             run.write_spec({"method": "scnet"})
-        (run.dir / "results").mkdir()
+        make_inside(run.dir / "results")
         with writing(run.dir / "results" / "0.npz") as file:
             np.savez(file, labels=shifted, probability=(shifted > 0).astype(np.float16))
         entry = {"file": "0.npz", "image": IMAGE, "box": list(WHOLE), "candidates": rows}
