@@ -33,6 +33,7 @@ def test_a_power_cut_loses_nothing(tmp_path: Path) -> None:
     assert wrong(counts) == NOTHING
 
 
+@pytest.mark.slow
 def test_a_command_that_is_killed_can_be_given_again(tmp_path: Path) -> None:
     counts = commands.run(kills=3, seed=0, folder=tmp_path)
     assert counts.kills == 3

@@ -23,7 +23,6 @@ from napari_noisyseg.worker.adopt import REFINED, adopt_finished
 SIDE = 96
 IMAGE = "tissue"
 WHOLE = Box(0, 0, SIDE, SIDE)
-EVERY = ("unreviewed", "accepted", "rejected", "unsure")
 
 
 def begin(path: Path) -> None:
@@ -184,7 +183,7 @@ def state(project: Project) -> str:
                    for n in nuclei.of(name, every=True)),
             sorted((*f.box, f.complete) for f in nuclei.fields(name)),
             sorted((n.serial, *o.box, _hash(o.mask.tobytes()))
-                   for n, o in nuclei.outlines(name, EVERY)),
+                   for n, o in nuclei.outlines(name, STATES)),
             {p: _hash(nuclei.painted(name, p).tobytes()) for p in nuclei.planes(name)},
             sorted((c.serial, *c.outline.box, c.score, c.state) for c in nuclei.candidates(name)),
             "" if derived is None else _hash(derived.tobytes()),
