@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ from napari_noisyseg.store import pyramid
 from napari_noisyseg.store.arrays import open_array, open_group, write_group
 from napari_noisyseg.store.images import ImageRow, Images
 
+VERSION = "annotation_version"
+"""Where labels that were derived say of which annotation."""
 _KIND = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
 
 
@@ -81,12 +84,13 @@ class Labels:
         with pyramid.told(f"cannot write {kind} of {image}"):
             if not (place / "zarr.json").is_file():
                 with pyramid.replacing(place) as draft:
-                    self._create(row, kind, draft, labels.dtype, source or {})
+                    self._create(row, kind, draft, labels.dtype, {})
                     pyramid.sync_tree(draft)
                 self._list(row)
-            elif source is not None:
-                self._set_source(place, source)
             pyramid.write_labels(place, row.geometry, box, self._like_stored(place, kind, labels))
+            # last: whoever is killed in between leaves pixels that are newer than they say
+            if source is not None:
+                self._set_source(place, source)
 
     def read(
         self, image: str, kind: str, box: Box | None = None, level: int = 0
@@ -156,6 +160,15 @@ class Labels:
         place = self._find(image, kind)
         if place is not None:
             pyramid.sync_box(place, self._images.row(image).geometry, box)
+
+    def doubt(self, image: str) -> None:
+        """Let labels that were derived not pass for up to date: a power cut may have torn them."""
+        for kind in self.kinds(image):
+            with contextlib.suppress(NoisySegError):
+                source = self.source(image, kind)
+                place = self._find(image, kind)
+                if place is not None and VERSION in source:
+                    self._set_source(self._images.own(place), {**source, VERSION: -1})
 
     def restate(self, image: str) -> None:
         """Write the image's present µm per pixel and name into the metadata of every kind."""

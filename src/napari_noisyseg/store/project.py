@@ -117,6 +117,9 @@ class Project:
                 opening.refuse_older(path, version)
             else:
                 project._make_ready(version)
+                if lock.restarted:
+                    for record in project.images():
+                        project.labels.doubt(record.name)
         except BaseException:
             database.close()
             raise
