@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_noisyseg.benchmarks.faults import acts, commands, kills, power
+from napari_noisyseg.benchmarks.faults import acts, commands, full, kills, power
 from napari_noisyseg.benchmarks.faults.counts import Counts
 from napari_noisyseg.store import Project
 
@@ -30,6 +30,20 @@ def test_a_program_that_is_killed_loses_nothing(tmp_path: Path) -> None:
 def test_a_power_cut_loses_nothing(tmp_path: Path) -> None:
     counts = power.run(kills=12, seed=7, folder=tmp_path, acts_each=19)
     assert counts.kills >= 4
+    assert wrong(counts) == NOTHING
+
+
+def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
+    counts = full.run(kills=3, seed=7, folder=tmp_path, acts_each=19)
+    assert counts.kills == 3
+    assert wrong(counts) == NOTHING
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_many_full_disks(tmp_path: Path) -> None:
+    counts = full.run(kills=150, seed=1, folder=tmp_path)
+    assert counts.kills == 150
     assert wrong(counts) == NOTHING
 
 

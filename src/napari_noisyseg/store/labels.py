@@ -159,7 +159,8 @@ class Labels:
         """Wait until the pixels of a box have reached the disk."""
         place = self._find(image, kind)
         if place is not None:
-            pyramid.sync_box(place, self._images.row(image).geometry, box)
+            with pyramid.told(f"cannot write {kind} of {image}"):
+                pyramid.sync_box(place, self._images.row(image).geometry, box)
 
     def doubt(self, image: str) -> None:
         """Let labels that were derived not pass for up to date: a power cut may have torn them."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from napari_noisyseg.store import pyramid
 from napari_noisyseg.store.arrays import refuse_links
 from napari_noisyseg.store.context import Context
 from napari_noisyseg.store.durable import make_folder, write_atomically
@@ -44,7 +45,10 @@ class LearnedNetworks:
         name = f"{network}-{hashlib.sha256(weights).hexdigest()[:12]}.safetensors"
         what = {"outline": "outlines", "centres": "where nuclei lie"}.get(network, network)
         words = f"learn {what} from {about.get('nuclei', 0)} nuclei"
-        with self._noted(words) if unasked else self._changed(words, network):
+        with (
+            pyramid.told(f"cannot keep what was learned in {self._folder}"),
+            self._noted(words) if unasked else self._changed(words, network),
+        ):
             refuse_links(self._folder.parent, self._folder / name)
             make_folder(self._folder)
             write_atomically(self._folder / name, weights)

@@ -126,7 +126,8 @@ class Lock:
                 flush(file.fileno())
             won = move(draft, self.path)
             # after a power cut it tells that there was a writer
-            sync(self.path.parent)
+            with contextlib.suppress(OSError):
+                sync(self.path.parent)
         except OSError as error:
             raise NoisySegError(
                 f"cannot write in {self.path.parent} ({error.strerror or error}): make the folder "

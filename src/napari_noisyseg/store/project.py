@@ -305,7 +305,8 @@ class Project:
             with self._database.told():
                 schema.migrate(connection, version)
             self.notices.append(f"the project was brought up to date; as it was it is in {kept}")
-        backup.rotate(connection, self.path)
+        with pyramid.told(f"no backup could be written to {self.path / backup.FOLDER}"):
+            backup.rotate(connection, self.path)
         self.runs.tidy()
         with pyramid.told(f"cannot tidy {self.path}"):
             folders = [self._images.folder(row) for row in self._images.rows()]

@@ -296,12 +296,13 @@ class Runs:
         """
         run = self._draft()
         try:
-            run.claim(os.getpid())
-            yield run
-            final = self.root / run.id
-            run.dir.rename(final)
-            run.dir = final
-            sync(self.root)
+            with self._told():
+                run.claim(os.getpid())
+                yield run
+                final = self.root / run.id
+                run.dir.rename(final)
+                run.dir = final
+                sync(self.root)
         except BaseException:
             shutil.rmtree(run.dir, ignore_errors=True)
             raise
