@@ -58,7 +58,8 @@ def parse(text: str | bytes, what: str, nesting: int = MAX_NESTING) -> Any:
         document = json.loads(plain, parse_int=_whole)
     except json.JSONDecodeError as error:
         raise NoisySegError(
-            f"{what}, line {error.lineno}: no JSON from here on ({error.msg}); save or export it again"
+            f"{what}, line {error.lineno}: no JSON from here on ({error.msg}); save or export it "
+            "again"
         ) from error
     except RecursionError as error:
         raise _too_deep(what, nesting) from error
@@ -70,8 +71,9 @@ def parse(text: str | bytes, what: str, nesting: int = MAX_NESTING) -> Any:
 
 
 def _whole(digits: str) -> int:
-    if len(digits) > MAX_DIGITS:
-        raise ValueError(f"a number of {len(digits)} digits")
+    length = len(digits.removeprefix("-"))
+    if length > MAX_DIGITS:
+        raise ValueError(f"a number of {length} digits")
     return int(digits)
 
 

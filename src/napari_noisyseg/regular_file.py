@@ -11,6 +11,7 @@ from typing import BinaryIO
 from napari_noisyseg.errors import NoisySegError
 
 # on Windows, without it, line ends would be changed
+WINDOWS_MOST = 260
 _HOW = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -82,17 +83,18 @@ def read_text(path: Path, limit: int) -> str:
 
 def unreadable(path: Path, error: OSError | ValueError) -> NoisySegError:
     """Why a file cannot be opened, and what to do, in words."""
-    if isinstance(error, FileNotFoundError):
+    if isinstance(error, FileNotFoundError) and advice(error) == error.strerror:
         return NoisySegError(f"there is no file {path}: check its name and folder")
-    if isinstance(error, OSError) and error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
-        return NoisySegError(f"cannot read {path}: {advice(error)}")
-    return NoisySegError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}")
+    words = advice(error) if isinstance(error, OSError) else error
+    return NoisySegError(f"cannot read {path}: {words}")
 
 
 def advice(error: OSError) -> str:
     """What the system said against a path, with how to mend it where that is known."""
     reason = error.strerror or str(error)
-    if error.errno == errno.ENAMETOOLONG or getattr(error, "winerror", None) == 206:
+    # Windows says of a path that is too long that there is no such file
+    too_long = os.name == "nt" and len(str(error.filename or "")) >= WINDOWS_MOST
+    if error.errno == errno.ENAMETOOLONG or too_long:
         return "the name or path is longer than this system allows; use a shorter one"
     if error.errno == errno.ELOOP:
         return "its links go round in a circle; give the file itself"

@@ -39,6 +39,7 @@ _TABLE = {
     "window-walk": ("window_walk", "run", "whether disk, canvas and panel agree in a random walk"),
     "overhead": ("overhead", "run", "share of a training step outside the networks"),
     "meta-step": ("meta_step", "run", "what a bilevel step costs against a plain one"),
+    "faults": ("faults", "run", "kills, power cuts and hostile files: lost, hung, broken"),
     "imports": ("imports", "run", "what importing the package costs"),
     "paper-gpu": ("unseen", "paper_gpu", "the paper's preset on a GPU (Table I)"),
 }

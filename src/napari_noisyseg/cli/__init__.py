@@ -6,6 +6,7 @@ line of stderr; there is no traceback unless NOISYSEG_DEBUG is set.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ import typer
 from typer.exceptions import TyperException
 
 from ..errors import JobError, NoisySegError
+from ..regular_file import advice
 from . import (
     adapt,
     benchmark,
@@ -29,6 +31,7 @@ from . import (
     training,
     worth,
 )
+from .output import plain
 from .words import spread
 
 app = typer.Typer(
@@ -72,7 +75,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  (the reader has gone; be quiet)
         return 0
     except OSError as error:
-        return _tell(f"{error.strerror or error}: {error.filename or 'the disk'}", 1)
+        # a path that no system takes is wrong input; all else is the disk's fault
+        code = 2 if error.errno in (errno.ENAMETOOLONG, errno.ELOOP) else 1
+        return _tell(f"{error.filename or 'the disk'}: {advice(error)}", code)
     except Exception as error:  # the last line of defence: a person never sees a traceback
         if os.environ.get("NOISYSEG_DEBUG"):
             raise
@@ -82,6 +87,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _tell(message: str, code: int) -> int:
-    line = " ".join(message.split())
+    line = " ".join(plain(message).split())
     print(f"noisyseg: error: {line}", file=sys.stderr)
     return code

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..errors import NoisySegError
-from .output import Json, print_json
+from .output import Json, print_json, show
 from .projects import ProjectPath, open_project
 
 
@@ -40,4 +40,4 @@ def adapt(
     if as_json:
         print_json(lesson.document())
     else:
-        print(lesson.words)
+        show(lesson.words)

@@ -10,7 +10,7 @@ import typer
 
 from .. import benchmarks
 from ..errors import NoisySegError
-from .output import Json, print_json, print_table
+from .output import Json, print_json, print_table, show
 
 
 def register(app: typer.Typer) -> None:
@@ -38,7 +38,7 @@ def benchmark(
         print_json(report.document())
         return
     print_table(report.rows)
-    print()
+    show()
     print_table([{"figure": k, "value": v} for k, v in report.figures.items()])
 
 

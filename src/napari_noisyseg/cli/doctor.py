@@ -16,7 +16,7 @@ from pathlib import Path
 import typer
 
 from ..benchmarks.display import has_display
-from .output import Json, print_json
+from .output import Json, print_json, show
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,9 @@ def doctor(as_json: Json = False) -> None:
         print_json({check.name: asdict(check) for check in checks})
         return
     for check in checks:
-        print(f"{'✓' if check.works else '✗'} {check.name:10s}{check.found}")
+        show(f"{'✓' if check.works else '✗'} {check.name:10s}{check.found}")
         if not check.works and check.mend:
-            print(f"  {'':10s}→ {check.mend}")
+            show(f"  {'':10s}→ {check.mend}")
 
 
 def _python() -> Check:

@@ -16,7 +16,7 @@ from ..exchange.layers import LAYERS
 from ..metrics import evaluate as evaluate_pair
 from ..slides import read_labels
 from ..store import Project
-from .output import Json, print_json, print_table, say
+from .output import Json, print_json, print_table, say, show
 from .projects import ProjectPath, open_project
 
 LABEL_SUFFIXES = (".tif", ".tiff", ".png")
@@ -40,7 +40,7 @@ def export(
     """Write the nuclei of every image, one file an image, in another program's format."""
     with open_project(project) as opened:
         for path in export_project(opened, out, format_, layer, tell=say):
-            print(path)
+            show(path)
 
 
 def import_(

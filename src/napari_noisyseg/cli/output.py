@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from typing import Annotated, Any
 
 import typer
 
+_COMMANDS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
@@ -17,9 +21,23 @@ def print_json(document: Any) -> None:
     print(json.dumps(document, indent=2, default=str, allow_nan=False))
 
 
+def plain(text: object) -> str:
+    """Text in which nothing commands a terminal: names and paths may be a stranger's.
+
+    Control characters, marks that turn the direction of text, and bytes that are no text become
+    visible escapes; ends of lines and tabs stay.
+    """
+    return _COMMANDS.sub(lambda found: ascii(found[0])[1:-1], str(text))
+
+
+def show(text: object = "") -> None:
+    """A line of a result, on stdout."""
+    print(plain(text))
+
+
 def say(text: str) -> None:
     """A line for people, on stderr, so that stdout stays one document or one result."""
-    print(text, file=sys.stderr, flush=True)
+    print(plain(text), file=sys.stderr, flush=True)
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
@@ -27,16 +45,17 @@ def print_table(rows: list[dict[str, Any]]) -> None:
     if not rows:
         return
     columns = list(rows[0])
-    cells = [[_cell(row.get(c)) for c in columns] for row in rows]
+    # an end of a line in a name would break the table
+    cells = [[" ".join(_cell(row.get(c)).splitlines()) for c in columns] for row in rows]
     widths = [max(len(c), *(len(r[i]) for r in cells)) for i, c in enumerate(columns)]
     for line in [columns, *cells]:
-        print("  ".join(text.ljust(w) for text, w in zip(line, widths, strict=True)).rstrip())
+        show("  ".join(text.ljust(w) for text, w in zip(line, widths, strict=True)).rstrip())
 
 
 def _cell(value: Any) -> str:
     if value is None:
         return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else plain(value)
 
 
 class Progress:
@@ -56,7 +75,8 @@ class Progress:
         if self._terminal:
             filled = round(24 * share)
             bar = "█" * filled + "·" * (24 - filled)
-            print(f"\r\x1b[K{self._title} {bar} {text}", end="", file=sys.stderr, flush=True)
+            line = f"\r\x1b[K{self._title} {bar} {plain(text)}"
+            print(line, end="", file=sys.stderr, flush=True)
         else:
             say(f"{self._title} {share:4.0%} {text}")
 

@@ -17,7 +17,7 @@ from ..errors import NoisySegError
 from ..slides import Box, open_image
 from ..slides.limits import check_labelled
 from ..store import ASSUMED_MPP, SUFFIX
-from .output import Progress, say
+from .output import Progress, say, show
 from .projects import Channel, image_files, open_project
 from .training import Device
 
@@ -78,7 +78,7 @@ def _all(targets: Mapping[Path, Path], found: Predict) -> None:
         if labels is not None:
             _write(target, labels, file.stem)
             written += 1
-            print(target)
+            show(target)
         progress.update(i / len(targets), file.name)
     progress.close()
     sys.stdout.flush()

@@ -15,7 +15,7 @@ from ..errors import NoisySegError
 from ..exchange.importing import Imported, import_clean, import_points, import_rough
 from ..slides import IMAGE_SUFFIXES, Box
 from ..store import SUFFIX, ImageRecord, Project, Run, RunState, lock
-from .output import Json, Progress, print_json, print_table, say
+from .output import Json, Progress, print_json, print_table, say, show
 
 ProjectPath = Annotated[Path, typer.Argument(metavar="PROJECT", help="The NAME.noisyseg folder.")]
 Paths = Annotated[list[Path] | None, typer.Option(metavar="PATH", help="Files or folders.")]
@@ -80,7 +80,7 @@ def create(
         partial.rename(target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    print(target)
+    show(target)
 
 
 def _fill(
@@ -188,7 +188,7 @@ def add(
             opened.check_image(file, channel)
         for file in files:
             record = opened.add_image(file, channel=channel)
-            print(record.name)
+            show(record.name)
 
 
 def info(project: ProjectPath, as_json: Json = False) -> None:
@@ -198,10 +198,10 @@ def info(project: ProjectPath, as_json: Json = False) -> None:
     if as_json:
         print_json(document)
         return
-    print(document["project"])
+    show(document["project"])
     print_table(document["images"])
     if document["runs"]:
-        print()
+        show()
         print_table(document["runs"])
 
 

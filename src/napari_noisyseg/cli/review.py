@@ -9,7 +9,7 @@ import typer
 from ..errors import NoisySegError
 from ..review.queue import ReviewQueue
 from ..worker.clicked import offer
-from .output import Json, print_json, print_table, say
+from .output import Json, print_json, print_table, say, show
 from .projects import ProjectPath, open_project
 
 
@@ -52,7 +52,7 @@ def review(
         return
     if not counts.candidates and counts.points:
         say(f"no training has found nuclei yet; --clicks offers the {counts.points} clicked ones")
-    print(f"{counts.reviewed} of {counts.candidates} reviewed, {counts.accepted} accepted")
+    show(f"{counts.reviewed} of {counts.candidates} reviewed, {counts.accepted} accepted")
     print_table(rows)
 
 

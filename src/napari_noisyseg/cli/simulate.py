@@ -16,8 +16,9 @@ from .. import noise as label_noise
 from ..errors import NoisySegError
 from ..exchange.labels import write_labels, written_whole
 from ..noise import Found, Setting, foreground_dice, ids_of, setting_for_dice
+from ..regular_file import advice
 from ..slides import read_labels
-from .output import Json, Progress, print_json, print_table, say
+from .output import Json, Progress, print_json, print_table, say, show
 
 LABEL_SUFFIXES = (".tif", ".tiff", ".png")
 TIFF_SUFFIXES = (".tif", ".tiff")
@@ -147,7 +148,7 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise NoisySegError(f"{folder}: cannot make this folder ({error.strerror})") from error
+        raise NoisySegError(f"{folder}: cannot make this folder ({advice(error)})") from error
 
 
 def _searched(images: list[Labelled], setting: Setting, dice: float) -> tuple[Setting, str]:
@@ -227,4 +228,4 @@ def _report(document: dict[str, Any], rows: list[dict[str, Any]], as_json: bool)
         return
     print_table(rows)
     if mean is not None:
-        print(f"mean Dice {mean:.4f}")
+        show(f"mean Dice {mean:.4f}")

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from ..errors import NoisySegError
-from .output import say
+from .output import say, show
 
 SOURCES = ("tnbc", "dsb2018")
 
@@ -42,4 +42,4 @@ def train(
         raise NoisySegError(f"there is no source {without!r}: leave out {' or '.join(SOURCES)}")
     names = ("outline", "centres") if network == "both" else (network,)
     for path in remake(data, out, names, steps, seed, without, say):
-        print(path)
+        show(path)

@@ -9,7 +9,7 @@ import typer
 from ..errors import NoisySegError
 from ..review import suggestions
 from ..store import Project
-from .output import Json, print_json, print_table, say
+from .output import Json, print_json, print_table, say, show
 from .projects import ProjectPath, open_project
 
 
@@ -72,5 +72,5 @@ def _print(found: list[suggestions.Suggestion], state: dict[str, int], as_json: 
     if as_json:
         print_json({**state, "suggested": len(rows), "suggestions": rows})
         return
-    print(f"{len(rows)} suggested, {state['kept']} kept; {state['points']} points now")
+    show(f"{len(rows)} suggested, {state['kept']} kept; {state['points']} points now")
     print_table(rows[:20])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import Annotated, Any, Literal
 import psutil
 import typer
 
-from .. import events, registry
+from .. import bounded_json, events, registry
 from ..errors import JobError, NoisySegError
 from ..method import Needs
-from .output import Json, Progress, print_json, print_table, say
+from .output import Json, Progress, print_json, print_table, say, show
 from .projects import ProjectPath, open_project, run_row
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -36,9 +35,9 @@ def methods(as_json: Json = False) -> None:
         print_json([asdict(method) for method in described])
         return
     for method in described:
-        print(f"{method.name:22s}{method.title}")
-        print(f"{'':22s}{method.paper}")
-        print(f"{'':22s}needs {_in_words(method.needs)}; shows {', '.join(method.shows) or '–'}\n")
+        show(f"{method.name:22s}{method.title}")
+        show(f"{'':22s}{method.paper}")
+        show(f"{'':22s}needs {_in_words(method.needs)}; shows {', '.join(method.shows) or '–'}\n")
 
 
 def _in_words(needs: Needs) -> str:
@@ -96,12 +95,7 @@ def train(
 def _config_file(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
-    try:
-        settings = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise NoisySegError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise NoisySegError(f"{path}: not JSON ({error})") from None
+    settings = bounded_json.read(path, bounded_json.RECORD_BYTES)
     if not isinstance(settings, dict):
         raise NoisySegError(f"{path}: must hold one JSON object of settings")
     return settings
@@ -112,8 +106,8 @@ def _setting(text: str) -> tuple[str, Any]:
     if not equals or not key:
         raise NoisySegError(f"--set {text!r}: write KEY=VALUE")
     try:
-        return key, json.loads(value)
-    except ValueError:
+        return key, bounded_json.parse(value, f"--set {key}")
+    except NoisySegError:
         return key, value
 
 
@@ -187,7 +181,7 @@ def _report(path: Path, run: Any, final: events.Event, as_json: bool) -> None:
     if as_json:
         print_json({"run": run.id, "dir": str(run.dir), "state": run.state(), **final.figures})
     else:
-        print(run.dir)
+        show(run.dir)
 
 
 def adopt_if_free(path: Path) -> None:

@@ -11,7 +11,7 @@ from ..store import Project
 from ..worker.advice import nuclei
 from ..worker.worth import Worth
 from ..worker.worth import worth as worth_of
-from .output import Json, print_json
+from .output import Json, print_json, show
 from .projects import ProjectPath, open_project
 
 
@@ -39,8 +39,8 @@ def worth(
         return
     for seen in found:
         masks = f"{seen.masks} rough mask{'' if seen.masks == 1 else 's'}"
-        print(f"{seen.image}: {masks}, {nuclei(seen.accepted, 'accepted ')}")
-        print("\n".join(f"  {line}" for line in [*seen.lines(), seen.advice]))
+        show(f"{seen.image}: {masks}, {nuclei(seen.accepted, 'accepted ')}")
+        show("\n".join(f"  {line}" for line in [*seen.lines(), seen.advice]))
 
 
 def _rough(project: Project) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_noisyseg import bounded_json, regular_file
 from napari_noisyseg.errors import NoisySegError
 
 F32 = NDArray[np.float32]
@@ -122,10 +123,15 @@ def read_weights(path: Path) -> tuple[dict[str, F32], dict[str, Any]]:
     """Weights of a safetensors file and what its header says. Raises NoisySegError."""
     from safetensors import SafetensorError, safe_open
 
+    regular_file.check(path)
     try:
         with safe_open(path, framework="numpy") as opened:
             weights = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
-            header = json.loads((opened.metadata() or {}).get("about", "{}"))
-    except (OSError, ValueError, SafetensorError) as error:
+            about = (opened.metadata() or {}).get("about", "{}")
+    # types that NumPy does not have are a TypeError or an AttributeError
+    except (OSError, SafetensorError, *bounded_json.WRONG) as error:
         raise NoisySegError(f"{path}: no weights can be read from it ({error})") from error
-    return weights, header
+    for name, values in weights.items():
+        if values.dtype.kind != "f" or not np.isfinite(values).all():
+            raise NoisySegError(f"{path}: its weights {name!r} are no finite numbers")
+    return weights, bounded_json.record(bounded_json.parse(about, str(path)), str(path))

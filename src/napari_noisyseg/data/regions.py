@@ -110,7 +110,7 @@ def open_regions(folder: Path) -> list[StoredRegion]:
     try:
         entries = bounded_json.read_record(folder / INDEX)["regions"]
         return [StoredRegion(folder, _checked(e), Box(*map(int, e["box"]))) for e in entries]
-    except bounded_json.WRONG as error:
+    except (NoisySegError, *bounded_json.WRONG) as error:
         raise NoisySegError(f"{folder}: not a run's snapshot ({error})") from error
 
 
@@ -165,8 +165,11 @@ def _load(folder: Path, entry: Mapping[str, Any]) -> Region:
     """Undo of `_save`: `entry` is what it returned, `folder` where the .npz lies."""
     path = folder / Path(str(entry["file"])).name
     box = Box(*(int(v) for v in entry["box"]))
-    values: dict[str, Any] = bounded_npz.read(path, names=_ARRAYS)
-    _check(values, box, path)
+    try:
+        values: dict[str, Any] = bounded_npz.read(path, names=_ARRAYS)
+        _check(values, box)
+    except (NoisySegError, ValueError) as error:
+        raise NoisySegError(f"{path}: not a region of a snapshot ({error})") from error
     return Region(
         name=str(entry["name"]),
         image=str(entry["image"]),
@@ -177,14 +180,12 @@ def _load(folder: Path, entry: Mapping[str, Any]) -> Region:
     )
 
 
-def _check(values: Mapping[str, NDArray[Any]], box: Box, path: Path) -> None:
-    """NoisySegError where the arrays are not what a region of this box has."""
+def _check(values: Mapping[str, NDArray[Any]], box: Box) -> None:
+    """ValueError where the arrays are not what a region of this box has."""
     many = len(values["serials"]) if values["serials"].ndim == 1 else -1
     shapes = {"rgb": (*box.shape, 3), "points": (many, 2), "serials": (many,)}
     for name, array in values.items():
         if array.shape != shapes.get(name, box.shape) or array.dtype.kind not in KINDS[name]:
-            raise NoisySegError(
-                f"{path}: not a region of a snapshot ({name} of {array.shape}, {array.dtype})"
-            )
+            raise ValueError(f"{name} of {array.shape}, {array.dtype}")
     if not np.isfinite(values["points"]).all():
-        raise NoisySegError(f"{path}: not a region of a snapshot (points that are no places)")
+        raise ValueError("points that are no places")

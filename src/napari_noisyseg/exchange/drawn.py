@@ -21,7 +21,7 @@ MAX_NUCLEUS = 4_000_000
 """Pixels of the box around one nucleus: half a millimetre at 0.25 µm per pixel."""
 MAX_TOTAL = 2**31
 """Pixels of all boxes of a file together, a byte each in memory."""
-MAX_PAIRS = 20_000_000
+MAX_PAIRS = 8_000_000
 """Of outlines of which one lies in the other: nested regions around a whole slide's nuclei."""
 PAIRS_AT_ONCE = 2**20
 
@@ -67,29 +67,41 @@ def _by_hand(polygons: Sequence[Shape]) -> list[Shape]:
 
 def _smaller_inside(parts: Sequence[Shape]) -> NDArray[np.int64]:
     """How many parts of less than half its area have their middle in each part."""
-    outer = np.array([_area(s.polygons[0][0]) for s in parts], object)
-    tree = shapely.STRtree(shapely.points([s.polygons[0][0].mean(axis=0) for s in parts]))
+    rings = [s.polygons[0][0] for s in parts]
+    outer = _areas(rings)
+    middles = shapely.points([ring.mean(axis=0) for ring in rings])
+    tree = shapely.STRtree(middles)
+    shapely.prepare(outer)
     areas = shapely.area(outer)
     counts = np.zeros(len(parts), np.int64)
-    at, some, pairs = 0, 64, 0
+    at, some, pairs = 0, 16, 0
     while at < len(parts):
-        holder, held = tree.query(outer[at : at + some], predicate="contains")
-        inside = areas[held] < areas[at + holder] / 2
-        counts[at : at + some] += np.bincount(holder[inside], minlength=len(outer[at : at + some]))
-        at, pairs = at + some, pairs + len(held)
+        # by boxes first: that is quick, and tells how many there are
+        holder, held = tree.query(outer[at : at + some])
+        pairs += len(held)
+        smaller = areas[held] < areas[at + holder] / 2
+        holder, held = holder[smaller], held[smaller]
+        inside = holder[shapely.contains(outer[at + holder], middles[held])]
+        counts[at : at + some] += np.bincount(inside, minlength=len(outer[at : at + some]))
         if pairs > MAX_PAIRS:
             raise NoisySegError(
                 f"{parts[0].where} and the {len(parts) - 1:,} outlines after it lie over one "
                 "another by the thousand: export them again, each once"
             )
         # as many at once as find a moderate number of pairs
-        some = max(1, min(4096, PAIRS_AT_ONCE * some // max(len(held), 1)))
+        at, some = at + some, max(1, min(4096, PAIRS_AT_ONCE * at // max(pairs, 1)))
     return counts
 
 
-def _area(ring: NDArray[np.float64]) -> shapely.Polygon:
-    """Empty for a ring that runs to and fro between two points."""
-    return shapely.Polygon(ring if len(np.unique(ring, axis=0)) > 2 else None)
+def _areas(rings: Sequence[NDArray[np.float64]]) -> NDArray[np.object_]:
+    """Polygons of rings; empty ones of rings that run to and fro between two points."""
+    areas = np.full(len(rings), shapely.Polygon())
+    kept = [i for i, r in enumerate(rings) if len(r) > 3 or (r[0] != r[-1]).any()]
+    if kept:
+        owners = np.repeat(np.arange(len(kept)), [len(rings[i]) for i in kept])
+        corners = np.vstack([rings[i] for i in kept])
+        areas[kept] = shapely.polygons(shapely.linearrings(corners, indices=owners))
+    return areas
 
 
 def _refuse_beside(

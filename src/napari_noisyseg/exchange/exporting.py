@@ -28,6 +28,7 @@ from napari_noisyseg.exchange.layers import LAYERS, Layer
 from napari_noisyseg.exchange.measurements import is_csv, write_csv
 from napari_noisyseg.exchange.nuclei import ExportedImage, ExportedNucleus
 from napari_noisyseg.exchange.outlines import trace
+from napari_noisyseg.regular_file import advice
 from napari_noisyseg.store import Project, leftovers
 
 WHOLE_PIXELS = 64_000_000
@@ -91,7 +92,7 @@ def _written(images: Sequence[tuple[str, ExportedImage]], out: Path, chosen: For
         made = False
     except OSError as error:
         raise JobError(
-            f"cannot export to {out}: {error.strerror or error}; nothing half-written was left"
+            f"cannot export to {out}: {advice(error)}; nothing half-written was left"
         ) from error
     finally:
         if made:
@@ -132,7 +133,7 @@ def _make_folder(out: Path) -> bool:
     except FileExistsError as error:
         raise NoisySegError(f"{out} is a file: name a folder to export into") from error
     except OSError as error:
-        raise NoisySegError(f"cannot make the folder {out}: {error.strerror or error}") from error
+        raise NoisySegError(f"cannot make the folder {out}: {advice(error)}") from error
     return new
 
 

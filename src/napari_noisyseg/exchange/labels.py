@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from napari_noisyseg import __version__
 from napari_noisyseg.errors import JobError
+from napari_noisyseg.regular_file import advice
 from napari_noisyseg.slides import Box, read_labels
 
 __all__ = ["SOFTWARE", "TILE", "label_type", "read_labels", "write_labels", "write_tiles"]
@@ -90,7 +91,7 @@ def written_whole(path: Path) -> Iterator[Path]:
         partial.chmod(0o666 & ~_umask())
         partial.replace(path)
     except OSError as error:
-        raise JobError(f"cannot write {path}: {error.strerror or error}") from error
+        raise JobError(f"cannot write {path}: {advice(error)}") from error
     finally:
         if partial is not None:
             partial.unlink(missing_ok=True)

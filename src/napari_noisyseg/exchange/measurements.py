@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_noisyseg.exchange.cells import cell
 from napari_noisyseg.exchange.nuclei import ExportedImage, ExportedNucleus
 from napari_noisyseg.instances import Measured, measure
 from napari_noisyseg.slides import Box, Slide
@@ -37,7 +38,7 @@ def write_csv(image: ExportedImage, path: Path) -> None:
             shape = (m.area_um2, m.perimeter_um, m.eccentricity, m.mean_hematoxylin)
             numbers = [f"{v:.6g}" for v in (n.x, n.y, *shape)]
             score = "" if n.score is None else f"{n.score:.6g}"
-            table.writerow([n.id, n.serial, *numbers, n.class_name or "", n.state, score])
+            table.writerow([n.id, n.serial, *numbers, cell(n.class_name or ""), n.state, score])
 
 
 def is_csv(path: Path) -> bool:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from skimage.measure import regionprops
 
 from napari_noisyseg.exchange import geojson
+from napari_noisyseg.exchange.cells import cell
 from napari_noisyseg.exchange.labels import write_labels as write_tiff
 from napari_noisyseg.exchange.outlines import trace
 
@@ -39,7 +40,7 @@ def write_points(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
         rows = csv.writer(file)
         rows.writerow(["x", "y", *(["class"] if classes is not None else [])])
         for number, place in enumerate(np.asarray(data)):
-            named = [classes[number] or ""] if classes is not None else []
+            named = [cell(str(classes[number] or ""))] if classes is not None else []
             rows.writerow([f"{place[-1]:g}", f"{place[-2]:g}", *named])
     return [path]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_noisyseg import bounded_json
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box, Level, Slide
 from napari_noisyseg.store import pyramid
@@ -160,10 +160,17 @@ def _row(values: tuple[Any, ...]) -> ImageRow:
     # a project may come from a stranger: its folders lie inside it
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", key):
         raise NoisySegError(f"the project is damaged: image {name!r} has the folder {key!r}")
-    levels = tuple(int(step) for step in json.loads(factors))
+    levels = _levels(name, factors)
     if not levels or levels[0] != 1 or min(height, width, *levels) < 1:
         raise NoisySegError(f"the project is damaged: image {name!r} has no sensible size")
     return ImageRow(id, name, key, height, width, mpp, bool(assumed), bool(linked), sha, levels)
+
+
+def _levels(name: str, factors: Any) -> tuple[int, ...]:
+    try:
+        return tuple(int(step) for step in bounded_json.parse(factors, f"image {name!r}"))
+    except bounded_json.WRONG as error:
+        raise NoisySegError(f"the project is damaged: image {name!r} has no sizes") from error
 
 
 def _reader(array: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_noisyseg import bounded_json
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store import pyramid
@@ -145,7 +146,8 @@ class Labels:
         text = self._images.database.value(
             "SELECT value FROM fit WHERE image = ?", (self._images.row(image).id,)
         )
-        return None if text is None else dict(json.loads(text))
+        what = f"the fit of {image}"
+        return None if text is None else bounded_json.record(bounded_json.parse(text, what), what)
 
     def set_fit(self, image: str, fit: Mapping[str, Any]) -> None:
         """Keep a fit (JSON) with the image."""

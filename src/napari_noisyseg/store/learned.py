@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from napari_noisyseg import bounded_json
 from napari_noisyseg.store import pyramid
 from napari_noisyseg.store.arrays import refuse_links
 from napari_noisyseg.store.context import Context
@@ -33,7 +34,10 @@ class LearnedNetworks:
         if found is None:
             return None
         path = self._folder / Path(found[0]).name
-        return Learned(network, path, json.loads(found[1])) if path.is_file() else None
+        if not path.is_file():
+            return None
+        about = bounded_json.parse(found[1], f"what {network} learned from")
+        return Learned(network, path, bounded_json.record(about, f"what {network} learned from"))
 
     def keep(
         self, network: str, weights: bytes, about: Mapping[str, Any], unasked: bool = False

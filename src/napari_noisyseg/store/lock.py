@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.regular_file import advice
 from napari_noisyseg.store.arrays import is_plain
 from napari_noisyseg.store.durable import flush, sync
 from napari_noisyseg.store.processes import Process, boot
@@ -130,7 +131,7 @@ class Lock:
                 sync(self.path.parent)
         except OSError as error:
             raise NoisySegError(
-                f"cannot write in {self.path.parent} ({error.strerror or error}): make the folder "
+                f"cannot write in {self.path.parent} ({advice(error)}): make the folder "
                 "writable or free space, or open the project for reading"
             ) from error
         finally:

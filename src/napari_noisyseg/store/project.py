@@ -17,6 +17,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from napari_noisyseg import bounded_json
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box, Slide, content_hash, open_image, to_rgb
 from napari_noisyseg.store import backup, leftovers, opening, pyramid, schema
@@ -175,7 +176,7 @@ class Project:
     def mpp_assumed(self) -> bool:
         """Whether any image's µm per pixel, or the project's, are merely assumed."""
         marked = self._database.value("SELECT value FROM fact WHERE name = 'mpp_assumed'")
-        return bool(json.loads(marked or "false")) or any(
+        return bool(bounded_json.parse(marked or "false", "mpp_assumed")) or any(
             r.mpp_assumed for r in self._images.rows()
         )
 
@@ -396,7 +397,7 @@ class Project:
 
     def _fact(self, name: str, default: Any) -> Any:
         found = self._database.value("SELECT value FROM fact WHERE name = ?", (name,))
-        return default if found is None else json.loads(found)
+        return default if found is None else bounded_json.parse(found, f"{self.path}, {name}")
 
 
 def _checked_mpp(mpp: float) -> float:

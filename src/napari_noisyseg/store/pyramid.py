@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from zarr.codecs import ZstdCodec
 
 from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.regular_file import advice
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.arrays import CHUNK, OwnStore, is_plain, open_array, refuse_links
 from napari_noisyseg.store.durable import make_folder, sync
@@ -201,7 +202,7 @@ def told(what: str) -> Iterator[None]:
     except NoisySegError:
         raise
     except OSError as error:
-        reason = error.strerror or str(error)
+        reason = advice(error)
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             reason = "the disk is full; free space and try again"
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

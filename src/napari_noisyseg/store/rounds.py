@@ -27,7 +27,10 @@ from napari_noisyseg.store.durable import make_inside, write_atomically, writing
 FOLDER, INDEX = "rounds", "index.json"
 REGIONS = ("results/index.json", "snapshot/index.json")
 """where a run says which part of which image a region is"""
+MOST_PIXELS = 2**26
+"""Of one region at level 0; runs learn from smaller ones."""
 STATES = ("before", "after")
+MAPS = (*STATES, "loss", "vote", "rank", "taken")
 NAMES = {0: "background", NUCLEUS: "nucleus"}
 
 Maps = Mapping[str, NDArray[Any]]
@@ -52,6 +55,8 @@ class Round:
         of the box at level 0; NoisySegError where the file is damaged.
         """
         small = _read(self.file)
+        if self.box.height * self.box.width > MOST_PIXELS:
+            raise NoisySegError(f"{self.file}: a round of {self.box.shape} pixels cannot be shown")
         rows, columns = (
             np.arange(size) * length // size
             for size, length in zip(self.box.shape, small["after"].shape, strict=True)
@@ -159,6 +164,7 @@ def _boxes(folder: Path, image: str) -> dict[str, Box]:
 @lru_cache(maxsize=8)
 def _loaded(path: Path, written: int) -> Maps:
     arrays = bounded_npz.read(path)
+    arrays = {name: arrays[name] for name in MAPS}
     shape = arrays["after"].shape
     if len(shape) != 2 or 0 in shape or any(a.shape != shape for a in arrays.values()):
         raise ValueError(f"maps of {shape}")

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from napari_noisyseg import bounded_json
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Event, Failed, Finished, Stepped, Validated, from_json, to_json
+from napari_noisyseg.regular_file import advice
 from napari_noisyseg.store.arrays import is_plain, refuse_links
 from napari_noisyseg.store.durable import make_inside, sync, write_atomically
 from napari_noisyseg.store.processes import Process
@@ -225,7 +226,7 @@ class Run:
             (self.dir / "STOP").touch()
         except OSError as error:
             raise NoisySegError(
-                f"cannot ask {self.id} to stop: {self.dir} cannot be written ({error.strerror})"
+                f"cannot ask {self.id} to stop: {self.dir} cannot be written ({advice(error)})"
             ) from error
 
     def _refuse_links(self) -> None:
@@ -331,7 +332,7 @@ class Runs:
             yield
         except OSError as error:
             raise NoisySegError(
-                f"cannot make a run's folder in {self.root} ({error.strerror}): make it "
+                f"cannot make a run's folder in {self.root} ({advice(error)}): make it "
                 "writable or free space"
             ) from error
 

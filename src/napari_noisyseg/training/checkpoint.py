@@ -15,16 +15,20 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from napari_noisyseg import bounded_json, regular_file
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.store.durable import make_inside, sync
-from napari_noisyseg.training.tree import flatten, unflatten
+from napari_noisyseg.training.tree import MAX_DEPTH, flatten, unflatten
 
 GENERATIONS = 2
 VERSION = 1
+_NESTING = 4 * MAX_DEPTH
+"""A level of the state is two or three of JSON."""
 _TENSORS, _STATE = "tensors.safetensors", "state.json"
 
 
@@ -136,13 +140,22 @@ def load_newest(folder: Path) -> Checkpoint:
     )
 
 
+def _tensors(state: Any) -> dict[str, Tensor]:
+    if not all(isinstance(value, Tensor) for value in state.values()):
+        raise ValueError("numbers where tensors belong")
+    return dict(state)
+
+
 def load(path: Path) -> Checkpoint:
     """Read one checkpoint's folder; raises NoisySegError when it is damaged."""
     try:
-        header = json.loads((path / _STATE).read_text("utf-8"))
+        header = bounded_json.read_record(path / _STATE, nesting=_NESTING)
+        regular_file.check(path / _TENSORS)
         state = unflatten(header["state"], load_file(path / _TENSORS))
         planes = {(int(i), str(name)): t.numpy() for i, name, t in state["planes"]}
-        position = Position(**header["position"])
-        return Checkpoint(position, state["method"], state["weights"], planes, state["random"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        position = TypeAdapter(Position).validate_python(header["position"])
+        method = bounded_json.record(state["method"], str(path))
+        weights, random = (_tensors(state[name]) for name in ("weights", "random"))
+        return Checkpoint(position, method, weights, planes, random)
+    except (OSError, SafetensorError, *bounded_json.WRONG) as error:
         raise NoisySegError(f"{path}: not a checkpoint that can be read ({error})") from error

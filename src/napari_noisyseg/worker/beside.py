@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 from threading import Event
 
+from napari_noisyseg import bounded_json
 from napari_noisyseg.errors import JobError, NoisySegError
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.worker.adapting import Lesson, learn
@@ -62,7 +63,7 @@ def _awaited(child: subprocess.Popen[bytes], stopping: Event) -> str | None:
 
 
 def _read(folder: Path) -> tuple[Lesson, bytes]:
-    lesson = Lesson(**json.loads((folder / LESSON).read_text("utf-8")))
+    lesson = Lesson(**bounded_json.read_record(folder / LESSON))
     return lesson, (folder / WEIGHTS).read_bytes()
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from pathlib import Path
 
-from napari_noisyseg import registry
+from napari_noisyseg import bounded_json, registry
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Failed
 from napari_noisyseg.store.durable import write_atomically
@@ -98,7 +97,7 @@ def _continued(resumed: Run, spec: RunSpec) -> RunSpec:
             "it was",
         )
     settings = resumed.dir / SETTINGS
-    config = json.loads(settings.read_text("utf-8")) if settings.is_file() else old.config
+    config = bounded_json.read_record(settings) if settings.exists() else old.config
     changes = {"config": {**config, **spec.config}, "seed": old.seed, "images": old.images}
     if spec.epochs is None and spec.time_budget is None:
         changes["epochs"] = old.epochs

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from napari_noisyseg import registry
+from napari_noisyseg import registry, regular_file
 from napari_noisyseg.data.loader import TrainingData
 from napari_noisyseg.data.prepare import training_image
 from napari_noisyseg.data.regions import StoredRegion, open_regions
@@ -29,6 +29,7 @@ from napari_noisyseg.worker.results import model_of, write_results
 from napari_noisyseg.worker.spec import RunSpec, read_spec
 
 SETTINGS, INIT, LOOK = "settings.json", "init.safetensors", "look.txt"
+LOOK_BYTES = 2**16
 AFTERWARDS = 1.5
 """Seconds that ending the process and taking the results into the project need at least."""
 WRITING = 0.5
@@ -85,8 +86,8 @@ def execute(folder: Path, stopping: Stopping) -> Iterator[Event]:
 def _asked_for(job: Job, images: Sequence[TrainingImage]) -> Preview:
     """The preview of the image that somebody looks at, else the one so far."""
     try:
-        image = (job.folder / LOOK).read_text("utf-8").strip()
-    except OSError:
+        image = regular_file.read_text(job.folder / LOOK, LOOK_BYTES).strip()
+    except NoisySegError:
         return job.preview
     if image == job.preview.region.image:
         return job.preview

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from napari_noisyseg import bounded_json
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.store.durable import write_atomically
 
@@ -65,8 +66,6 @@ def read_spec(folder: Path) -> RunSpec:
     """The spec of a run's folder; NoisySegError where there is none or it is damaged."""
     path = folder / NAME
     try:
-        return RunSpec.model_validate_json(path.read_text("utf-8"))
-    except OSError as error:
-        raise NoisySegError(f"{path}: cannot be read ({error.strerror})") from None
+        return RunSpec.model_validate(bounded_json.read_record(path))
     except ValidationError as error:
         raise NoisySegError(f"{path}: not a run's spec ({error.errors()[0]['msg']})") from None

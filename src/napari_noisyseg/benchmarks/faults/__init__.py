@@ -1,1 +1,66 @@
-"""Faults on purpose: killed programs, power cuts and strangers' files."""
+"""`faults`: programs killed, power cut, files of strangers; what was lost, and what broke?"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from ..report import Report
+from . import hostile
+
+SEED, KEPT, READERS = "NOISYSEG_FAULTS_SEED", "NOISYSEG_FAULTS_KEPT", "NOISYSEG_FAULTS_READERS"
+"""of the environment: another seed; a folder in which what failed stays; readers (a,b) only"""
+INPUTS, KILLS = (2_000, 10_000), (200, 1_000)
+"""of the short form, and of the long one"""
+ENGINES = {"kills": 0.8, "power": 0.2}
+"""The modules that kill, with their share of the kills: `run(*, kills, seed, folder)` of each gives
+`counts.Counts`."""
+FIGURES = (
+    "kills", "acts", "lost", "inputs", "internal", "hangs", "over_memory", "outside", "half",
+)  # fmt: skip
+
+
+def run(data: Path, full: bool) -> Report:
+    """Kill while people's acts are stored, then read what was damaged on purpose."""
+    seed = int(os.environ.get(SEED, "1"))
+    readers = tuple(filter(None, os.environ.get(READERS, "").split(",")))
+    figures, rows = dict.fromkeys(FIGURES, 0), []
+    with tempfile.TemporaryDirectory() as scratch:
+        kept = Path(os.environ.get(KEPT) or scratch)
+        for name, share in ENGINES.items():
+            counts = _engine(name, round(share * KILLS[full]), seed, kept / f"{name}-{seed}")
+            rows.append({"part": name, **counts})
+        campaign = hostile.run(
+            inputs=INPUTS[full], seed=seed, folder=kept / f"hostile-{seed}", readers=readers
+        )
+        rows += [{"part": reader, **found} for reader, found in campaign.by_reader.items()]
+        rows += [_fault(one) for one in campaign.faults]
+    for counts in (*rows[: len(ENGINES)], campaign.counts()):
+        for name in FIGURES:
+            figures[name] += int(counts.get(name, 0))
+    return Report("faults", {name: float(value) for name, value in figures.items()}, _square(rows))
+
+
+def _engine(name: str, kills: int, seed: int, folder: Path) -> Mapping[str, object]:
+    """Counts of one of `ENGINES`; a word where this installation lacks it."""
+    try:
+        module = importlib.import_module(f"{__name__}.{name}")
+    except ModuleNotFoundError as error:
+        return {"words": f"left out: {error}"}
+    folder.mkdir(parents=True)
+    return asdict(module.run(kills=kills, seed=seed, folder=folder))
+
+
+def _fault(found: hostile.Tried) -> dict[str, object]:
+    last = found.words.strip().splitlines()[-1:]
+    return {"part": found.reader, "fault": found.outcome, "file": str(found.path), "words": last}
+
+
+def _square(rows: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Rows with the same columns, as a table has them."""
+    columns = dict.fromkeys(key for row in rows for key in row)
+    return [{key: row.get(key) for key in columns} for row in rows]
