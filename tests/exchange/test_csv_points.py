@@ -3,9 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.exchange import csv_points
+from napari_noisyseg.exchange.cells import cell, text_of
 
 
 def table(tmp_path: Path, content: str | bytes) -> Path:
@@ -83,3 +86,25 @@ def test_a_nul_byte_is_no_traceback(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(NoisySegError, match=r"there is no file .*gone\.csv"):
         csv_points.read(tmp_path / "gone.csv")
+
+
+@pytest.mark.parametrize("name", ["=HYPERLINK(1)", "+1", "-x", "@a", " =1", "Tumor", "a=b", "'x"])
+def test_a_class_that_was_written_as_text_is_read_as_it_was(tmp_path: Path, name: str) -> None:
+    written = cell(name)
+    assert not written.lstrip(" ").startswith(("=", "+", "-", "@"))
+    rows = f'x,y,class\n1,2,"{written}"\n'
+    assert csv_points.read(table(tmp_path, rows)).classes == [name.strip()]
+
+
+@given(st.text())
+def test_cells_are_undone(name: str) -> None:
+    assert text_of(cell(name)) == name
+
+
+def test_rows_are_counted_before_they_fill_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_points, "MAX_POINTS", 3)
+    for row in ("1,1\n", "x,y\n"):
+        with pytest.raises(NoisySegError, match="more than 3 rows"):
+            csv_points.read(table(tmp_path, "x,y\n" + row * 4))

@@ -188,6 +188,21 @@ def test_measurements_are_those_of_each_outline(
     assert all(float(r["mean_hematoxylin"]) > 0.1 for r in rows)
 
 
+@pytest.mark.parametrize("name", ["=HYPERLINK(1)", "+1", "-1", "@x"])
+def test_names_in_a_table_are_no_formulas(
+    project: Project, image: str, tmp_path: Path, found: list[Candidate], name: str
+) -> None:
+    project.nuclei.decide([found[0].id], "accepted")
+    project.nuclei.set_class([found[0].id], name)
+    (path,) = export(project, tmp_path, "csv")
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    assert sum("'" + name in row for row in rows) == 1
+    assert not [c for row in rows for c in row if c.startswith(("=", "+", "-", "@"))]
+    # numbers stay numbers
+    assert all(float(value) >= 0 for value in rows[1][1:8])
+
+
 def test_measurements_do_not_depend_on_the_pieces(
     project: Project,
     tmp_path: Path,

@@ -8,10 +8,13 @@ _MARK = "'"
 
 def cell(text: str) -> str:
     """A name as a cell holds it: what a spreadsheet would run gets an apostrophe before it."""
-    return _MARK + text if text.lstrip(" ").startswith(_STARTS) else text
+    return _MARK + text if _would_run(text) else text
 
 
 def text_of(cell: str) -> str:
     """Undo of `cell`."""
-    inner = cell.removeprefix(_MARK)
-    return inner if inner.lstrip(" ").startswith(_STARTS) else cell
+    return cell.removeprefix(_MARK) if _would_run(cell) else cell
+
+
+def _would_run(text: str) -> bool:
+    return text.lstrip(" " + _MARK).startswith(_STARTS)

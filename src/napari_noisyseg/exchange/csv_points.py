@@ -98,4 +98,4 @@ def _point(row: list[str], columns: list[str]) -> tuple[float, float, str | None
         return f"x, y are {cells['x']!r}, {cells['y']!r}, no numbers"
     if not (math.isfinite(x) and math.isfinite(y)):
         return f"x, y are {cells['x']}, {cells['y']}"
-    return y, x, text_of(cells.get("class", "").strip()) or None
+    return y, x, text_of(cells.get("class", "").strip()).strip() or None

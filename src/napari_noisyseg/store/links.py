@@ -9,6 +9,7 @@ from pathlib import Path
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import content_hash
+from napari_noisyseg.store import shares
 from napari_noisyseg.store.database import Database
 from napari_noisyseg.store.images import ImageRow
 
@@ -33,6 +34,7 @@ class Links:
     def put(self, image: int, path: Path) -> None:
         """Remember where a slide is; inside a transaction. No action: it only follows the disk."""
         place = path.absolute()
+        shares.name(place)
         try:
             relative = os.path.relpath(place, self._project)
         except ValueError:
@@ -50,12 +52,19 @@ class Links:
         Where it was found anew is remembered. Errors: `NoisySegError` that says where was looked.
         """
         link = self._get(row)
-        if self._unchanged(link):
+        free = shares.is_free(link.path, self._project)
+        if free and self._unchanged(link):
             return link.path
         for path in self._places(link, search):
-            if _is(path, row.sha):
+            if shares.is_free(path, self._project) and _is(path, row.sha):
                 self._follow(row, path)
                 return path
+        if not free:
+            raise NoisySegError(
+                f"the slide {row.name} is said to lie on the network share "
+                f"{shares.share_of(link.path)}, which you have not used here before: if you trust "
+                "it, link the slide anew; what was annotated is safe"
+            )
         state = "has another content now" if link.path.exists() else "is gone"
         where = ", ".join(str(p) for p in (self._project.parent, *search))
         raise NoisySegError(
@@ -81,7 +90,9 @@ class Links:
     def _places(self, link: Link, search: Sequence[Path]) -> Iterator[Path]:
         yield link.path
         if link.relative is not None:
-            yield (self._project / link.relative).resolve()
+            beside = self._project / link.relative
+            if shares.is_free(beside, self._project):
+                yield beside.resolve()
         near = self._project.parent
         folders = [near, *(p for p in _listed(near) if p.is_dir() and p != self._project)]
         deep = [p for folder in search for p in (folder, *_folders(folder))]

@@ -88,7 +88,7 @@ FORMER = (
     "CREATE INDEX candidate_place ON candidate (image, run, y0)",
     "CREATE INDEX outline_image ON outline (image, frozen, y0)",
 )
-"""Names of these, which may be missing before a project is opened for writing; what they replace."""
+"""Names of these, missing before the first opening for writing; and what they replace."""
 
 
 def columns(table: str) -> tuple[str, ...]:

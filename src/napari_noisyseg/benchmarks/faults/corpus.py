@@ -181,7 +181,7 @@ def write_zarr(path: Path, rgb: Rgb, version: int) -> Path:
         array[:] = plane
         scale = {"type": "scale", "scale": [1.0, 0.25 * 2**level, 0.25 * 2**level]}
         datasets.append({"path": str(level), "coordinateTransformations": [scale]})
-    ome = {"multiscales": [{"axes": axes, "datasets": datasets, "version": "0.5"}]}
+    ome: dict[str, Any] = {"multiscales": [{"axes": axes, "datasets": datasets, "version": "0.5"}]}
     group.attrs.update(ome if version == 2 else {"ome": {"version": "0.5", **ome}})
     return path
 

@@ -260,9 +260,16 @@ def _chosen(samples: list[Sample], rng: random.Random) -> Sample:
 def _copied(path: Path, folder: Path) -> Path:
     folder.mkdir()
     if path.is_dir() and not path.is_symlink():
-        return Path(shutil.copytree(path, folder / path.name, symlinks=True))
-    # a pipe or a link is made, not read
-    return monsters.copy(path, folder / path.name)
+        target = folder / path.name
+        shutil.copytree(path, target, symlinks=True, copy_function=_copy)
+        return target
+    _copy(path, folder / path.name)
+    return folder / path.name
+
+
+def _copy(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
+    """A pipe or a link is made anew, not read."""
+    monsters.copy(Path(path), Path(target))
 
 
 def _hidden(box: Path) -> set[str]:

@@ -198,7 +198,7 @@ def _tiff(data: bytes, rng: random.Random) -> bytes | None:
     order = "<" if data[:2] == b"II" else ">"
     big = data[2:4] in (b"+\0", b"\0+")
     offset = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)[0]
-    changed, pages = bytearray(data), []
+    changed, pages = bytearray(data), list[int]()
     head, entry, number = ("Q", 20, "Q") if big else ("H", 12, "I")
     while offset and offset not in pages and offset + 8 < len(data) and len(pages) < 64:
         pages.append(offset)
