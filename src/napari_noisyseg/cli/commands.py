@@ -71,7 +71,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 
 def register(app: typer.Typer, wanted: str | None) -> None:
     """Add the wanted command to the app; where it is none, all of them, by name and line only."""
-    if wanted in COMMANDS:
+    if wanted is not None and wanted in COMMANDS:
         importlib.import_module(f".{COMMANDS[wanted][0]}", __package__).register(app)
         return
     for name, (_, words) in COMMANDS.items():

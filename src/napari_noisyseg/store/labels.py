@@ -213,6 +213,8 @@ class Labels:
 
     def _like_stored(self, place: Path, kind: str, labels: NDArray[Any]) -> NDArray[Any]:
         stored = pyramid.level_array(place, 0).dtype
+        if labels.dtype == stored:
+            return labels
         same = labels.astype(stored)
         if not np.issubdtype(stored, np.floating) and not np.array_equal(same, labels):
             raise NoisySegError(f"{kind} holds {stored} and cannot take values as large as these")

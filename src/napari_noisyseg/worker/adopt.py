@@ -21,6 +21,7 @@ from napari_noisyseg.store.packing import pack_mask
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Candidate, Outline
 from napari_noisyseg.store.runs import Run
+from napari_noisyseg.worker.laying import lay, write
 
 FOLDER, INDEX = "results", "index.json"
 REFINED = "refined"
@@ -126,9 +127,17 @@ def adopt_results(
         drafts = [_candidates(result, ids, run) for result in results]
         named = project.nuclei.adopt(image, run, [c for draft in drafts for _, c in draft])
     serials = iter(named)
-    for result, draft in zip(results, drafts, strict=True):
-        final = {label: next(serials).serial for label, _ in draft}
-        _write_maps(project, result, _renumbered(result.labels, final), source)
+    finals = [{label: next(serials).serial for label, _ in draft} for draft in drafts]
+    for result in results:
+        for kind, values in result.maps.items():
+            write(project, image, kind, result.box, values, source)
+
+    def refined(k: int) -> NDArray[np.int32]:
+        """A region's nuclei, in which frozen outlines stand as a person left them."""
+        labels = _renumbered(results[k].labels, finals[k])
+        return project.nuclei.settled(image, results[k].box, labels, rejected=True)
+
+    lay(project, image, REFINED, [result.box for result in results], refined, source)
 
 
 def _candidates(result: Region, ids: Mapping[int, str], run: str) -> list[tuple[int, Candidate]]:
@@ -160,18 +169,3 @@ def _renumbered(labels: NDArray[np.int32], final: Mapping[int, int]) -> NDArray[
         table[label] = serial
     renumbered: NDArray[np.int32] = table[labels]
     return renumbered
-
-
-def _write_maps(
-    project: Project, result: Region, labels: NDArray[np.int32], source: Mapping[str, Any]
-) -> None:
-    """The maps and the refined label, in which frozen outlines stand as a person left them."""
-    image, box = result.image, result.box
-    record = project.image(image)
-    whole = box == Box(0, 0, record.height, record.width)
-    refined = project.nuclei.settled(image, box, labels, rejected=True)
-    for kind, values in {**result.maps, REFINED: refined}.items():
-        if whole:
-            project.labels.write(image, kind, values, dict(source))
-        else:
-            project.labels.write_box(image, kind, box, values, dict(source))
