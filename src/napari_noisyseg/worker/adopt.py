@@ -38,10 +38,10 @@ class Result:
     rows: Sequence[Mapping[str, Any]]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Stored:
     """The same as it lies in a run's folder; its pixels are read each time they are asked for, so
-    that those of one region at a time are in memory.
+    that those of one region at a time are in memory. Its rows are let go once they were used.
     """
 
     image: str
@@ -146,7 +146,10 @@ def _candidates(result: Region, ids: Mapping[int, str], run: str) -> list[tuple[
     windows = ndimage.find_objects(labels)
     top, left = result.box.origin
     found = []
-    for row in result.rows:
+    rows = result.rows
+    if isinstance(result, Stored):
+        result.rows = ()
+    for row in rows:
         label, serial = int(row["label"]), int(row["serial"])
         window = windows[label - 1] if 0 < label <= len(windows) else None
         if window is None or (serial and serial not in ids):
