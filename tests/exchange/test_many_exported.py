@@ -42,7 +42,7 @@ def packed_of(found: list[Outline]) -> Packed:
     )
 
 
-@settings(max_examples=200)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(outlines, min_size=1, max_size=9))
 def test_rings_of_many_are_those_of_each(found: list[Outline]) -> None:
     rings = rings_of(packed_of(found))

@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
@@ -23,6 +23,7 @@ def check(found: list[np.ndarray]) -> None:
         np.testing.assert_allclose(shapes.eccentricities[k], alone.eccentricity, atol=2e-7)
 
 
+@settings(deadline=None)
 @given(st.lists(masks.filter(np.any), min_size=1, max_size=5))
 def test_shapes_of_many_masks_are_those_of_each(found: list[np.ndarray]) -> None:
     check(found)

@@ -22,7 +22,7 @@ from .conftest import candidate
 masks = st.tuples(st.integers(1, 60), st.integers(1, 60)).flatmap(lambda s: arrays(bool, s))
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(masks, max_size=6))
 def test_many_masks_are_counted_and_unpacked_as_each(found: list[np.ndarray]) -> None:
     # noise of this size is deflated, and some of it is larger than its deflation

@@ -236,6 +236,8 @@ class Labels:
 
     def _like_stored(self, place: Path, kind: str, labels: NDArray[Any]) -> NDArray[Any]:
         stored = open_array(place, 0, "r").dtype
+        if labels.dtype == stored:
+            return labels
         same = labels.astype(stored)
         if not np.issubdtype(stored, np.floating) and not np.array_equal(same, labels):
             raise NoisySegError(f"{kind} holds {stored} and cannot take values as large as these")

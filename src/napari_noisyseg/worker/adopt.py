@@ -17,6 +17,7 @@ from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Candidate, Outline
 from napari_noisyseg.store.runs import Run
 from napari_noisyseg.worker.found import Found, Stored, read_results
+from napari_noisyseg.worker.laying import lay, write
 
 REFINED = "refined"
 
@@ -65,14 +66,17 @@ def adopt_results(
         # nuclei come last but one: where maps do not fit on the disk, nothing is half taken in
         for result in results:
             for kind, values in result.maps.items():
-                _write(project, result, kind, values, source)
+                write(project, image, kind, result.box, values, source)
         named = project.nuclei.adopt(image, run, [c for draft in drafts for _, c in draft])
     serials = iter(named)
-    for result, draft in zip(results, drafts, strict=True):
-        final = {label: next(serials).serial for label, _ in draft}
-        labels = _renumbered(result.labels, final)
-        refined = project.nuclei.settled(image, result.box, labels, rejected=True)
-        _write(project, result, REFINED, refined, source)
+    finals = [{label: next(serials).serial for label, _ in draft} for draft in drafts]
+
+    def refined(k: int) -> NDArray[np.int32]:
+        """A region's nuclei, in which frozen outlines stand as a person left them."""
+        labels = _renumbered(results[k].labels, finals[k])
+        return project.nuclei.settled(image, results[k].box, labels, rejected=True)
+
+    lay(project, image, REFINED, [result.box for result in results], refined, source)
 
 
 def _candidates(result: Found, ids: Mapping[int, str], run: str) -> list[tuple[int, Candidate]]:
@@ -81,7 +85,10 @@ def _candidates(result: Found, ids: Mapping[int, str], run: str) -> list[tuple[i
     windows = windows_of(labels)
     top, left = result.box.origin
     found = []
-    for row in result.rows:
+    rows = result.rows
+    if isinstance(result, Stored):
+        result.rows = ()
+    for row in rows:
         label, serial = int(row["label"]), int(row["serial"])
         window = windows.get(label)
         if window is None or (serial and serial not in ids):
@@ -103,15 +110,3 @@ def _renumbered(labels: NDArray[np.int32], final: Mapping[int, int]) -> NDArray[
     table = np.array([final.get(int(value), 0) for value in values], np.int32)
     renumbered: NDArray[np.int32] = table[places]
     return renumbered
-
-
-def _write(
-    project: Project, result: Found, kind: str, values: NDArray[Any], source: Mapping[str, Any]
-) -> None:
-    image, box = result.image, result.box
-    record = project.image(image)
-    if box == Box(0, 0, record.height, record.width):
-        project.labels.write(image, kind, values, dict(source))
-    else:
-        project.labels.write_box(image, kind, box, values, dict(source))
-        project.labels.sync(image, kind, box)

@@ -36,10 +36,10 @@ class Result:
     rows: Sequence[Mapping[str, Any]]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Stored:
     """The same as it lies in a run's folder; its pixels are read each time they are asked for, so
-    that those of one region at a time are in memory.
+    that those of one region at a time are in memory. Its rows are let go once they were used.
     """
 
     image: str
