@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from napari_noisyseg import samples
+from napari_noisyseg.coarse.centres import centres, maps, score
 from napari_noisyseg.coarse.project import centres_of
 from napari_noisyseg.coarse.starter import CENTRES, Network, model_weights
 from napari_noisyseg.store import Project
@@ -102,34 +103,54 @@ def test_some_steps_bring_the_network_nearer_to_the_field(project: Project) -> N
     assert Network(CENTRES, learned).logits(view.planes.float().numpy()[None]).shape[1] == 2
 
 
+def rejected(project: Project) -> tuple[np.ndarray, np.ndarray]:
+    """Places where the starter sees nuclei and nobody did, rejected; and the clicks, (n, 2)."""
+    (record,) = project.images()
+    (field,) = places.complete_fields(project)
+    away = np.linalg.norm(
+        field.clicks[:, None] - centres(field.rgb, field.mpp).points[None], axis=2
+    ).min(axis=0)
+    spots = centres(field.rgb, field.mpp).points[away * field.mpp > 2]
+    made = project.nuclei.add_many(record.name, spots)
+    project.nuclei.decide([n.id for n in made], "rejected")
+    return spots, field.clicks
+
+
+def test_what_was_rejected_is_no_nucleus_of_the_field(project: Project) -> None:
+    spots, clicks = rejected(project)
+    assert len(spots) > 10
+    (field,) = places.complete_fields(project)
+    np.testing.assert_array_equal(field.clicks, clicks)
+    at = np.floor(spots + 0.5).astype(int)
+    assert (field.labels[tuple(at.T)] == places.REFUSED).mean() > 0.9
+
+
 @pytest.mark.slow
 def test_a_rejected_nucleus_is_seen_to_be_learned(project: Project) -> None:
-    from napari_noisyseg.coarse.centres import centres, maps, score
     from napari_noisyseg.learning.starter.places import learn
 
-    (record,) = project.images()
-    nuclei = project.nuclei.of(record.name)
-    project.nuclei.decide([n.id for n in nuclei[::6]], "rejected")
-    refused = np.array([(n.y, n.x) for n in nuclei[::6]])
-    kept = np.array([(n.y, n.x) for k, n in enumerate(nuclei) if k % 6])
-    (field,) = places.complete_fields(project)
-    assert len(field.clicks) == len(kept)
-    at = np.floor(refused + 0.5).astype(int)
-    assert not field.labels[tuple(at.T)].any()
-    learned = Network(CENTRES, learn(weights(), places._views(field, 0), steps=80))
+    (plain,) = places.complete_fields(project)
+    spots, clicks = rejected(project)
+    (hard,) = places.complete_fields(project)
+    before = Network(CENTRES)
+    without, with_ = (
+        Network(CENTRES, learn(weights(), places._views(field, 0), steps=60))
+        for field in (plain, hard)
+    )
 
-    def seen(spots: np.ndarray, network: Network | None) -> float:
-        found = score(maps(field.rgb, field.mpp, network))
-        factor = np.array(found.shape) / np.array(field.rgb.shape[:2])
-        rows, columns = np.floor((spots + 0.5) * factor).astype(int).T
+    def seen(where: np.ndarray, network: Network) -> float:
+        found = score(maps(plain.rgb, plain.mpp, network))
+        factor = np.array(found.shape) / np.array(plain.rgb.shape[:2])
+        rows, columns = np.floor((where + 0.5) * factor).astype(int).T
         return float(found[rows, columns].mean())
 
-    def proposed(spots: np.ndarray, network: Network | None) -> float:
-        points = centres(field.rgb, field.mpp, network=network).points
-        away = np.linalg.norm(points[:, None] - spots[None], axis=2).min(axis=0)
-        return float((away * field.mpp <= 1.5).mean())
+    def proposed(where: np.ndarray, network: Network) -> float:
+        points = centres(plain.rgb, plain.mpp, network=network).points
+        away = np.linalg.norm(points[:, None] - where[None], axis=2).min(axis=0)
+        return float((away * plain.mpp <= 1.5).mean())
 
-    fall = [seen(spots, None) - seen(spots, learned) for spots in (refused, kept)]
-    assert fall[0] > fall[1] + 0.1
-    assert proposed(refused, learned) < proposed(refused, None) - 0.2
-    assert proposed(kept, learned) > 0.7
+    assert seen(spots, with_) < seen(spots, without) - 0.05
+    assert seen(spots, with_) < seen(spots, before) / 1.5
+    assert proposed(spots, before) > 0.9
+    assert proposed(spots, with_) < min(0.6, proposed(spots, without) - 0.1)
+    assert proposed(clicks, with_) > proposed(clicks, before) - 0.15

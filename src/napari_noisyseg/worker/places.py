@@ -30,6 +30,8 @@ NEAR_PX = 6.0
 """Px of 0.25 µm within which a centre is that of a click."""
 BETTER = 0.005
 """F1 on what was kept back that must be gained."""
+REFUSED = -1
+"""As in `learning.starter.squares`, which needs torch."""
 Pixels = NDArray[np.uint8]
 
 
@@ -114,7 +116,7 @@ def judged(network: Network, fields: list[Field]) -> float:
 def complete_fields(project: Project) -> list[Field]:
     """Every complete field with a click; accepted and drawn outlines stand as they are.
 
-    What was rejected is background there, a click or not: that is how it is seen to be none.
+    What was rejected, a click or not, is `REFUSED` there, and so learned to be none.
     """
     found = [
         _field(project, record.name, field.box)
@@ -129,7 +131,13 @@ def _field(project: Project, image: str, box: Box) -> Field:
     made = labels_of(project, image, box, ("outline",))
     labels = project.nuclei.settled(image, box, np.array(made.outlines))
     refused = {n.serial for n in project.nuclei.of(image, box) if n.state == "rejected"}
-    labels[np.isin(labels, list(refused))] = 0
+    for nucleus, outline in project.nuclei.outlines(image, ("rejected",), box):
+        refused.add(nucleus.serial)
+        outline.paste(labels, box, nucleus.serial, under=True)
+    rejected = [(made.outlines == serial) for serial in refused & set(made.places)]
+    labels[np.isin(labels, list(refused))] = REFUSED
+    for shown in rejected:
+        labels[shown & (labels == 0)] = REFUSED
     left = [place for serial, place in made.places.items() if serial not in refused]
     clicks = np.array(left, np.float64).reshape(-1, 2)
     return Field(made.rgb, labels, clicks, project.image(image).mpp)

@@ -29,6 +29,9 @@ MISSES = (0, 3, 6, 8, 4, 2)
 PART = 0.3
 """Share of views in which not every nucleus is clicked."""
 
+REFUSED = -1
+"""In a view's labels: a person said that this is no nucleus."""
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -127,7 +130,9 @@ def around_clicks(
 def anywhere(
     views: list[View], depths: list[Tensor], picked: NDArray[np.intp], side: int, random: Random
 ) -> tuple[Tensor, Tensor]:
-    """Tiles (n, 4, side, side) of views anywhere, and their targets (n, 2, ...): depth, nucleus."""
+    """Tiles (n, 4, side, side) of views anywhere, and their targets (n, 3, ...): depth, nucleus,
+    and where a person said that there is none.
+    """
     room = 2 * int(ROOM * side / 2)
     turns, parts = [Turn(random) for _ in picked], []
     for at in picked.tolist():
@@ -136,7 +141,8 @@ def anywhere(
         y, x = (int(random.integers(-room // 3, max(n - room, 0) + room // 3 + 1))
                 for n in (height, width))  # fmt: skip
         square = Box(y, x, y + room, x + room)
-        both = torch.stack([depth, (view.labels > 0).float(), torch.ones(height, width)])
-        parts.append(torch.cat([cut(view.planes, square).float(), cut(both, square)]))
+        nucleus, refused = (view.labels > 0).float(), (view.labels == REFUSED).float()
+        planes = torch.stack([depth, nucleus, refused, torch.ones(height, width)])
+        parts.append(torch.cat([cut(view.planes, square).float(), cut(planes, square)]))
     squares = turned(torch.stack(parts), turns, side)
     return recoloured(squares[:, :COLOURS]) * (squares[:, -1:] > 0.5), squares[:, COLOURS:-1]
