@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -189,6 +190,22 @@ def test_a_removed_find_leaves_the_picture(tissue: Project) -> None:
     assert not shown(tissue).any()
     tissue.nuclei.undo()
     assert shown(tissue).any()
+
+
+def test_a_project_kept_by_an_earlier_version_takes_comments(tmp_path: Path) -> None:
+    with Project.create(tmp_path / "old.noisyseg") as project:
+        place = project.path
+    with sqlite3.connect(place / "project.sqlite") as connection:
+        for table in ("replaced", "comment"):
+            connection.execute(f"DROP TABLE {table}")
+            connection.execute(f"DROP TABLE {table}_log")
+        connection.execute("PRAGMA user_version = 2")
+    connection.close()
+    with Project.open(place) as again:
+        again.add_array(np.full((32, 32, 3), 200, np.uint8), "i", 0.25)
+        nucleus = again.nuclei.add("i", 5, 5)
+        again.nuclei.set_comment("i", nucleus.id, "seen")
+        assert again.nuclei.comments("i") == {nucleus.id: "seen"}
 
 
 def _box_and_mask(one: Outline) -> tuple[Box, np.ndarray]:

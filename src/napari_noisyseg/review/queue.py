@@ -174,7 +174,7 @@ class ReviewQueue:
         # what only the run knows becomes a nucleus of the project together with its outline
         with self._keeping_up(), nuclei.together("outline a nucleus"):
             nuclei.decide([nucleus], item.state, self._run_of(nucleus), outlines={nucleus: outline})
-        self._set(row, frozen=True)
+        self._set(row, frozen=True, outline=outline)
 
     def refresh(self) -> list[str]:
         """Take over what happened since; the ids whose decision or class had changed.

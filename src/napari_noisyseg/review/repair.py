@@ -5,6 +5,8 @@ Lines are (n, 2) of (y, x) in level-0 pixels, pixel centres at integers.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import shapely
 from numpy.typing import NDArray
@@ -56,7 +58,7 @@ def _shared_out(
 def _pixels_of(line: Line, box: Box) -> NDArray[np.bool_]:
     """The pixels of a box that a line runs through, joined by their sides."""
     found = np.zeros(box.shape, bool)
-    for a, b in zip(line[:-1], line[1:], strict=True):
+    for a, b in pairwise(np.asarray(line, np.float64)):
         steps = int(np.ceil(2 * np.abs(b - a).max())) + 1
         places = np.floor(np.linspace(a, b, steps + 1) + 0.5).astype(int) - box.origin
         inside = ((places >= 0) & (places < box.shape)).all(axis=1)

@@ -26,7 +26,8 @@ MOUSE = {
         ("Right click on a point", "remove it"),
         ("Drag elsewhere", "pan the picture"),
         ("Wheel", "zoom"),
-    ]
+    ],
+    "review": [("Click a nucleus", "judge it"), ("Right click", "end a polygon")],
 }
 
 
@@ -87,4 +88,9 @@ def _rows(keys: Keys, scope: str) -> list[tuple[str, str]]:
     shared: dict[str, list[str]] = {}
     for binding in keys.own(scope):
         shared.setdefault(binding.words, []).append(binding.key)
-    return [(", ".join(names), words) for words, names in shared.items()]
+    return [(_names(names), words) for words, names in shared.items()]
+
+
+def _names(keys: list[str]) -> str:
+    """The keys of one line; a row of them by its ends."""
+    return ", ".join(keys) if len(keys) < 4 else f"{keys[0]}–{keys[-1]}"

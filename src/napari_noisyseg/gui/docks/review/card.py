@@ -41,7 +41,7 @@ class ReviewCard(QWidget):  # type: ignore[misc]
         self,
         item: ReviewItem | None,
         progress: ReviewProgress,
-        editing: bool = False,
+        hint: str = "",
         offering: bool = False,
     ) -> None:
         """Show a nucleus, or that there is none."""
@@ -51,6 +51,9 @@ class ReviewCard(QWidget):  # type: ignore[misc]
             done = progress.total and progress.reviewed >= progress.total
             self.title.setText("All reviewed" if done else "")
             self.state.setText("")
+            if hint:
+                self.reason.setText(hint)
+                return
             elsewhere = "" if done else "Nothing to review in this image; ← and → lead to others."
             first = (
                 "Making the outlines at your clicks…"
@@ -64,11 +67,7 @@ class ReviewCard(QWidget):  # type: ignore[misc]
         self.state.setText(
             f"{item.candidate.area_um2:.0f} µm² · {SIGNS.get(item.state, f'{sure} % sure')}"
         )
-        self.reason.setText(
-            "Paint to add, X to erase, E when done; every stroke is saved."
-            if editing
-            else item.reason[:1].upper() + item.reason[1:]
-        )
+        self.reason.setText(hint or item.reason[:1].upper() + item.reason[1:])
         self.reason.setToolTip(item.reason)
 
 

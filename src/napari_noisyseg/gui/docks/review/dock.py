@@ -12,11 +12,13 @@ from napari_noisyseg.gui.canvas.closeup import Closeup, centre
 from napari_noisyseg.gui.canvas.outlines import PENS
 from napari_noisyseg.gui.change import Change, What
 from napari_noisyseg.gui.controllers.learning import Learning
+from napari_noisyseg.gui.controllers.repairs import MOST_CLASSES
 from napari_noisyseg.gui.controllers.review import ReviewController
 from napari_noisyseg.gui.docks import StepDock
 from napari_noisyseg.gui.docks.review.card import AcceptAbove, ReviewCard
 from napari_noisyseg.gui.docks.review.learning import LearningLine
 from napari_noisyseg.gui.docks.review.measurements import MeasurementsView
+from napari_noisyseg.gui.docks.review.repairing import TOOLS, Repairing
 from napari_noisyseg.gui.docks.toggles import ShownKinds
 from napari_noisyseg.gui.jobs import Jobs
 from napari_noisyseg.gui.keys import Binding
@@ -24,6 +26,7 @@ from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.summary import Summary
 from napari_noisyseg.gui.tools.editing import Editing
 from napari_noisyseg.gui.tools.kit import kit_of
+from napari_noisyseg.gui.tools.lines import Lines
 from napari_noisyseg.gui.tools.picking import Picking
 from napari_noisyseg.gui.widgets.legend import Legend, Stroke
 from napari_noisyseg.gui.widgets.parts import More, button, column, line
@@ -49,6 +52,7 @@ class ReviewDock(StepDock):
         self.closeup = Closeup(session.viewer)
         self.editing = Editing(session, self.review.redraw)
         self.picking = Picking(session, self.review.choose)
+        self.lines = Lines(session, self.review.repairs, self.closeup)
         self._centred: Any = None
         self._build()
         self._bind_keys()
@@ -74,12 +78,15 @@ class ReviewDock(StepDock):
     def _build(self) -> None:
         self.card = ReviewCard()
         self.above = AcceptAbove()
+        self.repairing = Repairing(self.review.repairs)
+        self.edit_button = self.repairing.tools.buttons["brush"]
         self.maps = ShownKinds(self.session)
         self.measurements = MeasurementsView(self.session, self.jobs)
         box = column(self)
         box.addWidget(self.card)
         box.addLayout(line(*self._decisions(), spacing=4))
         box.addLayout(line(*self._moves(), spacing=4))
+        box.addWidget(self.repairing)
         box.addWidget(self.maps)
         box.addWidget(
             Legend((Stroke("the outline now", PENS["now"]), Stroke("before", PENS["before"])))
@@ -113,26 +120,39 @@ class ReviewDock(StepDock):
 
     def _moves(self) -> list[Any]:
         self.back_button = button("←", "The one before (Left)", partial(self.review.move, -1))
-        self.edit_button = button("Edit", "Correct the outline with a brush (E)", self.review.edit)
         self.undo_button = button("Undo", "Take back the last action (Z)", self.review.undo)
         self.hide_button = button("Hide", "Hide the masks while pressed (H)", lambda: None)
         self.hide_button.pressed.connect(lambda: self._bare(True))
         self.hide_button.released.connect(lambda: self._bare(False))
         self.next_button = button("→", "The next one (Right)", partial(self.review.move, 1))
-        found = [self.back_button, self.edit_button, self.undo_button, self.hide_button,
-                 self.next_button]  # fmt: skip
+        found = [self.back_button, self.undo_button, self.hide_button, self.next_button]
         for made in found:
             made.setMinimumWidth(36)
             made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         return found
 
     def _bind_keys(self) -> None:
+        repairs = self.review.repairs
         self.session.keys.bind(
             self.step,
             Binding("A", "accept", partial(self.review.decide, "accepted")),
             Binding("R", "reject", partial(self.review.decide, "rejected")),
             Binding("U", "unsure", partial(self.review.decide, "unsure")),
-            Binding("E", "edit", self.review.edit),
+            *(
+                Binding(key, words.lower(), partial(repairs.use, mode), footer=mode == "brush")
+                for mode, words, key, _ in TOOLS
+            ),
+            *(
+                Binding(
+                    str(n),
+                    "class of that number; again: none",
+                    partial(repairs.name, n),
+                    footer=False,
+                )
+                for n in range(1, MOST_CLASSES + 1)
+            ),
+            Binding("C", "comment", self.repairing.comment.begin, footer=False),
+            Binding("Esc", "lay the tool down", repairs.drop, footer=False),
             Binding("X", "erase while editing", self.editing.erase, footer=False),
             Binding("Z", "undo", self.review.undo),
             Binding("H", "hide while held", lambda: self._bare(True), lambda: self._bare(False)),
@@ -143,6 +163,7 @@ class ReviewDock(StepDock):
     def closing(self) -> None:
         """The window is going."""
         self._drawing.stop()
+        self.repairing.comment.keep()
         self._deaf()
         self.review.close()
         self.learning.close()
@@ -157,8 +178,10 @@ class ReviewDock(StepDock):
 
     def leave(self) -> None:
         """The step was closed: our outlines go from the canvas."""
+        self.repairing.comment.keep()
         self.review.leave()
         self.editing.end()
+        self.lines.lay()
         self.picking.lay()
         self.closeup.remove()
 
@@ -187,15 +210,14 @@ class ReviewDock(StepDock):
 
     def _draw(self) -> None:
         review, item = self.review, self.review.item
-        self.card.show_item(item, review.progress(), review.editing, review.offering)
+        self.card.show_item(item, review.progress(), review.repairs.hint, review.offering)
+        self.repairing.show_item(item)
         self.above.show_queue(review.queue)
-        for made in (self.accept_button, self.reject_button, self.unsure_button,
-                     self.edit_button, self.hide_button):  # fmt: skip
+        for made in (self.accept_button, self.reject_button, self.unsure_button, self.hide_button):
             made.setEnabled(item is not None)
         for made in (self.back_button, self.next_button):
             made.setEnabled(review.queue is not None and len(review.queue) > 0)
         self.undo_button.setEnabled(self.session.project is not None)
-        self.edit_button.setText("Done" if review.editing else "Edit")
         self.measurements.show_queue(review.queue)
         if item is not None:
             self.measurements.follow(item)
@@ -224,11 +246,17 @@ class ReviewDock(StepDock):
         else:
             self.editing.end()
             self._lend()
-            self.closeup.show(record, new, old)
+            self.closeup.show(record, new, old, review.chosen_outlines())
 
     def _lend(self) -> None:
-        """While nothing is edited, a click on the canvas chooses a nucleus."""
-        if self.review.open:
+        """The tool in use is in the hand; where none is, a click chooses a nucleus."""
+        mode = self.review.repairs.mode
+        if self.review.open and mode and mode != "brush":
+            self.picking.lay()
+            self.lines.take()
+        elif self.review.open:
+            self.lines.lay()
             self.picking.take()
         else:
+            self.lines.lay()
             self.picking.lay()
