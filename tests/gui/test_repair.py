@@ -63,7 +63,9 @@ def picture(panel, name: str) -> None:
     """The window as a file, where somebody wants to look at it."""
     folder = os.environ.get("NOISYSEG_PICTURES")
     if folder:
-        panel.session.viewer.window.screenshot(str(Path(folder) / f"repair-{name}.png"))
+        panel.session.viewer.window.screenshot(
+            flash=False, path=str(Path(folder) / f"repair-{name}.png")
+        )
 
 
 def path(hand: Hand, places: list[tuple[float, float]]) -> None:
@@ -335,3 +337,99 @@ def test_nothing_is_in_the_hand_once_the_step_is_left(review, hand: Hand, qtbot)
     assert review.review.repairs.mode == "lasso"
     hand.press(review.repairing.tools.buttons["lasso"])
     assert review.review.repairs.mode == ""
+
+
+def test_filters_narrow_what_the_review_goes_through(review, hand: Hand, qtbot, panel) -> None:
+    everything = stored(review)
+    sizes = sorted(c.area_um2 for c in everything.values())
+    hand.press(review.filter_more.toggle)
+    qtbot.wait(30)
+    picture(panel, "filter")
+    largest = review.filters.largest
+    largest.setFocus()
+    largest.setValue(int(sizes[10]))
+    qtbot.keyClick(largest, Qt.Key.Key_Return)
+    qtbot.wait(30)
+    passing = [i for i, c in everything.items() if c.area_um2 <= int(sizes[10])]
+    assert f"{len(passing)} of {len(everything)}" in review.filter_more.toggle.text()
+    largest.clearFocus()
+    seen = []
+    for _ in passing:
+        seen.append(review.review.item.id)
+        hand.key(Qt.Key.Key_A)
+    assert set(seen) == set(passing)
+    assert review.above.accept.text() == "Accept 0"
+    hand.press(review.filters.clear_button)
+    qtbot.wait(30)
+    assert review.filter_more.toggle.text() == "Filter"
+    assert not review.review.filter.active
+    state = review.filters.boxes["state"]
+    state.setCurrentIndex(state.findData("accepted"))
+    state.activated.emit(state.currentIndex())
+    assert len(review.review.passing()) == len(passing)
+
+
+def test_a_grid_of_many_is_judged_by_click_and_key(review, hand: Hand, qtbot, panel) -> None:
+    hand.key(Qt.Key.Key_G)
+    grid = review._grid
+    qtbot.waitUntil(lambda: grid is not None and grid.isVisible(), timeout=5000)
+    qtbot.waitUntil(lambda: len(grid._thumbnails._known) >= len(grid.in_sight()), timeout=60_000)
+    qtbot.wait(50)
+
+    def press(row: int, modifier=Qt.KeyboardModifier.NoModifier) -> None:
+        spot = grid.list.visualRect(grid.model.index(row)).center()
+        qtbot.mouseClick(grid.list.viewport(), LEFT, modifier, spot)
+
+    ids = grid.model.ids
+    shown = grid.in_sight()
+    assert 6 < len(shown) < len(ids)
+    press(1)
+    assert stored(review)[ids[1]].state == "rejected"
+    press(2)
+    press(2)
+    assert stored(review)[ids[2]].state == "unreviewed"
+    press(3, Qt.KeyboardModifier.ControlModifier)
+    press(4, Qt.KeyboardModifier.ControlModifier)
+    qtbot.keyClick(grid.list, Qt.Key.Key_U)
+    assert [stored(review)[ids[k]].state for k in (3, 4)] == ["unsure", "unsure"]
+    qtbot.keyClick(grid.list, Qt.Key.Key_Space)
+    states = [stored(review)[ids[k]].state for k in shown]
+    assert states.count("accepted") == len(shown) - 3
+    assert {stored(review)[one].state for one in ids[len(shown) :]} == {"unreviewed"}
+    if folder := os.environ.get("NOISYSEG_PICTURES"):
+        qtbot.wait(100)
+        grid.grab().save(str(Path(folder) / "repair-grid.png"))
+    qtbot.keyClick(grid.list, Qt.Key.Key_Z)
+    assert [stored(review)[ids[k]].state for k in shown].count("accepted") == 0
+    assert grid.model.ids == ids  # nothing jumps
+    grid.close()
+    assert review._grid is None
+
+
+def test_the_images_are_listed_with_how_far_each_is(review, hand: Hand, qtbot, panel) -> None:
+    session = review.session
+    first = session.image
+    session.project.add_array(np.full((64, 64, 3), 220, np.uint8), "second", 0.25)
+    square = Outline(Box(10, 10, 20, 20), np.ones((10, 10), bool))
+    session.project.nuclei.adopt(
+        "second", "run-1", [Candidate("", 0, 15, 15, square, 0.1, "", "run-1", 0.0)]
+    )
+    session.sync()
+    qtbot.waitUntil(lambda: len(review.review.queue) == len(stored(review)) + 1, timeout=10_000)
+    qtbot.wait(50)
+    hand.press(review.images_more.toggle)
+    qtbot.wait(50)
+    table = review.images.table
+    words = [
+        [table.columns.data(table.columns.index(r, c)) for c in range(4)]
+        for r in range(table.columns.rowCount())
+    ]
+    assert words == [[first, "0 %", str(len(stored(review))), "0"], ["second", "0 %", "1", "0"]]
+    hand.press_row(table, 1)
+    qtbot.wait(50)
+    assert session.image == "second"
+    assert review.review.item.image == "second"
+    hand.key(Qt.Key.Key_A)
+    qtbot.wait(50)
+    assert table.columns.data(table.columns.index(1, 1)) == "100 %"
+    picture(panel, "images")

@@ -29,7 +29,9 @@ WHERE c.image = :image AND c.run = :run AND c.id NOT IN ({GONE})
 """
 _BESIDE = """
 SELECT n.id, n.serial, n.y, n.x, o.y0, o.x0, o.y1, o.x1, o.mask, 1.0,
-    iif(o.frozen, 'settled by a person', 'not found by the newest run'), '', n.state, o.frozen,
+    iif(not o.frozen, 'not found by the newest run',
+        iif(n.state = 'unreviewed', 'drawn by a person, not judged yet', 'settled by a person')),
+    '', n.state, o.frozen,
     n.class
 FROM outline o JOIN nucleus n ON n.id = o.id
 WHERE o.image = :image AND NOT EXISTS

@@ -371,6 +371,14 @@ class Nuclei:
             nuclei=sum(r[3] for r in nuclei if r[1] != points.FOUND_BY_RUN or r[2] == "accepted"),
         )
 
+    def progress(self) -> dict[str, Counts]:
+        """How far the review of each image is: the counts of candidates and decisions alone."""
+        review, found = self._review(), {}
+        for row in self._context.images.rows():
+            n = review.get(row.id, Counter())
+            found[row.name] = Counts(0, 0, n["all"], n["accepted"], n["rejected"], n["unsure"])
+        return found
+
     def _review(self) -> dict[int, Counter[str]]:
         """`judged.count`, made anew only after something that it depends on."""
         # the version stands still while an action is open, whatever happens in it

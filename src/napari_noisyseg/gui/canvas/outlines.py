@@ -33,8 +33,8 @@ PENS: dict[str, Pen] = {
     "now": Pen("#ffffff", 3.0),
     "before": Pen("#ff9f1c", 2.0, on=6, off=4),
     "corrected": Pen("#ffffff", 1.6, casing=0.7),
-    "chosen": Pen("#ff4fd8", 3.2, on=7, off=2),
-    "sketch": Pen("#ffffff", 1.8, on=4, off=3, casing=1.4),
+    "chosen": Pen("#ffffff", 3.2, on=10, off=3, casing=1.6),
+    "sketch": Pen("#ffffff", 2.2, casing=1.8),
 }
 """What each state of a nucleus looks like: told apart by form and lightness, not by hue alone."""
 KEY = "noisyseg_outlines"

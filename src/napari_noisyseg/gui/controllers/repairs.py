@@ -234,11 +234,13 @@ class Repairs:
         for one in ids:
             by_image.setdefault(queue.items[queue.row(one) or 0].image, []).append(one)
         with review.staying(), review.session.acting():
-            with self._project().nuclei.together(f"{state} {len(ids)} nuclei at once"):
+            with self._project().nuclei.together(f"judge {len(ids)} nuclei: {state}"):
                 for some in by_image.values():
                     queue.decide(some, state)
             self.chosen = ()
-            review.session.say(f"{len(ids)} nuclei {state}; Z takes it back")
+            if len(ids) > 1:
+                said = "as before any decision" if state == "unreviewed" else state
+                review.session.say(f"{len(ids)} nuclei {said}; Z takes it back")
 
     # --- names ---------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from napari_noisyseg.gui.change import ANNOTATION, FRONT, Change, What
 from napari_noisyseg.gui.controllers.repairs import Place, Repairs
 from napari_noisyseg.gui.summary import Summary
 from napari_noisyseg.review.before import clicked_outlines, old_outline
+from napari_noisyseg.review.filters import Filter
 from napari_noisyseg.review.queue import ReviewItem, ReviewProgress, ReviewQueue
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Outline, State
@@ -46,6 +47,7 @@ class ReviewController:
         self.session, self._submit = session, submit
         self.queue: ReviewQueue | None = None
         self.repairs = Repairs(self, submit)
+        self.filter = Filter()
         self.open = False
         self.nucleus: str | None = None
         self._waits: str | None = None
@@ -136,6 +138,7 @@ class ReviewController:
             self.queue, self.nucleus, self._waits, self._stale = None, None, None, True
             self._clicked.clear()
             self.repairs.mode, self.repairs.chosen, self._next = "", (), []
+            self.filter = Filter()
             self._offering = self._offer_again = False
             if self.open:
                 self._load()
@@ -219,7 +222,7 @@ class ReviewController:
     def _first_of(self, image: str) -> int | None:
         """The row of an image's first nucleus without a decision, else of its first one."""
         items = self.queue.items if self.queue is not None else ()
-        rows = [row for row, item in enumerate(items) if item.image == image]
+        rows = [r for r, x in enumerate(items) if x.image == image and self.filter.passes(x)]
         still = [row for row in rows if items[row].state == "unreviewed"]
         return next(iter(still or rows), None)
 
@@ -276,8 +279,39 @@ class ReviewController:
             waiting = self.queue.row(self._next.pop(0))
             if waiting is not None and self.queue.items[waiting].state == "unreviewed":
                 return waiting
-        following = self.queue.open_after(row)
-        return 0 if following is None else following
+        if not self.filter.active:
+            following = self.queue.open_after(row)
+            return 0 if following is None else following
+        order = [(row + step) % len(self.queue) for step in range(1, len(self.queue) + 1)]
+        passing = [r for r in order if self.filter.passes(self.queue.items[r])]
+        for state in ("unreviewed", "unsure"):
+            for at in passing:
+                if self.queue.items[at].state == state:
+                    return at
+        return passing[0] if passing else None
+
+    def narrow(self, wanted: Filter) -> None:
+        """Go through these nuclei alone."""
+        self.end_edit()
+        self.filter = wanted
+        item = self.item
+        if self.queue is not None and (item is None or not wanted.passes(item)):
+            self._go(self._open_after(-1))
+        self._show()
+
+    def passing(self) -> list[ReviewItem]:
+        """The nuclei that the review goes through, in its order."""
+        items = self.queue.items if self.queue is not None else ()
+        if not self.filter.active:
+            return list(items)
+        return [item for item in items if self.filter.passes(item)]
+
+    def above(self, confidence: float) -> list[ReviewItem]:
+        """Those of them without a decision that are at least so sure."""
+        if self.queue is None:
+            return []
+        found = self.queue.above(confidence)
+        return [x for x in found if self.filter.passes(x)] if self.filter.active else found
 
     def _go(self, row: int | None) -> None:
         known = self.queue is not None and row is not None
@@ -340,9 +374,12 @@ class ReviewController:
         if queue is None:
             return
         self.end_edit()
-        with self.staying(), self.session.acting():
-            count = queue.accept_above(confidence)
-            self.session.say(f"{count} nuclei accepted; Z takes it back")
+        if self.filter.active:
+            self.repairs.decide("accepted", [item.id for item in self.above(confidence)])
+        else:
+            with self.staying(), self.session.acting():
+                count = queue.accept_above(confidence)
+                self.session.say(f"{count} nuclei accepted; Z takes it back")
         if self.item is not None and self.item.state != "unreviewed":
             self._go(self._following(self.row or 0))
         self._show()
@@ -356,7 +393,12 @@ class ReviewController:
         """Go along the queue, decided nuclei included."""
         if self.queue is not None and len(self.queue):
             self.end_edit()
-            self._go(((self.row or 0) + step) % len(self.queue))
+            row = self.row if self.row is not None else -1
+            for _ in range(len(self.queue)):
+                row = (row + step) % len(self.queue)
+                if self.filter.passes(self.queue.items[row]):
+                    self._go(row)
+                    break
             self._show()
 
     def go_to(self, nucleus: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QSlider, QVBoxLayout, QWidget
 
@@ -76,8 +78,9 @@ class AcceptAbove(QWidget):  # type: ignore[misc]
 
     wanted = Signal(float)
 
-    def __init__(self) -> None:
+    def __init__(self, above: Callable[[float], Sequence[ReviewItem]]) -> None:
         super().__init__()
+        self._above = above
         self._queue: ReviewQueue | None = None
         self._moved = False
         self.slider = QSlider(Qt.Orientation.Horizontal, minimum=LOWEST, maximum=100, value=90)
@@ -118,7 +121,7 @@ class AcceptAbove(QWidget):  # type: ignore[misc]
 
     def _show(self) -> None:
         self.level.setText(f"{self.slider.value()} %")
-        count = len(self._queue.above(self.confidence)) if self._queue is not None else 0
+        count = len(self._above(self.confidence))
         self.accept.setText(f"Accept {count}")
         self.accept.setEnabled(count > 0)
         if self._queue is None or not len(self._queue):

@@ -7,7 +7,7 @@ from functools import partial
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QGridLayout, QLineEdit, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
-from napari_noisyseg.gui.controllers.repairs import MOST_CLASSES, NEEDS_NUCLEUS, Repairs
+from napari_noisyseg.gui.controllers.repairs import NEEDS_NUCLEUS, Repairs
 from napari_noisyseg.gui.widgets.parts import tool
 from napari_noisyseg.gui.widgets.swatch import swatch
 from napari_noisyseg.review.queue import ReviewItem
@@ -16,14 +16,16 @@ from napari_noisyseg.store.records import NucleusClass
 TOOLS = (
     ("brush", "Edit", "E", "Correct the outline with a brush"),
     ("polygon", "Polygon", "P", "Draw the outline anew, by hand or corner by corner"),
-    ("click", "Outline", "W", "Outline it anew from a click in its middle"),
+    ("click", "By click", "W", "Outline it anew from a click in its middle"),
     ("split", "Split", "S", "Cut it in two with a line"),
     ("merge", "Merge", "M", "Join it with the nucleus that is clicked next"),
     ("add", "Add", "N", "Add nuclei that were missed: click or draw them"),
-    ("lasso", "Choose", "Q", "Draw around nuclei to judge them together"),
+    ("lasso", "Lasso", "Q", "Draw around nuclei to judge them together"),
 )
 """each tool: its name, its words, its key, what it does"""
-COLUMNS, CLASS_COLUMNS = 4, 3
+COLUMNS = 4
+FEW_CLASSES = 4
+"""so many have room for their whole names"""
 
 
 class ToolRow(QWidget):  # type: ignore[misc]
@@ -83,20 +85,19 @@ class ClassKeys(QWidget):  # type: ignore[misc]
             old = self.buttons.pop()
             old.hide()
             old.deleteLater()
-        for at, one in enumerate(classes[:MOST_CLASSES]):
+        columns, letters = (2, 20) if len(classes) <= FEW_CLASSES else (3, 10)
+        for at, one in enumerate(classes):
             tip = f"Name it {one.name} ({at + 1}); again takes the name away"
             made = tool("", tip, partial(self._press, at + 1))
-            words = made.fontMetrics().elidedText(
-                one.name, Qt.TextElideMode.ElideRight, made.fontMetrics().averageCharWidth() * 12
-            )
+            words = one.name if len(one.name) <= letters else f"{one.name[: letters - 1]}…"
             made.setText(f"{at + 1} {words}")
             made.setIcon(swatch(one.color))
             made.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
             made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             self.buttons.append(made)
-            self._grid.addWidget(made, at // CLASS_COLUMNS, at % CLASS_COLUMNS)
-        for column in range(CLASS_COLUMNS):
-            self._grid.setColumnStretch(column, 1)
+            self._grid.addWidget(made, at // columns, at % columns)
+        for column in range(3):
+            self._grid.setColumnStretch(column, int(column < columns))
 
     def _press(self, number: int) -> None:
         self._repairs.name(number)

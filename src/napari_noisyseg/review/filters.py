@@ -1,0 +1,65 @@
+"""Which nuclei of a review are wanted now: a value that says yes or no to each."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from napari_noisyseg.review.queue import ReviewItem
+from napari_noisyseg.slides import Box
+from napari_noisyseg.store.records import State
+
+NO_CLASS = ""
+BY_HAND = ""
+"""the run of a nucleus that no run found"""
+_FIGURES = re.compile(r"\s*(:.*|\d[\d.,]*\s*%?.*)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What is None says nothing; all that is said must hold.
+
+    `field` is a box of level-0 pixels that holds the nucleus's point; `reason` a `kind_of` one;
+    `smallest` and `largest` are areas in µm², both included.
+    """
+
+    image: str | None = None
+    field: Box | None = None
+    class_name: str | None = None
+    run: str | None = None
+    state: State | None = None
+    reason: str | None = None
+    smallest: float | None = None
+    largest: float | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether it holds anything back."""
+        return self != Filter()
+
+    def passes(self, item: ReviewItem) -> bool:
+        """Whether a nucleus is wanted."""
+        c = item.candidate
+        return (
+            (self.image is None or item.image == self.image)
+            and (self.state is None or c.state == self.state)
+            and (self.class_name is None or (c.class_name or NO_CLASS) == self.class_name)
+            and (self.run is None or c.run == self.run)
+            and (self.smallest is None or c.area_um2 >= self.smallest)
+            and (self.largest is None or c.area_um2 <= self.largest)
+            and (self.field is None or self.field.contains(c.y, c.x))
+            and (self.reason is None or kind_of(item.reason) == self.reason)
+        )
+
+
+def kind_of(reason: str) -> str:
+    """A reason without its figures: `large: 3.1 × the usual area` is `large`."""
+    return _FIGURES.sub("", reason) or reason
+
+
+def kinds(items: Iterable[ReviewItem]) -> list[tuple[str, int]]:
+    """The kinds of reasons and how often each is given, the most frequent first."""
+    found = Counter(kind_of(item.reason) for item in items)
+    return sorted(found.items(), key=lambda kind: (-kind[1], kind[0]))
