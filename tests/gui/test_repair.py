@@ -19,7 +19,7 @@ from skimage.measure import regionprops
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui.canvas import layers
 from napari_noisyseg.gui.canvas.closeup import CHOSEN, SKETCH
-from napari_noisyseg.gui.canvas.outlines import outlines_of
+from napari_noisyseg.gui.canvas.outlines import outline_paths, outlines_of
 from napari_noisyseg.review.repair import join
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.records import Candidate, Outline
@@ -433,3 +433,34 @@ def test_the_images_are_listed_with_how_far_each_is(review, hand: Hand, qtbot, p
     qtbot.wait(50)
     assert table.columns.data(table.columns.index(1, 1)) == "100 %"
     picture(panel, "images")
+
+
+def test_trusted_outlines_stand_in_place_of_guesses(panel, hand: Hand, qtbot, tnbc) -> None:
+    session = panel.session
+    record, project = session.require_image(), session.require_project()
+    one, other = regionprops(tnbc[1])[20:22]
+    trusted, guessed = project.nuclei.add_many(
+        record.name, [np.argwhere(tnbc[1] == r.label).mean(axis=0) for r in (one, other)]
+    )
+    drawn = Outline(Box(*one.bbox), one.image)
+    project.nuclei.decide([trusted.id], "accepted", outlines={trusted.id: drawn})
+    session.sync()
+
+    def layer():
+        return layers.find(session.viewer, record.name, "outline")
+
+    qtbot.waitUntil(lambda: layer() is not None, timeout=60_000)
+    overlay = outlines_of(layer())
+    qtbot.waitUntil(lambda: overlay.states.get(trusted.serial) == "accepted", timeout=10_000)
+    assert overlay.states[guessed.serial] == "outline"
+    for found, wanted in zip(overlay.paths[trusted.serial], outline_paths(drawn), strict=True):
+        assert np.allclose(found, wanted)
+    hand.click((trusted.y + 14, trusted.x + 14))  # a neighbour that changes the guess
+    qtbot.wait(300)
+    assert overlay.states[trusted.serial] == "accepted"
+    assert np.allclose(overlay.paths[trusted.serial][0], outline_paths(drawn)[0])
+    picture(panel, "trusted")
+    for _ in range(2):
+        hand.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    qtbot.wait(100)
+    assert overlay.states[trusted.serial] == "outline"

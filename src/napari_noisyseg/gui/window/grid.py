@@ -224,7 +224,8 @@ class Grid(QDialog):  # type: ignore[misc]
             "(again: not wrong), then accept the rest. Ctrl or Shift and a click choose several "
             "for A, R and U. A right click shows one on the slide."
         )
-        self.rest.setText(f"Accept the {len(self._open_in_sight())} others in sight")
+        count = len(self._open_in_sight())
+        self.rest.setText(f"Accept the {count} others in sight" if count else "Further down")
 
     def in_sight(self) -> list[int]:
         """Rows that are wholly or half seen."""

@@ -157,8 +157,8 @@ class ReviewDock(StepDock):
             Binding("R", "reject", partial(self.review.decide, "rejected")),
             Binding("U", "unsure", partial(self.review.decide, "unsure")),
             *(
-                Binding(key, words.lower(), partial(repairs.use, mode), footer=mode == "brush")
-                for mode, words, key, _ in TOOLS
+                Binding(key, tip, partial(repairs.use, mode), footer=False)
+                for mode, _, key, tip in TOOLS
             ),
             *(
                 Binding(
@@ -169,7 +169,7 @@ class ReviewDock(StepDock):
                 )
                 for n in range(1, MOST_CLASSES + 1)
             ),
-            Binding("G", "grid of many", self.show_grid, footer=False),
+            Binding("G", "many nuclei side by side", self.show_grid, footer=False),
             Binding("C", "comment", self.repairing.comment.begin, footer=False),
             Binding("Esc", "lay the tool down", repairs.drop, footer=False),
             Binding("X", "erase while editing", self.editing.erase, footer=False),

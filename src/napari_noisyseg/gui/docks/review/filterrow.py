@@ -8,7 +8,7 @@ from typing import Any
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QComboBox, QGridLayout, QSizePolicy, QSpinBox, QVBoxLayout, QWidget
 
-from napari_noisyseg.gui.widgets.parts import button, label, line
+from napari_noisyseg.gui.widgets.parts import button, line
 from napari_noisyseg.review.filters import BY_HAND, NO_CLASS, Filter, kinds
 from napari_noisyseg.review.queue import ReviewQueue
 from napari_noisyseg.store.project import Project
@@ -43,16 +43,15 @@ class FilterRow(QWidget):  # type: ignore[misc]
             grid.addWidget(box, at // 2, at % 2)
             grid.setColumnStretch(at % 2, 1)
         self.smallest, self.largest = _area("smallest area"), _area("largest area")
-        for spin in (self.smallest, self.largest):
+        for at, spin in enumerate((self.smallest, self.largest)):
             spin.editingFinished.connect(self._chosen)
+            grid.addWidget(spin, len(names) // 2, at)
         self.clear_button = button("All nuclei", "Go through all nuclei again", self.clear)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(4)
         box.addLayout(grid)
-        box.addLayout(
-            line(label("µm² from"), self.smallest, label("to"), self.largest, 1, self.clear_button)
-        )
+        box.addLayout(line(1, self.clear_button))
 
     def list_choices(self, project: Project | None, queue: ReviewQueue | None, image: str) -> None:
         """Offer what there is now."""
@@ -106,9 +105,11 @@ class FilterRow(QWidget):  # type: ignore[misc]
             self.changed.emit(wanted)
 
 
-def _area(tip: str) -> QSpinBox:
-    spin = QSpinBox(minimum=0, maximum=LARGEST, specialValueText="any")
-    spin.setToolTip(f"The {tip} in µm²")
+def _area(words: str) -> QSpinBox:
+    spin = QSpinBox(minimum=0, maximum=LARGEST, specialValueText=words, suffix=" µm²")
+    spin.setPrefix("from " if words.startswith("smallest") else "up to ")
+    spin.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    spin.setToolTip(f"The {words} of the nuclei to go through, in µm²")
     return spin
 
 

@@ -10,7 +10,7 @@ from napari_noisyseg.gui.widgets.table import Column, Table
 from napari_noisyseg.store.project import Project
 
 HEIGHT = 140
-WIDTHS = (150, 70, 56, 56)
+WIDTHS = (120, 76, 50, 40)
 
 
 class ImageList(QWidget):  # type: ignore[misc]

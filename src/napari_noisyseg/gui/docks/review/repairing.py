@@ -14,13 +14,13 @@ from napari_noisyseg.review.queue import ReviewItem
 from napari_noisyseg.store.records import NucleusClass
 
 TOOLS = (
-    ("brush", "Edit", "E", "Correct the outline with a brush"),
-    ("polygon", "Polygon", "P", "Draw the outline anew, by hand or corner by corner"),
-    ("click", "By click", "W", "Outline it anew from a click in its middle"),
-    ("split", "Split", "S", "Cut it in two with a line"),
-    ("merge", "Merge", "M", "Join it with the nucleus that is clicked next"),
-    ("add", "Add", "N", "Add nuclei that were missed: click or draw them"),
-    ("lasso", "Lasso", "Q", "Draw around nuclei to judge them together"),
+    ("brush", "Edit", "E", "correct the outline with a brush"),
+    ("polygon", "Polygon", "P", "draw the outline anew, by hand or by corners"),
+    ("click", "By click", "W", "outline it anew from a click in its middle"),
+    ("split", "Split", "S", "cut it in two with a line"),
+    ("merge", "Merge", "M", "join it with the nucleus that is clicked next"),
+    ("add", "Add", "N", "add nuclei that were missed: click or draw them"),
+    ("lasso", "Lasso", "Q", "draw around nuclei to judge them together"),
 )
 """each tool: its name, its words, its key, what it does"""
 COLUMNS = 4
@@ -39,7 +39,7 @@ class ToolRow(QWidget):  # type: ignore[misc]
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(4)
         for at, (mode, words, key, tip) in enumerate(TOOLS):
-            made = tool(words, f"{tip} ({key})", partial(self._press, mode))
+            made = tool(words, f"{tip.capitalize()} ({key})", partial(self._press, mode))
             self.buttons[mode] = made
             grid.addWidget(made, at // COLUMNS, at % COLUMNS)
 
