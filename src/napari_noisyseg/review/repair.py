@@ -46,7 +46,7 @@ def cut(outline: Outline, line: Line) -> list[Outline]:
 
 
 def _shared_out(
-    pieces: NDArray[np.int32], large: list[int], mask: NDArray[np.bool_], room: Box
+    pieces: NDArray[np.integer], large: list[int], mask: NDArray[np.bool_], room: Box
 ) -> list[Outline | None]:
     """The line's own pixels and crumbs go to the nearest large piece."""
     kept = np.isin(pieces, large)

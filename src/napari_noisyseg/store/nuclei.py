@@ -233,7 +233,11 @@ class Nuclei:
 
     def set_comment(self, image: str, id: str, words: str) -> None:
         """What a person wants to say of a nucleus or candidate; "" takes it away."""
-        repair.comment(self._context, image, id, words)
+        repair.set_comment(self._context, image, id, words)
+
+    def comment(self, id: str) -> str:
+        """What was said of one nucleus, "" where nothing was."""
+        return repair.comment(self._context, id)
 
     def comments(self, image: str) -> Mapping[str, str]:
         """Comments by nucleus id."""

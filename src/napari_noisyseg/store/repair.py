@@ -110,12 +110,12 @@ def set_class(context: Context, ids: Sequence[str], name: str | None, run: str |
         points.set_class(context, ids, name)
 
 
-def comment(context: Context, image: str, id: str, words: str) -> None:
+def set_comment(context: Context, image: str, id: str, words: str) -> None:
     """See `Nuclei.set_comment`."""
     words, row = words.strip(), context.images.row(image)
     if len(words) > LONGEST:
         raise NoisySegError(f"a comment has at most {LONGEST} letters, this one {len(words)}")
-    if words == comments(context, image).get(id, ""):
+    if words == comment(context, id):
         return
     did = "comment on a nucleus" if words else "take a comment away"
     with (
@@ -125,6 +125,12 @@ def comment(context: Context, image: str, id: str, words: str) -> None:
         context.database.run("DELETE FROM comment WHERE id = ?", (id,))
         if words:
             context.database.run("INSERT INTO comment VALUES (?, ?, ?)", (id, row.id, words))
+
+
+def comment(context: Context, id: str) -> str:
+    """See `Nuclei.comment`."""
+    found = context.database.value("SELECT words FROM comment WHERE id = ?", (id,))
+    return str(found or "")
 
 
 def comments(context: Context, image: str) -> Mapping[str, str]:

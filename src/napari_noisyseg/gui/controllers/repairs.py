@@ -274,7 +274,7 @@ class Repairs:
         item, project = self._review.item, self._review.session.project
         if item is None or project is None:
             return ""
-        return project.nuclei.comments(item.image).get(item.id, "")
+        return project.nuclei.comment(item.id)
 
     def say(self, nucleus: str, words: str) -> None:
         """Keep what a person wants to say of a nucleus."""
