@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_noisyseg.gui.canvas.closeup import Closeup
-from napari_noisyseg.gui.controllers.repairs import Repairs
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.tools.hand import Place, Press
 from napari_noisyseg.gui.tools.kit import kit_of
+
+if TYPE_CHECKING:
+    from napari_noisyseg.gui.controllers.repairs import Repairs
 
 DRAWN = frozenset({"split", "polygon", "add", "lasso"})
 CLICKED = frozenset({"merge", "click", "add"})
