@@ -30,6 +30,9 @@ from napari_noisyseg.store.records import State
 
 ROOM = 6
 """screen pixels round a picture"""
+CELL = SIDE + 2 * ROOM
+MOST = 5000
+"""nuclei that are laid out; with more a filter is the better tool"""
 SIGNS = {"accepted": "✓", "rejected": "✗", "unsure": "?"}
 PEN_OF = {"unreviewed": "untouched"}
 KEYS: dict[int, State] = {
@@ -59,7 +62,7 @@ class GridModel(QAbstractListModel):  # type: ignore[misc]
             return False
         self._of = key
         self.beginResetModel()
-        self.ids = [item.id for item in review.passing()]
+        self.ids = [item.id for item in review.passing()[:MOST]]
         self.endResetModel()
         return True
 
@@ -93,7 +96,7 @@ class Painted(QStyledItemDelegate):  # type: ignore[misc]
 
     def sizeHint(self, option: Any, index: QModelIndex) -> QSize:
         """Qt: all are of one size."""
-        return QSize(SIDE + 2 * ROOM, SIDE + 2 * ROOM)
+        return QSize(CELL, CELL)
 
     def paint(self, painter: QPainter, option: Any, index: QModelIndex) -> None:
         """Qt: draw one."""
@@ -161,7 +164,7 @@ class Grid(QDialog):  # type: ignore[misc]
         self._soon = QTimer(self, singleShot=True, interval=0)
         self._soon.timeout.connect(self._follow)
         review.changed.connect(self._follow_soon)
-        self.resize(5 * (SIDE + 2 * ROOM) + 60, 640)
+        self.resize(5 * CELL + 60, 640)
         self._say()
 
     def _build(self) -> None:
@@ -172,7 +175,8 @@ class Grid(QDialog):  # type: ignore[misc]
         self.list.setMovement(QListView.Movement.Static)
         self.list.setUniformItemSizes(True)
         self.list.setLayoutMode(QListView.LayoutMode.Batched)
-        self.list.setBatchSize(2000)
+        self.list.setBatchSize(500)
+        self.list.setGridSize(QSize(CELL, CELL))
         self.list.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.list.setItemDelegate(Painted(self))
@@ -220,7 +224,7 @@ class Grid(QDialog):  # type: ignore[misc]
 
     def _say(self) -> None:
         self.words.setText(
-            f"{len(self.model.ids)} nuclei, each {WIDE_UM:g} µm wide. Click the wrong ones "
+            f"{len(self.model.ids)} nuclei in squares of {WIDE_UM:g} µm. Click the wrong ones "
             "(again: not wrong), then accept the rest. Ctrl or Shift and a click choose several "
             "for A, R and U. A right click shows one on the slide."
         )
@@ -230,15 +234,14 @@ class Grid(QDialog):  # type: ignore[misc]
     def in_sight(self) -> list[int]:
         """Rows that are wholly or half seen."""
         port, rows = self.list.viewport().rect(), []
-        first = self.list.indexAt(port.topLeft() + QPointF(ROOM * 2, ROOM * 2).toPoint())
-        row = first.row() if first.isValid() else 0
-        while row < len(self.model.ids):
-            rect = self.list.visualRect(self.model.index(row))
-            if rect.center().y() > port.bottom():
+        columns = max(1, port.width() // CELL)
+        above = self.list.verticalScrollBar().value() // CELL
+        for row in range(columns * max(0, above - 1), len(self.model.ids)):
+            middle = self.list.visualRect(self.model.index(row)).center().y()
+            if middle > port.bottom():
                 break
-            if rect.center().y() >= port.top():
+            if middle >= port.top():
                 rows.append(row)
-            row += 1
         return rows
 
     def _open_in_sight(self) -> list[str]:
