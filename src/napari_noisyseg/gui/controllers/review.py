@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 
 from napari_noisyseg.gui.change import ANNOTATION, FRONT, Change, What
+from napari_noisyseg.gui.controllers.offering import Offering
 from napari_noisyseg.gui.controllers.repairs import Place, Repairs
 from napari_noisyseg.gui.summary import Summary
 from napari_noisyseg.review.before import clicked_outlines, old_outline
@@ -17,7 +18,6 @@ from napari_noisyseg.review.filters import Filter
 from napari_noisyseg.review.queue import ReviewItem, ReviewProgress, ReviewQueue
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Outline, State
-from napari_noisyseg.worker.clicked import offer
 
 if TYPE_CHECKING:
     from napari_noisyseg.gui.session import Session
@@ -56,7 +56,9 @@ class ReviewController:
         self._stale = True
         self._clicked: dict[str, Any] = {}
         self._runs: dict[str, str | None] = {}
-        self._offering = self._offer_again = False
+        self.offers = Offering(
+            session, submit, lambda: self.editing, self.adopted.emit, self.changed.emit
+        )
         self._deaf = session.on(ANNOTATION | FRONT, self._follow)
 
     def close(self) -> None:
@@ -125,7 +127,7 @@ class ReviewController:
         self.open = True
         if self._stale:
             self._load()
-        self._offer()
+        self.offers.ask()
         self._show()
 
     def leave(self) -> None:
@@ -139,7 +141,7 @@ class ReviewController:
             self._clicked.clear()
             self.repairs.mode, self.repairs.chosen, self._next = "", (), []
             self.filter = Filter()
-            self._offering = self._offer_again = False
+            self.offers.reset()
             if self.open:
                 self._load()
             self._show()
@@ -151,7 +153,7 @@ class ReviewController:
             self._image_chosen()
 
         if change.what & (What.LEARNED | What.PROJECT) and self.open:
-            self._offer()
+            self.offers.ask()
 
     def _found_anew(self) -> None:
         """Other nuclei to judge: with another run a new order, else each in its place."""
@@ -173,36 +175,7 @@ class ReviewController:
     @property
     def offering(self) -> bool:
         """Whether the outlines at clicks are just being made, to be judged."""
-        return self._offering
-
-    def _offer(self) -> None:
-        """Where no run found anything, the outlines at clicks are judged: bring them up to date."""
-        project = self.session.project
-        if project is None or not project.writable:
-            return
-        if self._offering or self.editing:
-            self._offer_again = True
-            return
-        self._offering, self._offer_again = True, False
-        self._submit(
-            partial(offer, project), partial(self._offered, project), partial(self._failed, project)
-        )
-
-    def _offered(self, project: Project, images: list[str]) -> None:
-        if project is not self.session.project:
-            return
-        self._offering = False
-        if images:
-            self.session.sync()
-            self.adopted.emit()
-        if self._offer_again:
-            self._offer()
-        self.changed.emit()
-
-    def _failed(self, project: Project, error: BaseException) -> None:
-        if project is self.session.project:
-            self._offering = False
-        self.session.failed(error)
+        return self.offers.busy
 
     def _image_chosen(self) -> None:
         """Another image came to the front: a nucleus of it is under review, or none."""
@@ -432,8 +405,7 @@ class ReviewController:
         """Put the tool away; what was drawn is saved already."""
         if self.repairs.mode:
             self.repairs.mode = ""
-            if self._offer_again:
-                self._offer()
+            self.offers.go_on()
             self.changed.emit()
 
     def show(self, nucleus: str) -> None:
