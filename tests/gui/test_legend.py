@@ -27,7 +27,7 @@ def test_entries_wrap_to_the_width(qtbot: Any) -> None:
     legend = Legend(STATES, "states")
     qtbot.addWidget(legend)
     assert legend.heightForWidth(2000) == ROW
-    assert 2 * ROW <= legend.heightForWidth(276) <= 5 * ROW
+    assert 2 * ROW <= legend.heightForWidth(276) <= 6 * ROW
     assert legend.toolTip() == "states"
     legend.set_entries([Swatch("unknown")])
     assert legend.heightForWidth(276) == ROW

@@ -149,6 +149,7 @@ def test_a_redrawn_outline_is_kept_and_undone(project):
     project.nuclei.undo()
     assert queue.outline(queue.items[0]) == drawn
     project.nuclei.undo()
+    queue.refresh()
     assert queue.outline(queue.items[0]) == item.candidate.outline
 
 

@@ -5,7 +5,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.review import ReviewQueue
-from napari_noisyseg.review.filters import NO_CLASS, Filter, reasons, rows
+from napari_noisyseg.review.filters import Filter
 from napari_noisyseg.review.second import BlindQueue, agreements, disagreements, pairs
 from napari_noisyseg.slides import Box
 
@@ -86,8 +86,8 @@ def test_kappa_is_cohens_and_what_differs_is_a_queue(project, first):
         sum(a == b for a, b in zip(one, answers, strict=True)),
     )
     different = disagreements(project)
-    left = rows(first.items, Filter(ids=different))
-    assert {first.items[row].id for row in left} == set(different)
+    left = [item.id for item in first.items if Filter(ids=different).passes(item)]
+    assert set(left) == set(different)
     assert len(left) == found.judged - found.same
 
 
@@ -112,26 +112,3 @@ def test_a_redrawn_nucleus_counts_as_refused(project):
     queue.decide([item.id], "accepted")
     BlindQueue(project, "ben").decide([item.id], "rejected")
     assert agreements(project)[0].same == 1
-
-
-def test_filters_leave_what_they_say_in_the_queues_order(project, first):
-    items = first.items
-    assert rows(items, Filter()) == list(range(len(items)))
-    assert rows(items, Filter(states=("rejected",))) == [0, 3, 6, 9]
-    assert rows(items, Filter(runs=("run-0",))) == []
-    assert rows(items, Filter(images=("other",))) == []
-    areas = sorted(i.candidate.area_um2 for i in items)
-    middle = areas[len(areas) // 2]
-    large = rows(items, Filter(smallest_um2=middle))
-    small = rows(items, Filter(largest_um2=middle))
-    assert set(large) | set(small) == set(range(len(items)))
-    field = project.nuclei.add_field("tnbc", Box(0, 0, 200, 200))
-    inside = rows(items, Filter(field=field))
-    assert 0 < len(inside) < len(items)
-    assert all(field.box.contains(items[r].candidate.y, items[r].candidate.x) for r in inside)
-    project.nuclei.set_class([items[1].id], "tumour")
-    first.refresh()
-    assert rows(first.items, Filter(classes=("tumour",))) == [1]
-    assert len(rows(first.items, Filter(classes=(NO_CLASS,)))) == len(items) - 1
-    (commonest, count), *_ = reasons(items)
-    assert len(rows(items, Filter(reasons=(commonest,)))) == count

@@ -15,7 +15,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, rule
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
-from napari_noisyseg.store import Project
+from napari_noisyseg.store import Outline, Project
 from napari_noisyseg.store.schema import LOGGED
 
 from .conftest import candidate, outline
@@ -65,6 +65,39 @@ class Sessions(RuleBasedStateMachine):
     def add_many(self, spots_: list[tuple[int, int]]) -> None:
         self.project.nuclei.add_many("i", spots_)
         self.acted()
+
+    @rule(pick=st.integers(0, 99))
+    def split(self, pick: int) -> None:
+        judged = self.project.nuclei.judged("i")
+        one = judged[pick % len(judged)]
+        half = one.outline.mask.shape[0] // 2
+        if half:
+            box, mask = one.outline.box, one.outline.mask
+            parts = (
+                Outline.of(mask[:half], Box(*box[:2], box.y0 + half, box.x1)),
+                Outline.of(mask[half:], Box(box.y0 + half, *box[1:])),
+            )
+            if all(parts):
+                self.project.nuclei.split(one.id, [part for part in parts if part])
+                self.acted()
+
+    @rule(pick=st.integers(0, 99), step=st.integers(1, 9), name=st.sampled_from([None, "a"]))
+    def merge(self, pick: int, step: int, name: str | None) -> None:
+        ids = [c.id for c in self.project.nuclei.judged("i")]
+        one, other = ids[pick % len(ids)], ids[(pick + step) % len(ids)]
+        if one != other:
+            self.project.nuclei.merge([one, other], outline(5, 5, 9))
+            self.acted()
+            self.project.nuclei.set_class([one], name)
+            self.acted()
+
+    @rule(pick=st.integers(0, 99), words=st.sampled_from(["", "x", "y"]))
+    def comment(self, pick: int, words: str) -> None:
+        ids = [c.id for c in self.project.nuclei.judged("i")]
+        one = ids[pick % len(ids)]
+        if words != self.project.nuclei.comment(one):
+            self.project.nuclei.set_comment("i", one, words)
+            self.acted()
 
     @rule(spot=spots, pick=st.integers(0, 99))
     def move(self, spot: tuple[int, int], pick: int) -> None:

@@ -12,7 +12,7 @@ from scipy import ndimage
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.exchange import csv_points, geojson
 from napari_noisyseg.exchange.csv_points import listed
-from napari_noisyseg.exchange.drawn import check_sizes, masks_of, middle
+from napari_noisyseg.exchange.drawn import check_sizes, masks_of
 from napari_noisyseg.exchange.shapes import Masks, Points, Shape
 from napari_noisyseg.slides import Box, read_labels, without_gaps
 from napari_noisyseg.store.records import Outline
@@ -89,7 +89,7 @@ def _points_of_shapes(shapes: Sequence[Shape], path: Path, shape: tuple[int, int
     drawn = [s for s in shapes if s.kind == "point"]
     if not drawn:
         nuclei = masks_of(shapes, path, shape)
-        places = np.array([middle(o) for o in nuclei.outlines], float).reshape(-1, 2)
+        places = np.array([o.middle() for o in nuclei.outlines], float).reshape(-1, 2)
         where = [f"nucleus {n}" for n in range(1, len(places) + 1)]
         words = f"the file has no points: {len(places)} were put into its nuclei"
         return Points(places, nuclei.classes, where, "; ".join(filter(None, [words, nuclei.note])))

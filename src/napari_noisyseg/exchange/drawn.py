@@ -137,11 +137,3 @@ def _rasterised(shape: Shape, box: Box) -> Outline | None:
     if sum(float(np.abs(np.diff(h)).sum()) for h in heights) > MAX_TOTAL // 64:
         raise NoisySegError(f"{shape.where} is a tangle of lines and no nucleus: leave it out")
     return Outline.of(fill(shape.polygons, box), box)
-
-
-def middle(outline: Outline) -> tuple[float, float]:
-    """A point (y, x) that surely lies in the outline: its pixel nearest the centroid."""
-    inside = np.argwhere(outline.mask)
-    centre = inside.mean(axis=0)
-    y, x = inside[np.argmin(((inside - centre) ** 2).sum(axis=1))]
-    return float(y + outline.box.y0), float(x + outline.box.x0)

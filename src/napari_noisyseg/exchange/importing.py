@@ -12,7 +12,6 @@ import numpy as np
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.exchange.annotation import pixel, read_masks, read_points
 from napari_noisyseg.exchange.csv_points import listed
-from napari_noisyseg.exchange.drawn import middle
 from napari_noisyseg.exchange.shapes import Masks
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store import Project
@@ -104,7 +103,7 @@ def _accept(project: Project, image: str, nuclei: Masks, kept: Sequence[int]) ->
     """Accept some of the file's nuclei, as the marked nucleus that lies in each or as new ones."""
     owners = _owners(project.nuclei.of(image), {k: nuclei.outlines[k] for k in kept})
     new = [k for k in kept if k not in owners]
-    places = np.array([middle(nuclei.outlines[k]) for k in new], float).reshape(-1, 2)
+    places = np.array([nuclei.outlines[k].middle() for k in new], float).reshape(-1, 2)
     classes = [nuclei.classes[k] for k in new]
     added = project.nuclei.add_many(image, places, classes, ORIGIN)
     ids = {k: owner.id for k, owner in owners.items()}
@@ -137,7 +136,7 @@ def _owners(marked: Sequence[Nucleus], outlines: Mapping[int, Outline]) -> dict[
             and outline.mask[cells[i, 0] - box.y0, cells[i, 1] - box.x0]
         ]
         if inside:
-            centre = middle(outline)
+            centre = outline.middle()
             nearest = min(inside, key=lambda i: np.hypot(*(cells[i] - centre)))
             owners[k] = free[nearest]
             taken.add(nearest)

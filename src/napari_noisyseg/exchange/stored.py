@@ -13,7 +13,6 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from napari_noisyseg.coarse.project import WHOLE_PIXELS
-from napari_noisyseg.exchange.drawn import middle
 from napari_noisyseg.exchange.nuclei import ExportedImage, ExportedNucleus
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store import ImageRecord, Outline, Project
@@ -60,7 +59,7 @@ def _image(
     nuclei = [
         ExportedNucleus(
             str(uuid.uuid5(IDS, f"{record.sha} {record.name} {kind} {serial}")),
-            serial, *middle(outline), outline, "unreviewed", None, None, None,
+            serial, *outline.middle(), outline, "unreviewed", None, None, None,
         )
         for serial, outline in _outlines(runs, _pieces(runs) if apart else runs.value)
     ]  # fmt: skip

@@ -9,7 +9,7 @@ from napari_noisyseg.store.records import Aspect
 
 
 class What(IntFlag):
-    """What a change touched. The first nine are the project's own (`store.records.Aspect`)."""
+    """What a change touched. The first ten are the project's own (`store.records.Aspect`)."""
 
     NOTHING = 0
     POINTS = Aspect.POINTS
@@ -21,6 +21,7 @@ class What(IntFlag):
     IMAGES = Aspect.IMAGES
     CANDIDATES = Aspect.CANDIDATES
     LEARNED = Aspect.LEARNED
+    COMMENTS = Aspect.COMMENTS
     PROJECT = 1 << 10
     """another project, or none, is open"""
     IMAGE = 1 << 11
@@ -36,7 +37,7 @@ class What(IntFlag):
 
 
 ANNOTATION = What.POINTS | What.FIELDS | What.ROUGH | What.OUTLINES | What.DECISIONS
-ANNOTATION |= What.CLASSES | What.IMAGES | What.CANDIDATES | What.LEARNED
+ANNOTATION |= What.CLASSES | What.IMAGES | What.CANDIDATES | What.LEARNED | What.COMMENTS
 """everything that the project's journal tells of"""
 FRONT = What.PROJECT | What.IMAGE
 """something else is in front"""

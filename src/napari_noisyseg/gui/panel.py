@@ -20,9 +20,10 @@ from qtpy.QtWidgets import (
 
 from napari_noisyseg.gui.change import ANY, Change, What
 from napari_noisyseg.gui.docks import StepDock
-from napari_noisyseg.gui.keys import ALWAYS, Binding
+from napari_noisyseg.gui.keys import ALWAYS, Binding, moves_of
 from napari_noisyseg.gui.kinds import STEPS
 from napari_noisyseg.gui.session import session_of
+from napari_noisyseg.gui.settings import setting
 from napari_noisyseg.gui.tools.kit import kit_of
 from napari_noisyseg.gui.widgets.notes import Notes
 from napari_noisyseg.gui.widgets.rows import StepRow
@@ -123,6 +124,7 @@ class Panel(QWidget):  # type: ignore[misc]
         self.session.viewer.canvas.overlays["scale_bar"].visible = True
 
     def _bind_keys(self) -> None:
+        self.session.keys.moved = moves_of(setting("keys", "own", ""))
         self.session.keys.bind(
             ALWAYS,
             Binding("Ctrl+Z", "undo", self.session.undo),

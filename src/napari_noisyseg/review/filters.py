@@ -1,69 +1,68 @@
-"""Which nuclei of a queue are to be shown: by image, field, class, run, decision, reason, size."""
+"""Which nuclei of a review are wanted now: a value that says yes or no to each."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from math import inf
 
 from napari_noisyseg.review.queue import ReviewItem
-from napari_noisyseg.store.records import Field, State
+from napari_noisyseg.slides import Box
+from napari_noisyseg.store.records import State
 
 NO_CLASS = ""
-"""Stands in `Filter.classes` for nuclei without a class."""
+BY_HAND = ""
+"""the run of a nucleus that no run found"""
+_FIGURES = re.compile(r"\s*(:.*|\d[\d.,]*\s*%?.*)$")
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What a nucleus must be; None is anything. All of it must hold.
+    """What is None says nothing; all that is said must hold.
 
-    classes: names, `NO_CLASS` for none; areas in µm², score in 0..1, both ends included; ids: none
-    but these, such as those that two people see differently.
+    `field` is a box of level-0 pixels that holds the nucleus's point; `reason` a `kind_of` one;
+    `smallest` and `largest` are areas in µm², both included; `ids`: none but these, such as those
+    that two people see differently.
     """
 
-    images: Collection[str] | None = None
-    field: Field | None = None
-    classes: Collection[str] | None = None
-    runs: Collection[str] | None = None
-    states: Collection[State] | None = None
-    reasons: Collection[str] | None = None
-    smallest_um2: float = 0.0
-    largest_um2: float = inf
-    least_score: float = 0.0
-    most_score: float = 1.0
+    image: str | None = None
+    field: Box | None = None
+    class_name: str | None = None
+    run: str | None = None
+    state: State | None = None
+    reason: str | None = None
+    smallest: float | None = None
+    largest: float | None = None
     ids: Collection[str] | None = None
 
-    def takes(self, item: ReviewItem) -> bool:
-        """Whether a nucleus is one of those."""
-        found = item.candidate
-        pairs = (
-            (item.image, self.images),
-            (found.class_name or NO_CLASS, self.classes),
-            (found.run, self.runs),
-            (item.state, self.states),
-            (item.reason, self.reasons),
-            (item.id, self.ids),
-        )
+    @property
+    def active(self) -> bool:
+        """Whether it holds anything back."""
+        return self != Filter()
+
+    def passes(self, item: ReviewItem) -> bool:
+        """Whether a nucleus is wanted."""
+        c = item.candidate
         return (
-            all(among is None or value in among for value, among in pairs)
-            and self.smallest_um2 <= found.area_um2 <= self.largest_um2
-            and self.least_score <= 1 - item.doubt <= self.most_score
-            and (self.field is None or self._inside(self.field, item))
+            (self.image is None or item.image == self.image)
+            and (self.state is None or c.state == self.state)
+            and (self.class_name is None or (c.class_name or NO_CLASS) == self.class_name)
+            and (self.run is None or c.run == self.run)
+            and (self.smallest is None or c.area_um2 >= self.smallest)
+            and (self.largest is None or c.area_um2 <= self.largest)
+            and (self.field is None or self.field.contains(c.y, c.x))
+            and (self.ids is None or item.id in self.ids)
+            and (self.reason is None or kind_of(item.reason) == self.reason)
         )
 
-    @staticmethod
-    def _inside(field: Field, item: ReviewItem) -> bool:
-        return item.image == field.image and field.box.contains(item.candidate.y, item.candidate.x)
+
+def kind_of(reason: str) -> str:
+    """A reason without its figures: `large: 3.1 × the usual area` is `large`."""
+    return _FIGURES.sub("", reason) or reason
 
 
-def rows(items: Sequence[ReviewItem], wanted: Filter) -> list[int]:
-    """The rows of a queue that a filter leaves, in the queue's order."""
-    return [row for row, item in enumerate(items) if wanted.takes(item)]
-
-
-def reasons(items: Iterable[ReviewItem]) -> list[tuple[str, int]]:
-    """The reasons to look that a queue has, each with its number of nuclei, the commonest first."""
-    counts: dict[str, int] = {}
-    for item in items:
-        counts[item.reason] = counts.get(item.reason, 0) + 1
-    return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+def kinds(items: Iterable[ReviewItem]) -> list[tuple[str, int]]:
+    """The kinds of reasons and how often each is given, the most frequent first."""
+    found = Counter(kind_of(item.reason) for item in items)
+    return sorted(found.items(), key=lambda kind: (-kind[1], kind[0]))

@@ -245,7 +245,7 @@ class ReviewQueue:
             by = self.reviewer
             run = self._run_of(nucleus)
             nuclei.decide([nucleus], item.state, run, by, outlines={nucleus: outline})
-        self._set(row, frozen=True)
+        self._set(row, frozen=True, outline=outline)
 
     def refresh(self) -> list[str]:
         """Take over what happened since; the ids whose decision or class had changed.

@@ -12,7 +12,7 @@ from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store import reach
 from napari_noisyseg.store.context import Context
-from napari_noisyseg.store.decisions import as_outline, check
+from napari_noisyseg.store.decisions import GONE, as_outline, check
 from napari_noisyseg.store.history import IN_KEYS, as_keys
 from napari_noisyseg.store.images import ImageRow
 from napari_noisyseg.store.making import uncollected
@@ -20,14 +20,6 @@ from napari_noisyseg.store.matching import match
 from napari_noisyseg.store.packing import count_masks
 from napari_noisyseg.store.records import Aspect, Candidate, Outline
 
-_REMOVAL = Aspect.POINTS | Aspect.OUTLINES
-# a point that a person took away is no find of a run either; one never decided on has no row yet
-GONE = f"""
-SELECT DISTINCT l.id FROM action a CROSS JOIN nucleus_log l ON l.action = a.id AND l.side = 0
-WHERE a.state = 'done' AND a.aspects & {_REMOVAL:d} = {_REMOVAL:d} AND NOT EXISTS
-    (SELECT 1 FROM nucleus_log m WHERE m.action = l.action AND m.side = 1 AND m.id = l.id)
-    AND NOT EXISTS (SELECT 1 FROM nucleus n WHERE n.id = l.id)
-"""
 # a frozen outline stands in place of the run's, and is there even where the run found nothing
 _OF_RUN = f"""
 SELECT c.id, c.serial, c.y, c.x, coalesce(o.y0, c.y0) AS top, coalesce(o.x0, c.x0) AS left,
@@ -39,7 +31,9 @@ WHERE c.image = :image AND c.run = :run AND c.id NOT IN ({GONE})
 """
 _BESIDE = """
 SELECT n.id, n.serial, n.y, n.x, o.y0, o.x0, o.y1, o.x1, o.mask, 1.0,
-    iif(o.frozen, 'settled by a person', 'not found by the newest run'), 0, n.state, o.frozen,
+    iif(not o.frozen, 'not found by the newest run',
+        iif(n.state = 'unreviewed', 'drawn by a person, not judged yet', 'settled by a person')),
+    0, n.state, o.frozen,
     n.class
 FROM outline o JOIN nucleus n ON n.id = o.id
 WHERE o.image = :image AND NOT EXISTS

@@ -12,6 +12,15 @@ from napari_noisyseg.store.records import Aspect, NucleusClass
 # Okabe and Ito: told apart by colour-blind people as well
 PALETTE = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", "#999999")
 
+# told apart from the pens of the decisions as well
+STARTING = (
+    NucleusClass("tumour", "#d55e00"),
+    NucleusClass("lymphocyte", "#0072b2"),
+    NucleusClass("stroma", "#009e73"),
+    NucleusClass("other", "#999999"),
+)
+"""classes to begin with, where a project has none"""
+
 
 def listed(context: Context) -> list[NucleusClass]:
     """All classes in the order in which they came."""

@@ -19,6 +19,15 @@ from napari_noisyseg.store.records import STATES, Aspect, Look, Nucleus, Outline
 ACCEPTED_OF_RUN = "candidate"
 """`origin` of an outline that was taken from a run as it was."""
 
+_REMOVAL = Aspect.POINTS | Aspect.OUTLINES
+# a point that a person took away is no find of a run either; one never decided on has no row yet
+GONE = f"""
+SELECT DISTINCT l.id FROM action a CROSS JOIN nucleus_log l ON l.action = a.id AND l.side = 0
+WHERE a.state = 'done' AND a.aspects & {_REMOVAL:d} = {_REMOVAL:d} AND NOT EXISTS
+    (SELECT 1 FROM nucleus_log m WHERE m.action = l.action AND m.side = 1 AND m.id = l.id)
+    AND NOT EXISTS (SELECT 1 FROM nucleus n WHERE n.id = l.id)
+UNION SELECT id FROM replaced
+"""
 # the rows of a run that ids stand for: of the run named, else of their image's newest
 NEWEST = "(SELECT run FROM adoption a WHERE a.image = c.image ORDER BY seq DESC LIMIT 1)"
 _CHOSEN = f"c.id {IN_KEYS} AND c.run = coalesce(?, {NEWEST})"
@@ -30,13 +39,13 @@ def set_outlines(context: Context, outlines: Mapping[str, Outline], origin: str)
         return
     ids = list(outlines)
     image = one_image(context, ids)
-    _check_fit(context, outlines)
+    check_fit(context, outlines)
     words = f"outline {len(ids)} nuclei" if len(ids) > 1 else "outline a nucleus"
     with (
         context.history.action(words, image, Aspect.OUTLINES) as action,
         action.changing("outline", ids),
     ):
-        _put(context, outlines, origin)
+        put_outlines(context, outlines, origin)
 
 
 def outline(context: Context, id: str) -> Outline | None:
@@ -73,12 +82,23 @@ def settled(
     gone = [n.serial for n, _ in kept]
     if not rejected:
         gone += [n.serial for n, _ in found if n.state == "rejected"]
+        gone += _taken_away(context, image)
     left: NDArray[np.int32] = labels.astype(np.int32)
     if gone:
         left[np.isin(labels, gone)] = 0
     for nucleus, outline in kept:
         outline.paste(left, box, nucleus.serial)
     return left
+
+
+def _taken_away(context: Context, image: str) -> list[int]:
+    """Serials of finds that a person removed or merged into another nucleus."""
+    found = context.database.rows(
+        f"SELECT DISTINCT c.serial FROM ({GONE}) g CROSS JOIN candidate c ON c.id = g.id "
+        "WHERE c.image = ? UNION SELECT serial FROM replaced WHERE image = ?",
+        (context.images.row(image).id, context.images.row(image).id),
+    )
+    return [int(serial) for (serial,) in found]
 
 
 def decide(
@@ -98,9 +118,9 @@ def decide(
         return
     with context.history.action(_words(state, len(ids)), None, Aspect.DECISIONS) as action:
         with action.changing("nucleus", ids), action.changing("outline", ids):
-            _adopt_as_nuclei(context, ids, run)
+            adopt_as_nuclei(context, ids, run)
             image = one_image(context, ids)
-            _check_fit(context, outlines)
+            check_fit(context, outlines)
             _keep_outlines(context, ids, state, run, outlines)
             context.database.run(
                 f"UPDATE nucleus SET state = ?, reviewer = ?, "
@@ -118,7 +138,7 @@ def _words(state: State, count: int) -> str:
     return f"{verb} {things}" if verb else f"take back the decision on {things}"
 
 
-def _adopt_as_nuclei(context: Context, ids: Sequence[str], run: str | None) -> None:
+def adopt_as_nuclei(context: Context, ids: Sequence[str], run: str | None) -> None:
     """What a run found becomes a nucleus of the project when a person decides on it."""
     context.database.run(
         "INSERT OR IGNORE INTO nucleus "
@@ -155,7 +175,7 @@ def _keep_outlines(
             f"UPDATE outline SET frozen = ? WHERE id {IN_KEYS} AND origin = '{ACCEPTED_OF_RUN}'",
             (int(state == "accepted"), wanted),
         )
-    _put(context, {id: outlines[id] for id in ids if id in outlines}, "edit")
+    put_outlines(context, {id: outlines[id] for id in ids if id in outlines}, "edit")
     if state == "accepted":
         _refuse_without_outline(context, ids)
 
@@ -171,7 +191,8 @@ def _refuse_without_outline(context: Context, ids: Sequence[str]) -> None:
         )
 
 
-def _put(context: Context, outlines: Mapping[str, Outline], origin: str) -> None:
+def put_outlines(context: Context, outlines: Mapping[str, Outline], origin: str) -> None:
+    """Write outlines that a person drew or brought; inside an action."""
     if outlines:
         reach.note(context, outlines.values())
     context.database.many(
@@ -181,7 +202,8 @@ def _put(context: Context, outlines: Mapping[str, Outline], origin: str) -> None
     )
 
 
-def _check_fit(context: Context, outlines: Mapping[str, Outline]) -> None:
+def check_fit(context: Context, outlines: Mapping[str, Outline]) -> None:
+    """Refuse outlines that do not fit into the images of their nuclei."""
     found = context.database.rows(
         "SELECT n.id, i.height, i.width FROM nucleus n JOIN image i ON i.id = n.image "
         f"WHERE n.id {IN_KEYS}",

@@ -188,7 +188,7 @@ class History:
             " UNION ".join(
                 f"SELECT i.name, l.id FROM {acted} j CROSS JOIN {table}_log l "
                 "ON l.action = j.action JOIN image i ON i.id = l.image"
-                for table in ("nucleus", "outline", "verdict")
+                for table in ("nucleus", "outline", "verdict", "replaced", "comment")
             ),
             {"since": since},
         )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
-from napari_noisyseg.store.candidates import GONE
 from napari_noisyseg.store.context import Context
+from napari_noisyseg.store.decisions import GONE
 
 _NEWEST = "(SELECT image, run, found, max(seq) FROM adoption GROUP BY image)"
 _FOUND = f"SELECT image, found FROM {_NEWEST}"

@@ -16,7 +16,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store import candidates as found
-from napari_noisyseg.store import classes, decisions, fields, judged, points, tracing, verdicts
+from napari_noisyseg.store import (
+    classes,
+    decisions,
+    fields,
+    judged,
+    points,
+    repair,
+    tracing,
+    verdicts,
+)
 from napari_noisyseg.store.context import Context
 from napari_noisyseg.store.packed import Selection
 from napari_noisyseg.store.painting import Painting
@@ -89,9 +98,9 @@ class Nuclei:
         """Take nuclei away, with their outlines and decisions."""
         points.remove(self._context, list(dict.fromkeys(ids)))
 
-    def set_class(self, ids: Sequence[str], class_name: str | None) -> None:
-        """Name the class of nuclei (None takes it away); a class that is new is added."""
-        points.set_class(self._context, list(dict.fromkeys(ids)), class_name)
+    def set_class(self, ids: Sequence[str], class_name: str | None, run: str | None = None) -> None:
+        """Name the class of nuclei or candidates (None takes it away); a new class is added."""
+        repair.set_class(self._context, list(dict.fromkeys(ids)), class_name, run)
 
     def of(
         self,
@@ -259,6 +268,42 @@ class Nuclei:
         """Whether a nucleus with a decision was looked at by itself, not with many at once."""
         return verdicts.looked_at(self._context, id)
 
+    def split(self, id: str, parts: Sequence[Outline], run: str | None = None) -> list[Nucleus]:
+        """Put two or more parts in place of a nucleus or candidate, with its decision and class.
+
+        The part that holds the nucleus's point stays the nucleus and comes first; the others are
+        new. All outlines are a person's from then on.
+        """
+        return repair.split(self._context, id, parts, run)
+
+    def merge(self, ids: Sequence[str], outline: Outline, run: str | None = None) -> None:
+        """Let the first of these nuclei or candidates, of one image, stand for all of them.
+
+        It keeps its decision and gets the outline; the others go, for later runs as well.
+        """
+        repair.merge(self._context, ids, outline, run)
+
+    def add_outlined(
+        self, image: str, y: float, x: float, outline: Outline, class_name: str | None = None
+    ) -> Nucleus:
+        """A nucleus that nobody had found, accepted with this outline, as one action."""
+        with self.together("add a nucleus"):
+            (made,) = self.add_many(image, [(y, x)], [class_name], origin="added")
+            self.decide([made.id], "accepted", outlines={made.id: outline})
+        return self.get(made.id)
+
+    def set_comment(self, image: str, id: str, words: str) -> None:
+        """What a person wants to say of a nucleus or candidate; "" takes it away."""
+        repair.set_comment(self._context, image, id, words)
+
+    def comment(self, id: str) -> str:
+        """What was said of one nucleus, "" where nothing was."""
+        return repair.comment(self._context, id)
+
+    def comments(self, image: str) -> Mapping[str, str]:
+        """Comments by nucleus id."""
+        return repair.comments(self._context, image)
+
     def candidates(
         self, image: str, run: str | None = None, box: Box | None = None
     ) -> list[Candidate]:
@@ -399,6 +444,14 @@ class Nuclei:
             complete=complete_,
             nuclei=sum(r[3] for r in nuclei if r[1] != points.FOUND_BY_RUN or r[2] == "accepted"),
         )
+
+    def progress(self) -> dict[str, Counts]:
+        """How far the review of each image is: the counts of candidates and decisions alone."""
+        review, found = self._review(), {}
+        for row in self._context.images.rows():
+            n = review.get(row.id, Counter())
+            found[row.name] = Counts(0, 0, n["all"], n["accepted"], n["rejected"], n["unsure"])
+        return found
 
     def _review(self) -> dict[int, Counter[str]]:
         """`judged.count`, made anew only after something that it depends on."""

@@ -37,6 +37,7 @@ class Aspect(IntFlag):
     IMAGES = 64
     CANDIDATES = 128
     LEARNED = 256
+    COMMENTS = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,12 @@ class Outline:
         if self._mask is None:
             return count_mask(self._packed, self.box)
         return int(np.count_nonzero(self._mask))
+
+    def middle(self) -> tuple[float, float]:
+        """A place (y, x) that surely lies in it: its pixel nearest the centroid."""
+        inside = np.argwhere(self.mask)
+        y, x = inside[((inside - inside.mean(axis=0)) ** 2).sum(axis=1).argmin()]
+        return float(y + self.box.y0), float(x + self.box.x0)
 
     def holds(self, y: float, x: float) -> bool:
         """Whether the pixel of a place (y, x) is one of its own."""

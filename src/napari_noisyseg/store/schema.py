@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-SCHEMA = 3
+SCHEMA = 4
 """Version of the tables; kept in the file's header (`user_version`)."""
 APPLICATION_ID = 0x4E53_4547
 """Marks the file as ours ("NSEG")."""
@@ -40,6 +40,9 @@ LOGGED: Mapping[str, tuple[str, str]] = {
         "key TEXT, id TEXT, image INTEGER, reviewer TEXT, state TEXT, way TEXT, run TEXT, "
         "time REAL, ms INTEGER, agreed REAL",
     ),
+    # nuclei that went into another one
+    "replaced": ("id", "id TEXT, image INTEGER, serial INTEGER, by TEXT"),
+    "comment": ("id", "id TEXT, image INTEGER, words TEXT"),
 }
 
 _REST = """
@@ -132,7 +135,18 @@ def _add_verdicts(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _add_learned, 2: _add_verdicts}
+def _add_repairs(connection: sqlite3.Connection) -> None:
+    """Version 4: merged nuclei, and comments."""
+    for table in ("replaced", "comment"):
+        for statement in _logged(table):
+            connection.execute(statement)
+
+
+MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {
+    1: _add_learned,
+    2: _add_verdicts,
+    3: _add_repairs,
+}
 """From a version to the next; each runs inside one transaction together with its version mark."""
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from napari.layers import Labels
+from numpy.typing import NDArray
 
 from napari_noisyseg.gui.canvas import layers
 from napari_noisyseg.gui.canvas.outlines import outline_paths, outlines_of
@@ -13,8 +15,9 @@ from napari_noisyseg.slides import Box
 from napari_noisyseg.store.records import ImageRecord, Outline
 
 KIND = "judged"
-BEFORE, NOW = 1, 2
-"""the two outlines, by the number that they are drawn under"""
+BEFORE, NOW, SKETCH, CHOSEN = 1, 2, 3, 10
+"""the two outlines, a line that is being drawn, and the first of those that are chosen together,
+by the number that they are drawn under"""
 
 
 def centre(viewer: Any, record: ImageRecord, point: tuple[float, float], view_um: float) -> None:
@@ -48,6 +51,7 @@ class Closeup:
 
     def __init__(self, viewer: Any) -> None:
         self._viewer = viewer
+        self._sketch: NDArray[np.floating] | None = None
 
     @property
     def layer(self) -> Any | None:
@@ -55,16 +59,36 @@ class Closeup:
         ours = (x for x in self._viewer.layers if layers.tag(x).get("kind") == KIND)
         return next(ours, None)
 
-    def show(self, record: ImageRecord, new: Outline | None, old: Outline | None) -> None:
-        """Draw both outlines; the old one lies under the new."""
+    def show(
+        self,
+        record: ImageRecord,
+        new: Outline | None,
+        old: Outline | None,
+        chosen: Sequence[Outline] = (),
+    ) -> None:
+        """Draw both outlines, the old one under the new, and those that are chosen together."""
         layer = self.layer
         if layer is not None and layers.image_name(layer) != record.name:
             self.remove()
             layer = None
         layer = layer or self._make(record)
         both = {BEFORE: old, NOW: new}
-        paths = {n: outline_paths(outline) for n, outline in both.items() if outline is not None}
-        outlines_of(layer).set_all(paths, {BEFORE: "before", NOW: "now"})
+        paths: dict[int, Any] = {n: outline_paths(o) for n, o in both.items() if o is not None}
+        if self._sketch is not None:
+            paths[SKETCH] = [self._sketch]
+        many = {CHOSEN + n: outline_paths(o) for n, o in enumerate(chosen)}
+        pens = {BEFORE: "before", NOW: "now", SKETCH: "sketch"}
+        outlines_of(layer).set_all(paths | many, pens | dict.fromkeys(many, "chosen"))
+
+    def sketch(self, record: ImageRecord, line: NDArray[np.floating] | None) -> None:
+        """Draw a line (n, 2) of (y, x) that is not kept, or take it away."""
+        self._sketch = line if line is not None and len(line) > 1 else None
+        layer = self.layer
+        if self._sketch is not None:
+            layer = layer if layer is not None else self._make(record)
+            outlines_of(layer).put(SKETCH, [self._sketch], "sketch")
+        elif layer is not None:
+            outlines_of(layer).drop(SKETCH)
 
     def remove(self) -> None:
         """Take our layer from the viewer."""

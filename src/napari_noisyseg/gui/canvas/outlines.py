@@ -33,6 +33,8 @@ PENS: dict[str, Pen] = {
     "now": Pen("#ffffff", 3.0),
     "before": Pen("#ff9f1c", 2.0, on=6, off=4),
     "corrected": Pen("#ffffff", 1.6, casing=0.7),
+    "chosen": Pen("#ffffff", 3.2, on=10, off=3, casing=1.6),
+    "sketch": Pen("#ffffff", 2.2, casing=1.8),
 }
 """What each state of a nucleus looks like: told apart by form and lightness, not by hue alone."""
 KEY = "noisyseg_outlines"
@@ -50,6 +52,7 @@ class OutlinesOverlay(SceneOverlay):  # type: ignore[misc]
     _paths: dict[int, Paths] = PrivateAttr(default_factory=dict)
     _states: dict[int, str] = PrivateAttr(default_factory=dict)
     _strips: dict[int, Strip] = PrivateAttr(default_factory=dict)
+    _pinned: dict[int, tuple[Paths, str]] = PrivateAttr(default_factory=dict)
 
     @property
     def paths(self) -> Mapping[int, Paths]:
@@ -61,9 +64,21 @@ class OutlinesOverlay(SceneOverlay):  # type: ignore[misc]
         """The state of every nucleus that is drawn."""
         return self._states
 
+    @property
+    def pinned(self) -> Mapping[int, tuple[Paths, str]]:
+        """Paths and states that stand whatever else is said of these nuclei."""
+        return self._pinned
+
+    def pin(self, paths: Mapping[int, Paths], state_of: Mapping[int, str]) -> None:
+        """Let these stand from the next drawing on, in place of what is drawn of them then."""
+        _check(state_of.values())
+        self._pinned = {serial: (found, state_of[serial]) for serial, found in paths.items()}
+
     def set_all(self, paths: Mapping[int, Paths], state_of: Mapping[int, str]) -> None:
         """Draw these and no others; a nucleus without a state is untouched."""
         states = {serial: state_of.get(serial, "untouched") for serial in paths}
+        paths = {**paths, **{serial: found for serial, (found, _) in self._pinned.items()}}
+        states |= {serial: state for serial, (_, state) in self._pinned.items()}
         _check(states.values())
         before, known, strips = self._paths, self._states, self._strips
         self._strips = {
@@ -77,9 +92,11 @@ class OutlinesOverlay(SceneOverlay):  # type: ignore[misc]
     def change(self, paths: Mapping[int, Paths], pen: str, gone: Iterable[int] = ()) -> None:
         """Draw some nuclei anew and some no longer, at once; new ones are of the state `pen`."""
         _check((pen,))
-        for serial in gone:
+        for serial in set(gone) - self._pinned.keys():
             self._forget(serial)
         for serial, found in paths.items():
+            if serial in self._pinned:
+                continue
             self._paths[serial] = found
             self._states.setdefault(serial, pen)
             self._strips.pop(serial, None)

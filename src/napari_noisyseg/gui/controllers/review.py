@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
 from napari_noisyseg.gui.change import ANNOTATION, FRONT, Change, What
+from napari_noisyseg.gui.controllers.offering import Offering
+from napari_noisyseg.gui.controllers.repairs import Place, Repairs
 from napari_noisyseg.gui.summary import Summary
 from napari_noisyseg.review.before import clicked_outlines, old_outline
+from napari_noisyseg.review.filters import Filter
 from napari_noisyseg.review.queue import ReviewItem, ReviewProgress, ReviewQueue
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Outline, State
-from napari_noisyseg.worker.clicked import offer
 
 if TYPE_CHECKING:
     from napari_noisyseg.gui.session import Session
     from napari_noisyseg.gui.work import Submit
 
-DECIDED = What.DECISIONS | What.OUTLINES | What.POINTS | What.CLASSES
+DECIDED = What.DECISIONS | What.OUTLINES | What.POINTS | What.CLASSES | What.COMMENTS
 ANEW = What.CANDIDATES | What.IMAGES
 FEW = 5000
 """nuclei of a queue that is read again in place, in its order"""
+ONE_ACT = 8
+"""nuclei that an act on one of them touches at most"""
 
 
 class ReviewController:
@@ -40,14 +46,19 @@ class ReviewController:
     def __init__(self, session: Session, submit: Submit) -> None:
         self.session, self._submit = session, submit
         self.queue: ReviewQueue | None = None
-        self.editing = False
+        self.repairs = Repairs(self, submit)
+        self.filter = Filter()
         self.open = False
         self.nucleus: str | None = None
         self._waits: str | None = None
+        self._next: list[str] = []
+        self._version = 0
         self._stale = True
         self._clicked: dict[str, Any] = {}
         self._runs: dict[str, str | None] = {}
-        self._offering = self._offer_again = False
+        self.offers = Offering(
+            session, submit, lambda: self.editing, self.adopted.emit, self.changed.emit
+        )
         self._deaf = session.on(ANNOTATION | FRONT, self._follow)
 
     def close(self) -> None:
@@ -68,6 +79,11 @@ class ReviewController:
         if self.queue is None or self.nucleus is None:
             return None
         return self.queue.row(self.nucleus)
+
+    @property
+    def editing(self) -> bool:
+        """Whether the outline is under the brush."""
+        return self.repairs.mode == "brush"
 
     def progress(self) -> ReviewProgress:
         """How far the review is, by what the project holds: one count, whoever asks."""
@@ -97,6 +113,13 @@ class ReviewController:
         old = old_outline(project, item, self._clicked.get(item.image))
         return self.queue.outline(item), old
 
+    def chosen_outlines(self) -> list[Outline]:
+        """The outlines of the nuclei of the image in front that are chosen together."""
+        queue, chosen = self.queue, self.repairs.chosen
+        rows = [queue.row(one) for one in chosen] if queue is not None else []
+        items = [queue.items[row] for row in rows if queue is not None and row is not None]
+        return [x.candidate.outline for x in items if x.image == self.session.image]
+
     # --- keeping up ----------------------------------------------------------------------------
 
     def enter(self) -> None:
@@ -104,7 +127,7 @@ class ReviewController:
         self.open = True
         if self._stale:
             self._load()
-        self._offer()
+        self.offers.ask()
         self._show()
 
     def leave(self) -> None:
@@ -116,7 +139,9 @@ class ReviewController:
         if change.what & What.PROJECT:
             self.queue, self.nucleus, self._waits, self._stale = None, None, None, True
             self._clicked.clear()
-            self.editing = self._offering = self._offer_again = False
+            self.repairs.mode, self.repairs.chosen, self._next = "", (), []
+            self.filter = Filter()
+            self.offers.reset()
             if self.open:
                 self._load()
             self._show()
@@ -128,7 +153,7 @@ class ReviewController:
             self._image_chosen()
 
         if change.what & (What.LEARNED | What.PROJECT) and self.open:
-            self._offer()
+            self.offers.ask()
 
     def _found_anew(self) -> None:
         """Other nuclei to judge: with another run a new order, else each in its place."""
@@ -150,36 +175,7 @@ class ReviewController:
     @property
     def offering(self) -> bool:
         """Whether the outlines at clicks are just being made, to be judged."""
-        return self._offering
-
-    def _offer(self) -> None:
-        """Where no run found anything, the outlines at clicks are judged: bring them up to date."""
-        project = self.session.project
-        if project is None or not project.writable:
-            return
-        if self._offering or self.editing:
-            self._offer_again = True
-            return
-        self._offering, self._offer_again = True, False
-        self._submit(
-            partial(offer, project), partial(self._offered, project), partial(self._failed, project)
-        )
-
-    def _offered(self, project: Project, images: list[str]) -> None:
-        if project is not self.session.project:
-            return
-        self._offering = False
-        if images:
-            self.session.sync()
-            self.adopted.emit()
-        if self._offer_again:
-            self._offer()
-        self.changed.emit()
-
-    def _failed(self, project: Project, error: BaseException) -> None:
-        if project is self.session.project:
-            self._offering = False
-        self.session.failed(error)
+        return self.offers.busy
 
     def _image_chosen(self) -> None:
         """Another image came to the front: a nucleus of it is under review, or none."""
@@ -199,7 +195,7 @@ class ReviewController:
     def _first_of(self, image: str) -> int | None:
         """The row of an image's first nucleus without a decision, else of its first one."""
         items = self.queue.items if self.queue is not None else ()
-        rows = [row for row, item in enumerate(items) if item.image == image]
+        rows = [r for r, x in enumerate(items) if x.image == image and self.filter.passes(x)]
         still = [row for row in rows if items[row].state == "unreviewed"]
         return next(iter(still or rows), None)
 
@@ -208,13 +204,26 @@ class ReviewController:
         if self.queue is None:
             self.changed.emit()
             return
-        row = self.row
+        row, touched = self.row, self._touched()
         changed = self.queue.refresh()
-        if self.nucleus is not None and self.queue.row(self.nucleus) is None:
+        if len(changed) == 1:
+            touched |= set(changed)
+        known = sorted(r for r in map(self.queue.row, touched) if r is not None)
+        gone = self.nucleus is not None and self.queue.row(self.nucleus) is None
+        # what an act, or its undo, was about comes into view; where it took in others, they go
+        if known and 0 < len(touched) <= ONE_ACT and (gone or self.nucleus not in touched):
+            self._go(known[0])
+        elif gone:
             self._go(self._open_after((row or 0) - 1))
-        elif len(changed) == 1 and self.queue.row(changed[0]) is not None:
-            self.nucleus = changed[0]
         self._show()
+
+    def _touched(self) -> set[str]:
+        """Nuclei of this review that somebody's acts have changed since this was asked last."""
+        project, since = self.session.project, self._version
+        self._version = project.nuclei.version() if project is not None else 0
+        if project is None or not self.open or not since or self._version == since:
+            return set()
+        return set().union(*project.nuclei.touched(since).values())
 
     def _load(self) -> None:
         project = self.session.project
@@ -226,6 +235,7 @@ class ReviewController:
         if project is not self.session.project:
             return
         self.queue, self._runs = queue, self._runs_now()
+        self._version = project.nuclei.version()
         queue.refresh()  # what was decided while it was read
         image = self.session.image
         if self.nucleus is None and image is not None and image == self._waits:
@@ -238,8 +248,43 @@ class ReviewController:
         """The next nucleus that is open; where all is decided the first one, to be looked at."""
         if self.queue is None or not len(self.queue):
             return None
-        following = self.queue.open_after(row)
-        return 0 if following is None else following
+        while self._next:
+            waiting = self.queue.row(self._next.pop(0))
+            if waiting is not None and self.queue.items[waiting].state == "unreviewed":
+                return waiting
+        if not self.filter.active:
+            following = self.queue.open_after(row)
+            return 0 if following is None else following
+        order = [(row + step) % len(self.queue) for step in range(1, len(self.queue) + 1)]
+        passing = [r for r in order if self.filter.passes(self.queue.items[r])]
+        for state in ("unreviewed", "unsure"):
+            for at in passing:
+                if self.queue.items[at].state == state:
+                    return at
+        return passing[0] if passing else None
+
+    def narrow(self, wanted: Filter) -> None:
+        """Go through these nuclei alone."""
+        self.end_edit()
+        self.filter = wanted
+        item = self.item
+        if self.queue is not None and (item is None or not wanted.passes(item)):
+            self._go(self._open_after(-1))
+        self._show()
+
+    def passing(self) -> list[ReviewItem]:
+        """The nuclei that the review goes through, in its order."""
+        items = self.queue.items if self.queue is not None else ()
+        if not self.filter.active:
+            return list(items)
+        return [item for item in items if self.filter.passes(item)]
+
+    def above(self, confidence: float) -> list[ReviewItem]:
+        """Those of them without a decision that are at least so sure."""
+        if self.queue is None:
+            return []
+        found = self.queue.above(confidence)
+        return [x for x in found if self.filter.passes(x)] if self.filter.active else found
 
     def _go(self, row: int | None) -> None:
         known = self.queue is not None and row is not None
@@ -270,8 +315,14 @@ class ReviewController:
     # --- what a person does --------------------------------------------------------------------
 
     def decide(self, state: State) -> None:
-        """Decide on the nucleus under review and go on to the next one without a decision."""
+        """Decide on the nucleus under review and go on to the next one without a decision.
+
+        Where several were chosen the decision is on them, and the nucleus under review stays.
+        """
         item, queue = self.item, self.queue
+        if self.repairs.chosen:
+            self.repairs.decide(state, self.repairs.chosen)
+            return
         if item is None or queue is None:
             return
         self.end_edit()
@@ -281,9 +332,14 @@ class ReviewController:
             decided = True
         row = queue.row(item.id)
         if decided and row is not None:
-            following = queue.open_after(row)
-            self._go(row if following is None else following)
+            self._go(self._following(row))
         self._show()
+
+    def _following(self, row: int) -> int:
+        """The row of what is looked at after a decision on this one."""
+        following = self._open_after(row)
+        states = self.queue.items[following].state if self.queue and following is not None else ""
+        return following if following is not None and states in ("unreviewed", "unsure") else row
 
     def accept_above(self, confidence: float) -> None:
         """Accept every nucleus without a decision whose confidence is at least this."""
@@ -291,12 +347,14 @@ class ReviewController:
         if queue is None:
             return
         self.end_edit()
-        with self.session.acting():
-            count = queue.accept_above(confidence)
-            self.session.say(f"{count} nuclei accepted; Z takes it back")
+        if self.filter.active:
+            self.repairs.decide("accepted", [item.id for item in self.above(confidence)])
+        else:
+            with self.staying(), self.session.acting():
+                count = queue.accept_above(confidence)
+                self.session.say(f"{count} nuclei accepted; Z takes it back")
         if self.item is not None and self.item.state != "unreviewed":
-            following = queue.open_after(self.row or 0)
-            self._go(self.row if following is None else following)
+            self._go(self._following(self.row or 0))
         self._show()
 
     def undo(self) -> None:
@@ -308,7 +366,12 @@ class ReviewController:
         """Go along the queue, decided nuclei included."""
         if self.queue is not None and len(self.queue):
             self.end_edit()
-            self._go(((self.row or 0) + step) % len(self.queue))
+            row = self.row if self.row is not None else -1
+            for _ in range(len(self.queue)):
+                row = (row + step) % len(self.queue)
+                if self.filter.passes(self.queue.items[row]):
+                    self._go(row)
+                    break
             self._show()
 
     def go_to(self, nucleus: str) -> None:
@@ -320,32 +383,57 @@ class ReviewController:
 
     def choose(self, place: tuple[float, float]) -> None:
         """Put the nucleus at a place of the image in front, (y, x), under review; the smallest."""
-        if self.queue is None:
-            return
-        here = [
-            item
-            for item in self.queue.items
-            if item.image == self.session.image and item.candidate.outline.holds(*place)
-        ]
+        here = self.at(place)
         if here:
-            self.go_to(min(here, key=lambda item: item.candidate.outline.area).id)
+            self.go_to(here[0].id)
+
+    def here(self) -> list[ReviewItem]:
+        """The nuclei of the image in front."""
+        items = self.queue.items if self.queue is not None else ()
+        return [item for item in items if item.image == self.session.image]
+
+    def at(self, place: Place) -> list[ReviewItem]:
+        """The nuclei at a place of the image in front, (y, x); the smallest first."""
+        found = [item for item in self.here() if item.candidate.outline.holds(*place)]
+        return sorted(found, key=lambda item: item.candidate.outline.area)
 
     def edit(self) -> None:
         """Begin to correct the outline, or end it."""
-        if self.item is not None:
-            if self.editing:
-                self.end_edit()
-                return
-            self.editing = True
-            self.changed.emit()
+        self.repairs.use("brush")
 
     def end_edit(self) -> None:
-        """Put the brush away; what was drawn is saved already."""
-        if self.editing:
-            self.editing = False
-            if self._offer_again:
-                self._offer()
+        """Put the tool away; what was drawn is saved already."""
+        if self.repairs.mode:
+            self.repairs.mode = ""
+            self.offers.go_on()
             self.changed.emit()
+
+    def show(self, nucleus: str) -> None:
+        """Put this nucleus under review; the tool stays in the hand."""
+        if self.queue is not None and self.queue.row(nucleus) is not None:
+            self.nucleus = nucleus
+            self._show()
+
+    def follow(self, nuclei: Iterable[str]) -> None:
+        """Let these be asked for next."""
+        self._next = [*nuclei, *self._next]
+
+    def added(self, nucleus: str) -> None:
+        """A nucleus was added by hand: it is under review, also where there was none before."""
+        self.session.sync()
+        if self.queue is None:
+            self._load()
+        else:
+            self.show(nucleus)
+
+    @contextmanager
+    def staying(self) -> Iterator[None]:
+        """Whatever is done inside to many, the nucleus under review stays the same."""
+        before = self.nucleus
+        yield
+        if before is not None and self.queue is not None and self.queue.row(before) is not None:
+            self.nucleus = before
+        self._show()
 
     def redraw(self, outline: Outline) -> None:
         """Keep the outline that a person drew."""

@@ -25,7 +25,9 @@ MEANING: dict[str, tuple[Entry, ...]] = {
     ),
     "corrected": (Stroke("corrected mask", PENS["corrected"]),),
     "rough": (Stroke("rough mask", PENS["rough"]),),
-    "outline": (Stroke("outline at a click", PENS["outline"]),),
+    "outline": (
+        Stroke("outline at a click", PENS["outline"]), Stroke("accepted", PENS["accepted"]),
+    ),
     "local": (Stroke("untrained outline", PENS["local"]),),
     "voronoi": COARSE,
     "cluster": COARSE,

@@ -15,6 +15,7 @@ from napari_noisyseg.gui.tools.live import LiveLabels
 from napari_noisyseg.gui.tools.points import PointsTool
 from napari_noisyseg.gui.tools.results import Results
 from napari_noisyseg.gui.tools.rough import RoughTool
+from napari_noisyseg.gui.tools.trusted import Trusted
 
 TOOLS = ("points", "field", "paint", "erase", "look")
 
@@ -31,6 +32,7 @@ class Kit:
         self.fields = FieldsTool(session)
         self.rough = RoughTool(session)
         self.live = LiveLabels(session, self.points)
+        self.trusted = Trusted(session, self.live)
         self.results = Results(session)
         self.guest: Tool | None = None
         self.hand = Hand(session, self._in_hand)

@@ -33,7 +33,7 @@ STEP_KEYS = {
     "annotate": (*"PPFBEVCKD", "Delete"),
     "coarse": tuple("123H"),
     "train": tuple("H12"),
-    "review": (*"AARUEXZH", "Left", "Right"),
+    "review": (*"AARUEXZHSMNPWQ12", "Left", "Right", "Escape"),
 }
 TRAVEL = ("Z", "Ctrl+Z", "Ctrl+Shift+Z")
 

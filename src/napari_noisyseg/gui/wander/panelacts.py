@@ -91,6 +91,20 @@ class PanelActs:
             "edit": (dock.edit_button, "none"),
             "undo": (dock.undo_button, "travel"),
             "hide": (dock.hide_button, "none"),
+            **{
+                f"tool {mode}": (made, "none")
+                for mode, made in dock.repairing.tools.buttons.items()
+                if mode != "brush"
+            },
+            **{
+                f"class {n}": (made, "front")
+                for n, made in enumerate(dock.repairing.classes.buttons, 1)
+            },
+            "filter": (dock.filter_more.toggle, "none"),
+            "filter state": (dock.filters.boxes["state"], "none"),
+            "filter image": (dock.filters.boxes["image"], "none"),
+            "all nuclei": (dock.filters.clear_button, "none"),
+            "images": (dock.images_more.toggle, "none"),
             "confidence": (dock.above.slider, "none"),
             "accept above": (dock.above.accept, "any"),
             "measurements": (dock.table.toggle, "none"),

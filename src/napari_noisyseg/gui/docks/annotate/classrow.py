@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
+from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QColorDialog,
     QComboBox,
@@ -21,10 +21,10 @@ from qtpy.QtWidgets import (
 from napari_noisyseg.gui.canvas import looks
 from napari_noisyseg.gui.tools.kit import Kit
 from napari_noisyseg.gui.widgets.parts import label
+from napari_noisyseg.gui.widgets.swatch import swatch
 from napari_noisyseg.store.records import NucleusClass
 
 NONE = "no class"
-SWATCH = 14
 
 
 class ClassRow(QWidget):  # type: ignore[misc]
@@ -86,9 +86,9 @@ class ClassRow(QWidget):  # type: ignore[misc]
         self._shown = rows
         with QSignalBlocker(self.choice):
             self.choice.clear()
-            self.choice.addItem(_swatch(looks.POINT["points"]), NONE)
+            self.choice.addItem(swatch(looks.POINT["points"]), NONE)
             for name, color, count in rows:
-                self.choice.addItem(_swatch(color), f"{name}   ({count})")
+                self.choice.addItem(swatch(color), f"{name}   ({count})")
 
     # --- acts ----------------------------------------------------------------------------------
 
@@ -159,16 +159,3 @@ class ClassRow(QWidget):  # type: ignore[misc]
             getattr(self.kit.session.require_project().nuclei, act)(*values)
             return True
         return False
-
-
-def _swatch(color: str) -> QIcon:
-    """A colour as a spot, as points are drawn."""
-    picture = QPixmap(SWATCH, SWATCH)
-    picture.fill(QColor(0, 0, 0, 0))
-    painter = QPainter(picture)
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.setBrush(QColor(color))
-    painter.setPen(QColor(looks.POINT_EDGE))
-    painter.drawEllipse(1, 1, SWATCH - 3, SWATCH - 3)
-    painter.end()
-    return QIcon(picture)

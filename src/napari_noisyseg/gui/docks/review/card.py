@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QSlider, QVBoxLayout, QWidget
 
@@ -41,7 +43,7 @@ class ReviewCard(QWidget):  # type: ignore[misc]
         self,
         item: ReviewItem | None,
         progress: ReviewProgress,
-        editing: bool = False,
+        hint: str = "",
         offering: bool = False,
     ) -> None:
         """Show a nucleus, or that there is none."""
@@ -51,6 +53,9 @@ class ReviewCard(QWidget):  # type: ignore[misc]
             done = progress.total and progress.reviewed >= progress.total
             self.title.setText("All reviewed" if done else "")
             self.state.setText("")
+            if hint:
+                self.reason.setText(hint)
+                return
             elsewhere = "" if done else "Nothing to review in this image; ← and → lead to others."
             first = (
                 "Making the outlines at your clicks…"
@@ -64,11 +69,7 @@ class ReviewCard(QWidget):  # type: ignore[misc]
         self.state.setText(
             f"{item.candidate.area_um2:.0f} µm² · {SIGNS.get(item.state, f'{sure} % sure')}"
         )
-        self.reason.setText(
-            "Paint to add, X to erase, E when done; every stroke is saved."
-            if editing
-            else item.reason[:1].upper() + item.reason[1:]
-        )
+        self.reason.setText(hint or item.reason[:1].upper() + item.reason[1:])
         self.reason.setToolTip(item.reason)
 
 
@@ -77,8 +78,9 @@ class AcceptAbove(QWidget):  # type: ignore[misc]
 
     wanted = Signal(float)
 
-    def __init__(self) -> None:
+    def __init__(self, above: Callable[[float], Sequence[ReviewItem]]) -> None:
         super().__init__()
+        self._above = above
         self._queue: ReviewQueue | None = None
         self._moved = False
         self.slider = QSlider(Qt.Orientation.Horizontal, minimum=LOWEST, maximum=100, value=90)
@@ -119,7 +121,7 @@ class AcceptAbove(QWidget):  # type: ignore[misc]
 
     def _show(self) -> None:
         self.level.setText(f"{self.slider.value()} %")
-        count = len(self._queue.above(self.confidence)) if self._queue is not None else 0
+        count = len(self._above(self.confidence))
         self.accept.setText(f"Accept {count}")
         self.accept.setEnabled(count > 0)
         if self._queue is None or not len(self._queue):
