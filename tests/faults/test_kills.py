@@ -105,7 +105,7 @@ def test_what_is_lost_is_noticed(states: tuple[Path, list[str]]) -> None:
 
 
 def test_what_is_there_by_halves_is_noticed(states: tuple[Path, list[str]]) -> None:
-    path, found = states
+    path, _ = states
     with Project.open(path) as project:
         project.labels.write(acts.IMAGE, "refined", project.nuclei.painted(acts.IMAGE))
         serials = [n.serial for n in project.nuclei.of(acts.IMAGE)]

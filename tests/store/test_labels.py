@@ -191,11 +191,10 @@ def test_pixels_are_there_before_it_is_said_where_they_came_from(
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("napari_noisyseg.store.pyramid.write_labels", killed)
-        labelled.labels.write_box(
-            "big", "refined", Box(0, 0, 4, 4), np.ones((4, 4), np.int32), {"run": "r2"}
-        )
+    pixels = np.ones((4, 4), np.int32)
+    monkeypatch.setattr("napari_noisyseg.store.pyramid.write_labels", killed)
+    with pytest.raises(KeyboardInterrupt):
+        labelled.labels.write_box("big", "refined", Box(0, 0, 4, 4), pixels, {"run": "r2"})
     assert labelled.labels.source("big", "refined") == {"run": "r1"}
 
 
