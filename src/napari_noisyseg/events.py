@@ -162,6 +162,8 @@ def from_json(line: str | bytes) -> Event | None:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r:.50} is no text")
+    if value.isascii() and len(value) <= LONGEST_TEXT:
+        return value
     # half of a pair, which JSON can say and no file or screen can take
     return value[:LONGEST_TEXT].encode("utf-8", "replace").decode("utf-8")
 

@@ -185,6 +185,19 @@ def test_chunks_are_written_aside_and_renamed(
     assert sorted(p.name for p in folder.iterdir()) == ["refined", "voronoi", "zarr.json"]
 
 
+def test_pixels_are_there_before_it_is_said_where_they_came_from(
+    labelled: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    pixels = np.ones((4, 4), np.int32)
+    monkeypatch.setattr("napari_noisyseg.store.pyramid.write_labels", killed)
+    with pytest.raises(KeyboardInterrupt):
+        labelled.labels.write_box("big", "refined", Box(0, 0, 4, 4), pixels, {"run": "r2"})
+    assert labelled.labels.source("big", "refined") == {"run": "r1"}
+
+
 def test_a_corrupt_chunk_is_told(labelled: Project) -> None:
     chunk = labelled.path / "images" / "big" / "labels" / "refined" / "0" / "c" / "1" / "1"
     data = bytearray(chunk.read_bytes())

@@ -102,6 +102,23 @@ def test_a_lock_from_before_a_restart_is_dead(tmp_path: Path) -> None:
         assert "taken over" in (Lock(tmp_path).take() or "")
 
 
+def test_what_was_derived_before_a_power_cut_is_derived_anew(tissue: Project) -> None:
+    labels = np.ones((512, 512), np.uint8)
+    derived = {"derived_from": "points", "annotation_version": 3}
+    tissue.labels.write("tissue", "outline", labels, derived)
+    tissue.labels.write("tissue", "refined", labels, {"run": "r"})
+    path = tissue.path
+    tissue.close()
+    holder(path, pid=2**22 + 5)
+    with Project.open(path) as after_a_kill:
+        assert after_a_kill.labels.source("tissue", "outline") == (derived if boot() else {
+            **derived, "annotation_version": -1})  # fmt: skip
+    holder(path, boot="the boot before", pid=1)
+    with Project.open(path) as after_a_power_cut:
+        assert after_a_power_cut.labels.source("tissue", "outline")["annotation_version"] == -1
+        assert after_a_power_cut.labels.source("tissue", "refined") == {"run": "r"}
+
+
 def test_another_container_s_process_is_believed(tmp_path: Path) -> None:
     holder(tmp_path, space="pid:[1]", pid=2**22 + 5)
     if boot():

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from napari_noisyseg import bounded_json, bounded_npz
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
-from napari_noisyseg.store.durable import write_atomically, writing
+from napari_noisyseg.store.durable import make_inside, write_atomically, writing
 
 INDEX = "index.json"
 _ARRAYS = (
@@ -99,7 +99,7 @@ def region_of(
 
 def save_regions(folder: Path, regions: Iterable[Region], **notes: Any) -> list[str]:
     """Write regions, one .npz each, then index.json with the rest and the notes; their names."""
-    folder.mkdir(exist_ok=True)
+    make_inside(folder)
     entries = [_save(folder / f"{i}.npz", region) for i, region in enumerate(regions)]
     write_atomically(folder / INDEX, json.dumps({**notes, "regions": entries}))
     return [str(entry["name"]) for entry in entries]

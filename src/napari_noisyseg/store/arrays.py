@@ -6,8 +6,11 @@ any size, and files that are links to elsewhere.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +18,9 @@ import numpy as np
 import zarr
 from zarr.storage import LocalStore
 
+from napari_noisyseg import bounded_json
 from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.store.durable import make_folder, write_atomically
 
 CHUNK = 512
 """Side of a chunk in pixels."""
@@ -56,6 +61,26 @@ def open_group(place: Path, mode: Mode = "r") -> zarr.Group:
     """The group at `place`, Zarr v3 alone."""
     store = OwnStore(place, read_only=mode == "r")
     return zarr.open_group(store, mode=mode, zarr_format=3, use_consolidated=False)
+
+
+def write_group(place: Path, attributes: Mapping[str, Any]) -> None:
+    """Let a group have these attributes beside its others (None: not any more), on the disk.
+
+    It is made where there is none, or a damaged one; where all is said already nothing is written.
+    """
+    file = place / "zarr.json"
+    refuse_links(place, file)
+    document: dict[str, Any] = {"zarr_format": 3, "node_type": "group"}
+    before = {}
+    if is_plain(file):
+        with contextlib.suppress(NoisySegError):
+            found = bounded_json.read_record(file)
+            if found.get("node_type") == "group" and isinstance(found.get("attributes"), dict):
+                before, document = dict(found["attributes"]), found
+    after = {k: v for k, v in {**before, **attributes}.items() if v is not None}
+    if after != before or not before:
+        make_folder(place)
+        write_atomically(file, json.dumps({**document, "attributes": after}, indent=1))
 
 
 def refuse_links(top: Path, place: Path) -> None:

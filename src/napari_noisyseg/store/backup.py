@@ -13,7 +13,7 @@ from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.store import schema, soundness
 from napari_noisyseg.store.arrays import is_plain, refuse_links
 from napari_noisyseg.store.database import NAME, explain
-from napari_noisyseg.store.durable import sync
+from napari_noisyseg.store.durable import make_folder, sync
 
 FOLDER = "backups"
 ASIDE = "damaged-"
@@ -62,7 +62,7 @@ def before_migration(connection: sqlite3.Connection, folder: Path, version: int)
 def copy_to(connection: sqlite3.Connection, target: Path) -> None:
     """A consistent copy by SQLite's own means, on the disk when this returns."""
     try:
-        target.parent.mkdir(exist_ok=True)
+        make_folder(target.parent)
         target.unlink(missing_ok=True)
         with contextlib.closing(sqlite3.connect(target)) as copy:
             connection.backup(copy)

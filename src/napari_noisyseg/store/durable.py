@@ -33,6 +33,23 @@ def flush(handle: int) -> None:
     os.fsync(handle)
 
 
+def make_folder(path: Path) -> None:
+    """A folder, with those above it that are missing; on the disk when this returns."""
+    missing = [p for p in (path, *path.parents) if not p.exists()]
+    for folder in reversed(missing):
+        make_inside(folder)
+
+
+def make_inside(path: Path) -> None:
+    """A folder in one that is there; on the disk when this returns.
+
+    Where the one above is gone (a project that was moved), it does not come to life again.
+    """
+    if not path.is_dir():
+        path.mkdir(exist_ok=True)
+        sync(path.parent)
+
+
 @contextlib.contextmanager
 def writing(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
     """A file to fill, which then gets the name `path` at once; on error nothing changes.

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from napari_noisyseg import bounded_json
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box, Level, Slide
 from napari_noisyseg.store import pyramid
-from napari_noisyseg.store.arrays import OwnStore, open_array, open_group, refuse_links
+from napari_noisyseg.store.arrays import open_array, refuse_links, write_group
 from napari_noisyseg.store.database import Database
+from napari_noisyseg.store.durable import make_folder
 from napari_noisyseg.store.records import ImageRecord
 
 FOLDER = "images"
@@ -109,7 +109,7 @@ class Images:
         geometry = pyramid.Geometry(height, width, mpp, pyramid.halvings(height, width))
         target = self.own(self.root / FOLDER / key)
         with pyramid.told(f"cannot copy {name} into {self.root}"):
-            target.parent.mkdir(exist_ok=True)
+            make_folder(target.parent)
             with pyramid.replacing(target) as draft:
                 attributes = {"ome": _image_metadata(name, geometry)}
                 pyramid.create(draft, geometry, np.dtype(np.uint8), attributes)
@@ -120,7 +120,7 @@ class Images:
     def prepare_link(self, key: str, name: str) -> None:
         """The folder for the labels of a linked slide."""
         with pyramid.told(f"cannot make a folder for {name} in {self.root}"):
-            zarr.create_group(OwnStore(self.own(self.root / FOLDER / key)), zarr_format=3)
+            write_group(self.own(self.root / FOLDER / key), {})
 
     def pixels(self, row: ImageRow) -> Slide:
         """The copied pixels as a lazy pyramid."""
@@ -141,21 +141,18 @@ class Images:
         with pyramid.told(f"cannot write the metadata of {self.root}"):
             for row in rows:
                 if not row.linked:
-                    group = open_group(self.own(self.folder(row)), "r+")
-                    wanted = _image_metadata(row.name, row.geometry)
-                    if group.attrs.asdict().get("ome") != wanted:
-                        group.attrs["ome"] = wanted
+                    place = self.own(self.folder(row))
+                    write_group(place, {"ome": _image_metadata(row.name, row.geometry)})
             self._list_series([f"{FOLDER}/{r.key}" for r in rows if not r.linked])
 
     def _list_series(self, paths: list[str]) -> None:
         """Tell OME-Zarr readers which images there are (the layout for several images)."""
-        root = open_group(self.root, "r+")
         if not paths:
-            root.attrs.pop("ome", None) if "ome" in root.attrs else None
+            write_group(self.root, {"ome": None})
             return
-        series = open_group(self.root / "OME", "a")
-        series.attrs["ome"] = {"version": "0.5", "series": paths}
-        root.attrs["ome"] = {"version": "0.5", "bioformats2raw.layout": 3}
+        series = {"version": "0.5", "series": paths}
+        write_group(self.own(self.root / "OME"), {"ome": series})
+        write_group(self.root, {"ome": {"version": "0.5", "bioformats2raw.layout": 3}})
 
 
 def _row(values: tuple[Any, ...]) -> ImageRow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping
@@ -15,9 +16,11 @@ from napari_noisyseg import bounded_json
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store import pyramid
-from napari_noisyseg.store.arrays import open_array, open_group
+from napari_noisyseg.store.arrays import open_array, open_group, write_group
 from napari_noisyseg.store.images import ImageRow, Images
 
+VERSION = "annotation_version"
+"""Where labels that were derived say of which annotation."""
 _KIND = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
 
 
@@ -82,11 +85,13 @@ class Labels:
         with pyramid.told(f"cannot write {kind} of {image}"):
             if not (place / "zarr.json").is_file():
                 with pyramid.replacing(place) as draft:
-                    self._create(row, kind, draft, labels.dtype, source or {})
+                    self._create(row, kind, draft, labels.dtype, {})
+                    pyramid.sync_tree(draft)
                 self._list(row)
-            elif source is not None:
-                self._set_source(place, source)
             pyramid.write_labels(place, row.geometry, box, self._like_stored(place, kind, labels))
+            # last: whoever is killed in between leaves pixels that are newer than they say
+            if source is not None:
+                self._set_source(place, source)
 
     def read(
         self, image: str, kind: str, box: Box | None = None, level: int = 0
@@ -156,7 +161,17 @@ class Labels:
         """Wait until the pixels of a box have reached the disk."""
         place = self._find(image, kind)
         if place is not None:
-            pyramid.sync_box(place, self._images.row(image).geometry, box)
+            with pyramid.told(f"cannot write {kind} of {image}"):
+                pyramid.sync_box(place, self._images.row(image).geometry, box)
+
+    def doubt(self, image: str) -> None:
+        """Let labels that were derived not pass for up to date: a power cut may have torn them."""
+        for kind in self.kinds(image):
+            with contextlib.suppress(NoisySegError):
+                source = self.source(image, kind)
+                place = self._find(image, kind)
+                if place is not None and VERSION in source:
+                    self._set_source(self._images.own(place), {**source, VERSION: -1})
 
     def restate(self, image: str) -> None:
         """Write the image's present µm per pixel and name into the metadata of every kind."""
@@ -166,9 +181,7 @@ class Labels:
             if place is not None:
                 with pyramid.told(f"cannot write {kind} of {image}"):
                     ome = self._ome(row, kind, place.parent.name == "labels")
-                    group = open_group(self._images.own(place), "r+")
-                    if group.attrs.asdict().get("ome") != ome:
-                        group.attrs["ome"] = ome
+                    write_group(self._images.own(place), {"ome": ome})
 
     def _writable(self, image: str) -> ImageRow:
         self._images.database.refuse_reader()
@@ -229,8 +242,7 @@ class Labels:
         return same
 
     def _set_source(self, place: Path, source: Mapping[str, Any]) -> None:
-        group = open_group(self._images.own(place), "r+")
-        group.attrs["noisyseg"] = {"source": dict(source)}
+        write_group(self._images.own(place), {"noisyseg": {"source": dict(source)}})
 
     def _list(self, row: ImageRow) -> None:
         folder = self._images.folder(row) / "labels"
@@ -242,8 +254,7 @@ class Labels:
             )
             if names:
                 ome = {"version": "0.5", "labels": names}
-                group = open_group(self._images.own(folder), "a")
-                group.attrs["ome"] = ome
+                write_group(self._images.own(folder), {"ome": ome})
 
 
 def _storable(array: NDArray[Any], kind: str) -> NDArray[Any]:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from napari_noisyseg import bounded_json
+from napari_noisyseg.store import pyramid
 from napari_noisyseg.store.arrays import refuse_links
 from napari_noisyseg.store.context import Context
-from napari_noisyseg.store.durable import write_atomically
+from napari_noisyseg.store.durable import make_folder, write_atomically
 from napari_noisyseg.store.records import Aspect, Learned
 
 FOLDER = "models"
@@ -48,9 +49,12 @@ class LearnedNetworks:
         name = f"{network}-{hashlib.sha256(weights).hexdigest()[:12]}.safetensors"
         what = {"outline": "outlines", "centres": "where nuclei lie"}.get(network, network)
         words = f"learn {what} from {about.get('nuclei', 0)} nuclei"
-        with self._noted(words) if unasked else self._changed(words, network):
+        with (
+            pyramid.told(f"cannot keep what was learned in {self._folder}"),
+            self._noted(words) if unasked else self._changed(words, network),
+        ):
             refuse_links(self._folder.parent, self._folder / name)
-            self._folder.mkdir(exist_ok=True)
+            make_folder(self._folder)
             write_atomically(self._folder / name, weights)
             self._context.database.run(
                 "INSERT OR REPLACE INTO learned VALUES (?, ?, ?)",

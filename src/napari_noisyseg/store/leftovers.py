@@ -33,8 +33,14 @@ def tidy_beside(folder: Path) -> None:
     """Remove what killed commands left in a folder: half-made projects and exports."""
     for path in folder.glob(".*"):
         ours = _DRAFT.fullmatch(path.name) or _EXPORT.fullmatch(path.name)
-        if ours and path.is_dir() and not path.is_symlink() and lock.abandoned(path):
+        if not ours or path.is_symlink() or not path.is_dir():
+            continue
+        if lock.abandoned(path):
             shutil.rmtree(path, ignore_errors=True)
+        elif _EXPORT.fullmatch(path.name):
+            # one that was killed while it tidied up itself is empty
+            with contextlib.suppress(OSError):
+                path.rmdir()
 
 
 def tidy(project: Path) -> None:

@@ -15,7 +15,8 @@ from pathlib import Path
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.regular_file import advice
 from napari_noisyseg.store.arrays import is_plain
-from napari_noisyseg.store.processes import Process
+from napari_noisyseg.store.durable import flush, sync
+from napari_noisyseg.store.processes import Process, boot
 
 NAME = "lock.json"
 PATIENCE = 1.0
@@ -56,6 +57,8 @@ class Lock:
     def __init__(self, folder: Path) -> None:
         self.path = folder / NAME
         self._mine: bytes | None = None
+        self.restarted = False
+        """Whether the machine was (or may have been) started anew since the last holder."""
 
     def take(self, force: bool = False) -> str | None:
         """Hold the lock; the word on whose it was when a dead (or forced) holder's is taken over.
@@ -80,6 +83,7 @@ class Lock:
             if holder is not None and living and not force:
                 raise NoisySegError(self._refusal(holder))
             if self._take_over(content):
+                self.restarted = holder is None or holder.process.where == "gone" or not boot()
                 who = holder.words if holder else "an unknown process (its file was damaged)"
                 how = "was broken by request" if force else "is gone, so its lock was taken over"
                 return f"{self.path.parent.name} was held by {who}, which {how}"
@@ -117,8 +121,14 @@ class Lock:
         content = _written(Process.of(os.getpid()))
         draft = self.path.with_name(f".{NAME}.{uuid.uuid4().hex}")
         try:
-            draft.write_bytes(content)
+            with draft.open("xb") as file:
+                file.write(content)
+                file.flush()
+                flush(file.fileno())
             won = move(draft, self.path)
+            # after a power cut it tells that there was a writer
+            with contextlib.suppress(OSError):
+                sync(self.path.parent)
         except OSError as error:
             raise NoisySegError(
                 f"cannot write in {self.path.parent} ({advice(error)}): make the folder "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -59,7 +60,9 @@ class Painting:
                 if not np.array_equal(before[part], after[part]):
                     self._keep(action.id, row, plane, tile, (before[part], after[part]))
         if self._pending(row, plane) >= PENDING:
-            self.flush(image)
+            # the stroke is safe; where its cache finds no room now, it does so later
+            with contextlib.suppress(NoisySegError):
+                self.flush(image)
 
     def painted(self, image: str, plane: str, box: Box | None = None) -> Labels32:
         """The int32 pixels (h, w) of a box cut to the image, 0 where nothing was painted."""

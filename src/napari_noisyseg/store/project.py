@@ -118,6 +118,9 @@ class Project:
                 opening.refuse_older(path, version)
             else:
                 project._make_ready(version)
+                if lock.restarted:
+                    for record in project.images():
+                        project.labels.doubt(record.name)
         except BaseException:
             database.close()
             raise
@@ -303,7 +306,8 @@ class Project:
             with self._database.told():
                 schema.migrate(connection, version)
             self.notices.append(f"the project was brought up to date; as it was it is in {kept}")
-        backup.rotate(connection, self.path)
+        with pyramid.told(f"no backup could be written to {self.path / backup.FOLDER}"):
+            backup.rotate(connection, self.path)
         self.runs.tidy()
         with pyramid.told(f"cannot tidy {self.path}"):
             folders = [self._images.folder(row) for row in self._images.rows()]

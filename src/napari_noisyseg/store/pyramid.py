@@ -22,11 +22,12 @@ from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.regular_file import advice
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.arrays import CHUNK, OwnStore, is_plain, open_array, refuse_links
-from napari_noisyseg.store.durable import sync
+from napari_noisyseg.store.durable import make_folder, sync
 
 COARSEST = 512
 """The pyramid of an image that is copied in ends once both sides fit into this."""
 _ASIDE = re.compile(r"\.([A-Za-z0-9_-][A-Za-z0-9 ._-]*)\.(old|new)-[0-9a-f]{8}")
+_PART = re.compile(r"\d{1,2}|labels|maps|\.?zarr\.json.*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,7 @@ def replacing(target: Path) -> Iterator[Path]:
     draft = target.with_name(f".{target.name}.new-{tag}")
     old = target.with_name(f".{target.name}.old-{tag}")
     try:
+        make_folder(target.parent)
         yield draft
         if target.exists():
             target.rename(old)
@@ -186,10 +188,10 @@ def recover(top: Path, parent: Path) -> None:
 
 
 def _ours(folder: Path) -> bool:
-    """Whether a folder is a pyramid, or one that was hardly begun."""
+    """Whether a folder is a pyramid, or one that was hardly begun or is half deleted."""
     if folder.is_symlink() or not folder.is_dir():
         return False
-    return is_plain(folder / "zarr.json") or not any(folder.iterdir())
+    return is_plain(folder / "zarr.json") or all(_PART.fullmatch(p.name) for p in folder.iterdir())
 
 
 @contextlib.contextmanager

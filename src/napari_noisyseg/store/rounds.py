@@ -22,7 +22,7 @@ from napari_noisyseg import bounded_json, bounded_npz, regular_file
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.method import NUCLEUS, UNKNOWN
 from napari_noisyseg.slides import Box
-from napari_noisyseg.store.durable import write_atomically, writing
+from napari_noisyseg.store.durable import make_inside, write_atomically, writing
 
 FOLDER, INDEX = "rounds", "index.json"
 REGIONS = ("results/index.json", "snapshot/index.json")
@@ -72,7 +72,7 @@ def keep(
     values: `before` and `after` as 0, 1 or NaN, and the other maps.
     """
     target = folder / FOLDER
-    target.mkdir(exist_ok=True)
+    make_inside(target)
     known = list(_index(folder))
     same = [e["file"] for e in known if (e["number"], e["region"]) == (number, region)]
     name = same[0] if same else f"{number}-{sum(e['number'] == number for e in known)}.npz"

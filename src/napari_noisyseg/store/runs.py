@@ -19,7 +19,7 @@ from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Event, Failed, Finished, Stepped, Validated, from_json, to_json
 from napari_noisyseg.regular_file import advice
 from napari_noisyseg.store.arrays import is_plain, refuse_links
-from napari_noisyseg.store.durable import sync, write_atomically
+from napari_noisyseg.store.durable import make_inside, sync, write_atomically
 from napari_noisyseg.store.processes import Process
 
 FOLDER = "runs"
@@ -297,12 +297,13 @@ class Runs:
         """
         run = self._draft()
         try:
-            run.claim(os.getpid())
-            yield run
-            final = self.root / run.id
-            run.dir.rename(final)
-            run.dir = final
-            sync(self.root)
+            with self._told():
+                run.claim(os.getpid())
+                yield run
+                final = self.root / run.id
+                run.dir.rename(final)
+                run.dir = final
+                sync(self.root)
         except BaseException:
             shutil.rmtree(run.dir, ignore_errors=True)
             raise
@@ -319,8 +320,8 @@ class Runs:
     def _draft(self) -> Run:
         with self._told():
             # no parents: where the project was moved, it must not come to life again here
-            self.root.mkdir(exist_ok=True)
-            name = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(4)}"
+            make_inside(self.root)
+            name = _new_id()
             folder = self.root / f".{name}.new-{secrets.token_hex(4)}"
             folder.mkdir()
         return Run(folder, self._adopted, name)
@@ -362,6 +363,13 @@ class Runs:
         problem = "several runs begin with" if fits else "there is no run"
         names = ", ".join(list(known)[-3:]) or "none yet"
         raise NoisySegError(f"{problem} {id!r} in {self.root.parent}; the last are: {names}")
+
+
+def _new_id() -> str:
+    """The time to the millisecond, so that ids sort, and chance."""
+    now = time.time()
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+    return f"{stamp}-{int(now % 1 * 1000):03x}{secrets.token_hex(3)[1:]}"
 
 
 def _seconds(id: str) -> int:

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from napari_noisyseg import bounded_json, regular_file
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.store.durable import sync
+from napari_noisyseg.store.durable import make_inside, sync
 from napari_noisyseg.training.tree import MAX_DEPTH, flatten, unflatten
 
 GENERATIONS = 2
@@ -88,7 +88,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
     part = folder / f".{final.name}.{os.getpid()}.part"
     shutil.rmtree(part, ignore_errors=True)
     # no parents: where the project was moved meanwhile, it must not come to life again here
-    folder.mkdir(exist_ok=True)
+    make_inside(folder)
     part.mkdir()
     document, tensors = flatten(_nested(checkpoint))
     save_file(tensors, part / _TENSORS)

@@ -16,7 +16,7 @@ from napari_noisyseg.data.prepare import label_planes
 from napari_noisyseg.data.regions import Region, StoredRegion
 from napari_noisyseg.data.resample import resize
 from napari_noisyseg.method import BACKGROUND, NUCLEUS, TrainingImage
-from napari_noisyseg.store.durable import write_atomically, writing
+from napari_noisyseg.store.durable import make_inside, write_atomically, writing
 from napari_noisyseg.training.explain import changes, explain
 from napari_noisyseg.training.loop import Training
 from napari_noisyseg.training.model import NAME as MODEL
@@ -119,7 +119,7 @@ def write_results(
     """
     write_model(folder / MODEL, model.file, model.method.weights())
     target = folder / FOLDER
-    target.mkdir(exist_ok=True)
+    make_inside(target)
     entries: list[dict[str, Any]] = []
     trained = images or repeat(None)
     for i, (region, image) in enumerate(zip(regions, trained, strict=False)):

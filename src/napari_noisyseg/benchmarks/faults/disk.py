@@ -90,7 +90,8 @@ class Disk:
             if inside is not None and name in SQLITE and now == self._top:
                 shutil.copy(inside, target / name)
                 continue
-            sure, present = (node.names or {}).get(name), inside and self._node(inside)
+            sure = (node.names or {}).get(name)
+            present = None if inside is None else self._node(inside)
             chosen = present if random is not None and random.random() < 0.5 else sure
             if chosen is not None and name != "lock.json":
                 self._write(chosen, inside if chosen is present else None, target / name, random)

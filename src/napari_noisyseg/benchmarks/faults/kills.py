@@ -21,7 +21,7 @@ from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.store import Project
 from napari_noisyseg.worker.adopt import adopt_finished
 
-ACTS = 36
+ACTS = 38
 """Acts of one script: each kind twice."""
 NEVER = -1
 LOG = "log"

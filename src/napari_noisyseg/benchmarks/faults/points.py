@@ -39,7 +39,7 @@ def watch(before: Passing, after: Passing) -> None:
             return cursor
 
     connect = sqlite3.connect
-    sqlite3.connect = lambda *a, **o: connect(*a, **{"factory": Heard, **o})  # type: ignore[assignment]
+    sqlite3.connect = lambda *a, **o: connect(*a, **{"factory": Heard, **o})
 
 
 def _heard(
