@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -82,5 +83,5 @@ def _number(file: BinaryIO, order: str, kind: int) -> int:
     how = "I" if kind == _CLASSIC else "Q"
     raw = file.read(struct.calcsize(how))
     number: int = struct.unpack(order + how, raw)[0] if len(raw) == struct.calcsize(how) else 0
-    # no file is so long, and no system seeks there
-    return number if number < 2**62 else 0
+    # what lies behind the end is no page
+    return number if number < os.fstat(file.fileno()).st_size else 0
