@@ -134,7 +134,7 @@ def test_words():
     )
     assert not some.done
     assert audit.advice(some).startswith("go on")
-    good = audit.Rest(0.0, 0.004, 0.04, 60, 812, most=0.048)
+    good = audit.Rest(0.0, 0.004, 0.03, 60, 812, 0.045)
     assert audit.sentence(good).startswith("fewer than 1 in 100 of the 812")
     assert good.done
     assert audit.advice(good).startswith("you can stop")

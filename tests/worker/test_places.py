@@ -126,31 +126,29 @@ def test_what_was_rejected_is_no_nucleus_of_the_field(project: Project) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_rejected_nucleus_is_seen_to_be_learned(project: Project) -> None:
     from napari_noisyseg.learning.starter.places import learn
 
-    (plain,) = places.complete_fields(project)
     spots, clicks = rejected(project)
-    (hard,) = places.complete_fields(project)
+    (field,) = places.complete_fields(project)
     before = Network(CENTRES)
-    without, with_ = (
-        Network(CENTRES, learn(weights(), places._views(field, 0), steps=60))
-        for field in (plain, hard)
-    )
+    after = Network(CENTRES, learn(weights(), places._views(field, 0), steps=50))
 
     def seen(where: np.ndarray, network: Network) -> float:
-        found = score(maps(plain.rgb, plain.mpp, network))
-        factor = np.array(found.shape) / np.array(plain.rgb.shape[:2])
+        found = score(maps(field.rgb, field.mpp, network))
+        factor = np.array(found.shape) / np.array(field.rgb.shape[:2])
         rows, columns = np.floor((where + 0.5) * factor).astype(int).T
         return float(found[rows, columns].mean())
 
     def proposed(where: np.ndarray, network: Network) -> float:
-        points = centres(plain.rgb, plain.mpp, network=network).points
+        points = centres(field.rgb, field.mpp, network=network).points
         away = np.linalg.norm(points[:, None] - where[None], axis=2).min(axis=0)
-        return float((away * plain.mpp <= 1.5).mean())
+        return float((away * field.mpp <= 1.5).mean())
 
-    assert seen(spots, with_) < seen(spots, without) - 0.05
-    assert seen(spots, with_) < seen(spots, before) / 1.5
+    # as background like any other, unrejected, they fall by 0.08 only
+    assert seen(spots, after) < seen(spots, before) - 0.12
+    assert seen(clicks, after) > seen(clicks, before) - 0.1
     assert proposed(spots, before) > 0.9
-    assert proposed(spots, with_) < min(0.6, proposed(spots, without) - 0.1)
-    assert proposed(clicks, with_) > proposed(clicks, before) - 0.15
+    assert proposed(spots, after) < 0.6
+    assert proposed(clicks, after) > proposed(clicks, before) - 0.15

@@ -99,9 +99,9 @@ HARD = 6.0
 def both_maps(logits: Tensor, target: Tensor) -> Tensor:
     """Cross-entropy of both maps (the depth is a soft target), and soft Dice of the nuclei.
 
-    target: depth, nucleus, and what was refused, which counts `HARD` times more.
+    target: depth, nucleus and, where known, what was refused, which counts `HARD` times more.
     """
-    maps, weight = target[:, :2], 1 + HARD * target[:, 2:]
+    maps, weight = target[:, :2], 1 + HARD * target[:, 2:].sum(1, keepdim=True)
     every = F.binary_cross_entropy_with_logits(logits, maps, reduction="none")
     return (weight * every).mean() + dice_loss(torch.sigmoid(logits[:, 1]), maps[:, 1])
 
