@@ -13,6 +13,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -83,12 +84,14 @@ def _register_pipes() -> None:
     }
     for reader, files in kinds.items():
         for name in files:
-            _MONSTERS[f"pipe for {reader} {name}"] = lambda folder, r=reader, n=name: Sample(
-                r, _pipe(folder / n)
+            _MONSTERS[f"pipe for {reader} {name}"] = partial(_in_place, reader, name, _pipe)
+            _MONSTERS[f"pipe device for {reader} {name}"] = partial(
+                _in_place, reader, name, _device
             )
-            _MONSTERS[f"pipe device for {reader} {name}"] = lambda folder, r=reader, n=name: Sample(
-                r, _device(folder / n)
-            )
+
+
+def _in_place(reader: str, name: str, make: Callable[[Path], Path], folder: Path) -> Sample:
+    return Sample(reader, make(folder / name))
 
 
 def _device(path: Path) -> Path:
