@@ -71,7 +71,7 @@ def _features(document: Any, path: Path) -> list[Any]:
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _shape(feature: Any, where: str) -> Shape | None:

@@ -31,6 +31,8 @@ def read_labels(path: Path) -> NDArray[np.int32]:
     """
     path = Path(path)
     labels = _from_tiff(path) if file_start(path).startswith(TIFF_STARTS) else _from_png(path)
+    if labels.ndim != 2 or not labels.size:
+        raise NoisySegError(f"{path} is damaged: it unpacks to {labels.shape}; copy it anew")
     return _as_int32(labels, path)
 
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noisyseg.slides import Box
+from napari_noisyseg.store.candidates import newest_run
 from napari_noisyseg.store.context import Context
 from napari_noisyseg.store.decisions import GONE
-from napari_noisyseg.store.candidates import newest_run
 from napari_noisyseg.store.history import IN_KEYS, as_keys
 from napari_noisyseg.store.packing import unpack_stacks
 from napari_noisyseg.store.records import Outline, State

@@ -115,7 +115,9 @@ class Painting:
                 source = self._labels.source(row.name, plane)
             except NoisySegError:
                 return False
-            stamp = self._stamp(int(source.get("upto", -1)))
+            upto = source.get("upto")
+            # a stranger's word on it may be of any type
+            stamp = self._stamp(upto) if type(upto) is int and 0 <= upto < 2**63 else None
             if stamp is None or stamp != source.get("time"):
                 return False
             self._trusted.add((row.id, plane))

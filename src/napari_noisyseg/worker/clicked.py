@@ -44,8 +44,11 @@ def is_due(project: Project, image: str) -> bool:
     run = project.nuclei.adopted_run(image)
     if run is None:
         return any(nuclei for _, nuclei in clicked(project, image))
-    made = project.labels.source(image, REFINED).get("annotation_version", -1)
-    return run == CLICKS and int(made) < project.nuclei.version(image, SHAPING)
+    made = project.labels.source(image, REFINED).get("annotation_version")
+    # a stranger's word on it may be of any type
+    if type(made) is not int:
+        made = -1
+    return run == CLICKS and made < project.nuclei.version(image, SHAPING)
 
 
 def _result(project: Project, image: str, box: Box, nuclei: list[Nucleus]) -> Result | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 import tempfile
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,7 +15,7 @@ SEED, KEPT, READERS = "NOISYSEG_FAULTS_SEED", "NOISYSEG_FAULTS_KEPT", "NOISYSEG_
 """of the environment: another seed; a folder in which what failed stays; readers (a,b) only"""
 INPUTS, KILLS = (2_000, 10_000), (200, 1_000)
 """of the short form, and of the long one"""
-ENGINES = {"kills": 0.8, "power": 0.2}
+ENGINES = {"kills": 0.85, "power": 0.25, "full": 0.1}
 """The modules that kill, with their share of the kills: `run(*, kills, seed, folder)` of each gives
 `counts.Counts`."""
 FIGURES = (
@@ -28,30 +27,25 @@ def run(data: Path, full: bool) -> Report:
     """Kill while people's acts are stored, then read what was damaged on purpose."""
     seed = int(os.environ.get(SEED, "1"))
     readers = tuple(filter(None, os.environ.get(READERS, "").split(",")))
-    figures, rows = dict.fromkeys(FIGURES, 0), []
     with tempfile.TemporaryDirectory() as scratch:
         kept = Path(os.environ.get(KEPT) or scratch)
-        for name, share in ENGINES.items():
-            counts = _engine(name, round(share * KILLS[full]), seed, kept / f"{name}-{seed}")
-            rows.append({"part": name, **counts})
-        campaign = hostile.run(
-            inputs=INPUTS[full], seed=seed, folder=kept / f"hostile-{seed}", readers=readers
-        )
-        rows += [{"part": reader, **found} for reader, found in campaign.by_reader.items()]
-        rows += [_fault(one) for one in campaign.faults]
-    for counts in (*rows[: len(ENGINES)], campaign.counts()):
-        for name in FIGURES:
-            figures[name] += int(counts.get(name, 0))
-    return Report("faults", {name: float(value) for name, value in figures.items()}, _square(rows))
+        killed = {
+            name: _engine(name, round(share * KILLS[full]), seed, kept / f"{name}-{seed}")
+            for name, share in ENGINES.items()
+        }
+        folder = kept / f"hostile-{seed}"
+        campaign = hostile.run(inputs=INPUTS[full], seed=seed, folder=folder, readers=readers)
+    counts = [*killed.values(), campaign.counts()]
+    figures = {name: float(sum(c.get(name, 0) for c in counts)) for name in FIGURES}
+    parts = {**killed, **campaign.by_reader}
+    rows: list[dict[str, object]] = [{"part": name, **found} for name, found in parts.items()]
+    return Report("faults", figures, _square([*rows, *map(_fault, campaign.faults)]))
 
 
-def _engine(name: str, kills: int, seed: int, folder: Path) -> Mapping[str, object]:
-    """Counts of one of `ENGINES`; a word where this installation lacks it."""
-    try:
-        module = importlib.import_module(f"{__name__}.{name}")
-    except ModuleNotFoundError as error:
-        return {"words": f"left out: {error}"}
+def _engine(name: str, kills: int, seed: int, folder: Path) -> dict[str, int]:
+    """Counts of one of `ENGINES`."""
     folder.mkdir(parents=True)
+    module = importlib.import_module(f"{__name__}.{name}")
     return asdict(module.run(kills=kills, seed=seed, folder=folder))
 
 

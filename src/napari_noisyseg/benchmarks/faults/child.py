@@ -99,7 +99,7 @@ def _warm_up() -> None:
 def _tried(guard: Guard, reader: str, path: str, out: str) -> dict[str, Any]:
     """What came of one file."""
     places = (out, Path(path).parent, tempfile.gettempdir())
-    guard.allowed = tuple(map(os.path.realpath, places))
+    guard.allowed = tuple(os.path.realpath(place) for place in places)
     guard.outside = []
     _forget_peak()
     began = time.monotonic()

@@ -107,7 +107,8 @@ class Child:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             text=True, encoding="utf-8", env=environment,
         )  # fmt: skip
-        self._answers = answers = Queue()
+        answers: Queue[str] = Queue()
+        self._answers = answers
         assert process.stdout is not None
         lines = process.stdout
         threading.Thread(target=lambda: _all_of(lines, answers), daemon=True).start()

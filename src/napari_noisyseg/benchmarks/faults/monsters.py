@@ -13,6 +13,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,8 @@ from .runs import write_model, write_run
 HUGE = 13_377
 """Rows and columns of the largest image of 8-bit colours that is opened at once."""
 MANY = 100_000
+GIANT = 2**31
+"""Bytes; no more, as not every disk keeps holes as holes."""
 BOMB = 72
 """Pieces of 64 MiB."""
 PIECE = 2**26
@@ -54,9 +57,17 @@ def copy(path: Path, target: Path) -> Path:
         target.symlink_to(path.readlink())
     elif stat.S_ISFIFO(path.lstat().st_mode):
         os.mkfifo(target)
+    elif path.stat().st_size >= GIANT:
+        make_giant(target)
     else:
         shutil.copyfile(path, target)
     return target
+
+
+def make_giant(path: Path) -> None:
+    """A file that is all hole: a copy of one would fill the disk."""
+    with path.open("ab") as file:
+        file.truncate(GIANT)
 
 
 def _monster(function: Callable[[Path], Sample]) -> Callable[[Path], Sample]:
@@ -83,12 +94,14 @@ def _register_pipes() -> None:
     }
     for reader, files in kinds.items():
         for name in files:
-            _MONSTERS[f"pipe for {reader} {name}"] = lambda folder, r=reader, n=name: Sample(
-                r, _pipe(folder / n)
+            _MONSTERS[f"pipe for {reader} {name}"] = partial(_in_place, reader, name, _pipe)
+            _MONSTERS[f"pipe device for {reader} {name}"] = partial(
+                _in_place, reader, name, _device
             )
-            _MONSTERS[f"pipe device for {reader} {name}"] = lambda folder, r=reader, n=name: Sample(
-                r, _device(folder / n)
-            )
+
+
+def _in_place(reader: str, name: str, make: Callable[[Path], Path], folder: Path) -> Sample:
+    return Sample(reader, make(folder / name))
 
 
 def _device(path: Path) -> Path:
@@ -365,7 +378,7 @@ def model_that_learned_no_numbers(folder: Path) -> Sample:
 
 @_monster
 def giant_that_is_all_hole(folder: Path) -> Sample:
-    """64 GB without a block on the disk."""
+    """2 GB without a block on the disk."""
     with (folder / "a.geojson").open("wb") as file:
-        file.truncate(2**36)
+        file.truncate(GIANT)
     return Sample("masks", folder / "a.geojson")

@@ -74,7 +74,7 @@ def _directory(path: Path, rng: random.Random) -> None:
 
 def _giant(path: Path, rng: random.Random) -> None:
     with path.open("r+b") as file:
-        file.truncate(2**36)
+        file.truncate(2**31)
 
 
 def _loop(path: Path, rng: random.Random) -> None:
