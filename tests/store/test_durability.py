@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
 import subprocess
@@ -17,6 +18,9 @@ from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store import Project, backup, database, schema
 from napari_noisyseg.store import project as projects
+from napari_noisyseg.store.records import Look
+
+from .conftest import candidate
 
 Child = Callable[..., subprocess.Popen[str]]
 
@@ -359,3 +363,20 @@ def test_a_backup_that_cannot_be_written_is_told(
         Project.open(path)
     assert not (path / "lock.json").exists()
     assert projects.schema.version_on_disk(path / "project.sqlite") == schema.SCHEMA
+
+
+def test_a_project_of_before_verdicts_keeps_who_looked_from_now_on(tissue: Project) -> None:
+    found = tissue.nuclei.adopt("tissue", "r1", [candidate(5, 5)])
+    path = tissue.path
+    tissue.close()
+    with contextlib.closing(sqlite3.connect(path / "project.sqlite")) as connection:
+        connection.executescript(
+            "DROP TABLE verdict; DROP TABLE verdict_log; PRAGMA user_version = 2;"
+        )
+    with Project.open(path) as project:
+        assert project.nuclei.verdicts() == []
+        project.nuclei.decide([found[0].id], "accepted", reviewer="ada", look=Look("queue", 700))
+        (said,) = project.nuclei.verdicts()
+        assert (said.reviewer, said.ms, said.agreed) == ("ada", 700, 1.0)
+        project.nuclei.undo()
+        assert project.nuclei.verdicts() == []
