@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
@@ -12,6 +13,7 @@ from psygnal import Signal
 from napari_noisyseg.gui.change import ANNOTATION, FRONT, Change, What
 from napari_noisyseg.gui.controllers.offering import Offering
 from napari_noisyseg.gui.controllers.repairs import Place, Repairs
+from napari_noisyseg.gui.controllers.who import reviewer
 from napari_noisyseg.gui.summary import Summary
 from napari_noisyseg.review.before import clicked_outlines, old_outline
 from napari_noisyseg.review.filters import Filter
@@ -27,6 +29,8 @@ DECIDED = What.DECISIONS | What.OUTLINES | What.POINTS | What.CLASSES | What.COM
 ANEW = What.CANDIDATES | What.IMAGES
 FEW = 5000
 """nuclei of a queue that is read again in place, in its order"""
+LONGEST = 120.0
+"""seconds; a nucleus that lies there for longer is not being looked at"""
 ONE_ACT = 8
 """nuclei that an act on one of them touches at most"""
 
@@ -56,6 +60,7 @@ class ReviewController:
         self._stale = True
         self._clicked: dict[str, Any] = {}
         self._runs: dict[str, str | None] = {}
+        self._since: tuple[str | None, float] = (None, 0.0)
         self.offers = Offering(
             session, submit, lambda: self.editing, self.adopted.emit, self.changed.emit
         )
@@ -253,7 +258,7 @@ class ReviewController:
             if waiting is not None and self.queue.items[waiting].state == "unreviewed":
                 return waiting
         if not self.filter.active:
-            following = self.queue.open_after(row)
+            following = self.queue.following(row)
             return 0 if following is None else following
         order = [(row + step) % len(self.queue) for step in range(1, len(self.queue) + 1)]
         passing = [r for r in order if self.filter.passes(self.queue.items[r])]
@@ -293,6 +298,8 @@ class ReviewController:
     def _show(self) -> None:
         """The image of the nucleus comes to the front, and all is drawn anew."""
         item = self.item
+        if self._since[0] != self.nucleus:
+            self._since = (self.nucleus, monotonic())
         if self.open and item is not None:
             self._want_clicked(item.image)
             if item.image != self.session.image:
@@ -328,18 +335,31 @@ class ReviewController:
         self.end_edit()
         decided = False
         with self.session.acting():
-            queue.decide([item.id], state)
+            queue.decide([item.id], state, reviewer(), ms=self._looked_ms())
             decided = True
         row = queue.row(item.id)
         if decided and row is not None:
             self._go(self._following(row))
         self._show()
 
+    def _looked_ms(self) -> int | None:
+        """How long the nucleus under review has been shown; None for what lay there for long."""
+        shown, since = self._since
+        ms = round(1000 * (monotonic() - since))
+        return ms if shown == self.nucleus and ms < 1000 * LONGEST else None
+
+    @property
+    def at_random(self) -> bool:
+        """Whether the nucleus under review was drawn at random, to see how right the rest is."""
+        return self.queue is not None and self.row is not None and self.queue.drawn() == self.row
+
     def _following(self, row: int) -> int:
         """The row of what is looked at after a decision on this one."""
         following = self._open_after(row)
-        states = self.queue.items[following].state if self.queue and following is not None else ""
-        return following if following is not None and states in ("unreviewed", "unsure") else row
+        if following is None or self.queue is None:
+            return row
+        still = self.queue.items[following].state in ("unreviewed", "unsure")
+        return following if still or following == self.queue.drawn() else row
 
     def accept_above(self, confidence: float) -> None:
         """Accept every nucleus without a decision whose confidence is at least this."""
@@ -351,7 +371,7 @@ class ReviewController:
             self.repairs.decide("accepted", [item.id for item in self.above(confidence)])
         else:
             with self.staying(), self.session.acting():
-                count = queue.accept_above(confidence)
+                count = queue.accept_above(confidence, reviewer())
                 self.session.say(f"{count} nuclei accepted; Z takes it back")
         if self.item is not None and self.item.state != "unreviewed":
             self._go(self._following(self.row or 0))

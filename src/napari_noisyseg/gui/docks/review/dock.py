@@ -14,6 +14,7 @@ from napari_noisyseg.gui.change import Change, What
 from napari_noisyseg.gui.controllers.learning import Learning
 from napari_noisyseg.gui.controllers.repairs import MOST_CLASSES
 from napari_noisyseg.gui.controllers.review import ReviewController
+from napari_noisyseg.gui.controllers.trust import Trust
 from napari_noisyseg.gui.docks import StepDock
 from napari_noisyseg.gui.docks.review.card import AcceptAbove, ReviewCard
 from napari_noisyseg.gui.docks.review.filterrow import FilterRow
@@ -31,7 +32,7 @@ from napari_noisyseg.gui.tools.kit import kit_of
 from napari_noisyseg.gui.tools.lines import Lines
 from napari_noisyseg.gui.tools.picking import Picking
 from napari_noisyseg.gui.widgets.legend import Legend, Stroke
-from napari_noisyseg.gui.widgets.parts import More, button, column, line
+from napari_noisyseg.gui.widgets.parts import More, button, column, label, line
 from napari_noisyseg.gui.window import files
 from napari_noisyseg.store.records import State
 
@@ -51,6 +52,8 @@ class ReviewDock(StepDock):
         self.jobs = Jobs(self)
         self.review = ReviewController(session, self._submit)
         self.lessons = Jobs(self)
+        self.counts = Jobs(self)
+        self.trust = Trust(self.review, self._submit_count)
         self.learning = Learning(session, self._submit_lesson)
         self.closeup = Closeup(session.viewer)
         self.editing = Editing(session, self.review.redraw)
@@ -61,6 +64,7 @@ class ReviewDock(StepDock):
         self._build()
         self._bind_keys()
         self.review.changed.connect(self._soon)
+        self.trust.changed.connect(self._soon)
         # whoever heard of the nuclei while the labels were still being written read old ones
         self.review.adopted.connect(lambda: kit_of(session).results.forget())
         self._deaf = session.on(What.LAYERS, self._layer_gone)
@@ -80,6 +84,9 @@ class ReviewDock(StepDock):
 
     def _submit_lesson(self, work: Any, done: Any, failed: Any = None) -> None:
         self.lessons.do(work, done, failed or self.session.failed)
+
+    def _submit_count(self, work: Any, done: Any, failed: Any = None) -> None:
+        self.counts.do(work, done, failed or self.session.failed)
 
     # --- building ------------------------------------------------------------------------------
 
@@ -105,6 +112,8 @@ class ReviewDock(StepDock):
         box.addWidget(self.filter_more)
         box.addWidget(self.images_more)
         box.addWidget(self.above)
+        self.rest = label(role="quiet", wrap=True)
+        box.addWidget(self.rest)
         self.lesson = LearningLine(self.learning)
         box.addWidget(self.lesson)
         self.table = More(self.measurements, title="Measurements of every nucleus")
@@ -187,8 +196,10 @@ class ReviewDock(StepDock):
             self._grid.close()
         self._deaf()
         self.review.close()
+        self.trust.close()
         self.learning.close()
         self.lessons.close()
+        self.counts.close()
         self.maps.closing()
         self.jobs.close()
 
@@ -196,6 +207,7 @@ class ReviewDock(StepDock):
         """The step was opened: show where the review stands."""
         self._centred = None
         self.review.enter()
+        self.trust.ask()
 
     def leave(self) -> None:
         """The step was closed: our outlines go from the canvas."""
@@ -235,6 +247,7 @@ class ReviewDock(StepDock):
         self.repairing.show_item(item)
         self._draw_lists()
         self.above.show_queue(review.queue)
+        self._draw_rest()
         for made in (self.accept_button, self.reject_button, self.unsure_button, self.hide_button):
             made.setEnabled(item is not None)
         for made in (self.back_button, self.next_button):
@@ -246,6 +259,14 @@ class ReviewDock(StepDock):
         with self.session.guard():
             self._draw_canvas()
         self.changed.emit()
+
+    def _draw_rest(self) -> None:
+        """How right the nuclei are that nobody looked at."""
+        if self.trust.found is None:
+            self.trust.ask()
+        words = self.trust.words
+        self.rest.setText(words)
+        self.rest.setVisible(bool(words))
 
     def _draw_lists(self) -> None:
         """Filters and images, where they are open; which nuclei pass is said in any case."""

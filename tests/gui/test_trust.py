@@ -1,0 +1,89 @@
+"""What the window says of the nuclei that nobody looked at."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from napari_noisyseg.gui.controllers.review import ReviewController
+from napari_noisyseg.gui.controllers.trust import AT_RANDOM, Trust
+from napari_noisyseg.gui.work import at_once
+from napari_noisyseg.review import audit
+from napari_noisyseg.slides import Box
+from napari_noisyseg.store.project import Project
+from napari_noisyseg.store.records import Candidate, Outline
+
+SIDE = 8
+
+
+class Session:
+    """What the two need of a session: no window."""
+
+    def __init__(self, project: Project) -> None:
+        self.project, self.image = project, project.images()[0].name
+
+    def on(self, *_: Any) -> Any:
+        return lambda: None
+
+    def acting(self) -> Any:
+        return contextlib.nullcontext()
+
+    def show_image(self, name: str) -> None:
+        self.image = name
+
+    def say(self, words: str) -> None: ...
+
+
+@pytest.fixture
+def many(tmp_path: Path, tnbc: Any) -> Iterator[Project]:
+    """150 finds of one run in real tissue."""
+    with Project.create(tmp_path / "p.noisyseg") as made:
+        made.add_array(tnbc[0], "i", 0.5)
+        finds = []
+        for n in range(150):
+            y, x = 10 * (n // 20), 10 * (n % 20)
+            outline = Outline(Box(y, x, y + SIDE, x + SIDE), tnbc[1][:SIDE, :SIDE] >= 0)
+            finds.append(Candidate("", 0, y, x, outline, (n + 1) / 200, "", "", 16.0))
+        made.nuclei.adopt("i", "r", finds)
+        yield made
+
+
+@pytest.fixture
+def review(many: Project) -> ReviewController:
+    session: Any = Session(many)
+    found = ReviewController(session, at_once)
+    found.enter()
+    return found
+
+
+def test_some_looks_are_drawn_at_random_and_the_rest_is_told(review: ReviewController) -> None:
+    trust = Trust(review, at_once)
+    assert review.queue is not None
+    drawn = 0
+    for _ in range(40):
+        if review.at_random:
+            trust.ask()
+            drawn += 1
+            assert trust.words.startswith(AT_RANDOM)
+        review.decide("accepted")
+    trust.ask()
+    assert 3 <= drawn <= 8
+    assert trust.found is not None
+    assert review.session.project is not None
+    assert len(review.session.project.nuclei.verdicts(ways=("audit",))) == drawn
+    # those drawn where the queue is done say nothing of the rest
+    assert f"{trust.found.draws} of {audit.ENOUGH} nuclei drawn at random" in trust.words
+
+
+def test_who_and_how_long_stand_beside_a_decision(review: ReviewController) -> None:
+    nucleus = review.nucleus
+    review.decide("accepted")
+    assert review.session.project is not None
+    (verdict,) = review.session.project.nuclei.verdicts()
+    assert verdict.id == nucleus
+    assert verdict.reviewer
+    assert verdict.ms is not None
