@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_noisyseg.cli.output import plain
+from napari_noisyseg.cli.output import plain, print_json
 from napari_noisyseg.store import Project
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
@@ -75,3 +76,9 @@ def test_paths_that_are_too_long_are_told_so(
     assert "longer than this system allows" in done.err or "nothing of “rough”" in done.err
     assert "space" not in done.err.replace(str(field), "")
     assert sorted(p.name for p in field.iterdir()) == before
+
+
+def test_what_json_cannot_say_is_null(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"losses": [1.5, float("nan"), (float("inf"),)], "name": "a", "none": None})
+    found = json.loads(capsys.readouterr().out)
+    assert found == {"losses": [1.5, None, [None]], "name": "a", "none": None}

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from napari_noisyseg import benchmarks
+from napari_noisyseg.benchmarks import faults
 from napari_noisyseg.benchmarks.faults import hostile, monsters
 from napari_noisyseg.benchmarks.faults.hostile import Child
+from napari_noisyseg.cli.output import print_table
 
 LONG = (
     "huge_png_of_one_bit", "huge_png_of_colours_of_16_bits", "huge_label_png_of_one_bit",
@@ -97,3 +100,17 @@ def test_a_short_campaign_finds_nothing(tmp_path: Path) -> None:
 def test_a_long_campaign_finds_nothing(tmp_path: Path) -> None:
     campaign = hostile.run(inputs=2_000, seed=11, folder=tmp_path / "faults")
     assert not campaign.faults, campaign.faults[:3]
+
+
+def test_the_benchmark_has_its_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(faults, "ENGINES", {})
+    monkeypatch.setattr(faults, "INPUTS", (5, 5))
+    monkeypatch.setenv(faults.READERS, "points")
+    monkeypatch.setenv(faults.KEPT, str(tmp_path))
+    report = benchmarks.load("faults")(tmp_path, False)
+    assert report.figures == dict.fromkeys(faults.FIGURES, 0.0) | {"inputs": 5.0}
+    assert [row["part"] for row in report.rows] == ["points"]
+    print_table(report.rows)
+    assert "points" in capsys.readouterr().out

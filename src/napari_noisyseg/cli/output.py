@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 import time
@@ -17,8 +18,16 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and 
 
 
 def print_json(document: Any) -> None:
-    """One JSON document on stdout; what JSON cannot say becomes its words."""
-    print(json.dumps(document, indent=2, default=str, allow_nan=False))
+    """One JSON document on stdout; what JSON cannot say becomes its words, and NaN null."""
+    print(json.dumps(_sayable(document), indent=2, default=str, allow_nan=False))
+
+
+def _sayable(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _sayable(inner) for key, inner in value.items()}
+    return [_sayable(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
 def plain(text: object) -> str:

@@ -399,7 +399,8 @@ class Project:
 
     def _fact(self, name: str, default: Any) -> Any:
         found = self._database.value("SELECT value FROM fact WHERE name = ?", (name,))
-        return default if found is None else bounded_json.parse(found, f"{self.path}, {name}")
+        value = default if found is None else bounded_json.parse(found, f"{self.path}, {name}")
+        return value if type(value) is type(default) else default
 
 
 def _checked_mpp(mpp: float) -> float:

@@ -328,7 +328,8 @@ def _database(path: Path, rng: random.Random) -> None:
             )
         if rng.random() < 0.1:
             connection.execute(f"PRAGMA user_version = {rng.choice((0, 1, 3, 99, -1))}")
-    except sqlite3.Error:
+    # no database any more, or one without tables
+    except (sqlite3.Error, IndexError):
         path.write_bytes(_bytes(path.read_bytes(), rng))
     finally:
         connection.close()

@@ -61,10 +61,10 @@ def masks(path: Path, out: Path) -> None:
 def settings(path: Path, out: Path) -> None:
     """Read settings for a training, as far as is known without its data."""
     from ... import registry
-    from ...cli.training import _config_file
     from ...training.plan import settings as chosen
 
-    chosen(registry.load("supervised"), _config_file(path), "cpu", None)
+    given = importlib.import_module("napari_noisyseg.cli.training")._config_file(path)
+    chosen(registry.load("supervised"), given, "cpu", None)
 
 
 def model(path: Path, out: Path) -> None:
