@@ -47,11 +47,12 @@ layers:  ## import-linter: imports point only downwards
 unit:  ## the default tests, those of the window beside the others
 	@echo "== Tests"; $(MAKE) --no-print-directory -j2 -Otarget unit-core unit-window
 
+# what fails is run once more: both halves use the same cores, and a window may be late
 unit-core:
-	@$(BIN)/python -m pytest -q --ignore tests/gui -o cache_dir=.pytest_cache/core
+	@run="$(BIN)/python -m pytest -q -o cache_dir=.pytest_cache/core"; \
+		$$run --ignore tests/gui || $$run --last-failed --ignore tests/gui
 
 unit-window:
-	@# what fails is run once more: on a busy machine a window may be late
 	@run="$(BIN)/python -m pytest -q -o cache_dir=.pytest_cache/window"; \
 		$$run tests/gui || $$run --last-failed tests/gui
 

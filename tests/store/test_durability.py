@@ -371,7 +371,9 @@ def test_a_project_of_before_verdicts_keeps_who_looked_from_now_on(tissue: Proje
     tissue.close()
     with contextlib.closing(sqlite3.connect(path / "project.sqlite")) as connection:
         connection.executescript(
-            "DROP TABLE verdict; DROP TABLE verdict_log; PRAGMA user_version = 2;"
+            "DROP TABLE verdict; DROP TABLE verdict_log; DROP TABLE replaced;"
+            "DROP TABLE replaced_log; DROP TABLE comment; DROP TABLE comment_log;"
+            "PRAGMA user_version = 2;"
         )
     with Project.open(path) as project:
         assert project.nuclei.verdicts() == []

@@ -199,7 +199,7 @@ def test_a_project_kept_by_an_earlier_version_takes_comments(tmp_path: Path) -> 
         for table in ("replaced", "comment"):
             connection.execute(f"DROP TABLE {table}")
             connection.execute(f"DROP TABLE {table}_log")
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute("PRAGMA user_version = 3")
     connection.close()
     with Project.open(place) as again:
         again.add_array(np.full((32, 32, 3), 200, np.uint8), "i", 0.25)

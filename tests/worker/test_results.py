@@ -107,7 +107,7 @@ def test_a_spec_survives_its_file_and_a_damaged_one_is_named(tmp_path: Path) -> 
     (tmp_path / "spec.json").write_text('{"method": 3}', "utf-8")
     with pytest.raises(NoisySegError, match=r"spec\.json: not a run's spec"):
         read_spec(tmp_path)
-    with pytest.raises(NoisySegError, match="cannot be read"):
+    with pytest.raises(NoisySegError, match="there is no file"):
         read_spec(tmp_path / "nowhere")
 
 

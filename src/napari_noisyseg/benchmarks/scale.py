@@ -46,7 +46,7 @@ def _steps(data: Path, count: int, steps: tuple[str, ...]) -> list[Row]:
 
 def _child(folder: Path, step: str) -> Row:
     """One step in a process of its own, so that its memory is its own."""
-    command = [sys.executable, "-m", f"{__package__}.scale_steps", str(folder), step]
+    command = [sys.executable, "-P", "-m", f"{__package__}.scale_steps", str(folder), step]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise JobError(f"scale: {step} broke off: {done.stderr.strip()[-300:]}")

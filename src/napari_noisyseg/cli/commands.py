@@ -18,7 +18,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "Make a project from images and the annotation at hand, paired by file name.",
     ),
     "add": ("projects", "Add more images to a project."),
-    "info": ("projects", "Images, fields, nuclei by state, runs."),
+    "info": ("projects", "Images, fields, nuclei by state, runs; or where one nucleus comes from."),
     "derive": (
         "projects",
         "Derive coarse labels from points, or superpixels, and keep them in the project.",
@@ -42,13 +42,17 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     ),
     "runs": ("training", "Every run: method, state, figures, where it came from."),
     "stop": ("training", "Ask a run to stop at its next step; its checkpoint resumes."),
+    "replay": (
+        "training",
+        "Do a run again from its folder, beside the project, and compare the labels.",
+    ),
     "predict": (
         "predict",
         "Predict nuclei on other images with a trained model, or with the starter.",
     ),
     "review": (
         "review",
-        "List the nuclei that most need a look, with the reason; or accept the sure ones.",
+        "List the nuclei that most need a look, with the reason; decide; how right the rest is.",
     ),
     "export": (
         "exchange",

@@ -49,7 +49,7 @@ def review(
     unsure: Serials = None,
     as_json: Json = False,
 ) -> None:
-    """List the nuclei that most need a look, with the reason; decide; say how right the rest is."""
+    """List the nuclei that most need a look, with the reason; decide; how right the rest is."""
     if accept_above is not None and not 0 <= accept_above <= 1:
         raise NoisySegError(f"--accept-above {accept_above}: give a confidence from 0 to 1")
     if blind and not reviewer.strip():

@@ -177,13 +177,19 @@ def _report(path: Path, run: Any, final: events.Event, as_json: bool) -> None:
     if isinstance(final, events.Failed):
         raise JobError(f"run {run.id}: {final.message} {final.hint}".strip())
     adopt_if_free(path)
-    if run.skipped:
+    if _skipped(path, run.id):
         raise JobError(f"run {run.id} has finished, but its results are not in the project yet")
     assert isinstance(final, events.Finished)
     if as_json:
         print_json({"run": run.id, "dir": str(run.dir), "state": run.state(), **final.figures})
     else:
         show(run.dir)
+
+
+def _skipped(path: Path, run: str) -> str:
+    """Why the project did not take in a run's results; empty where it did, or is to do so."""
+    with open_project(path) as opened:
+        return opened.runs.get(run).skipped
 
 
 def adopt_if_free(path: Path) -> None:

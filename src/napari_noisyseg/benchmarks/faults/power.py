@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ def _run(cuts: int, seed: int, folder: Path, acts_each: int) -> Counts:
     base = folder / "base.noisyseg"
     acts.begin(base)
     states, total = kills.uninterrupted(context, base, folder, seed, count)
-    chosen = frozenset(np.linspace(0, total - 1, -(-cuts // 2)).astype(int).tolist())
+    chosen = np.linspace(0, total - 1, -(-cuts // 2)).astype(int).tolist()
     place = folder / "cuts"
     place.mkdir()
     project = Path(shutil.copytree(base, place / base.name))
@@ -49,14 +49,17 @@ def _run(cuts: int, seed: int, folder: Path, acts_each: int) -> Counts:
     return counts
 
 
-def work(path: Path, place: Path, seed: int, count: int, chosen: Collection[int]) -> None:
-    """The child: do the acts, and at the chosen points write what a power cut would leave."""
+def work(path: Path, place: Path, seed: int, count: int, chosen: Sequence[int]) -> None:
+    """The child: do the acts, and write what a power cut would leave at the chosen points.
+
+    At each, or where nothing on the disk changes there, at the next one where something does.
+    """
     import resource
 
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     out, passed, done = points.Log(place / kills.LOG), 0, 0
-    disk, busy = Disk(path), False
+    disk, busy, due = Disk(path), False, sorted(chosen)
 
     def before(what: str, with_what: Sequence[Any]) -> None:
         pass
@@ -70,7 +73,8 @@ def work(path: Path, place: Path, seed: int, count: int, chosen: Collection[int]
         if what == "fsync":
             disk.synced(with_what[0])
         # as many points as a program that is killed has, which counts before and after
-        if {passed, passed + 1} & set(chosen) and what in AFTER:
+        if due and due[0] <= passed + 1 and what in AFTER:
+            due[:] = [point for point in due if point > passed + 1]
             for kind in ("all", "some"):
                 name = f"{passed}-{kind}"
                 (place / name).mkdir()
