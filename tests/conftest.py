@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,10 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image
+
+from napari_noisyseg.slides import Box
+from napari_noisyseg.store.project import Project
+from napari_noisyseg.store.records import Candidate, Outline
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("NOISYSEG_DATA", REPOSITORY.parent / "shared" / "data"))
@@ -30,3 +35,18 @@ def tnbc() -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
     rgb = np.asarray(Image.open(samples / "tnbc_08_1.png").convert("RGB"))
     labels = tifffile.imread(samples / "tnbc_08_1_nuclei.tif").astype(np.int32)
     return rgb, labels
+
+
+@pytest.fixture
+def many(tmp_path: Path, tnbc: tuple[NDArray[np.uint8], NDArray[np.int32]]) -> Iterator[Project]:
+    """150 square finds of one run in real tissue, the least sure first."""
+    side = 8
+    with Project.create(tmp_path / "p.noisyseg") as made:
+        made.add_array(tnbc[0], "i", 0.5)
+        finds = []
+        for n in range(150):
+            y, x = 10 * (n // 20), 10 * (n % 20)
+            outline = Outline(Box(y, x, y + side, x + side), tnbc[1][:side, :side] >= 0)
+            finds.append(Candidate("", 0, y, x, outline, (n + 1) / 200, "", "", 16.0))
+        made.nuclei.adopt("i", "r", finds)
+        yield made

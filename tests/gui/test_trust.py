@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +11,7 @@ from napari_noisyseg.gui.controllers.review import ReviewController
 from napari_noisyseg.gui.controllers.trust import AT_RANDOM, Trust
 from napari_noisyseg.gui.work import at_once
 from napari_noisyseg.review import audit
-from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.store.records import Candidate, Outline
-
-SIDE = 8
 
 
 class Session:
@@ -36,20 +30,6 @@ class Session:
         self.image = name
 
     def say(self, words: str) -> None: ...
-
-
-@pytest.fixture
-def many(tmp_path: Path, tnbc: Any) -> Iterator[Project]:
-    """150 finds of one run in real tissue."""
-    with Project.create(tmp_path / "p.noisyseg") as made:
-        made.add_array(tnbc[0], "i", 0.5)
-        finds = []
-        for n in range(150):
-            y, x = 10 * (n // 20), 10 * (n % 20)
-            outline = Outline(Box(y, x, y + SIDE, x + SIDE), tnbc[1][:SIDE, :SIDE] >= 0)
-            finds.append(Candidate("", 0, y, x, outline, (n + 1) / 200, "", "", 16.0))
-        made.nuclei.adopt("i", "r", finds)
-        yield made
 
 
 @pytest.fixture

@@ -7,27 +7,11 @@ from hypothesis import strategies as st
 from napari_noisyseg.review import ReviewQueue, audit
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.store.records import Candidate, Outline, Verdict
-
-SIDE = 8
+from napari_noisyseg.store.records import Outline, Verdict
 
 
 def verdict(id: str, wrong: bool, way: str = "queue", time: float = 0.0) -> Verdict:
     return Verdict(id, "i", "ada", "accepted", way, "r", time, None, float(not wrong))
-
-
-@pytest.fixture
-def many(tmp_path, tnbc):
-    """150 square finds of one run in real tissue, the least sure first."""
-    with Project.create(tmp_path / "p.noisyseg") as made:
-        made.add_array(tnbc[0], "i", 0.5)
-        finds = []
-        for n in range(150):
-            y, x = 10 * (n // 20), 10 * (n % 20)
-            outline = Outline(Box(y, x, y + SIDE, x + SIDE), tnbc[1][:SIDE, :SIDE] >= 0)
-            finds.append(Candidate("", 0, y, x, outline, (n + 1) / 200, "", "", 16.0))
-        made.nuclei.adopt("i", "r", finds)
-        yield made
 
 
 def walk(queue: ReviewQueue, looks: int, state="accepted") -> list[str]:
