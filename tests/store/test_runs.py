@@ -301,3 +301,19 @@ def test_damaged_files_are_told_or_do_no_harm(run: Run) -> None:
         assert run.state() == "waiting"
     (run.dir / "worker.json").write_text(f'{{"pid": "x", "host": "{socket.gethostname()}"}}')
     assert run.state() == "lost"
+
+
+def test_a_draft_whose_maker_was_killed_before_it_was_written_down_is_tidied(
+    tmp_path: Path,
+) -> None:
+    runs = Runs(tmp_path)
+    with runs.making() as run:
+        draft = run.dir
+    stamp = draft.name.rsplit(".new-", 1)[0]
+    gone, living = (runs.root / f"{stamp}.new-{pid:08x}" for pid in (0x7FFFFFF0, os.getpid()))
+    for folder in (gone, living):
+        folder.mkdir()
+        (folder / ".worker.json.0a1b2c3d").write_text("{")
+    runs.tidy()
+    assert not gone.exists()
+    assert living.is_dir()

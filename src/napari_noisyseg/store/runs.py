@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import psutil
+
 from napari_noisyseg import bounded_json
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Event, Failed, Finished, Stepped, Validated, from_json, to_json
@@ -322,7 +324,8 @@ class Runs:
             # no parents: where the project was moved, it must not come to life again here
             make_inside(self.root)
             name = _new_id()
-            folder = self.root / f".{name}.new-{secrets.token_hex(4)}"
+            # before its maker is written down in it, its name tells whose it is
+            folder = self.root / f".{name}.new-{os.getpid():08x}"
             folder.mkdir()
         return Run(folder, self._adopted, name)
 
@@ -341,8 +344,8 @@ class Runs:
         for folder in self.root.glob(".*.new-*"):
             if _HIDDEN.fullmatch(folder.name) and not folder.is_symlink():
                 draft = Run(folder)
-                # before its maker is written down, a folder is empty
-                if not draft.alive() and (draft.worker() or not any(folder.iterdir())):
+                maker = int(folder.name[-8:], 16)
+                if not draft.alive() and (draft.worker() or not psutil.pid_exists(maker)):
                     shutil.rmtree(folder, ignore_errors=True)
 
     def list(self) -> list[Run]:
