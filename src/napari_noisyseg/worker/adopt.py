@@ -20,6 +20,8 @@ from napari_noisyseg.worker.found import Found, Stored, read_results
 from napari_noisyseg.worker.laying import lay, write
 
 REFINED = "refined"
+TABLE = 2**22
+"""Largest label that is looked up in a table with a row for each; a stranger's may be any number"""
 
 
 def adopt_finished(project: Project, tell: Callable[[str], object] | None = None) -> list[str]:
@@ -106,6 +108,12 @@ def _candidates(result: Found, ids: Mapping[int, str], run: str) -> list[tuple[i
 
 def _renumbered(labels: NDArray[np.int32], final: Mapping[int, int]) -> NDArray[np.int32]:
     """The label image with serials for life; what was left out becomes background."""
+    top = int(labels.max(initial=0))
+    if top <= TABLE and int(labels.min(initial=0)) >= 0:
+        dense = np.zeros(top + 1, np.int32)
+        for label, serial in final.items():
+            dense[label] = serial
+        return np.asarray(dense[labels], np.int32)
     values, places = without_gaps(labels)
     table = np.array([final.get(int(value), 0) for value in values], np.int32)
     renumbered: NDArray[np.int32] = table[places]
