@@ -217,6 +217,10 @@ def test_what_killed_commands_left_is_tidied(tmp_path: Path) -> None:
     for name in names:
         (tmp_path / name).mkdir()
         (tmp_path / name / "lock.json").write_text(dead)
+    # killed while it wrote down who it is
+    for name, words in ((".export-abc_2", dead), (".export-abc_3", "")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ".lock.json.0a1b").write_text(words)
     # of one that lives, and of nobody
     (tmp_path / ".d.noisyseg.partial").mkdir()
     living = Lock(tmp_path / ".d.noisyseg.partial")

@@ -35,12 +35,25 @@ def tidy_beside(folder: Path) -> None:
         ours = _DRAFT.fullmatch(path.name) or _EXPORT.fullmatch(path.name)
         if not ours or path.is_symlink() or not path.is_dir():
             continue
-        if lock.abandoned(path):
+        if lock.abandoned(path) or _hardly_begun(path):
             shutil.rmtree(path, ignore_errors=True)
         elif _EXPORT.fullmatch(path.name):
             # one that was killed while it tidied up itself is empty
             with contextlib.suppress(OSError):
                 path.rmdir()
+
+
+def _hardly_begun(folder: Path) -> bool:
+    """Whether its maker was killed while it wrote down who it is."""
+    with contextlib.suppress(OSError):  # somebody else tidies up as well
+        inside = list(folder.iterdir())
+        return bool(inside) and all(
+            _LOCK_FILE.fullmatch(path.name)
+            and is_plain(path)
+            and (lock.is_dead(path) or not path.stat().st_size)
+            for path in inside
+        )
+    return False
 
 
 def tidy(project: Path) -> None:
