@@ -238,3 +238,12 @@ def test_half_written_files_in_a_project_are_tidied(closed: Path) -> None:
     (closed / "models" / ".mine").write_bytes(b"mine")
     Project.open(closed).close()
     assert [p.name for p in (closed / "models").iterdir()] == [".mine"]
+
+
+def test_a_project_that_nobody_makes_any_more_is_left_behind(tmp_path: Path) -> None:
+    with_lock, without = tmp_path / ".a.noisyseg.partial", tmp_path / ".b.noisyseg.partial"
+    for folder in (with_lock, without):
+        folder.mkdir()
+    Lock(with_lock).take()
+    assert not leftovers.left_behind(with_lock)
+    assert leftovers.left_behind(without)

@@ -14,7 +14,7 @@ from ..coarse.project import EVERY, KINDS, SUPERPIXEL, derive_image
 from ..errors import NoisySegError
 from ..exchange.importing import Imported, import_clean, import_points, import_rough
 from ..slides import IMAGE_SUFFIXES, Box
-from ..store import SUFFIX, ImageRecord, Project, Run, RunState, lock
+from ..store import SUFFIX, ImageRecord, Project, Run, RunState, leftovers
 from ..worker.provenance import of_nucleus
 from .output import Json, Progress, print_json, print_table, say, show
 
@@ -66,7 +66,7 @@ def create(
     if target.exists():
         raise NoisySegError(f"{target} exists already: choose another name, or 'noisyseg add'")
     partial = target.with_name(f".{target.name}.partial")
-    if partial.exists() and not lock.abandoned(partial):
+    if partial.exists() and not leftovers.left_behind(partial):
         raise NoisySegError(
             f"{target} is being made by another command: wait for it, or delete {partial}"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from napari_noisyseg.store.arrays import is_plain
 _DRAFT = re.compile(r"\..+\.(noisyseg\.new-[0-9a-f]{8}|noisyseg\.partial|partial\.new-[0-9a-f]{8})")
 _EXPORT = re.compile(r"\.export-[A-Za-z0-9_]+")
 _HALF_FILE = re.compile(r"\..+\.[0-9a-f]{8}")
+INSTANT = 1.0
+"""Seconds"""
 _LOCK_FILE = re.compile(rf"\.{re.escape(lock.NAME)}\..+")
 
 
@@ -41,6 +44,17 @@ def tidy_beside(folder: Path) -> None:
             # one that was killed while it tidied up itself is empty
             with contextlib.suppress(OSError):
                 path.rmdir()
+
+
+def left_behind(folder: Path) -> bool:
+    """Whether nobody works on a project that was being made: its maker is gone, or wrote no lock.
+
+    Between two locks a living maker has none for an instant, which is waited for.
+    """
+    end = time.monotonic() + INSTANT
+    while not (folder / lock.NAME).exists() and folder.exists() and time.monotonic() < end:
+        time.sleep(INSTANT / 10)
+    return lock.abandoned(folder) or not (folder / lock.NAME).exists()
 
 
 def _hardly_begun(folder: Path) -> bool:

@@ -27,7 +27,7 @@ from napari_noisyseg.store.durable import make_folder, sync
 COARSEST = 512
 """The pyramid of an image that is copied in ends once both sides fit into this."""
 _ASIDE = re.compile(r"\.([A-Za-z0-9_-][A-Za-z0-9 ._-]*)\.(old|new)-[0-9a-f]{8}")
-_PART = re.compile(r"\d{1,2}|labels|maps|\.?zarr\.json.*")
+_PART = re.compile(r"\d{1,2}|labels|maps|\.?zarr\.json.*|zarr\.[0-9a-f]{32}\.partial")
 
 
 @dataclass(frozen=True, slots=True)
