@@ -67,3 +67,13 @@ def test_who_and_how_long_stand_beside_a_decision(review: ReviewController) -> N
     assert verdict.id == nucleus
     assert verdict.reviewer
     assert verdict.ms is not None
+
+
+def test_who_redrew_an_outline_stands_beside_it(review: ReviewController) -> None:
+    review.decide("accepted")
+    assert review.session.project is not None
+    review.go_to(review.session.project.nuclei.verdicts()[0].id)
+    assert review.item is not None
+    review.redraw(review.item.candidate.outline)
+    (verdict,) = review.session.project.nuclei.verdicts()
+    assert verdict.reviewer

@@ -15,9 +15,9 @@ from napari_noisyseg.store.arrays import is_plain
 _DRAFT = re.compile(r"\..+\.(noisyseg\.new-[0-9a-f]{8}|noisyseg\.partial|partial\.new-[0-9a-f]{8})")
 _EXPORT = re.compile(r"\.export-[A-Za-z0-9_]+")
 _HALF_FILE = re.compile(r"\..+\.[0-9a-f]{8}")
-INSTANT = 1.0
-"""Seconds"""
 _LOCK_FILE = re.compile(rf"\.{re.escape(lock.NAME)}\..+")
+INSTANT = 1.0
+"""Seconds for which a living maker may be between two locks."""
 
 
 @contextlib.contextmanager

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.gui.controllers.who import reviewer
 from napari_noisyseg.review import repair
 from napari_noisyseg.store.classes import STARTING
 from napari_noisyseg.store.project import Project
@@ -237,7 +236,7 @@ class Repairs:
         with review.staying(), review.session.acting():
             with self._project().nuclei.together(f"judge {len(ids)} nuclei: {state}"):
                 for some in by_image.values():
-                    queue.decide(some, state, reviewer())
+                    queue.decide(some, state)
             self.chosen = ()
             if len(ids) > 1:
                 said = "as before any decision" if state == "unreviewed" else state

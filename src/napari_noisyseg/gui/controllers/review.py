@@ -234,7 +234,8 @@ class ReviewController:
         project = self.session.project
         self._stale = False
         if project is not None:
-            self._submit(partial(ReviewQueue, project), partial(self._loaded, project))
+            work = partial(ReviewQueue, project, reviewer=reviewer())
+            self._submit(work, partial(self._loaded, project))
 
     def _loaded(self, project: Project, queue: ReviewQueue) -> None:
         if project is not self.session.project:
@@ -335,7 +336,7 @@ class ReviewController:
         self.end_edit()
         decided = False
         with self.session.acting():
-            queue.decide([item.id], state, reviewer(), ms=self._looked_ms())
+            queue.decide([item.id], state, ms=self._looked_ms())
             decided = True
         row = queue.row(item.id)
         if decided and row is not None:
@@ -371,7 +372,7 @@ class ReviewController:
             self.repairs.decide("accepted", [item.id for item in self.above(confidence)])
         else:
             with self.staying(), self.session.acting():
-                count = queue.accept_above(confidence, reviewer())
+                count = queue.accept_above(confidence)
                 self.session.say(f"{count} nuclei accepted; Z takes it back")
         if self.item is not None and self.item.state != "unreviewed":
             self._go(self._following(self.row or 0))
