@@ -76,4 +76,6 @@ def test_who_redrew_an_outline_stands_beside_it(review: ReviewController) -> Non
     assert review.item is not None
     review.redraw(review.item.candidate.outline)
     (verdict,) = review.session.project.nuclei.verdicts()
-    assert verdict.reviewer
+    sql = "SELECT reviewer FROM nucleus WHERE id = ?"
+    found = review.session.project._database.value(sql, (verdict.id,))
+    assert found == verdict.reviewer != ""
