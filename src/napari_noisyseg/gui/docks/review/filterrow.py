@@ -18,7 +18,7 @@ STATES = (("not judged", "unreviewed"), ("accepted", "accepted"), ("rejected", "
 LARGEST = 9999
 """µm²"""
 SEEN = 20_000
-"""nuclei, the most doubtful first, whose reasons and runs are listed"""
+"""nuclei, the first of the queue, whose reasons and runs are listed"""
 Choices = Sequence[tuple[str, Any]]
 
 
