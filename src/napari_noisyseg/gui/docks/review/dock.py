@@ -1,4 +1,4 @@
-"""Review: nucleus by nucleus in the order of the queue, each with the reason; one key a decision."""
+"""Review: nucleus by nucleus in the order of the queue, each with the reason; a key a decision."""
 
 from __future__ import annotations
 
