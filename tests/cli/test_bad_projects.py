@@ -11,7 +11,7 @@ import pytest
 
 from napari_noisyseg import samples
 from napari_noisyseg.store import Project
-from napari_noisyseg.worker.adopt import adopt_finished
+from napari_noisyseg.worker.adoption.adopt import adopt_finished
 
 DATABASE = "project.sqlite"
 

@@ -15,7 +15,7 @@ import tifffile
 from napari_noisyseg.cli.training import _Shown
 from napari_noisyseg.events import Started, Stepped
 from napari_noisyseg.store.runs import Run
-from napari_noisyseg.worker import process
+from napari_noisyseg.worker.parent import process
 
 QUICK = ("--set", "width=16", "--set", "crop=64", "--set", "tile=64", "--set", "tile_overlap=0")
 

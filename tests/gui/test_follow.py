@@ -19,7 +19,7 @@ from napari_noisyseg.gui.docks.train.runview import RunView
 from napari_noisyseg.gui.widgets.theme import palette
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.runs import Run
-from napari_noisyseg.worker import processor
+from napari_noisyseg.worker.parent import processor
 
 pytestmark = pytest.mark.gui
 

@@ -21,8 +21,8 @@ from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.work import at_once
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.records import Outline
-from napari_noisyseg.worker.adapting import Lesson
-from napari_noisyseg.worker.clicked import offer
+from napari_noisyseg.worker.adoption.clicked import offer
+from napari_noisyseg.worker.lessons.adapting import Lesson
 
 LEFT = Qt.MouseButton.LeftButton
 WHOLE = Box(0, 0, 512, 512)

@@ -120,7 +120,7 @@ def test_where_nuclei_lie_is_learned_from_complete_fields_at_a_press_and_taken_b
 ) -> None:
     from napari_noisyseg.coarse.starter import CENTRES, model_weights, packed
     from napari_noisyseg.gui.tools import suggesting
-    from napari_noisyseg.worker.adapting import Lesson
+    from napari_noisyseg.worker.lessons.adapting import Lesson
 
     weights = packed(model_weights(CENTRES), {"network": CENTRES})
     asked_for: list[str] = []

@@ -22,7 +22,7 @@ from napari_noisyseg.gui.docks.train.options import Choice, TrainOptions, needs_
 from napari_noisyseg.method import Needs
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.runs import Run
-from napari_noisyseg.worker import client, process, processor
+from napari_noisyseg.worker.parent import client, process, processor
 
 pytestmark = pytest.mark.gui
 

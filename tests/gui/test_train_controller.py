@@ -19,7 +19,7 @@ from napari_noisyseg.gui.controllers.train import TrainController
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.runs import Run
-from napari_noisyseg.worker import client, process, processor
+from napari_noisyseg.worker.parent import client, process, processor
 
 SCNET = Choice("scnet", {}, None, 60.0, "cpu")
 IGTT = Choice("igtt", {}, None, 60.0, "cpu")

@@ -16,7 +16,7 @@ from napari_noisyseg.coarse.starter import OUTLINE, read_weights
 from napari_noisyseg.slides import Box, read_labels
 from napari_noisyseg.store import Project
 from napari_noisyseg.store.records import Outline
-from napari_noisyseg.worker.adapting import adapt
+from napari_noisyseg.worker.lessons.adapting import adapt
 
 pytest.importorskip("torch")
 WHOLE = Box(0, 0, 512, 512)

@@ -19,8 +19,8 @@ from napari_noisyseg.slides import Box
 from napari_noisyseg.store import pyramid
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.runs import Run
-from napari_noisyseg.worker.adopt import adopt_finished
-from napari_noisyseg.worker.found import MAPS
+from napari_noisyseg.worker.adoption.adopt import adopt_finished
+from napari_noisyseg.worker.adoption.found import MAPS
 
 
 def write(run: Run, *regions: tuple[str, Box, NDArray[np.int32], list[dict[str, Any]]]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from napari_noisyseg import samples
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.store import Project
-from napari_noisyseg.worker.beside import learn_beside
+from napari_noisyseg.worker.lessons.beside import learn_beside
 
 pytest.importorskip("torch")
 

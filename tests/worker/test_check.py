@@ -8,15 +8,16 @@ import pytest
 from tiny_runs import spec
 
 from napari_noisyseg import registry
+from napari_noisyseg.annotation import check
+from napari_noisyseg.annotation.advice import recommend
+from napari_noisyseg.annotation.check import check_needs, check_settings, check_tiles
 from napari_noisyseg.errors import NoisySegError, in_window, names_command
 from napari_noisyseg.method import MethodConfig, Needs
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Outline
-from napari_noisyseg.worker import check, client
-from napari_noisyseg.worker.advice import recommend
-from napari_noisyseg.worker.check import check_needs, check_settings, check_tiles
-from napari_noisyseg.worker.spec import read_spec
+from napari_noisyseg.store.spec import read_spec
+from napari_noisyseg.worker.parent import client
 
 
 @pytest.fixture

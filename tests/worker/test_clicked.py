@@ -13,7 +13,7 @@ from napari_noisyseg import samples
 from napari_noisyseg.coarse.starter import OUTLINE, model_weights, packed
 from napari_noisyseg.review.queue import ReviewQueue
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.worker.clicked import CLICKS, is_due, offer
+from napari_noisyseg.worker.adoption.clicked import CLICKS, is_due, offer
 
 SAMPLE = Path(samples.__file__).parent / "tnbc_08_1.png"
 

@@ -8,8 +8,8 @@ from napari_noisyseg.review import ReviewQueue
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Outline
-from napari_noisyseg.worker.clicked import CLICKS, offer
-from napari_noisyseg.worker.gains import LONGEST, rounds
+from napari_noisyseg.worker.adoption.clicked import CLICKS, offer
+from napari_noisyseg.worker.adoption.gains import LONGEST, rounds
 
 
 def corner(outline: Outline) -> Outline:

@@ -11,8 +11,8 @@ from tiny_runs import finished, spec, wait
 
 from napari_noisyseg.benchmarks.faults import acts
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.worker import client
-from napari_noisyseg.worker.adopt import adopt_finished
+from napari_noisyseg.worker.adoption.adopt import adopt_finished
+from napari_noisyseg.worker.parent import client
 
 
 @pytest.mark.slow

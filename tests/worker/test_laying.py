@@ -9,8 +9,8 @@ import pytest
 
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store import Project
-from napari_noisyseg.worker import laying
-from napari_noisyseg.worker.laying import lay
+from napari_noisyseg.worker.adoption import laying
+from napari_noisyseg.worker.adoption.laying import lay
 
 SHAPE = (300, 260)
 

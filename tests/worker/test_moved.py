@@ -14,7 +14,7 @@ from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.runs import Runs
 from napari_noisyseg.training import checkpoint
 from napari_noisyseg.worker import __main__ as child
-from napari_noisyseg.worker import execute
+from napari_noisyseg.worker.child import execute
 
 
 def test_a_moved_project_does_not_come_to_life_at_its_old_place(

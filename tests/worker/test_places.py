@@ -14,7 +14,7 @@ from napari_noisyseg.coarse.centres import centres, maps, score
 from napari_noisyseg.coarse.project import centres_of
 from napari_noisyseg.coarse.starter import CENTRES, Network, model_weights
 from napari_noisyseg.store import Project
-from napari_noisyseg.worker import places
+from napari_noisyseg.worker.lessons import places
 
 pytest.importorskip("torch")
 

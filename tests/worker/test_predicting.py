@@ -10,9 +10,9 @@ from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Doing, Finished, Started, Stepped
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.training.model import NAME, ModelFile, write_model
-from napari_noisyseg.worker import client
-from napari_noisyseg.worker.adopt import adopt_finished
-from napari_noisyseg.worker.predicting import start_prediction
+from napari_noisyseg.worker.adoption.adopt import adopt_finished
+from napari_noisyseg.worker.parent import client
+from napari_noisyseg.worker.parent.predicting import start_prediction
 
 
 @pytest.fixture
@@ -67,6 +67,6 @@ def test_what_cannot_be_predicted_is_said_and_leaves_nothing(project, model, ima
 
 
 def test_a_slide_is_sent_to_the_command_line(project, model, monkeypatch):
-    monkeypatch.setattr("napari_noisyseg.worker.predicting.LARGEST", 100)
+    monkeypatch.setattr("napari_noisyseg.worker.parent.predicting.LARGEST", 100)
     with pytest.raises(NoisySegError, match="noisyseg predict"):
         start_prediction(project, model, ["first"])

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from napari_noisyseg.store.runs import Run
-from napari_noisyseg.worker import processor
-from napari_noisyseg.worker.processor import Processor, Reading, read, starved
+from napari_noisyseg.worker.parent import processor
+from napari_noisyseg.worker.parent.processor import Processor, Reading, read, starved
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from napari_noisyseg.coarse.starter import OUTLINE
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.review import ReviewQueue
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.worker import client
-from napari_noisyseg.worker.adopt import adopt_finished, read_results
-from napari_noisyseg.worker.clicked import CLICKS, offer
-from napari_noisyseg.worker.provenance import of_nucleus
+from napari_noisyseg.worker.adoption.adopt import adopt_finished, read_results
+from napari_noisyseg.worker.adoption.clicked import CLICKS, offer
+from napari_noisyseg.worker.adoption.provenance import of_nucleus
+from napari_noisyseg.worker.parent import client
 
 
 def test_an_outline_at_a_click_is_traced_to_pixels_weights_and_reviewer(project: Project):

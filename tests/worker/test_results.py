@@ -13,12 +13,12 @@ from tiny_runs import SIDE, TINY
 from napari_noisyseg import registry
 from napari_noisyseg.data.regions import Region, open_regions, region_of, save_regions
 from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.store.spec import RunSpec, read_spec, write_spec
 from napari_noisyseg.training.model import ModelFile
 from napari_noisyseg.training.predict import Model, load_model
 from napari_noisyseg.worker.__main__ import _failure, main
-from napari_noisyseg.worker.found import read_results
-from napari_noisyseg.worker.results import refine, write_results
-from napari_noisyseg.worker.spec import RunSpec, read_spec, write_spec
+from napari_noisyseg.worker.adoption.found import read_results
+from napari_noisyseg.worker.child.results import refine, write_results
 
 Tissue = tuple[NDArray[np.uint8], NDArray[np.int32]]
 

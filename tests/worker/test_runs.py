@@ -28,9 +28,9 @@ from napari_noisyseg.events import (
 )
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.training.predict import load_model
-from napari_noisyseg.worker import client
-from napari_noisyseg.worker.adopt import adopt_finished
-from napari_noisyseg.worker.share import LADDER
+from napari_noisyseg.worker.adoption.adopt import adopt_finished
+from napari_noisyseg.worker.child.share import LADDER
+from napari_noisyseg.worker.parent import client
 
 
 def steps(events: list[Event]) -> list[int]:
@@ -158,7 +158,7 @@ def test_a_stopped_run_has_results_a_checkpoint_and_a_model(project: Project) ->
 def test_a_time_budget_holds_start_up_training_and_writing(project: Project) -> None:
     began = time.time()
     # how long starting takes depends on how busy the machine is
-    imports = "import napari_noisyseg.worker.execute"
+    imports = "import napari_noisyseg.worker.child.execute"
     subprocess.run([sys.executable, "-c", imports], check=True)
     budget = 3 * (time.time() - began) + 3
     began = time.time()
@@ -179,7 +179,7 @@ def test_a_run_that_breaks_says_so(project: Project) -> None:
     end(run)
     (run.dir / "snapshot" / "0.npz").write_bytes(b"PK")
     (run.dir / "events.jsonl").unlink(missing_ok=True)
-    from napari_noisyseg.worker import process
+    from napari_noisyseg.worker.parent import process
 
     process.launch(run)
     events = wait(run, lambda e: e and isinstance(e[-1], Failed))

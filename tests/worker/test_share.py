@@ -13,8 +13,7 @@ from tiny_runs import end, spec, wait
 from napari_noisyseg.benchmarks.busy import busy, seconds_of
 from napari_noisyseg.events import Stepped
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.worker import client
-from napari_noisyseg.worker.share import (
+from napari_noisyseg.worker.child.share import (
     AMPLE,
     CALM,
     LADDER,
@@ -23,6 +22,7 @@ from napari_noisyseg.worker.share import (
     Standing,
     judge,
 )
+from napari_noisyseg.worker.parent import client
 
 TOP = len(LADDER) - 1
 

@@ -7,14 +7,14 @@ import pytest
 from numpy.typing import NDArray
 from tiny_runs import SIDE
 
+from napari_noisyseg.annotation import snapshot
+from napari_noisyseg.annotation.snapshot import merged, write_snapshot
 from napari_noisyseg.data.regions import Region, open_regions
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.method import Needs
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Candidate, Nucleus, Outline
-from napari_noisyseg.worker import snapshot
-from napari_noisyseg.worker.snapshot import merged, write_snapshot
 
 Tissue = tuple[NDArray[np.uint8], NDArray[np.int32]]
 
@@ -204,6 +204,6 @@ def test_a_large_image_without_a_field_is_not_trained_on(
 ) -> None:
     rgb = np.arange(90 * 80 * 3).reshape(90, 80, 3).astype(np.uint8)
     project.add_array(rgb, "vast", 0.25)
-    monkeypatch.setattr("napari_noisyseg.worker.unlabeled.LARGEST", 90 * 80 - 1)
+    monkeypatch.setattr("napari_noisyseg.annotation.unlabeled.LARGEST", 90 * 80 - 1)
     with pytest.raises(NoisySegError, match=r"vast is too large.*--field"):
         write_snapshot(project, tmp_path, ["vast"], Needs(unlabeled=True))

@@ -11,8 +11,8 @@ import psutil
 
 from napari_noisyseg.events import Event, Finished
 from napari_noisyseg.store.runs import Run
-from napari_noisyseg.worker import client
-from napari_noisyseg.worker.spec import RunSpec
+from napari_noisyseg.store.spec import RunSpec
+from napari_noisyseg.worker.parent import client
 
 SIDE = 160
 TINY: dict[str, Any] = {

@@ -15,7 +15,7 @@ from ..exchange.exporting import export as export_to
 from ..review.queue import ReviewQueue
 from ..slides import Box
 from ..store import Project
-from ..worker.adopt import adopt as adopt_run
+from ..worker.adoption.adopt import adopt as adopt_run
 from .ledger import Row
 from .many import IMAGE
 

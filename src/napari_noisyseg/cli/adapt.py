@@ -32,8 +32,8 @@ def adapt(
     """Learn the outlines at clicks from accepted and redrawn nuclei, in seconds."""
     if find_spec("torch") is None:
         raise NoisySegError("learning needs torch: pip install 'napari-noisyseg[train]'")
-    from ..worker.adapting import adapt as learn
-    from ..worker.places import learn_places
+    from ..worker.lessons.adapting import adapt as learn
+    from ..worker.lessons.places import learn_places
 
     with open_project(project, write=True) as opened:
         lesson = learn_places(opened) if places else learn(opened)

@@ -15,7 +15,7 @@ from ..errors import NoisySegError
 from ..exchange.importing import Imported, import_clean, import_points, import_rough
 from ..slides import IMAGE_SUFFIXES, Box
 from ..store import SUFFIX, ImageRecord, Project, Run, RunState, leftovers
-from ..worker.provenance import of_nucleus
+from ..worker.adoption.provenance import of_nucleus
 from .output import Json, Progress, print_json, print_table, say, show
 
 ProjectPath = Annotated[Path, typer.Argument(metavar="PROJECT", help="The NAME.noisyseg folder.")]

@@ -12,7 +12,7 @@ from ..review.queue import ReviewItem, ReviewQueue
 from ..review.second import Agreement, BlindQueue, agreements, disagreements
 from ..store import Project
 from ..store.records import State
-from ..worker.clicked import offer
+from ..worker.adoption.clicked import offer
 from .output import Json, print_json, print_table, say, show
 from .projects import ProjectPath, open_project
 

@@ -70,8 +70,8 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train in a child process and write the refined nuclei of every annotated image."""
-    from ..worker import client
-    from ..worker.spec import RunSpec
+    from ..store.spec import RunSpec
+    from ..worker.parent import client
 
     if epochs and time_budget:
         raise NoisySegError("--epochs and --time-budget: say one of them")
@@ -133,7 +133,7 @@ def _follow(run: Any) -> events.Event:
 
 
 def _lost(run: Any) -> JobError:
-    from ..worker import client, process
+    from ..worker.parent import client, process
 
     word = client.lost(run)
     log = f" See {run.dir / process.LOG}." if process.has_log(run) else ""
@@ -194,7 +194,7 @@ def _skipped(path: Path, run: str) -> str:
 
 def adopt_if_free(path: Path) -> None:
     """Take finished runs into the project, unless napari holds it (it will do so itself)."""
-    from ..worker.adopt import adopt_finished
+    from ..worker.adoption.adopt import adopt_finished
 
     try:
         opened = open_project(path, write=True)
@@ -207,7 +207,7 @@ def adopt_if_free(path: Path) -> None:
 
 def runs(project: ProjectPath, as_json: Json = False) -> None:
     """Every run: method, state, figures, where it came from."""
-    from ..worker.gains import rounds
+    from ..worker.adoption.gains import rounds
 
     with open_project(project) as opened:
         bought = [row.document() for row in rounds(opened)]
@@ -238,8 +238,8 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Do a run again from its folder, beside the project, and compare the labels."""
-    from ..worker import client
-    from ..worker.found import read_results
+    from ..worker.adoption.found import read_results
+    from ..worker.parent import client
 
     with open_project(project) as opened:
         first = opened.runs.get(run)

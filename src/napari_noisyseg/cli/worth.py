@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
+from ..annotation.advice import nuclei
+from ..annotation.worth import Worth
+from ..annotation.worth import worth as worth_of
 from ..errors import NoisySegError
 from ..store import Project
-from ..worker.advice import nuclei
-from ..worker.worth import Worth
-from ..worker.worth import worth as worth_of
 from .output import Json, print_json, show
 from .projects import ProjectPath, open_project
 

@@ -19,8 +19,8 @@ from types import FrameType
 from napari_noisyseg.errors import NoisySegError, in_window
 from napari_noisyseg.events import Doing, Failed
 from napari_noisyseg.store.runs import Run
-from napari_noisyseg.worker.process import LOG, PASSIVE, be_nice
-from napari_noisyseg.worker.share import give_way
+from napari_noisyseg.worker.child.share import give_way
+from napari_noisyseg.worker.parent.process import LOG, PASSIVE, be_nice
 
 BEAT = 2.0
 
@@ -94,8 +94,8 @@ def _done(run: Run, stopping: _Stop) -> int:
     try:
         run.say(Doing("loading PyTorch"))
         # torch and all that come only now: a broken installation becomes an event
-        from napari_noisyseg.worker.execute import execute
-        from napari_noisyseg.worker.predicting import PREDICTS, predict
+        from napari_noisyseg.worker.child.execute import execute
+        from napari_noisyseg.worker.parent.predicting import PREDICTS, predict
 
         work = predict if run.spec().get(PREDICTS) else execute
         for event in work(run.dir, stopping):

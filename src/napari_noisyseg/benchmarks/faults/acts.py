@@ -18,7 +18,7 @@ from napari_noisyseg.slides import Box, open_image, read_labels
 from napari_noisyseg.store import Project, pyramid
 from napari_noisyseg.store.durable import make_inside, write_atomically, writing
 from napari_noisyseg.store.records import STATES
-from napari_noisyseg.worker.adopt import REFINED, adopt_finished
+from napari_noisyseg.worker.adoption.adopt import REFINED, adopt_finished
 
 SIDE = 96
 IMAGE = "tissue"

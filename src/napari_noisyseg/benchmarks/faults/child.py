@@ -90,7 +90,7 @@ def _warm_up() -> None:
 
     from ... import registry
     from ...training import checkpoint, predict
-    from ...worker import adopt
+    from ...worker.adoption import adopt
 
     registry.load("supervised")
     del onnxruntime, torch, checkpoint, predict, adopt

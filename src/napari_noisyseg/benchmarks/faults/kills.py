@@ -19,7 +19,7 @@ from napari_noisyseg.benchmarks.faults import acts, points
 from napari_noisyseg.benchmarks.faults.counts import Counts
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.store import Project
-from napari_noisyseg.worker.adopt import adopt_finished
+from napari_noisyseg.worker.adoption.adopt import adopt_finished
 
 ACTS = 38
 """Acts of one script: each kind twice."""

@@ -93,8 +93,8 @@ def run(path: Path, out: Path) -> None:
     from ...data.regions import open_regions
     from ...store import rounds
     from ...store.runs import Run
-    from ...worker.found import read_results
-    from ...worker.spec import read_spec
+    from ...store.spec import read_spec
+    from ...worker.adoption.found import read_results
 
     found = Run(path)
     found.state(), found.figures(), found.events(), found.worker(), found.created
@@ -127,7 +127,7 @@ def project(path: Path, out: Path) -> None:
 def adopting(path: Path, out: Path) -> None:
     """Open a project for writing, take in its run and look at what it shows."""
     from ...store import Project
-    from ...worker.adopt import adopt_finished
+    from ...worker.adoption.adopt import adopt_finished
 
     with Project.open(path) as opened:
         adopt_finished(opened)

@@ -13,7 +13,7 @@ from ...data.regions import region_of, save_regions
 from ...events import Finished, Previewed, Started, Stepped, Validated
 from ...store import rounds
 from ...store.runs import Run
-from ...worker.spec import RunSpec, write_spec
+from ...store.spec import RunSpec, write_spec
 
 TINY: dict[str, Any] = {"preset": "small", "width": 4, "tile": 64, "tile_overlap": 0, "crop": 48}
 METHOD = "supervised"

@@ -8,7 +8,7 @@ from functools import partial
 from napari_noisyseg.gui.jobs import Jobs
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.tools.kit import kit_of
-from napari_noisyseg.worker.adopt import adopt_finished
+from napari_noisyseg.worker.adoption.adopt import adopt_finished
 
 
 class Adoption:

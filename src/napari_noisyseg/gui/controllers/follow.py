@@ -11,8 +11,8 @@ from napari_noisyseg.events import Event
 from napari_noisyseg.gui.controllers.progress import RunProgress
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.runs import EventTail, Run
-from napari_noisyseg.worker import client
-from napari_noisyseg.worker.processor import Processor
+from napari_noisyseg.worker.parent import client
+from napari_noisyseg.worker.parent.processor import Processor
 
 POLL_MS = 250
 """how often whoever has a timer should poll"""

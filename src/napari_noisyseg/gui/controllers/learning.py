@@ -13,8 +13,8 @@ from psygnal import Signal
 from napari_noisyseg.coarse.starter import OUTLINE
 from napari_noisyseg.gui.change import Change, What
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.worker.adapting import Lesson, keep
-from napari_noisyseg.worker.beside import learn_beside
+from napari_noisyseg.worker.lessons.adapting import Lesson, keep
+from napari_noisyseg.worker.lessons.beside import learn_beside
 
 if TYPE_CHECKING:
     from napari_noisyseg.gui.session import Session

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.worker.clicked import offer
+from napari_noisyseg.worker.adoption.clicked import offer
 
 if TYPE_CHECKING:
     from napari_noisyseg.gui.session import Session

@@ -9,7 +9,7 @@ from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Failed, Finished
 from napari_noisyseg.gui.controllers.progress import RunProgress
 from napari_noisyseg.store.runs import Run
-from napari_noisyseg.worker import client
+from napari_noisyseg.worker.parent import client
 
 SIGNS = {
     "running": "▶ running",

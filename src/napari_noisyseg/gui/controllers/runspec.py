@@ -6,13 +6,13 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from napari_noisyseg.annotation.check import check_begun
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.runs import Run
-from napari_noisyseg.worker import client
-from napari_noisyseg.worker.check import check_begun
-from napari_noisyseg.worker.found import read_results
-from napari_noisyseg.worker.predicting import start_prediction
-from napari_noisyseg.worker.spec import RunSpec
+from napari_noisyseg.store.spec import RunSpec
+from napari_noisyseg.worker.adoption.found import read_results
+from napari_noisyseg.worker.parent import client
+from napari_noisyseg.worker.parent.predicting import start_prediction
 
 
 @dataclass(frozen=True, slots=True)

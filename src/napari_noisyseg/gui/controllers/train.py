@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from psygnal import Signal
 
 from napari_noisyseg import registry
+from napari_noisyseg.annotation.advice import Advice
 from napari_noisyseg.events import Doing, Event, Failed, Finished, Previewed, Relabelled
 from napari_noisyseg.gui.controllers.follow import Follower
 from napari_noisyseg.gui.controllers.progress import RunProgress, note_words
@@ -28,8 +29,7 @@ from napari_noisyseg.gui.summary import Summary
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import ImageRecord
 from napari_noisyseg.store.runs import Run
-from napari_noisyseg.worker import client
-from napari_noisyseg.worker.advice import Advice
+from napari_noisyseg.worker.parent import client
 
 Submit = Callable[
     [Callable[[], Any], Callable[[Any], object], Callable[[BaseException], object]], None

@@ -19,9 +19,9 @@ from napari_noisyseg.review import suggestions as rest
 from napari_noisyseg.review.suggestions import Suggestion
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import ImageRecord
-from napari_noisyseg.worker import places
-from napari_noisyseg.worker.adapting import Lesson
-from napari_noisyseg.worker.beside import learn_beside
+from napari_noisyseg.worker.lessons import places
+from napari_noisyseg.worker.lessons.adapting import Lesson
+from napari_noisyseg.worker.lessons.beside import learn_beside
 
 VIEW_UM = 40.0
 """what the canvas's shorter side shows of the tissue around a suggestion"""

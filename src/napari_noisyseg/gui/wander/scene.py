@@ -18,7 +18,7 @@ from napari_noisyseg.instances import middles
 from napari_noisyseg.slides import Box, open_image, read_labels
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.runs import Run
-from napari_noisyseg.worker.adopt import adopt_finished
+from napari_noisyseg.worker.adoption.adopt import adopt_finished
 
 CLICKED = 25
 """points that the first image begins with"""

@@ -7,12 +7,12 @@ from typing import Any
 
 from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
+from napari_noisyseg.annotation.worth import Worth, worth
 from napari_noisyseg.gui.canvas import layers
 from napari_noisyseg.gui.docks.coarse.matrixview import MatrixView
 from napari_noisyseg.gui.jobs import Jobs
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.widgets.parts import button, label, line
-from napari_noisyseg.worker.worth import Worth, worth
 
 NOTHING = "Paint or import rough masks: here you see what they carry before you train."
 OLD = "The masks or decisions have changed since."

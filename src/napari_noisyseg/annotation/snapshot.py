@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_noisyseg.annotation.masks import Judge
+from napari_noisyseg.annotation.surroundings import partly_known
+from napari_noisyseg.annotation.unlabeled import LARGEST, Unlabeled
 from napari_noisyseg.data.regions import Region, save_regions
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.method import Needs
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Field, ImageRecord, Nucleus, Outline
-from napari_noisyseg.worker.masks import Judge
-from napari_noisyseg.worker.surroundings import partly_known
-from napari_noisyseg.worker.unlabeled import LARGEST, Unlabeled
 
 WHOLE = LARGEST
 """Pixels up to which an image is one region; of larger ones the fields' surroundings are."""

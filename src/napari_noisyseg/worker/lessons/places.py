@@ -15,7 +15,7 @@ from napari_noisyseg.coarse.starter import CENTRES, Network, model_weights, pack
 from napari_noisyseg.metrics import f1_points
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.worker.adapting import Lesson, at_working_size
+from napari_noisyseg.worker.lessons.adapting import Lesson, at_working_size
 
 if TYPE_CHECKING:
     from napari_noisyseg.learning.starter.squares import View

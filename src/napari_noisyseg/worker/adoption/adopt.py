@@ -16,8 +16,8 @@ from napari_noisyseg.store.packing import pack_mask
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Candidate, Outline
 from napari_noisyseg.store.runs import Run
-from napari_noisyseg.worker.found import Found, Stored, read_results
-from napari_noisyseg.worker.laying import lay, write
+from napari_noisyseg.worker.adoption.found import Found, Stored, read_results
+from napari_noisyseg.worker.adoption.laying import lay, write
 
 REFINED = "refined"
 TABLE = 2**22

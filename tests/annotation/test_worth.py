@@ -9,12 +9,12 @@ import pytest
 from scipy import ndimage
 
 from napari_noisyseg import noise
+from napari_noisyseg.annotation import worth as judging
 from napari_noisyseg.cli import run
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Outline
-from napari_noisyseg.worker import worth as judging
 
 MPP = 0.25
 

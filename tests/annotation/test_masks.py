@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from napari_noisyseg import registry
+from napari_noisyseg.annotation.masks import MANY_SPECKS, Judge
 from napari_noisyseg.data.regions import Region, region_of
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.method import Needs
-from napari_noisyseg.worker.masks import MANY_SPECKS, Judge
 
 BOTH = Needs(rough=True, clean=True, labels=("rough", "clean"))
 SIDE = 100

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from napari_noisyseg import registry
+from napari_noisyseg.annotation.advice import empty_field
+from napari_noisyseg.annotation.snapshot import PROPOSED
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.instances.suggest import FEWEST
 from napari_noisyseg.method import Needs
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.worker.advice import empty_field
-from napari_noisyseg.worker.snapshot import PROPOSED
-from napari_noisyseg.worker.spec import RunSpec
+from napari_noisyseg.store.spec import RunSpec
 
 GPU_DRIVERS = (
     "/proc/driver/nvidia", "/dev/nvidiactl", "/dev/nvhost-ctrl", "/dev/nvhost-ctrl-gpu",

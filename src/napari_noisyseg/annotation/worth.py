@@ -14,6 +14,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_noisyseg import registry
+from napari_noisyseg.annotation import advice
+from napari_noisyseg.annotation.advice import nuclei
+from napari_noisyseg.annotation.masks import Judge, judge_rough
+from napari_noisyseg.annotation.snapshot import region
 from napari_noisyseg.coarse.project import regions
 from napari_noisyseg.data.regions import Region
 from napari_noisyseg.errors import NoisySegError
@@ -22,10 +26,6 @@ from napari_noisyseg.instances.suggest import FEWEST, suggest
 from napari_noisyseg.noise import transition
 from napari_noisyseg.slides import Box, windows_of
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.worker import advice
-from napari_noisyseg.worker.advice import nuclei
-from napari_noisyseg.worker.masks import Judge, judge_rough
-from napari_noisyseg.worker.snapshot import region
 
 F64 = NDArray[np.float64]
 Interval = tuple[float, float]

@@ -18,10 +18,10 @@ from typing import Literal
 from napari_noisyseg import bounded_json
 from napari_noisyseg.errors import JobError, NoisySegError
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.worker import adapting, places
-from napari_noisyseg.worker.adapting import Lesson
-from napari_noisyseg.worker.process import PASSIVE, detached
-from napari_noisyseg.worker.share import give_way
+from napari_noisyseg.worker.child.share import give_way
+from napari_noisyseg.worker.lessons import adapting, places
+from napari_noisyseg.worker.lessons.adapting import Lesson
+from napari_noisyseg.worker.parent.process import PASSIVE, detached
 
 LESSON, WEIGHTS = "lesson.json", "weights.safetensors"
 GLANCE = 0.1
@@ -45,7 +45,7 @@ def learn_beside(
     """
     with tempfile.TemporaryDirectory(prefix="noisyseg-") as scratch:
         child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "napari_noisyseg.worker.beside", str(project), scratch,
+            [sys.executable, "-P", "-m", "napari_noisyseg.worker.lessons.beside", str(project), scratch,
              subject],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             env={**os.environ, **PASSIVE, "PYTHONUTF8": "1"}, cwd=scratch, **detached(),

@@ -13,8 +13,8 @@ from napari_noisyseg.coarse.starter import OUTLINE
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Candidate, Way
-from napari_noisyseg.worker.adopt import REFINED
-from napari_noisyseg.worker.clicked import CLICKS
+from napari_noisyseg.worker.adoption.adopt import REFINED
+from napari_noisyseg.worker.adoption.clicked import CLICKS
 
 MODEL, SETTINGS, SNAPSHOT = "model.safetensors", "settings.json", "snapshot/index.json"
 BLOCK = 1 << 20

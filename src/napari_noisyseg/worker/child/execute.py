@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_noisyseg import registry, regular_file
+from napari_noisyseg.annotation.check import check_tiles
 from napari_noisyseg.data.loader import TrainingData
 from napari_noisyseg.data.prepare import training_image
 from napari_noisyseg.data.regions import StoredRegion, open_regions
@@ -18,15 +19,14 @@ from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Doing, Event, Finished
 from napari_noisyseg.method import Method, MethodConfig, TrainingImage
 from napari_noisyseg.store.durable import write_atomically
+from napari_noisyseg.store.spec import RunSpec, read_spec
 from napari_noisyseg.training.checkpoint import load_newest
 from napari_noisyseg.training.device import Device, choose, set_threads
 from napari_noisyseg.training.loop import Training, train
 from napari_noisyseg.training.model import ModelFile, read_model
 from napari_noisyseg.training.plan import Plan, settings
 from napari_noisyseg.training.preview import Preview
-from napari_noisyseg.worker.check import check_tiles
-from napari_noisyseg.worker.results import model_of, write_results
-from napari_noisyseg.worker.spec import RunSpec, read_spec
+from napari_noisyseg.worker.child.results import model_of, write_results
 
 SETTINGS, INIT, LOOK = "settings.json", "init.safetensors", "look.txt"
 LOOK_BYTES = 2**16

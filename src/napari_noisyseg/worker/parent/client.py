@@ -7,16 +7,16 @@ import time
 from pathlib import Path
 
 from napari_noisyseg import bounded_json, registry
+from napari_noisyseg.annotation.advice import recommend
+from napari_noisyseg.annotation.check import check
+from napari_noisyseg.annotation.snapshot import FOLDER, write_snapshot
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Failed
 from napari_noisyseg.store.durable import write_atomically
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.runs import Run
-from napari_noisyseg.worker import process
-from napari_noisyseg.worker.advice import recommend
-from napari_noisyseg.worker.check import check
-from napari_noisyseg.worker.snapshot import FOLDER, write_snapshot
-from napari_noisyseg.worker.spec import RunSpec, read_spec, write_spec
+from napari_noisyseg.store.spec import RunSpec, read_spec, write_spec
+from napari_noisyseg.worker.parent import process
 
 __all__ = ["check", "is_alive", "look", "lost", "recommend", "start", "stop"]
 

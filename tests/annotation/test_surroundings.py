@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from napari_noisyseg.annotation import snapshot
+from napari_noisyseg.annotation.surroundings import partly_known
 from napari_noisyseg.data.prepare import label_planes
 from napari_noisyseg.data.regions import open_regions, region_of
 from napari_noisyseg.method import BACKGROUND, NUCLEUS, UNKNOWN, Needs
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.worker import snapshot
-from napari_noisyseg.worker.surroundings import partly_known
 
 
 def some_points(labels, every):

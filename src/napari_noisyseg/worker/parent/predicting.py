@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from napari_noisyseg.annotation import snapshot
 from napari_noisyseg.data.regions import Region, open_regions, save_regions
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Event, Finished, Started, Stepped
@@ -19,9 +20,8 @@ from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import ImageRecord
 from napari_noisyseg.store.runs import Run
-from napari_noisyseg.worker import snapshot
-from napari_noisyseg.worker.client import INIT, MODEL, launch
-from napari_noisyseg.worker.spec import RunSpec, write_spec
+from napari_noisyseg.store.spec import RunSpec, write_spec
+from napari_noisyseg.worker.parent.client import INIT, MODEL, launch
 
 PREDICTS = "predicts"
 """note in the spec of a run that does not train"""
@@ -83,7 +83,7 @@ def _whole(project: Project, record: ImageRecord) -> Region:
 def predict(folder: Path, stopping: Callable[[], bool]) -> Iterator[Event]:
     """The child's work: each image in turn, until asked to stop."""
     from napari_noisyseg.training.predict import load_model
-    from napari_noisyseg.worker.results import write_results
+    from napari_noisyseg.worker.child.results import write_results
 
     run, began = Run(folder), time.time()
     spec = run.spec()

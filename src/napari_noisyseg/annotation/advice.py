@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from napari_noisyseg import registry
+from napari_noisyseg.annotation.snapshot import PROPOSED
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.worker.snapshot import PROPOSED
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Aspect, Nucleus
 from napari_noisyseg.training.refine import Evidence, judge
-from napari_noisyseg.worker.adopt import REFINED, adopt_results
-from napari_noisyseg.worker.found import Result
+from napari_noisyseg.worker.adoption.adopt import REFINED, adopt_results
+from napari_noisyseg.worker.adoption.found import Result
 
 CLICKS = "clicks"
 """In place of a run's id."""

@@ -1,0 +1,1 @@
+"""What people's marks mean for training: a frozen copy of them, and whether they suffice."""

@@ -1,0 +1,1 @@
+"""What the outlines and centres of one project learn from its decisions."""
