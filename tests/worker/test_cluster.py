@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +23,6 @@ from napari_noisyseg.worker.cluster.connect import connected
 from napari_noisyseg.worker.cluster.far import ROOT
 from napari_noisyseg.worker.cluster.offers import look
 from napari_noisyseg.worker.parent import client
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Machines]:
-    with machines(1) as made:
-        yield made
 
 
 def steps(events: list[Event]) -> list[Stepped]:

@@ -135,13 +135,7 @@ class _Carrier:
             yield from self._follow(self.there)
 
     def _best(self, client: Client) -> Offer:
-        try:
-            return able(self.scheduler, offers(self.scheduler, client), self.spec.device)[0]
-        except NoisySegError as error:
-            # after a loss the worker may only be starting again
-            if self.deaths:
-                raise LostError(str(error)) from error
-            raise
+        return able(self.scheduler, offers(self.scheduler, client), self.spec.device)[0]
 
     def _still_there(self, there: There) -> bool:
         """Whether the run goes on where it was, after the connection was lost."""

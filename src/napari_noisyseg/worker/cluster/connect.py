@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from napari_noisyseg.errors import JobError, NoisySegError
+from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.worker.cluster.address import Scheduler
 from napari_noisyseg.worker.cluster.security import security
 
@@ -25,7 +25,7 @@ SAME = ("python", "distributed", "dask")
 INSTALL = "pip install 'napari-noisyseg[cluster]'"
 
 
-class LostError(JobError):
+class LostError(NoisySegError):
     """The scheduler, the worker or the way there is gone; another try may find them again."""
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from napari_noisyseg import __version__
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.worker.cluster.address import Scheduler
+from napari_noisyseg.worker.cluster.connect import LostError, connected
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -94,10 +95,13 @@ def _may_have_gpu() -> bool:
 
 
 def offers(scheduler: Scheduler, client: Client) -> list[Offer]:
-    """What every worker of our version offers. Raises NoisySegError where there is none."""
+    """What every worker of our version offers. Raises NoisySegError for none.
+
+    Where nobody works at all it is a LostError: somebody may come.
+    """
     told: Mapping[str, Any] = client.run(offer, on_error="return")
     if not told:
-        raise NoisySegError(
+        raise LostError(
             f"{scheduler.address} has no worker: start one with 'noisyseg cluster worker "
             f"{scheduler.address}'",
             window=f"{scheduler.address} answers, but no machine works for it at the moment.",
@@ -142,7 +146,5 @@ def able(scheduler: Scheduler, found: Collection[Offer], device: str) -> list[Of
 
 def look(scheduler: Scheduler, device: str) -> list[Offer]:
     """Connect, and see who can train there, the best first. Raises NoisySegError for nobody."""
-    from napari_noisyseg.worker.cluster.connect import connected
-
     with connected(scheduler) as client:
         return able(scheduler, offers(scheduler, client), device)
