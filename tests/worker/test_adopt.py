@@ -244,6 +244,31 @@ def test_what_unpacks_to_more_than_its_box_is_not_read(project: Project) -> None
     assert "more than belong there" in run.skipped
 
 
+@pytest.mark.parametrize("torn", ['{"candidates": [{"label": 1', '{"candidates": 3}', "[]"])
+def test_nuclei_beside_the_index_come_in_and_damage_there_takes_in_nothing(
+    project: Project, torn: str
+) -> None:
+    run = project.runs.new()
+    box = Box(0, 0, SIDE, SIDE)
+    write(run, *[("tissue", box, blocks((SIDE, SIDE), 7), [row(7, 0)])] * 2)
+    index = run.dir / "results" / "index.json"
+    document = json.loads(index.read_text())
+    for k, entry in enumerate(document["regions"]):
+        beside = index.with_name(f"{k}.json")
+        beside.write_text(json.dumps({"candidates": entry["candidates"]}))
+        entry["candidates"] = beside.name
+    index.write_text(json.dumps(document))
+    whole = index.with_name("1.json").read_text()
+    index.with_name("1.json").write_text(torn)
+    assert adopt_finished(project) == []
+    assert "results cannot be read" in run.skipped
+    assert project.nuclei.candidates("tissue") == []
+    assert project.labels.read("tissue", "probability") is None
+    index.with_name("1.json").write_text(whole)
+    assert adopt_finished(project) == [run.id]
+    assert len(project.nuclei.candidates("tissue")) == 2
+
+
 def test_a_label_of_any_number_is_adopted(project: Project) -> None:
     run = project.runs.new()
     large = 200_000_000

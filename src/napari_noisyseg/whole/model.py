@@ -108,7 +108,7 @@ class Starter:
     ) -> None:
         self._network = network or shipped(CENTRES)
         self._look = look or at_click(shipped(OUTLINE))
-        self.key = key or _digest(model(CENTRES), model(OUTLINE))
+        self.key = key or starter_key()
 
     def mpp(self, slide_mpp: float) -> float:
         """0.25, whatever the slide's."""
@@ -219,7 +219,16 @@ def of_project(project: Any) -> Model:
     """The starter with what it learned in a project that is open."""
     from napari_noisyseg.coarse.project import centres_of, look_of
 
+    return Starter(look_of(project), centres_of(project), learned_key(project))
+
+
+def learned_key(project: Any) -> str:
+    """Digest of the starter's weights as they are in a project; "" where it learned nothing."""
     learned = [project.learned.of(name) for name in (CENTRES, OUTLINE)]
     parts = [b"" if found is None else found.path.read_bytes() for found in learned]
-    key = _digest(model(CENTRES), model(OUTLINE), *parts) if any(parts) else ""
-    return Starter(look_of(project), centres_of(project), key)
+    return _digest(model(CENTRES), model(OUTLINE), *parts) if any(parts) else ""
+
+
+def starter_key() -> str:
+    """Digest of the starter's weights as they are shipped."""
+    return _digest(model(CENTRES), model(OUTLINE))

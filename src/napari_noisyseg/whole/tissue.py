@@ -35,10 +35,14 @@ BLOCK = 2048
 
 @dataclass(frozen=True)
 class Tissue:
-    """Where tissue is: bool (h, w), each pixel `step` level-0 pixels wide."""
+    """Where tissue is: bool (h, w), each pixel `step` level-0 pixels wide.
+
+    The mask is a little wider than what is stained, `stained` pixels.
+    """
 
     mask: Mask
     step: float
+    stained: int
 
     def touches(self, box: Box) -> bool:
         """Whether there is any in a box of level-0 pixels."""
@@ -51,10 +55,9 @@ class Tissue:
         at = np.clip(((points + 0.5) / self.step).astype(np.intp), 0, last)
         return self.mask[at[:, 0], at[:, 1]]
 
-    @property
-    def share(self) -> float:
-        """Of the slide."""
-        return float(self.mask.mean())
+    def area_mm2(self, mpp: float) -> float:
+        """Of stained tissue, on a slide of `mpp` µm per level-0 pixel."""
+        return self.stained * (self.step * mpp / 1000) ** 2
 
     def document(self) -> dict[str, Any]:
         """In plain values."""
@@ -62,6 +65,7 @@ class Tissue:
         return {
             "shape": list(self.mask.shape),
             "step": self.step,
+            "stained": self.stained,
             "bits": base64.b64encode(packed).decode(),
         }
 
@@ -76,7 +80,8 @@ class Tissue:
         size = (count + 7) // 8
         raw = inflate.decompress(base64.b64decode(document["bits"]), size)
         bits = np.unpackbits(np.frombuffer(raw, np.uint8), count=count)
-        return cls(bits.astype(bool).reshape(height, width), float(document["step"]))
+        mask = bits.astype(bool).reshape(height, width)
+        return cls(mask, float(document["step"]), int(document["stained"]))
 
     def _span(self, first: int, end: int, axis: int) -> slice:
         length = self.mask.shape[axis]
@@ -91,11 +96,11 @@ def find_tissue(slide: Slide, mpp: float) -> Tissue:
     """
     rgb, step = from_afar(slide, mpp)
     if rgb.mean() < DARK:  # fluorescence has no glass
-        return Tissue(np.ones(rgb.shape[:2], bool), step)
+        return Tissue(np.ones(rgb.shape[:2], bool), step, rgb.shape[0] * rgb.shape[1])
     mask = tissue_of(rgb)
     reach = max(1, round(AROUND_UM / (step * mpp)))
     wide = ndi.distance_transform_edt(~mask) <= reach if mask.any() else mask
-    return Tissue(np.asarray(wide, bool), step)
+    return Tissue(np.asarray(wide, bool), step, int(mask.sum()))
 
 
 def tissue_of(rgb: NDArray[np.uint8]) -> Mask:
