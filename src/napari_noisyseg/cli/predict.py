@@ -14,6 +14,7 @@ import typer
 from numpy.typing import NDArray
 
 from ..errors import NoisySegError
+from ..exchange.formats import FORMATS
 from ..slides import Box, open_image
 from ..slides.limits import check_labelled
 from ..store import ASSUMED_MPP, SUFFIX
@@ -22,7 +23,7 @@ from .projects import Channel, image_files, open_project
 from .training import Device
 
 STARTER = "starter"
-ENDINGS = {"labels": ".tif", "geojson": ".geojson"}
+ENDINGS = {name: FORMATS[name].ending for name in ("labels", "geojson")}
 Predict = Callable[[Path], NDArray[np.int32] | None]
 """An image file to its nuclei; None where that cannot be, once it has been said why."""
 
