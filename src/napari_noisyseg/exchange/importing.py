@@ -112,7 +112,7 @@ def _add_classes(project: Project, colors: Mapping[str, Color]) -> None:
     there = {c.name for c in project.nuclei.classes()}
     for name, color in colors.items():
         if name not in there:
-            project.nuclei.add_class(name, "#%02x%02x%02x" % color)
+            project.nuclei.add_class(name, "#{:02x}{:02x}{:02x}".format(*color))
 
 
 def _accept(project: Project, image: str, nuclei: Masks, kept: Sequence[int]) -> None:

@@ -11,7 +11,20 @@ from typing import Literal
 
 from napari_noisyseg import regular_file
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.exchange.formats import csv_table, geojson, labels
+from napari_noisyseg.exchange.formats import (
+    asap,
+    cellpose,
+    coco,
+    csv_table,
+    dicom,
+    geojson,
+    histomics,
+    hovernet,
+    imagescope,
+    labels,
+    ome_zarr,
+    roi,
+)
 from napari_noisyseg.exchange.formats.format import Format
 
 __all__ = ["FORMATS", "Format", "endings", "named", "of_file", "stem_of", "written"]
@@ -22,6 +35,15 @@ FORMATS: Mapping[str, Format] = {
         geojson.FORMAT,
         labels.FORMAT,
         csv_table.FORMAT,
+        coco.FORMAT,
+        imagescope.FORMAT,
+        asap.FORMAT,
+        hovernet.FORMAT,
+        histomics.FORMAT,
+        roi.FORMAT,
+        ome_zarr.FORMAT,
+        cellpose.FORMAT,
+        dicom.FORMAT,
     )
 }
 """By the name that the command line uses, in the order of menus."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -27,14 +26,15 @@ Write = Callable[[Sequence[tuple[str, ExportedImage]], Path], list[str]]
 class Format:
     """One file format; everything else that speaks of formats reads this.
 
-    name: for the command line. title, holds: for menus. ending: of a file that is written, after
-    the image's name; other_endings: further ones that a file to be written may have; read_endings:
-    those that files are only read with. loses: what of a nucleus it cannot hold. `points`, `shapes`
-    (of the image with that name) and `labels` read a file; those that cannot are None. `images`
-    names the images of a file that may have several. is_ours: whether a file was written by this program, and so may be
-    replaced. marks: bytes in the beginning or end of a file, by which formats with one ending are
-    told apart. refusal: why such files are not read. needs: a library and the extra that brings it.
-    one_file: all images go into one file of this name. is_folder: what is written is a folder.
+    name: for the command line. title, holds: for menus. loses: what of a nucleus it cannot hold.
+    ending: of a file that is written, after the image's name; other_endings: further ones that a
+    file to be written may have; read_endings: those that files are only read with. `points`,
+    `shapes` (of the image with that name) and `labels` read a file; those that cannot are None.
+    `images` names the images of a file that may have several. is_ours: whether a file was written
+    by this program, and so may be replaced. marks: bytes in the beginning or end of a file, by
+    which formats with one ending are told apart. refusal: why such files are not read. needs: a
+    library and the extra that brings it. one_file: all images go into one file of this name.
+    is_folder: what is written is a folder.
     """
 
     name: str
@@ -106,8 +106,3 @@ def has_our_mark(path: Path) -> bool:
     """Whether a file says near its beginning that this program wrote it."""
     with path.open("rb") as file:
         return MADE_BY.split()[0].encode() + b" " in file.read(BEGINNING)
-
-
-def text(words: str) -> bytes:
-    """A text as JSON has it."""
-    return json.dumps(words, ensure_ascii=False).encode()
