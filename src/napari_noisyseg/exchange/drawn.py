@@ -80,7 +80,8 @@ def _smaller_inside(parts: Sequence[Shape]) -> NDArray[np.int64]:
         # by boxes first: that is quick, and tells how many there are
         holder, held = tree.query(outer[at : at + some])
         pairs += len(held)
-        smaller = areas[held] < areas[at + holder] / 2
+        # what has no area is no nucleus that would tell a region
+        smaller = (areas[held] < areas[at + holder] / 2) & (areas[held] > 0)
         holder, held = holder[smaller], held[smaller]
         inside = holder[shapely.contains(outer[at + holder], middles[held])]
         counts[at : at + some] += np.bincount(inside, minlength=len(outer[at : at + some]))

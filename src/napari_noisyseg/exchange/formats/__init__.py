@@ -36,8 +36,9 @@ FORMATS: Mapping[str, Format] = {
         labels.FORMAT,
         csv_table.FORMAT,
         coco.FORMAT,
-        imagescope.FORMAT,
+        # before the other XML, as its files have elements named like those
         asap.FORMAT,
+        imagescope.FORMAT,
         hovernet.FORMAT,
         histomics.FORMAT,
         roi.FORMAT,

@@ -57,7 +57,7 @@ def _write(image: ExportedImage, path: Path) -> None:
         "scores": [row.score for row in seen],
     }
     with path.open("wb") as file:
-        np.save(file, np.array(content, object), allow_pickle=True)
+        np.save(file, np.array(content, object))
 
 
 def _at_edge(masks: NDArray[np.int32]) -> NDArray[np.bool_]:

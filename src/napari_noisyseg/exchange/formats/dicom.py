@@ -47,7 +47,7 @@ def _write(image: ExportedImage, path: Path) -> None:
         software_versions=__version__,
         device_serial_number="0",
         content_label="NUCLEI",
-        content_description=f"Nuclei of {image.record.name}"[:LABEL],
+        content_description=_label(f"Nuclei of {image.record.name}"),
         specific_character_set="ISO_IR 192",
     )
     document.save_as(path, enforce_file_format=True)
@@ -98,7 +98,7 @@ def _groups(image: ExportedImage) -> list[Any]:
             AnnotationGroup(
                 number=number,
                 uid=_uid(image.record, "group", name or ""),
-                label=(name or "nuclei")[:LABEL],
+                label=_label(name or "nuclei"),
                 annotated_property_category=codes.SCT.AnatomicalStructure,
                 annotated_property_type=codes.SCT.Nucleus,
                 graphic_type="POLYGON",
@@ -110,6 +110,11 @@ def _groups(image: ExportedImage) -> list[Any]:
             )
         )
     return groups
+
+
+def _label(words: str) -> str:
+    """Words as DICOM has them: no backslash, which parts values there, and not many."""
+    return words.replace("\\", "/")[:LABEL].strip()
 
 
 def _measurements(found: Sequence[Row], mpp: float) -> list[Any]:
