@@ -42,6 +42,7 @@ _TABLE = {
     "overhead": ("overhead", "run", "share of a training step outside the networks"),
     "meta-step": ("meta_step", "run", "what a bilevel step costs against a plain one"),
     "scale": ("scale", "run", "half a million nuclei: open, review, look, adopt, export"),
+    "exchange": ("exchange", "run", "every format there and back; files and readers of others"),
     "export": ("scale", "export", "very many nuclei as GeoJSON and as CSV"),
     "faults": ("faults", "run", "kills, power cuts and hostile files: lost, hung, broken"),
     "imports": ("imports", "run", "what importing the package costs"),

@@ -16,6 +16,7 @@ import typer
 from numpy.typing import NDArray
 
 from ..errors import JobError, NoisySegError
+from ..exchange.formats import FORMATS
 from ..slides import Box, Slide, content_hash, open_image
 from ..slides.limits import MAX_LABELLED_PIXELS
 from ..store import ASSUMED_MPP, SUFFIX
@@ -31,7 +32,7 @@ from .projects import Channel, image_files, open_project
 from .training import Device
 
 STARTER = "starter"
-ENDINGS = {"labels": ".tif", "geojson": ".geojson"}
+ENDINGS = {name: FORMATS[name].ending for name in ("labels", "geojson")}
 Predict = Callable[[Path], tuple[NDArray[np.int32], float]]
 """An image file to its nuclei, and µm per pixel."""
 
