@@ -39,7 +39,7 @@ MODES: dict[str, dict[str, bool | int | float | str]] = {
     "exact": {"meta_gradient": "exact", "meta_point": "virtual", "meta_every": 1},
     "equal": {"meta_gradient": "difference", "meta_point": "virtual", "meta_every": 1},
     "fast": {"meta_gradient": "decoder", "meta_point": "present", "meta_every": 1},
-    "default": {"meta_every": 2},
+    "default": {"meta_every": 3},
 }
 """Ways to the gradient of the C-Net; `default`: at a cost that a user of the preset bears."""
 MODE_SEEDS = 3

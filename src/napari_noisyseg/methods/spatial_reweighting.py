@@ -42,7 +42,7 @@ class SpatialReweightingConfig(JoiningConfig):
     def presets(cls) -> dict[Preset, dict[str, bool | int | float | str]]:
         """`small` trains on two CPU cores in minutes."""
         small: dict[str, bool | int | float | str] = {
-            "train_on_clean": True, "clean_tiles": 1, "meta_gradient": "decoder",
+            "train_on_clean": True, "clean_tiles": 1, "meta_gradient": "difference",
         }  # fmt: skip
         shared = super().presets()
         return {"paper": shared["paper"], "small": {**shared["small"], **small}}
