@@ -13,9 +13,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from napari_noisyseg import meta
-from napari_noisyseg.learning import optimizers
+from napari_noisyseg.learning import optimizers, presets
 from napari_noisyseg.learning.learner import JoiningConfig
-from napari_noisyseg.method import Preset
+from napari_noisyseg.method import Departures, Preset
 
 
 class MetaConfig(JoiningConfig):
@@ -34,14 +34,9 @@ class MetaConfig(JoiningConfig):
     """updates of the segmentation network to one of the outer level"""
 
     @classmethod
-    def presets(cls) -> dict[Preset, dict[str, bool | int | float | str]]:
-        """`small` trains on two CPU cores in minutes: few updates, so larger meta steps."""
-        small: dict[str, bool | int | float | str] = {
-            "meta_lr": 3e-3, "meta_beta2": 0.99, "train_on_clean": True, "clean_tiles": 1,
-            "meta_gradient": "decoder", "meta_point": "present", "meta_every": 3,
-        }  # fmt: skip
-        shared = super().presets()
-        return {**shared, "small": {**shared["small"], **small}}
+    def departures(cls) -> dict[Preset, Departures]:
+        """What is not the paper's, and why: see `learning.presets`."""
+        return presets.of("meta")
 
 
 class MetaLearner:

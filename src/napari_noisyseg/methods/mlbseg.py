@@ -19,11 +19,13 @@ from pydantic import Field
 from torch import Tensor
 
 from napari_noisyseg import losses, meta, views
+from napari_noisyseg.learning import presets
 from napari_noisyseg.learning.student import Student, StudentConfig
 from napari_noisyseg.learning.terms import numbers
 from napari_noisyseg.method import (
     UNKNOWN,
     Batch,
+    Departures,
     Losses,
     Method,
     MethodConfig,
@@ -99,16 +101,9 @@ class MLBSegConfig(StudentConfig):
     """a further update by clean tiles alone after each one of Eq. 9 (published)"""
 
     @classmethod
-    def presets(cls) -> dict[Preset, dict[str, bool | int | float | str]]:
-        """`small` trains on two CPU cores in minutes."""
-        small: dict[str, bool | int | float | str] = {
-            "working_mpp": 0.5, "tile": 128, "tile_overlap": 64, "crop": 96, "epochs": 30,
-            "batch_size": 8, "meta_batch_size": 4, "meta_gradient": "difference",
-            "input": "hematoxylin", "level_stains": True, "stain_jitter": 0.25,
-            "zoom_in": 0, "zoom_out": 1, "flips": 0, "clean_step": True,
-            "width": 12, "depth": 3, "lr": 0.05, "lr_schedule": "cosine",
-        }  # fmt: skip
-        return {"paper": {}, "small": small}
+    def departures(cls) -> dict[Preset, Departures]:
+        """What is not the paper's, and why: see `learning.presets`."""
+        return presets.of("mlbseg")
 
     def sampling(self) -> SamplingPlan:
         """Tiles, with clean ones beside them."""

@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from napari_noisyseg import losses, meta
-from napari_noisyseg.learning import optimizers
+from napari_noisyseg.learning import optimizers, presets
 from napari_noisyseg.learning.learner import Learner
 from napari_noisyseg.learning.meta_learner import MetaConfig, MetaLearner
 from napari_noisyseg.method import (
@@ -25,6 +25,7 @@ from napari_noisyseg.method import (
     NUCLEUS,
     UNKNOWN,
     Batch,
+    Departures,
     Losses,
     Method,
     MethodConfig,
@@ -80,14 +81,9 @@ class MMCConfig(MetaConfig):
         return self
 
     @classmethod
-    def presets(cls) -> dict[Preset, dict[str, bool | int | float | str]]:
-        """`small` trains on two CPU cores in minutes: few updates, so larger steps of the C-Net."""
-        small: dict[str, bool | int | float | str] = {
-            "correction_width": 16, "identity": 1.0, "bootstrap": 2.0, "limit": 2.0,
-            "warmup": 0.3, "pairs_weight": 1.0, "balance": True,
-        }  # fmt: skip
-        shared = super().presets()
-        return {**shared, "small": {**shared["small"], **small}}
+    def departures(cls) -> dict[Preset, Departures]:
+        """What is not the paper's, and why: see `learning.presets`."""
+        return presets.of("mmc")
 
 
 MOST_WEIGHT = 20.0
