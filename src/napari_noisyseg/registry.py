@@ -24,9 +24,11 @@ DESCRIPTIONS = Path(__file__).with_name("methods.json")
 PRESETS_PAGE = Path(__file__).parents[2] / "docs" / "presets.md"
 PRESETS_HEAD = """# What the presets change, and why
 
-`paper` is the paper. `recommended`, which a GPU with time gets, is the paper with what we mend; `small` is that,
-shortened for laptops. Empty: the paper's value. Made from the code by `python -m napari_noisyseg.registry`; a test
-holds it true."""
+`paper` is the paper. `recommended`, which a GPU with time gets, is the paper with what we mend;
+`small` is that, shortened for laptops. Empty: the paper's value. Made from the code by
+`python -m napari_noisyseg.registry`; a test holds it true."""
+PRESETS_COLUMNS = """| setting | paper | recommended | small | why not the paper's |
+|---|---|---|---|---|"""
 _CHILD = "import sys; from napari_noisyseg import registry; print(registry.inspect(sys.argv[1]))"
 
 
@@ -102,10 +104,7 @@ def presets_page() -> str:
         described = describe(name)
         paper = described.presets["paper"]
         lines += [f"\n## `{name}`: {described.title}\n", f"{described.paper}\n"]
-        lines += [
-            "| setting | paper | recommended | small | why not the paper's |",
-            "|" + "---|" * 5,
-        ]
+        lines.append(PRESETS_COLUMNS)
         for setting in sorted(described.reasons["small"] | described.reasons["recommended"]):
             values = [described.presets[p][setting] for p in ("paper", "recommended", "small")]
             shown = ["" if n and v == paper[setting] else f"{v}" for n, v in enumerate(values)]
