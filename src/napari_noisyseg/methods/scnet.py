@@ -85,6 +85,8 @@ class SCNetConfig(StainConfig):
     """weight of the newest prediction in the pseudo label, Eq. 5 (published; not in the paper)"""
     gamma: Annotated[int, Field(ge=1, le=1000)] = 3
     """epochs between two updates of the pseudo labels (published: 5)"""
+    hold_out: bool = True
+    """keep a tenth of the tiles to choose the best weights by; off: every tile teaches"""
     split_overlap: Annotated[float, Field(ge=0, le=1)] = 0.0
     """share of each network's training tiles that the other sees as well (Table IV)"""
     color_loss: Literal["squared", "absolute"] = "squared"
@@ -143,7 +145,7 @@ class SCNetConfig(StainConfig):
 
     def sampling(self) -> SamplingPlan:
         """Tiles in two halves that share as many as these settings say."""
-        return replace(super().sampling(), split_overlap=self.split_overlap)
+        return replace(super().sampling(), split_overlap=self.split_overlap, hold_out=self.hold_out)
 
     def prediction(self) -> PredictionPlan:
         """Windows that overlap by half of their side at most."""
