@@ -65,7 +65,8 @@ def test_a_cell_is_mean_and_deviation_of_its_seeds() -> None:
     assert complete
     assert order == [("a", 0), ("b", 0), ("a", 1), ("b", 1), ("a", 2), ("b", 2)]
     assert rows[0] == {
-        "key": "dice_a", "dice": 0.2, "steps": 10.0, "std": 0.1, "seeds": 3, "paper": None,
+        "key": "dice_a", "dice": 0.2, "steps": 10.0, "std": 0.1, "worst": 0.1, "seeds": 3,
+        "paper": None,
     }  # fmt: skip
     assert rows[1]["std"] == pytest.approx(0.1732, abs=1e-4)
     assert rows[1]["paper"] == 0.9

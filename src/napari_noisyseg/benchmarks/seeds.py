@@ -61,7 +61,9 @@ def _cell(arm: str, rows: Sequence[Row], score: str, paper: float | None) -> Row
     means: Row = {key: round(statistics.fmean(of_key), 4) for key, of_key in values.items()}
     many = len(rows) > 1
     deviation = round(statistics.stdev(values[score]), 4) if many else None
-    return {"key": arm, **means, "std": deviation, "seeds": len(rows), "paper": paper}
+    worst = round(min(values[score]), 4) if rows else None
+    about = {"std": deviation, "worst": worst, "seeds": len(rows), "paper": paper}
+    return {"key": arm, **means, **about}
 
 
 def figures(rows: Sequence[Row], score: str = "dice", prefix: str = "dice_") -> dict[str, float]:

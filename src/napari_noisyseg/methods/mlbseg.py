@@ -43,6 +43,8 @@ from napari_noisyseg.plans import SamplingPlan
 
 GENERATED = "generated"
 """the plane of Eq. 1: labels of what nobody labelled, by the network that saw clean labels only"""
+FOURTH = 4
+"""the view that `zoom` is of: the views of a smaller Q are among those of a larger one"""
 KEPT_TILES = 16
 """clean tiles that `explain` judges by; a few alone would judge by their own peculiarities"""
 
@@ -90,7 +92,8 @@ class MLBSegConfig(StudentConfig):
     flips: Annotated[int, Field(ge=0, le=3)] = 1
     """mirrored views of every tile among the Q of Eq. 10: left to right, top to bottom, both"""
     zoom: Annotated[float, Field(gt=1, le=4)] = 1.5
-    """strongest zoom of a view; weaker ones lie evenly between (not in the paper)"""
+    """zoom of the fourth enlarged view, and of the fourth reduced one the inverse; the first is the
+    weakest, and each further view stronger than all before (not in the paper)"""
     views_weight: Annotated[float, Field(ge=0, le=100)] = 1.0
     """weight of the consistency between views, Eq. 11 (not in the paper)"""
     views_gradient: Literal["both", "one"] = "both"
@@ -353,8 +356,8 @@ class MLBSeg(Method):
 
 def _views(c: MLBSegConfig) -> Tensor:
     """The tile as it is and its Q views tau_q, theta (Q + 1, 2, 3)."""
-    factors = [c.zoom ** ((k + 1) / c.zoom_in) for k in range(c.zoom_in)]
-    factors += [c.zoom ** (-(k + 1) / c.zoom_out) for k in range(c.zoom_out)]
+    factors = [c.zoom ** ((k + 1) / FOURTH) for k in range(c.zoom_in)]
+    factors += [c.zoom ** (-(k + 1) / FOURTH) for k in range(c.zoom_out)]
     axes = [(False, True), (True, False), (True, True)][: c.flips]
     return torch.cat([views.zoomed([1.0, *factors]), views.mirrored(axes)])
 
