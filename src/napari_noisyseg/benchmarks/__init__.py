@@ -27,7 +27,7 @@ _TABLE = {
     "split-overlap": ("unseen", "split_overlap", "overlap of the two halves (Table IV)"),
     "external": ("unseen", "external", "trained on one set, tested on others (Table V)"),
     "rough-field": ("rough", "run", "rough masks and a tenth of the nuclei accepted"),
-    "two-annotators": ("rough", "two_annotators", "real noise: one annotator against another"),
+    "two-annotators": ("annotators", "run", "real noise: one annotator against another"),
     "mlbseg-ablation": ("mlbseg", "ablation", "MLB-Seg without rough labels: its parts (Fig. 3b)"),
     "mlbseg-supervision": ("mlbseg", "supervision", "MLB-Seg: no, noisy and mixed rough labels"),
     "mmc-table2": ("mmc", "table2", "MMC against its comparators under three noises (Table II)"),
