@@ -118,7 +118,9 @@ def _begun(spec: RunSpec) -> RunSpec:
     """`init` of `READINGS` is no run's weights but a setting, which a person's own goes before."""
     if spec.init not in READINGS:
         return spec
-    config = {"splitting": READINGS[spec.init], **spec.config}
+    as_published = spec.init == "none" and spec.config.get("preset") == "paper"
+    reading = {} if as_published else {"splitting": READINGS[spec.init]}
+    config = {**reading, **spec.config}
     return spec.model_copy(update={"init": None, "config": config})
 
 
