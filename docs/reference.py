@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import re
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import typer
+from typer.cli import get_docs_for_click
+
 import napari_noisyseg as ns
-from napari_noisyseg.cli.reference import documented
+from napari_noisyseg.cli.commands import COMMANDS, add
 
 HERE = Path(__file__).resolve().parent
 HEADING = """\
@@ -31,6 +36,8 @@ WRITTEN = {"Project": ("create", "open", "close", "images", "image", "add_image"
                        "remove_image", "set_mpp", "pixels"),
            "Box": ()}  # fmt: skip
 """Of large classes, the methods that a script needs."""
+NOT_CALLED = ("Project", "Training")
+"""Classes that other names make."""
 ABOUT = """\
 `import napari_noisyseg as ns` loads neither torch nor Qt nor napari; each name is loaded when it is
 first used. Everything is typed (`py.typed`). Points are (y, x) in level-0 pixels, the middle of the
@@ -38,6 +45,15 @@ first pixel is (0, 0); sizes in µm come from the image's µm per pixel (`mpp`).
 (H, W), 0 background and one number a nucleus. Wrong input raises `NoisySegError`, whose message
 says what is wrong and how to mend it. A whole path is in
 [an example](examples/clicks_to_qupath.py); the reusable parts have [snippets](pieces.md).
+"""
+
+
+COMMAND_LINE = """\
+`noisyseg COMMAND --help` prints the same. Wrong input ends with code 2 and one line that says how
+to mend it, a failed job with 1. `-q` says errors alone; `-v` says how long it took, and of an error
+where it happened; both may stand anywhere. `--json` prints one JSON document. `noisyseg
+--install-completion` lets your shell complete commands and options. Bars, tables and colours are
+for terminals: what is piped into a file is plain.
 """
 
 
@@ -55,7 +71,7 @@ def _one(name: str, offered: Any) -> Iterator[str]:
     if inspect.ismodule(offered):
         first = (inspect.getdoc(offered) or "").splitlines()[0]
         yield f"### `{name}`\n\n{first}\n"
-        names = [n for n in getattr(offered, "__all__", ()) if not n.isupper()]
+        names = [n for n in getattr(offered, "__all__", _own(offered)) if not n.isupper()]
         if names:
             yield f"Has {', '.join(f'`{n}`' for n in names)}.\n"
         return
@@ -70,6 +86,13 @@ def _one(name: str, offered: Any) -> Iterator[str]:
             yield f"#### `{name}.{method}`\n\n{_signature(method, call)}\n{_words(call)}\n"
 
 
+def _own(module: ModuleType) -> list[str]:
+    return [
+        name for name, found in vars(module).items()
+        if not name.startswith("_") and getattr(found, "__module__", "") == module.__name__
+    ]  # fmt: skip
+
+
 def _methods(name: str, kind: type) -> Iterator[tuple[str, Any]]:
     wanted = WRITTEN.get(name)
     for method, found in vars(kind).items():
@@ -81,13 +104,24 @@ def _methods(name: str, kind: type) -> Iterator[tuple[str, Any]]:
 
 
 def _signature(name: str, call: Callable[..., Any]) -> str:
-    found = inspect.signature(call)
-    kept = [p for p in found.parameters.values() if p.name not in ("self", "cls")]
-    text = str(found.replace(parameters=kept)).replace("'", "").replace("\"starter\"", "'starter'")
-    if inspect.isclass(call) and issubclass(call, Exception):
+    """The call as it is typed, a parameter a line where it is long; "" for what is not called."""
+    if inspect.isclass(call) and (issubclass(call, Exception) or name in NOT_CALLED):
         return ""
-    lines = textwrap.wrap(f"{name}{text}", 96, subsequent_indent="    ")
-    return "```python\n" + "\n".join(lines) + "\n```\n"
+    found = inspect.signature(call)
+    parts, starred = [], False
+    for parameter in found.parameters.values():
+        if parameter.name in ("self", "cls"):
+            continue
+        if parameter.kind is parameter.KEYWORD_ONLY and not starred:
+            parts, starred = [*parts, "*"], True
+        star = "*" if parameter.kind is parameter.VAR_POSITIONAL else ""
+        default = "" if parameter.default is parameter.empty else f" = {parameter.default!r}"
+        parts.append(f"{star}{parameter.name}: {parameter.annotation}{default}")
+    gives = "" if inspect.isclass(call) else f" -> {found.return_annotation}"
+    line = f"{name}({', '.join(parts)}){gives}"
+    if len(line) > 96:
+        line = f"{name}(\n" + "".join(f"    {part},\n" for part in parts) + f"){gives}"
+    return f"```python\n{line}\n```\n"
 
 
 def _words(offered: Any) -> str:
@@ -96,13 +130,34 @@ def _words(offered: Any) -> str:
 
 def commands() -> str:
     """The page of the command line."""
-    about = (
-        "`noisyseg COMMAND --help` prints the same. Wrong input ends with code 2 and one line that "
-        "says how to mend it, a failed job with 1.\n"
-        "`-q` says errors only, `-v` more; `--install-completion` lets the shell complete commands "
-        "and options.\n"
-    )
-    return HEADING.format(title="Command line", about=about) + "\n" + documented()
+    app = typer.Typer(rich_markup_mode=None, add_completion=False)
+    app.callback()(lambda: None)
+    for name in COMMANDS:
+        one = typer.Typer()
+        add(one, name)
+        app.registered_commands += [c for c in one.registered_commands if _name(c) == name]
+        app.registered_groups += one.registered_groups
+    group = typer.main.get_command(app)
+    with group.make_context("noisyseg", ["methods"]) as context:
+        pages = [
+            get_docs_for_click(
+                obj=command, ctx=context, indent=1, name=name, call_prefix="noisyseg",
+                title=f"noisyseg {name}",
+            )
+            for name, command in group.commands.items()  # type: ignore[attr-defined]
+        ]  # fmt: skip
+    text = "\n".join(pages)
+    # the terminal's way of leaving lines as they are, and the page's
+    text = re.sub(r"\x08\n(Examples?):\n((?:  .*\n)+)", _fenced, text)
+    return HEADING.format(title="Command line", about=COMMAND_LINE) + "\n" + text.strip() + "\n"
+
+
+def _name(command: typer.models.CommandInfo) -> str:
+    return command.name or getattr(command.callback, "__name__", "")
+
+
+def _fenced(found: re.Match[str]) -> str:
+    return f"**{found[1]}**:\n\n```sh\n{textwrap.dedent(found[2])}```\n"
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from . import coarse, losses, meta, metrics, noise, samples, stains
     from .api.files import export, import_file
     from .api.learning import adapt, suggest
+    from .api.models import export_model
     from .api.outlines import derive, outline
     from .api.predicting import predict
     from .api.reviews import Review
@@ -29,16 +30,16 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Box", "JobError", "NoisySegError", "Project", "Review", "Training", "__version__", "adapt",
-    "coarse", "derive", "export", "import_file", "losses", "meta", "metrics", "noise", "outline",
-    "predict", "samples", "stains", "suggest", "train",
+    "coarse", "derive", "export", "export_model", "import_file", "losses", "meta", "metrics",
+    "noise", "outline", "predict", "samples", "stains", "suggest", "train",
 ]  # fmt: skip
 
 _PLACES = {
     "Box": "slides", "JobError": "errors", "NoisySegError": "errors", "Project": "store",
     "Review": "api.reviews", "Training": "api.trainings", "adapt": "api.learning",
-    "derive": "api.outlines", "export": "api.files", "import_file": "api.files",
-    "outline": "api.outlines", "predict": "api.predicting", "suggest": "api.learning",
-    "train": "api.trainings",
+    "derive": "api.outlines", "export": "api.files", "export_model": "api.models",
+    "import_file": "api.files", "outline": "api.outlines", "predict": "api.predicting",
+    "suggest": "api.learning", "train": "api.trainings",
 }  # fmt: skip
 """The module that has a name; the other names are modules themselves."""
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import zipfile
+
 import numpy as np
+import onnxruntime as ort
 import pytest
 
 import napari_noisyseg as ns
 from napari_noisyseg import events, samples
 from napari_noisyseg.api.trainings import Meter
+from napari_noisyseg.training import onnx_file
+from napari_noisyseg.training.predict import load_model
 
 TINY = {
     "preset": "small", "width": 16, "color_width": 2, "tile": 64, "tile_overlap": 0, "crop": 48,
@@ -56,6 +61,19 @@ def test_a_training_is_waited_for_and_predicts(tnbc, tmp_path) -> None:
     assert all(0 <= share <= 1 for share, _ in told)
     found = ns.predict(tnbc[0][:96, :96], training, mpp=0.25, device="cpu")
     assert found.shape == (96, 96)
+    left = ns.export_model(training, tmp_path / "a.zip", "bioimageio", author="Ann")
+    assert left.difference is not None
+    assert left.difference < 1e-4
+    _of_another_size(tmp_path / "a.zip", training)
+
+
+def _of_another_size(package, training) -> None:
+    """The file holds for sizes that it was not written with."""
+    with zipfile.ZipFile(package) as file:
+        session = ort.InferenceSession(file.read("weights.onnx"))
+    x = np.random.default_rng(0).random((2, 4, 96, 160), np.float32)
+    expected = onnx_file.in_torch(load_model(training.dir, "cpu"), x)
+    assert np.abs(session.run(None, {"x": x})[0] - expected).max() < 1e-4
 
 
 def test_the_meter_counts_epochs_and_what_is_left() -> None:

@@ -63,8 +63,8 @@ def train(
 class Training:
     """A run that works in a process of its own, or has worked; `train` makes it.
 
-    It lives on when Python ends. `id` names it in the project, `dir` is its folder, `run` its record,
-    `last` the last thing it said, `meter` how far it is.
+    It lives on when Python ends. `id` names it in the project, `dir` is its folder, `run` its
+    record, `last` the last thing it said, `meter` how far it is.
     """
 
     def __init__(self, run: Run, project: Project | None = None) -> None:
