@@ -13,7 +13,7 @@ export NOISYSEG_DATA ?= $(abspath ../shared/data)
 export OMP_WAIT_POLICY ?= passive
 export GOMP_SPINCOUNT ?= 0
 
-.PHONY: help install system demo test test-pyqt6 lint types layers unit unit-core unit-window slow format benchmark screenshots methods build clean
+.PHONY: help install system demo test test-pyqt6 lint types layers unit unit-core unit-window slow format benchmark screenshots reference methods build clean
 
 help:  ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ $(STAMP_PYQT6): pyproject.toml constraints.txt
 
 format:  ## let ruff put the formatting right
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+reference:  ## write docs/api.md and docs/commands.md anew from the docstrings
+	@$(BIN)/python docs/reference.py
 
 methods:  ## write methods.json anew after a method's settings have changed
 	@$(BIN)/python -m napari_noisyseg.registry

@@ -22,6 +22,15 @@ heavy = [name for name in ("torch", "qtpy", "PySide6", "PyQt6", "napari") if nam
 print(json.dumps({"seconds": seconds, "heavy": heavy}))
 """
 
+_HELP = """
+import contextlib, io, json, time
+began = time.process_time()
+from napari_noisyseg.cli import run
+with contextlib.redirect_stdout(io.StringIO()):
+    run(["--help"])
+print(json.dumps({"help": time.process_time() - began}))
+"""
+
 _PANEL = """
 import json, sys
 import napari
@@ -33,12 +42,17 @@ viewer.close()
 
 
 def run(data: Path, full: bool) -> Report:
-    """Five imports in fresh processes, and the panel in one more."""
+    """Five imports in fresh processes, five times the help, and the panel in one more.
+
+    help_seconds: of the processor, without what Python itself takes to start.
+    """
     rows: list[Row] = [_child(_IMPORT) for _ in range(5)]
+    helps = [_child(_HELP) for _ in range(5)]
     panel = _child(_PANEL)
     figures = {
         "import_seconds": statistics.median(float(str(row["seconds"])) for row in rows),
         "heavy_modules": float(max(len(row["heavy"]) for row in rows)),  # type: ignore[arg-type]
+        "help_seconds": statistics.median(float(str(row["help"])) for row in helps),
         "panel_loads_torch": float(bool(panel["torch"])),
     }
     return Report("imports", figures, rows)

@@ -1,7 +1,7 @@
 """The command line: `noisyseg`. Every command is a thin reading of its words.
 
 Exit codes: 0 done, 1 a job failed, 2 wrong input, 130 interrupted. What is wrong is said on one
-line of stderr; there is no traceback unless NOISYSEG_DEBUG is set.
+line of stderr; there is no traceback unless -v is given or NOISYSEG_DEBUG is set.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import time
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -19,7 +20,7 @@ from .. import __version__
 from ..errors import JobError, NoisySegError
 from ..regular_file import advice
 from . import commands
-from .output import plain
+from .output import Loudness, plain, say
 from .words import spread
 
 
@@ -31,7 +32,6 @@ def _app(wanted: str | None) -> typer.Typer:
         no_args_is_help=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
-        add_completion=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_anything)
@@ -52,8 +52,36 @@ def _anything(
             "--version", help="Print the version and exit.", is_eager=True, callback=_print_version
         ),
     ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Say errors only; may stand anywhere.")
+    ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose", "-v", help="Say how long it took, and of errors where; anywhere."
+        ),
+    ] = False,
 ) -> None:
     """From cheap annotation of H&E slides to nuclei masks you can trust."""
+
+
+def _loudness(words: Sequence[str]) -> list[str]:
+    """The words without `-q` and `-v`, which may stand anywhere before `--`; they take effect."""
+    end = words.index("--") if "--" in words else len(words)
+    Loudness.quiet = any(word in ("-q", "--quiet") for word in words[:end])
+    Loudness.verbose = any(word in ("-v", "--verbose") for word in words[:end])
+    kept = [w for w in words[:end] if w not in ("-q", "--quiet", "-v", "--verbose")]
+    return [*kept, *words[end:]]
+
+
+def _completed() -> str | None:
+    """The command whose options the shell wants to complete, if it asks for any."""
+    if "_NOISYSEG_COMPLETE" not in os.environ:
+        return None
+    words = os.environ.get("COMP_WORDS", os.environ.get("_TYPER_COMPLETE_ARGS", "")).split()
+    given = [word for word in words[1:] if not word.startswith("-")]
+    # a word that is still being typed is none
+    return given[0] if len(words) > 2 and given else None
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -65,10 +93,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code. Wrong input is told on one line of stderr."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = _loudness(list(sys.argv[1:] if arguments is None else arguments))
+    began = time.monotonic()
     try:
-        app = _app(words[0] if words else None)
-        code = app(args=spread(words), standalone_mode=False)
+        app = _app(words[0] if words else _completed())
+        code = app(args=spread(words), prog_name="noisyseg", standalone_mode=False)
+        if Loudness.verbose:
+            say(f"took {time.monotonic() - began:.1f} s")
     except NoisySegError as error:
         return _tell(str(error), 1 if isinstance(error, JobError) else 2)
     except TyperException as error:
@@ -85,10 +116,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         code = 2 if error.errno in (errno.ENAMETOOLONG, errno.ELOOP) else 1
         return _tell(f"{error.filename or 'the disk'}: {advice(error)}", code)
     except Exception as error:  # the last line of defence: a person never sees a traceback
-        if os.environ.get("NOISYSEG_DEBUG"):
+        if Loudness.verbose or os.environ.get("NOISYSEG_DEBUG"):
             raise
         text = f"an internal error, {type(error).__name__}: {error}"
-        return _tell(f"{text} (NOISYSEG_DEBUG=1 shows where)", 1)
+        return _tell(f"{text} (-v shows where)", 1)
     return code if isinstance(code, int) else 0
 
 

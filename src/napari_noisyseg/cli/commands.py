@@ -13,6 +13,7 @@ import typer
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "open": ("show", "Open napari with the panel, on a project or on images."),
     "demo": ("show", "Open napari on the bundled field, its points placed, ready to train."),
+    "samples": ("samples", "Copy the sample images, points and nuclei into a folder, to try with."),
     "create": (
         "projects",
         "Make a project from images and the annotation at hand, paired by file name.",
@@ -70,6 +71,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "cluster": ("cluster", "Work for a Dask scheduler, or see who works for it."),
     "benchmark": ("benchmark", "Run a benchmark and print its figures."),
     "doctor": ("doctor", "Check Qt, OpenGL, torch, CUDA/MPS, slides, zarr and the disk."),
+    "model": ("models", "Models for other programs: ONNX, and packages for the bioimage.io zoo."),
     "starter": ("starter", "The networks that come with the package."),
 }
 
@@ -77,10 +79,23 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 def register(app: typer.Typer, wanted: str | None) -> None:
     """Add the wanted command to the app; where it is none, all of them, by name and line only."""
     if wanted is not None and wanted in COMMANDS:
-        importlib.import_module(f".{COMMANDS[wanted][0]}", __package__).register(app)
+        add(app, wanted)
         return
     for name, (_, words) in COMMANDS.items():
         app.command(name, help=words)(_nothing)
+
+
+def add(app: typer.Typer, name: str) -> None:
+    """Add a command, with those of its module, as it is: options, words and examples."""
+    from .examples import epilog
+
+    importlib.import_module(f".{COMMANDS[name][0]}", __package__).register(app)
+    for command in app.registered_commands:
+        function = command.callback
+        command.epilog = epilog(command.name or (function.__name__ if function else ""))
+    for group in app.registered_groups:
+        for command in group.typer_instance.registered_commands if group.typer_instance else ():
+            command.epilog = epilog(str(group.name))
 
 
 def _nothing() -> None:

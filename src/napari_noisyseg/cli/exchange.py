@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,7 +18,7 @@ from ..exchange.layers import LAYERS
 from ..metrics import evaluate as evaluate_pair
 from ..slides import read_labels
 from ..store import Project
-from .output import Json, print_json, print_table, say, show
+from .output import DryRun, Json, print_json, print_table, say, show
 from .projects import ProjectPath, open_project
 
 LABEL_SUFFIXES = (".tif", ".tiff", ".png")
@@ -45,11 +45,14 @@ def export(
     ] = None,
     layer: Annotated[str, typer.Option(help=f"One of: {', '.join(LAYERS)}.")] = "refined",
     image: Annotated[str | None, typer.Option(metavar="NAME", help="This image alone.")] = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Write the nuclei of every image, one file an image, in another program's format."""
     chosen, is_file = _chosen_format(out, format_)
     with open_project(project) as opened:
-        if str(out) == "-":
+        if dry_run:
+            _tell_counts(opened, layer, image)
+        elif str(out) == "-":
             export_one(opened, sys.stdout.buffer, chosen, layer, image, tell=say)
         elif is_file:
             export_one(opened, out, chosen, layer, image, tell=say)
@@ -57,6 +60,15 @@ def export(
         else:
             for path in export_project(opened, out, chosen, layer, image, tell=say):
                 show(path)
+
+
+def _tell_counts(project: Project, layer: str, image: str | None) -> None:
+    """How many nuclei of each image would go out."""
+    if layer not in LAYERS:
+        raise NoisySegError(f"there is no layer {layer!r}: choose one of {', '.join(LAYERS)}")
+    records = project.images() if image is None else [project.image(image)]
+    print_table([{"image": r.name, "nuclei": LAYERS[layer].count(project, r)} for r in records])
+    say("nothing is written")
 
 
 def _chosen_format(out: Path, name: str | None) -> tuple[str, bool]:
@@ -88,6 +100,7 @@ def import_(
     image: Annotated[
         str | None, typer.Option(metavar="NAME", help="The image they are of.")
     ] = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Bring in points, rough masks or trusted masks; files pair with images by name."""
     with open_project(project, write=True) as opened:
@@ -98,11 +111,20 @@ def import_(
             for name in _images_of(opened, file, formats[file], image)
         ]
         # several files are one action: all of them come in, or none
-        once = opened.nuclei.together(f"import {len(files)} files") if pairs[1:] else nullcontext()
-        with once:
+        several = bool(pairs[1:]) or dry_run
+        once = opened.nuclei.together(f"import {len(files)} files") if several else nullcontext()
+        with suppress(_Tried), once:
             found = [_import_one(opened, file, name, formats[file], kind) for file, name in pairs]
+            if dry_run:
+                raise _Tried
+    if dry_run:
+        say("nothing is written")
     for (file, name), one in zip(pairs, found, strict=True):
         say(f"{name}: {one.count} from {file.name}. {one.note}".strip())
+
+
+class _Tried(Exception):
+    """Ends a dry run: all that was brought in goes back as if a file had been wrong."""
 
 
 def _there(file: Path) -> Path:

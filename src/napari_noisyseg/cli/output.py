@@ -7,14 +7,20 @@ import math
 import re
 import sys
 import time
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichBar
 
 _COMMANDS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be written, and write nothing.")
+]
 
 
 def print_json(document: Any) -> None:
@@ -44,21 +50,47 @@ def show(text: object = "") -> None:
     print(plain(text))
 
 
+class Loudness:
+    """How much is said on stderr: `-q` leaves errors alone, `-v` adds how it went."""
+
+    quiet = False
+    verbose = False
+
+
 def say(text: str) -> None:
     """A line for people, on stderr, so that stdout stays one document or one result."""
-    print(plain(text), file=sys.stderr, flush=True)
+    if not Loudness.quiet:
+        print(plain(text), file=sys.stderr, flush=True)
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
-    """Aligned columns with a heading; nothing for no rows."""
+    """A table on a terminal, elsewhere aligned columns with a heading; nothing for no rows."""
     if not rows:
         return
     columns = list(rows[0])
     # an end of a line in a name would break the table
     cells = [[" ".join(_cell(row.get(c)).splitlines()) for c in columns] for row in rows]
+    if sys.stdout.isatty():
+        _print_rich(columns, cells)
+        return
     widths = [max(len(c), *(len(r[i]) for r in cells)) for i, c in enumerate(columns)]
     for line in [columns, *cells]:
         show("  ".join(text.ljust(w) for text, w in zip(line, widths, strict=True)).rstrip())
+
+
+def _print_rich(columns: list[str], cells: list[list[str]]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for line in cells:
+        # as text, so that a name in brackets is no colour
+        table.add_row(*map(Text, line))
+    Console().print(table)
 
 
 def _cell(value: Any) -> str:
@@ -68,28 +100,54 @@ def _cell(value: Any) -> str:
 
 
 class Progress:
-    """A bar on a terminal; elsewhere a plain line every few seconds."""
+    """A bar on a terminal; elsewhere a plain line every few seconds. Nothing with `-q`."""
 
     def __init__(self, title: str, every: float = 3.0) -> None:
         self._title, self._every = title, every
-        self._terminal = sys.stderr.isatty()
         self._last = 0.0
+        self._bar = _rich_bar(title) if sys.stderr.isatty() and not Loudness.quiet else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     def update(self, share: float, text: str = "") -> None:
         """Show that `share` (0..1) is done, with a few words."""
         now = time.monotonic()
-        if now - self._last < (0.1 if self._terminal else self._every) and share < 1:
+        if now - self._last < (0.1 if self._bar else self._every) and share < 1:
             return
         self._last = now
-        if self._terminal:
-            filled = round(24 * share)
-            bar = "█" * filled + "·" * (24 - filled)
-            line = f"\r\x1b[K{self._title} {bar} {plain(text)}"
-            print(line, end="", file=sys.stderr, flush=True)
-        else:
+        if self._bar is None:
             say(f"{self._title} {share:4.0%} {text}")
+            return
+        self._bar.start()
+        self._bar.update(self._bar.task_ids[0], completed=share, words=_unmarked(text))
 
     def close(self) -> None:
-        """End the line of the bar."""
-        if self._terminal:
-            print(file=sys.stderr, flush=True)
+        """Leave the bar as it is and go to the next line."""
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def _rich_bar(title: str) -> RichBar:
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as RichBar
+
+    bar = RichBar(
+        TextColumn("{task.description}"),
+        BarColumn(24),
+        TextColumn("{task.percentage:>3.0f} %  {task.fields[words]}"),
+        console=Console(stderr=True),
+    )
+    bar.add_task(_unmarked(title), total=1.0, words="")
+    return bar
+
+
+def _unmarked(text: str) -> str:
+    """Words in which brackets are no colours."""
+    from rich.markup import escape
+
+    return escape(plain(text))

@@ -10,14 +10,15 @@ from typing import Annotated, Any
 
 import typer
 
-from ..coarse.project import EVERY, KINDS, SUPERPIXEL, derive_image
+from ..api.outlines import derive as derive_labels
+from ..coarse.project import EVERY, KINDS
 from ..errors import NoisySegError
 from ..exchange.formats import endings, stem_of
 from ..exchange.importing import Imported, import_clean, import_points, import_rough
 from ..slides import IMAGE_SUFFIXES, Box
 from ..store import SUFFIX, ImageRecord, Project, Run, RunState, leftovers
 from ..worker.adoption.provenance import of_nucleus
-from .output import Json, Progress, print_json, print_table, say, show
+from .output import DryRun, Json, Progress, print_json, print_table, say, show
 
 ProjectPath = Annotated[Path, typer.Argument(metavar="PROJECT", help="The NAME.noisyseg folder.")]
 Paths = Annotated[list[Path] | None, typer.Option(metavar="PATH", help="Files or folders.")]
@@ -49,6 +50,7 @@ def create(
         bool, typer.Option("--clean-complete", help="The clean masks miss no nucleus.")
     ] = False,
     channel: Channel = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Make a project from images and the annotation at hand, paired by file name."""
     if clean_complete and not clean:
@@ -60,9 +62,12 @@ def create(
         "masks": _paired(files, masks, endings("masks")),
         "clean": _paired(files, clean, endings("masks")),
     }
-    target = project
+    target = ended(project)
     if target.exists():
         raise NoisySegError(f"{target} exists already: choose another name, or 'noisyseg add'")
+    if dry_run:
+        _tell_pairs(target, files, given)
+        return
     partial = target.with_name(f".{target.name}.partial")
     if partial.exists() and not leftovers.left_behind(partial):
         raise NoisySegError(
@@ -70,8 +75,9 @@ def create(
         )
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        with Project.create(partial) as made:
-            for file in files:
+        with Project.create(partial) as made, Progress("create") as progress:
+            for done, file in enumerate(files):
+                progress.update(done / len(files), file.name)
                 record = made.add_image(file, mpp=mpp, channel=channel)
                 _fill(made, file, record, {k: v.get(file) for k, v in given.items()}, boxes)
                 if clean_complete and file in given["clean"]:
@@ -80,6 +86,12 @@ def create(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     show(target)
+
+
+def _tell_pairs(target: Path, files: list[Path], given: dict[str, dict[Path, Path]]) -> None:
+    """What `create` would bring together."""
+    say(f"would make {target}; nothing is written")
+    print_table([{"image": f, **{k: pairs.get(f) for k, pairs in given.items()}} for f in files])
 
 
 def _fill(
@@ -118,10 +130,16 @@ def _declare_whole(project: Project, name: str) -> None:
     project.nuclei.add_field(name, Box(0, 0, record.height, record.width))
 
 
+def ended(path: Path) -> Path:
+    """A project's name with the ending `.noisyseg`, which may be left out."""
+    # "." and ".." have no name to be ended
+    return path if path.suffix == SUFFIX or not path.name else path.with_name(path.name + SUFFIX)
+
+
 def open_project(path: Path, write: bool = False) -> Project:
     """The project at `path`, with or without the ending `.noisyseg`."""
-    ended = path.with_name(path.name + SUFFIX)
-    return Project.open(ended if ended.is_dir() and not path.exists() else path, write=write)
+    named = ended(path)
+    return Project.open(named if named.is_dir() and not path.exists() else path, write=write)
 
 
 def image_files(paths: Iterable[Path]) -> list[Path]:
@@ -179,13 +197,18 @@ def add(
     project: ProjectPath,
     images: Annotated[list[Path], typer.Argument()],
     channel: Channel = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Add more images to a project."""
     files = image_files(images)
-    with open_project(project, write=True) as opened:
+    with open_project(project, write=not dry_run) as opened, Progress("add") as progress:
         for file in files:
             opened.check_image(file, channel)
-        for file in files:
+        if dry_run:
+            say(f"would add {len(files)} images to {opened.path}; nothing is written")
+            return
+        for done, file in enumerate(files):
+            progress.update(done / len(files), file.name)
             record = opened.add_image(file, channel=channel)
             show(record.name)
 
@@ -293,22 +316,10 @@ def derive(
 ) -> None:
     """Derive coarse labels from points, or superpixels, and keep them in the project."""
     kinds = tuple(kind or KINDS)
-    unknown = set(kinds) - set(EVERY)
-    if unknown:
-        raise NoisySegError(f"--kind {sorted(unknown)[0]!r}: one of {', '.join(EVERY)}")
-    with open_project(project, write=True) as opened:
-        every = kinds == (SUPERPIXEL,)
-        names = [r.name for r in opened.images() if every or opened.nuclei.of(r.name)]
-        if not names:
-            raise NoisySegError(
-                f"{opened.path}: no image has points; click some, or 'noisyseg import --as points'"
-            )
-        progress = Progress("coarse labels")
-        doubts = {}
-        for i, name in enumerate(names):
-            doubts[name] = derive_image(opened, name, kinds)
-            progress.update((i + 1) / len(names), name)
-        progress.close()
+    if unknown := sorted(set(kinds) - set(EVERY)):
+        raise NoisySegError(f"--kind {unknown[0]!r}: one of {', '.join(EVERY)}")
+    with open_project(project, write=True) as opened, Progress("coarse labels") as progress:
+        doubts = derive_labels(opened, kinds, tell=progress.update)
     for name, doubt in doubts.items():
         if doubt:
             say(f"{name}: {doubt}")

@@ -13,7 +13,7 @@ from ..review.second import Agreement, BlindQueue, agreements, disagreements
 from ..store import Project
 from ..store.records import State
 from ..worker.adoption.clicked import offer
-from .output import Json, print_json, print_table, say, show
+from .output import DryRun, Json, print_json, print_table, say, show
 from .projects import ProjectPath, open_project
 
 Serials = Annotated[list[int] | None, typer.Option(metavar="SERIAL", help="May be repeated.")]
@@ -47,6 +47,7 @@ def review(
     accept: Serials = None,
     reject: Serials = None,
     unsure: Serials = None,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """List the nuclei that most need a look, with the reason; decide; how right the rest is."""
@@ -60,7 +61,10 @@ def review(
         "accepted": accept or [], "rejected": reject or [], "unsure": unsure or []
     }  # fmt: skip
     writes = clicks or accept_above is not None or any(said.values())
-    with open_project(project, write=writes) as opened:
+    with open_project(project, write=writes and not dry_run) as opened:
+        if dry_run:
+            _tell_what(ReviewQueue(opened, reviewer=reviewer), said, accept_above)
+            return
         if agreement:
             _agreement(opened, as_json)
             return
@@ -83,15 +87,34 @@ def review(
     print_table(document["next"])
 
 
-def _decide(queue: ReviewQueue, said: dict[State, list[int]]) -> dict[State, int]:
-    """Decide on nuclei by their serials; how many by decision."""
-    ids = {item.candidate.serial: item.id for item in queue.items}
-    unknown = [serial for serials in said.values() for serial in serials if serial not in ids]
-    if unknown:
-        raise NoisySegError(f"nucleus {unknown[0]}: there is none of this serial to be judged")
+def _tell_what(
+    queue: ReviewQueue, said: dict[State, list[int]], accept_above: float | None
+) -> None:
+    """What would be decided; raises where it could not be."""
+    items = _by_serial(queue, said)
     for state, serials in said.items():
         for serial in serials:
-            queue.decide([ids[serial]], state)
+            show(f"{serial}: {items[serial].state} -> {state}")
+    if accept_above is not None:
+        show(f"{len(queue.above(accept_above))} nuclei above {accept_above:g} -> accepted")
+    say("nothing is written")
+
+
+def _by_serial(queue: ReviewQueue, said: dict[State, list[int]]) -> dict[int, ReviewItem]:
+    """The nuclei to be judged by their serials, where all that are named are among them."""
+    items = {item.candidate.serial: item for item in queue.items}
+    unknown = [serial for serials in said.values() for serial in serials if serial not in items]
+    if unknown:
+        raise NoisySegError(f"nucleus {unknown[0]}: there is none of this serial to be judged")
+    return items
+
+
+def _decide(queue: ReviewQueue, said: dict[State, list[int]]) -> dict[State, int]:
+    """Decide on nuclei by their serials; how many by decision."""
+    items = _by_serial(queue, said)
+    for state, serials in said.items():
+        for serial in serials:
+            queue.decide([items[serial].id], state)
     return {state: len(serials) for state, serials in said.items()}
 
 

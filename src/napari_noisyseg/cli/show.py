@@ -15,7 +15,7 @@ from ..errors import JobError, NoisySegError
 from ..store import SUFFIX
 from ..store.database import NAME as DATABASE
 from .output import say
-from .projects import image_files
+from .projects import ended, image_files
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +28,7 @@ def open_(
     paths: Annotated[list[Path] | None, typer.Argument(metavar="[PROJECT | IMAGE...]")] = None,
 ) -> None:
     """Open napari with the panel, on a project or on images."""
-    given = paths or []
+    given = [ended(p) if ended(p).is_dir() and not p.exists() else p for p in paths or []]
     projects = [p for p in given if p.suffix == SUFFIX or (p / DATABASE).exists()]
     if projects and len(given) > 1:
         raise NoisySegError("open one project, or images; not both")

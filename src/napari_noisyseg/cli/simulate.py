@@ -18,7 +18,7 @@ from ..exchange.labels import write_labels, written_whole
 from ..noise import Found, Setting, foreground_dice, ids_of, setting_for_dice
 from ..regular_file import advice
 from ..slides import read_labels
-from .output import Json, Progress, print_json, print_table, say, show
+from .output import DryRun, Json, Progress, print_json, print_table, say, show
 
 LABEL_SUFFIXES = (".tif", ".tiff", ".png")
 TIFF_SUFFIXES = (".tif", ".tiff")
@@ -76,10 +76,15 @@ def simulate(
     strength: StrengthOption = None,
     target_dice: DiceOption = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0)] = 0,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Make noisy labels of true ones, the same for the same seed and file name."""
     _check(noise, share, strength, target_dice)
+    if dry_run:
+        pairs = _pairs(labels, out, noise)
+        print_table([{"labels": a, "would write": b} for _, a, b in pairs])
+        return
     images = [_read(stem, a, b, seed) for stem, a, b in _pairs(labels, out, noise)]
     if noise == "points":
         jitter = label_noise.RANGES["points"][1] if strength is None else strength

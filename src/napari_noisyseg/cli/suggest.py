@@ -9,7 +9,7 @@ import typer
 from ..errors import NoisySegError
 from ..review import suggestions
 from ..store import Project
-from .output import Json, print_json, print_table, say, show
+from .output import DryRun, Json, print_json, print_table, say, show
 from .projects import ProjectPath, open_project
 
 
@@ -29,18 +29,23 @@ def suggest(
     incomplete: Annotated[
         bool, typer.Option("--incomplete", help="Fields are not complete: unmarked is unknown.")
     ] = False,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Propose the nuclei that bear no point yet; with --keep-above, mark the sure ones."""
     if keep_above is not None and not 0 <= keep_above <= 1:
         raise NoisySegError(f"--keep-above {keep_above}: give a score from 0 to 1")
-    with open_project(project, write=keep_above is not None or incomplete) as opened:
+    writes = (keep_above is not None or incomplete) and not dry_run
+    with open_project(project, write=writes) as opened:
         names = [image] if image is not None else _marked(opened)
-        if incomplete:
+        if incomplete and not dry_run:
             _take_back(opened, names)
         found = [s for name in names for s in suggestions.suggestions(opened, name)]
         sure = [s for s in found if keep_above is not None and s.score >= keep_above]
-        kept = suggestions.keep(opened, sure)
+        if dry_run:
+            say(f"{len(sure)} would be kept; nothing is written")
+            sure = []
+        kept = suggestions.keep(opened, sure) if sure else 0
         found = suggestions.pending(opened, found)
         promised = suggestions.promised(opened, found)
         points = opened.nuclei.counts().points

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import psutil
 import typer
@@ -26,6 +25,10 @@ SchedulerAddress = Annotated[
 Insecure = Annotated[
     bool, typer.Option("--insecure", help="Allow tcp:// beyond this machine, unencrypted.")
 ]
+
+if TYPE_CHECKING:
+    from ..api.trainings import Meter, Training
+
 Device = Literal["auto", "cpu", "cuda", "mps"]
 MOST_SEEDS = 2**32 - 1
 
@@ -81,6 +84,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train in a child process and write the refined nuclei of every annotated image."""
+    from ..api.trainings import Training
     from ..store.spec import RunSpec
     from ..worker.parent import client
 
@@ -102,9 +106,9 @@ def train(
             scheduler=scheduler,
             insecure=insecure,
         )
-        run = client.start(opened, spec)
-        final = _follow(run)
-    _report(project, run, final, as_json)
+        training = Training(client.start(opened, spec))
+        final = _follow(training)
+    _report(project, training.run, final, as_json)
 
 
 def _config_file(path: Path | None) -> dict[str, Any]:
@@ -126,64 +130,29 @@ def _setting(text: str) -> tuple[str, Any]:
         return key, value
 
 
-def _follow(run: Any) -> events.Event:
+def _follow(training: Training) -> events.Event:
     """Show the run's events until it ends; Ctrl+C asks it to stop and waits for its results."""
-    shown = _Shown(run.id)
-    tail = run.tail()
-    while True:
-        try:
-            for event in tail.poll():
-                shown.take(event)
-                if isinstance(event, events.Finished | events.Failed):
-                    shown.close()
-                    return event
-            if run.state() == "lost":
-                raise _lost(run)
-            time.sleep(0.1)
-        except KeyboardInterrupt:
-            say("stopping at the next step; results are written first")
-            run.request_stop()
+    with Progress(training.id) as bar:
+        while True:
+            try:
+                for event in training.events():
+                    _show(event, training.meter, bar)
+                assert training.last is not None
+                return training.last
+            except KeyboardInterrupt:
+                say("stopping at the next step; results are written first")
+                training.stop()
 
 
-def _lost(run: Any) -> JobError:
-    from ..worker.parent import client, process
-
-    word = client.lost(run)
-    log = f" See {run.dir / process.LOG}." if process.has_log(run) else ""
-    return JobError(f"run {run.id}: {word.message}. {word.hint}{log}")
-
-
-class _Shown:
-    """A run's events as a bar and lines for a person."""
-
-    def __init__(self, title: str) -> None:
-        self._bar = Progress(title)
-        self._per_epoch = 1
-
-    def take(self, event: events.Event) -> None:
-        """Show one event."""
-        match event:
-            case events.Started():
-                self._per_epoch = max(event.steps_per_epoch, 1)
-                if event.note:
-                    say(event.note)
-            case events.Warned(message=message):
-                say(message)
-            case events.Stepped():
-                self._step(event)
-
-    def _step(self, event: events.Stepped) -> None:
-        left = event.seconds_left
-        loss = event.losses.get("total", sum(event.losses.values()))
-        words = f"epoch {event.epoch + 1}/{event.epochs} loss {loss:.3f}"
-        words += "" if left is None else f" {int(left) // 60}:{int(left) % 60:02d} left"
-        # steps count on over the epochs; after a smaller batch an epoch may have more of them
-        inside = min(max(event.step / self._per_epoch - event.epoch, 0), 1)
-        self._bar.update((event.epoch + inside) / max(event.epochs, 1), words)
-
-    def close(self) -> None:
-        """End the line of the bar."""
-        self._bar.close()
+def _show(event: events.Event, meter: Meter, bar: Progress) -> None:
+    """One event as a step of the bar, or as a line for a person."""
+    done = meter.take(event)
+    if done is not None:
+        bar.update(*done)
+    elif isinstance(event, events.Started) and event.note:
+        say(event.note)
+    elif isinstance(event, events.Warned):
+        say(event.message)
 
 
 def _report(path: Path, run: Any, final: events.Event, as_json: bool) -> None:
@@ -251,6 +220,7 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Do a run again from its folder, beside the project, and compare the labels."""
+    from ..api.trainings import Training
     from ..worker.adoption.found import read_results
     from ..worker.parent import client
 
@@ -258,7 +228,7 @@ def replay(
         first = opened.runs.get(run)
     with tempfile.TemporaryDirectory(prefix="noisyseg-") as folder:
         again = client.replay(first, Path(folder))
-        final = _follow(again)
+        final = _follow(Training(again))
         if isinstance(final, events.Failed):
             raise JobError(f"run {first.id}, done again: {final.message} {final.hint}".strip())
         pairs = list(zip(read_results(first.dir), read_results(again.dir), strict=True))

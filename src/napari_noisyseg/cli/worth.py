@@ -11,7 +11,7 @@ from ..annotation.worth import Worth
 from ..annotation.worth import worth as worth_of
 from ..errors import NoisySegError
 from ..store import Project
-from .output import Json, print_json, show
+from .output import Json, Progress, print_json, show
 from .projects import ProjectPath, open_project
 
 
@@ -33,7 +33,11 @@ def worth(
                 f"{opened.path.name} has no rough masks: paint some under Annotate, or import "
                 "them (--masks)"
             )
-        found = [worth_of(opened, name) for name in names]
+        found = []
+        with Progress("worth") as progress:
+            for done, name in enumerate(names):
+                progress.update(done / len(names), name)
+                found.append(worth_of(opened, name))
     if as_json:
         print_json({"images": {seen.image: _row(seen) for seen in found}})
         return

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import NoisySegError
 from ..exchange.importing import import_points
-from ..slides import Box
+from ..regular_file import advice
+from ..slides import Box, read_labels
 from ..store import Project
+from ..store.durable import write_atomically
 
 FOLDER = Path(__file__).resolve().parent
 FIELD = FOLDER / "tnbc_08_1.png"
@@ -30,3 +36,26 @@ def demo_project(folder: Path) -> Path:
         project.nuclei.add_field(record.name, Box(0, 0, record.height, record.width))
         import_points(project, record.name, FIELD_POINTS)
     return path
+
+
+def true_nuclei() -> NDArray[np.int32]:
+    """The nuclei of the bundled field as experts drew them, int32 (512, 512), 0 background."""
+    return read_labels(FIELD_NUCLEI)
+
+
+def copy_to(folder: Path) -> list[Path]:
+    """Copy the samples into a folder, with where they come from; the files.
+
+    Raises NoisySegError, with nothing copied, where a file of such a name is there.
+    """
+    files = [FIELD, FIELD_POINTS, FIELD_NUCLEI, SLIDE, FOLDER / "ATTRIBUTION.md"]
+    targets = [folder / file.name for file in files]
+    if there := [target for target in targets if target.exists()]:
+        raise NoisySegError(f"{there[0]} is there already: name another folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NoisySegError(f"cannot make the folder {folder}: {advice(error)}") from error
+    for file, target in zip(files, targets, strict=True):
+        write_atomically(target, file.read_bytes())
+    return targets

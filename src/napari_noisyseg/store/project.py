@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import math
+import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -37,6 +38,7 @@ from napari_noisyseg.store.runs import Runs
 T = TypeVar("T")
 SUFFIX = ".noisyseg"
 ASSUMED_MPP = 0.25
+PathLike = str | os.PathLike[str]
 
 
 class Project:
@@ -66,13 +68,13 @@ class Project:
         self.learned = LearnedNetworks(context, path)
 
     @classmethod
-    def create(cls, path: Path, mpp_assumed: bool = False) -> Project:
+    def create(cls, path: PathLike, mpp_assumed: bool = False) -> Project:
         """A new, empty project at `path`, open for writing.
 
         `mpp_assumed` marks a project whose images may be taken to have 0.25 µm per pixel without
         asking. Errors: `NoisySegError` when something is there already, or cannot be written.
         """
-        path = path.absolute()
+        path = Path(path).absolute()
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise NoisySegError(f"{path} exists already: choose another name, or open it")
         with pyramid.told(f"cannot create {path}"):
@@ -85,14 +87,14 @@ class Project:
         return cls.open(path)
 
     @classmethod
-    def open(cls, path: Path, write: bool = True, break_lock: bool = False) -> Project:
+    def open(cls, path: PathLike, write: bool = True, break_lock: bool = False) -> Project:
         """A project, for writing (one at a time) or for reading (beside a writer).
 
         Errors: `NoisySegError` when it is no project, is damaged, is of a later version of this
         program, or is held by another writer (named with host, process and time; `break_lock`
         takes it away from one that cannot be asked, on a machine that is gone).
         """
-        path = path.absolute()
+        path = Path(path).absolute()
         if backup.restoring(path) is not None:
             cls._restored(path, backup.finish)
         opening.check_file(path)
@@ -196,7 +198,7 @@ class Project:
 
     def add_image(
         self,
-        path: Path,
+        path: PathLike,
         name: str | None = None,
         mpp: float | None = None,
         channel: int | None = None,
@@ -209,6 +211,7 @@ class Project:
         already.
         """
         self._database.refuse_reader()
+        path = Path(path)
         with open_image(path, channel) as slide:
             sha = content_hash(path)
             chosen = self._new_name(name, slide.name, sha)
