@@ -1,4 +1,4 @@
-"""Who decides: the name that decisions carry."""
+"""The name that decisions carry where a person gave none."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cache
 
 
 @cache
-def reviewer() -> str:
+def system_name() -> str:
     """The name by which the system knows the person; empty where it knows none."""
     try:
         return getpass.getuser()
