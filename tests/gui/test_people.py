@@ -34,8 +34,8 @@ def review(many: Project) -> ReviewController:
 
 def second(review: ReviewController) -> None:
     """Ben sits down and judges blind."""
-    review.be("ben")
-    review.be_second(True)
+    review.who.be("ben")
+    review.who.be_second(True)
 
 
 def test_a_second_person_sees_and_changes_nothing_of_what_was_decided(
@@ -57,14 +57,14 @@ def test_a_second_person_sees_and_changes_nothing_of_what_was_decided(
     assert {n.id: n.state for n in many.nuclei.of("i", every=True)} == before
     review.undo()
     assert review.progress().reviewed == 0
-    review.be_second(False)
+    review.who.be_second(False)
     assert review.session.looks == {"blind": False}  # type: ignore[attr-defined]
     assert review.progress().reviewed == len(ADA)
 
 
 def test_nobody_is_second_to_himself(review: ReviewController) -> None:
-    review.be_second(True)
-    assert not review.blind
+    review.who.be_second(True)
+    assert not review.who.blind
     assert review.queue is not None
     assert len(review.queue) == 150
     assert "only ada has decided" in review.session.said[-1]  # type: ignore[attr-defined]
@@ -79,7 +79,7 @@ def test_what_two_people_see_differently_is_gone_through(
     second(review)
     for _ in ADA:
         review.decide("accepted")
-    review.be_second(False)
+    review.who.be_second(False)
     assert "ada and ben agree on 4 of 6 nuclei" in people.words
     assert "kappa 0.00" in people.words
     assert len(people.different) == 2
@@ -91,7 +91,7 @@ def test_what_two_people_see_differently_is_gone_through(
         assert people.said(review.nucleus) == "ada: rejected, ben: accepted"
         review.move(1)
     assert met == set(people.different)
-    review.be("ada")
+    review.who.be("ada")
     review.decide("accepted")
     assert len(people.different) == 1
     assert "5 of 6" in people.words
@@ -100,7 +100,7 @@ def test_what_two_people_see_differently_is_gone_through(
 def test_a_name_is_that_of_the_decisions_from_then_on(
     review: ReviewController, many: Project
 ) -> None:
-    review.be("  eve ")
+    review.who.be("  eve ")
     review.decide("accepted")
     assert many.nuclei.verdicts()[-1].reviewer == "eve"
 

@@ -81,7 +81,7 @@ class Reviewer:
         QTest.keyClick(self.canvas, getattr(Qt.Key, f"Key_{key}"))
 
         def shown() -> bool:
-            return self.dock.shown == self.dock.review.nucleus and self.draws > drawn
+            return self.dock.canvas.shown == self.dock.review.nucleus and self.draws > drawn
 
         self._until(shown)
         took = (time.perf_counter() - began) * 1e3, (time.thread_time() - used) * 1e3

@@ -125,13 +125,15 @@ class Agreement:
             return f"{people} gave the same answer {self.same} times of {self.judged}, always one."
         return (
             f"{people} agree on {self.same} of {self.judged} nuclei: {_grade(self.kappa)} "
-            f"(Cohen's kappa {self.kappa:.2f}; 1 is always, 0 as often as by chance)."
+            f"(Cohen's kappa {self.kappa:.2f}; 1 is always, 0 is chance)."
         )
 
 
 def _grade(value: float) -> str:
     """Kappa in the words of Landis and Koch (1977)."""
-    steps = ((0.0, "no"), (0.2, "slight"), (0.4, "fair"), (0.6, "moderate"), (0.8, "substantial"))
+    if value <= 0:
+        return "no more than by chance"
+    steps = ((0.2, "slight"), (0.4, "fair"), (0.6, "moderate"), (0.8, "substantial"))
     return next((word for most, word in steps if value <= most), "almost perfect") + " agreement"
 
 

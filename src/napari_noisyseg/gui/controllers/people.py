@@ -45,7 +45,7 @@ class People:
     @property
     def words(self) -> str:
         """How far people agree, in sentences."""
-        if self._review.blind:
+        if self._review.who.blind:
             return "You see the nuclei that others judged, as they were found, and not their word."
         return " ".join(self._sentences) or NOBODY_YET
 
@@ -55,16 +55,22 @@ class People:
         if looks:
             self.ask()
 
+    @property
+    def through(self) -> bool:
+        """Whether the review goes through the nuclei that were seen differently."""
+        return self._review.course.filter.ids is not None and not self._review.who.blind
+
     def go_through(self) -> None:
-        """Let the review go through the nuclei that are seen differently."""
-        if self.different:
-            self._review.be_second(False)
+        """Let the review go through the nuclei that are seen differently, or through all again."""
+        if self.through:
+            self._review.narrow(Filter())
+        elif self.different:
+            self._review.who.be_second(False)
             self._review.narrow(Filter(ids=frozenset(self.different)))
 
     def said(self, nucleus: str) -> str:
         """Who said what of a nucleus, while those that are seen differently are gone through."""
-        through = self._review.course.filter.ids is not None and not self._review.blind
-        return self.different.get(nucleus, "") if through else ""
+        return self.different.get(nucleus, "") if self.through else ""
 
     def ask(self) -> None:
         """Count anew."""

@@ -15,7 +15,7 @@ from napari_noisyseg.gui.controllers.course import Course
 from napari_noisyseg.gui.controllers.offering import Offering
 from napari_noisyseg.gui.controllers.repairs import Place, Repairs
 from napari_noisyseg.gui.controllers.shapes import NOTHING, Shape, Shapes
-from napari_noisyseg.gui.controllers.who import system_name
+from napari_noisyseg.gui.controllers.who import Who
 from napari_noisyseg.gui.summary import Summary
 from napari_noisyseg.review.filters import Filter
 from napari_noisyseg.review.queue import ReviewItem, ReviewProgress, ReviewQueue
@@ -41,8 +41,7 @@ class ReviewController:
     """The queue, the nucleus under review, and every act on it; a dock draws it.
 
     The queue is read out of the way when the review is first opened, and kept in step by what the
-    session tells. `reviewer`: whose name decisions carry; `blind`: a second person judges what
-    others decided, without seeing it.
+    session tells. `reviewer`: whose name decisions carry.
     """
 
     changed = Signal()
@@ -54,13 +53,13 @@ class ReviewController:
         self, session: Session, submit: Submit, shapes: Shapes | None = None, reviewer: str = ""
     ) -> None:
         self.session, self._submit = session, submit
-        self.reviewer = reviewer or system_name()
+        self.who = Who(self, reviewer)
         self.course = Course()
         self.shapes = shapes or Shapes(submit, lambda outline: ())
         self.shapes.changed.connect(self.changed.emit)
         self.shapes.turn_to(session.project)
         self.repairs = Repairs(self, submit)
-        self.open = self.blind = False
+        self.open = False
         self.nucleus: str | None = None
         self._waits: str | None = None
         self._version = 0
@@ -103,7 +102,7 @@ class ReviewController:
         project = self.session.project
         if project is None:
             return ReviewProgress(0, 0, 0, 0)
-        if self.blind and self.queue is not None:
+        if self.who.blind and self.queue is not None:
             return self.queue.progress()
         c = project.nuclei.counts()
         return ReviewProgress(c.candidates, c.accepted, c.rejected, c.unsure)
@@ -143,7 +142,7 @@ class ReviewController:
     def enter(self) -> None:
         """The review is looked at."""
         self.open = True
-        self._cover(True)
+        self.who.cover(True)
         if self._stale:
             self._load()
         self.offers.ask()
@@ -153,18 +152,14 @@ class ReviewController:
         """The review is not looked at any more."""
         self.end_edit()
         self.open = False
-        self._cover(False)
+        self.who.cover(False)
 
     def _follow(self, change: Change) -> None:
         if change.what & What.PROJECT:
-            self._begin_anew()
-            self._cover(False)
-            self.blind = False
+            self.who.reset()
             self.shapes.turn_to(self.session.project)
             self.offers.reset()
-            if self.open:
-                self._load()
-            self._show()
+            self.begin_anew()
         elif change.what & ANEW:
             self._found_anew()
         elif change.what & DECIDED:
@@ -175,11 +170,15 @@ class ReviewController:
         if change.what & (What.LEARNED | What.PROJECT) and self.open:
             self.offers.ask()
 
-    def _begin_anew(self) -> None:
-        """Nothing is known of the nuclei to be judged."""
+    def begin_anew(self) -> None:
+        """Nothing is known any more of the nuclei to be judged: they are read again."""
         self.course.clear()
+        self.shapes.forget()
         self.nucleus, self._waits, self._stale = None, None, True
         self.repairs.mode, self.repairs.chosen = "", ()
+        if self.open:
+            self._load()
+        self._show()
 
     def _found_anew(self) -> None:
         """Other nuclei to judge: with another run a new order, else each in its place."""
@@ -249,19 +248,19 @@ class ReviewController:
         self._stale = False
         if project is None:
             return
-        if self.blind:
-            second = partial(second_queue, project, self.reviewer)
+        if self.who.blind:
+            second = partial(second_queue, project, self.who.name)
             failed = partial(self._not_blind, project)
             self._submit(second, partial(self._loaded, project, True), failed)
         else:
-            first = partial(ReviewQueue, project, reviewer=self.reviewer)
+            first = partial(ReviewQueue, project, reviewer=self.who.name)
             self._submit(first, partial(self._loaded, project, False))
 
     def _loaded(self, project: Project, blind: bool, queue: ReviewQueue) -> None:
-        if project is not self.session.project or blind != self.blind:
+        if project is not self.session.project or blind != self.who.blind:
             return
         self.course.queue, self._runs = queue, self._runs_now()
-        queue.reviewer = self.reviewer
+        queue.reviewer = self.who.name
         self._version = project.nuclei.version()
         queue.refresh()  # what was decided while it was read
         image = self.session.image
@@ -273,41 +272,9 @@ class ReviewController:
 
     def _not_blind(self, project: Project, error: BaseException) -> None:
         """There is nothing for a second person to judge."""
-        if project is self.session.project and self.blind:
-            self.be_second(False)
+        if project is self.session.project:
+            self.who.be_second(False)
         self.session.failed(error)
-
-    def be_second(self, blind: bool) -> None:
-        """Judge what others decided without seeing it, or see and decide again."""
-        if blind == self.blind:
-            return
-        self.end_edit()
-        self._begin_anew()
-        self._cover(False)
-        self.blind = blind
-        self._cover(self.open)
-        self.shapes.forget()
-        if self.open:
-            self._load()
-        self._show()
-
-    def _cover(self, covers: bool) -> None:
-        """In a blind review nothing of what was decided is seen on the canvas."""
-        if self.blind:
-            self.session.look(blind=covers)
-
-    def be(self, name: str) -> None:
-        """Let decisions carry this name from now on."""
-        name = name.strip()
-        if name == self.reviewer:
-            return
-        self.reviewer = name
-        if self.queue is not None:
-            self.queue.reviewer = name
-        if self.blind:  # what is left to be judged depends on who judges
-            self.be_second(False)
-            self.be_second(True)
-        self.changed.emit()
 
     def narrow(self, wanted: Filter) -> None:
         """Go through these nuclei alone."""
@@ -370,7 +337,7 @@ class ReviewController:
     def accept_above(self, confidence: float) -> None:
         """Accept every nucleus without a decision whose confidence is at least this."""
         queue = self.queue
-        if queue is None or self.blind:
+        if queue is None or self.who.blind:
             return
         self.end_edit()
         if self.course.filter.active:

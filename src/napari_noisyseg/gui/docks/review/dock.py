@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QSizePolicy
 
-from napari_noisyseg.gui.canvas.closeup import Closeup, centre
 from napari_noisyseg.gui.canvas.outlines import PENS, outline_paths
 from napari_noisyseg.gui.change import Change, What
 from napari_noisyseg.gui.controllers.learning import Learning
@@ -25,6 +24,7 @@ from napari_noisyseg.gui.docks.review.filterrow import FilterRow
 from napari_noisyseg.gui.docks.review.imagelist import ImageList
 from napari_noisyseg.gui.docks.review.learning import LearningLine
 from napari_noisyseg.gui.docks.review.measurements import MeasurementsView
+from napari_noisyseg.gui.docks.review.oncanvas import OnCanvas
 from napari_noisyseg.gui.docks.review.people import TwoPeople
 from napari_noisyseg.gui.docks.review.repairing import TOOLS, Repairing
 from napari_noisyseg.gui.docks.review.rounds import TITLE as ROUNDS
@@ -35,18 +35,13 @@ from napari_noisyseg.gui.keys import Binding
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.settings import keep, setting
 from napari_noisyseg.gui.summary import Summary
-from napari_noisyseg.gui.tools.editing import Editing
 from napari_noisyseg.gui.tools.kit import kit_of
-from napari_noisyseg.gui.tools.lines import Lines
-from napari_noisyseg.gui.tools.picking import Picking
 from napari_noisyseg.gui.widgets.legend import Legend, Stroke
 from napari_noisyseg.gui.widgets.parts import More, button, column, label, line
 from napari_noisyseg.gui.widgets.theme import Palette
 from napari_noisyseg.gui.window import files
 from napari_noisyseg.store.records import State
 
-VIEW_UM = 40.0
-"""what the canvas's shorter side shows of the tissue around a nucleus"""
 FILTER = "Filter"
 BREATH_MS = 30
 """after a nucleus was drawn, until the next ones are made ready"""
@@ -69,18 +64,15 @@ class ReviewDock(StepDock):
         self.people = People(self.review, self._submit_count)
         self.next_round = NextRound(session, self._submit_count)
         self.learning = Learning(session, self._submit_lesson)
-        self.closeup = Closeup(session.viewer)
-        self.editing = Editing(session, self.review.redraw)
-        self.picking = Picking(session, self.review.choose)
-        self.lines = Lines(session, self.review.repairs, self.closeup)
-        self.shown: Any = None
+        self.canvas = OnCanvas(self.review)
         self._grid: Any = None
-        self._named = self.review.reviewer
+        self._named = self.review.who.name
         self._build()
         self._bind_keys()
         self.review.changed.connect(self._soon)
         self.trust.changed.connect(self._draw_rest)
-        self.people.changed.connect(self._soon)
+        for part in (self.people, self.next_round):
+            part.changed.connect(self._soon)
         # whoever heard of the nuclei while the labels were still being written read old ones
         self.review.adopted.connect(lambda: kit_of(session).results.forget())
         self._deaf = session.on(What.LAYERS, self._layer_gone)
@@ -150,7 +142,14 @@ class ReviewDock(StepDock):
             "Export nuclei…", "All refined nuclei or only accepted ones, in the format you choose",
             lambda: files.export(self.session, self),
         )  # fmt: skip
-        box.addWidget(self.export_button)
+        self.round_button = button(
+            "Next round", "Train again as the last time, on what is decided now (T)",
+            self.next_round.begin,
+        )  # fmt: skip
+        ends = (self.round_button, self.export_button)
+        for made in ends:
+            made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        box.addLayout(line(*ends, spacing=4))
         box.addStretch()
 
     def _decisions(self) -> list[Any]:
@@ -210,7 +209,7 @@ class ReviewDock(StepDock):
             Binding("G", "many nuclei side by side", self.show_grid, footer=False),
             Binding("C", "comment", self.repairing.comment.begin, footer=False),
             Binding("Esc", "lay the tool down", repairs.drop, footer=False),
-            Binding("X", "erase while editing", self.editing.erase, footer=False),
+            Binding("X", "erase while editing", self.canvas.editing.erase, footer=False),
             Binding("Z", "undo", self._now(self.review.undo)),
             Binding("H", "hide while held", lambda: self._bare(True), lambda: self._bare(False)),
             Binding("Left", "previous", self._now(partial(self.review.move, -1)), footer=False),
@@ -234,7 +233,7 @@ class ReviewDock(StepDock):
 
     def enter(self) -> None:
         """The step was opened: show where the review stands."""
-        self.shown = None
+        self.canvas.shown = None
         self.review.enter()
         self.trust.ask()
 
@@ -242,19 +241,17 @@ class ReviewDock(StepDock):
         """The step was closed: our outlines go from the canvas."""
         self.repairing.comment.keep()
         self.review.leave()
-        self.editing.end()
-        self.lines.lay()
-        self.picking.lay()
-        self.closeup.remove()
+        self.canvas.leave()
 
     def _layer_gone(self, change: Change) -> None:
         """A person has deleted the layer under the brush: nothing is edited any more.
 
         The outlines of the nucleus under review come back.
         """
-        if self.editing.active and self.editing.layer() is None:
+        editing = self.canvas.editing
+        if editing.active and editing.layer() is None:
             self.review.end_edit()
-        elif self.review.open and self.review.item is not None and self.closeup.layer is None:
+        elif self.canvas.lacks():
             self._soon()
 
     def _bare(self, bare: bool) -> None:
@@ -299,7 +296,7 @@ class ReviewDock(StepDock):
         if item is not None:
             self.measurements.follow(item)
         with self.session.guard():
-            self._draw_canvas()
+            self.canvas.draw()
         self._breath.start()
         self.changed.emit()
 
@@ -307,11 +304,13 @@ class ReviewDock(StepDock):
         """Who judges; a second person has nothing but decisions to make."""
         self.two.show_it()
         self.people_more.toggle.setText(self.two.title())
-        alone = not self.review.blind
-        for part in (self.repairing, self.above, self.lesson, self.maps):
+        alone = not self.review.who.blind
+        for part in (self.repairing, self.above, self.lesson, self.maps, self.rounds_more,
+                     self.round_button):  # fmt: skip
             part.setVisible(alone)
-        if self.review.reviewer != self._named:
-            self._named = self.review.reviewer
+        self.round_button.setEnabled(not self.next_round.starting)
+        if self.review.who.name != self._named:
+            self._named = self.review.who.name
             keep("review", "reviewer", self._named)
 
     def _look_at_rounds(self, looks: bool) -> None:
@@ -330,7 +329,7 @@ class ReviewDock(StepDock):
         """How right the nuclei are that nobody looked at."""
         if self.trust.found is None:
             self.trust.ask()
-        words = "" if self.review.blind else self.trust.words
+        words = "" if self.review.who.blind else self.trust.words
         self.rest.setText(words)
         self.rest.setVisible(bool(words))
 
@@ -345,7 +344,7 @@ class ReviewDock(StepDock):
             words = f"{FILTER} · {len(review.course.passing())} of {len(review.queue)} nuclei"
         self.filter_more.toggle.setText(words)
         many = session.project is not None and len(session.front.names()) > 1
-        self.images_more.setVisible(many and not review.blind)
+        self.images_more.setVisible(many and not review.who.blind)
         if self.images_more.toggle.isChecked():
             self.images.show_project(session.project, session.image)
 
@@ -364,41 +363,3 @@ class ReviewDock(StepDock):
 
     def _grid_closed(self, _: int = 0) -> None:
         self._grid = None
-
-    def _draw_canvas(self) -> None:
-        review, item, project = self.review, self.review.item, self.session.project
-        here = item is not None and project is not None and item.image == self.session.image
-        if not review.open or not here:
-            self.editing.end()
-            self.closeup.remove()
-            self._lend()
-            return
-        assert item is not None
-        assert project is not None
-        record = project.image(item.image)
-        if self.shown != item.id:
-            self.shown = item.id
-            # whoever adds nuclei sees them come where the click was
-            if review.repairs.mode != "add":
-                centre(self.session.viewer, record, (item.candidate.y, item.candidate.x), VIEW_UM)
-        shape = review.shape()
-        if review.editing and shape.new is not None:
-            self.closeup.remove()
-            self.editing.show(record, item.id, shape.new)
-        else:
-            self.editing.end()
-            self._lend()
-            self.closeup.show(record, shape.new_lines, shape.old_lines, review.chosen_outlines())
-
-    def _lend(self) -> None:
-        """The tool in use is in the hand; where none is, a click chooses a nucleus."""
-        mode = self.review.repairs.mode
-        if self.review.open and mode and mode != "brush":
-            self.picking.lay()
-            self.lines.take()
-        elif self.review.open:
-            self.lines.lay()
-            self.picking.take()
-        else:
-            self.lines.lay()
-            self.picking.lay()

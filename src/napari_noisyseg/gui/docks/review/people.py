@@ -25,7 +25,7 @@ class TwoPeople(QWidget):  # type: ignore[misc]
             "You judge what others decided on, as it was found and in a random order, and see none "
             "of their decisions. Theirs stand; yours are kept beside them."
         )
-        self.blind.clicked.connect(review.be_second)
+        self.blind.clicked.connect(review.who.be_second)
         self.words = label(role="quiet", wrap=True)
         self.through = button(
             "", "One after the other, with what each of you said", people.go_through
@@ -41,20 +41,24 @@ class TwoPeople(QWidget):  # type: ignore[misc]
 
     def title(self) -> str:
         """Who judges, in a line."""
-        named = self._review.reviewer or "no name"
-        return f"{TITLE}: {named}{', blind' if self._review.blind else ''} · two people"
+        named = self._review.who.name or "no name"
+        return f"{TITLE}: {named}{', blind' if self._review.who.blind else ''} · two people"
 
     def _named(self) -> None:
-        self._review.be(self.name.text())
-        self.name.setText(self._review.reviewer)
+        self._review.who.be(self.name.text())
+        self.name.setText(self._review.who.name)
 
     def show_it(self) -> None:
         """Draw it anew; a name that is being typed stays."""
         people, review = self._people, self._review
         if not self.name.hasFocus():
-            self.name.setText(review.reviewer)
-        self.blind.setChecked(review.blind)
+            self.name.setText(review.who.name)
+        self.blind.setChecked(review.who.blind)
         self.words.setText(people.words)
         count = len(people.different)
-        self.through.setText(f"Go through the {count} seen differently")
-        self.through.setVisible(count > 0 and not review.blind)
+        self.through.setText(
+            "Back to all nuclei"
+            if people.through
+            else f"Go through those seen differently ({count})"
+        )
+        self.through.setVisible((count > 0 or people.through) and not review.who.blind)

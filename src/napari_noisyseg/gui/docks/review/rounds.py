@@ -1,4 +1,4 @@
-"""What each round of training bought, as a table and a small plot; and the button for the next."""
+"""What each round of training bought, as a table and a small plot."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_noisyseg.gui.controllers.nextround import NextRound
-from napari_noisyseg.gui.widgets.parts import button, label
+from napari_noisyseg.gui.widgets.parts import label
 from napari_noisyseg.gui.widgets.quietplot import QuietPlot
 from napari_noisyseg.gui.widgets.table import Column, Table
 from napari_noisyseg.gui.widgets.theme import Palette, palette
@@ -18,7 +19,7 @@ from napari_noisyseg.worker.adoption.gains import Round
 
 Values = NDArray[np.float64]
 TITLE = "Rounds"
-WIDTHS = (28, 78, 50, 46, 60, 48)
+WIDTHS = (22, 74, 46, 38, 42, 38)
 ROWS = 4
 PLOTTED = 110
 """screen pixels of the plot's height"""
@@ -69,17 +70,15 @@ class RoundsOfReview(QWidget):  # type: ignore[misc]
         super().__init__()
         self._rounds = rounds
         self._shown: list[Round] | None = None
-        self.next = button(
-            "Next round", "Train again as the last time, on what is decided now (T)", rounds.begin
-        )
         self.words = label(role="quiet", wrap=True)
         self.table = Table()
+        self.table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.table.setFixedHeight((ROWS + 1) * self.table.verticalHeader().defaultSectionSize() + 8)
         self.plot = GainPlot(palette())
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(6)
-        for part in (self.words, self.table, self.plot, self.next):
+        for part in (self.words, self.table, self.plot):
             box.addWidget(part)
         rounds.changed.connect(self.show_it)
         self.show_it()
@@ -91,8 +90,6 @@ class RoundsOfReview(QWidget):  # type: ignore[misc]
     def show_it(self) -> None:
         """Draw it anew."""
         rounds = self._rounds
-        self.next.setEnabled(not rounds.starting)
-        self.next.setText("Starting …" if rounds.starting else "Next round")
         self.words.setText(rounds.words)
         if rounds.rounds == self._shown:
             return
@@ -117,11 +114,11 @@ def columns(rounds: list[Round]) -> list[Column]:
                "Nuclei looked at since the round before"),
         Column("Min.", np.array([one.minutes for one in rounds], float), lambda v: f"{v:.1f}",
                "Minutes of review since the round before"),
-        Column("Right %", percent("right"), _figure("{:.0f}"),
-               "Of the decisions made after it began"),
+        Column("Right", percent("right"), _figure("{:.0f}"),
+               "Per cent of the decisions made after it began"),
         Column("Gain", percent("gain"), _figure("{:+.0f}"),
                "Over the round before, on the same decisions"),
-        Column("A min.", percent("per_minute"), _figure("{:+.1f}"),
+        Column("/min", percent("per_minute"), _figure("{:+.1f}"),
                "Gain for each minute of review"),
     ]  # fmt: skip
 
