@@ -55,6 +55,31 @@ def test_presets_name_every_setting() -> None:
             assert values.keys() == description.schema["properties"].keys()
 
 
+def test_a_preset_says_of_every_value_why_it_is_not_the_papers() -> None:
+    for name in registry.names():
+        described = registry.describe(name)
+        paper = described.presets["paper"]
+        assert described.reasons["paper"] == {}
+        for preset in ("small", "recommended"):
+            values, reasons = described.presets[preset], described.reasons[preset]
+            changed = {key for key in values if values[key] != paper[key]} - {"preset"}
+            assert reasons.keys() == changed, (name, preset)
+            assert all(len(why.split()) > 3 for why in reasons.values())
+
+
+def test_paper_reads_nuclei_from_the_prediction_alone() -> None:
+    for name in registry.names():
+        presets = registry.describe(name).presets
+        assert presets["paper"]["splitting"] == "components"
+        assert presets["recommended"]["splitting"] == presets["small"]["splitting"] == "centres"
+
+
+def test_the_page_of_presets_is_made_from_the_code() -> None:
+    page = registry.PRESETS_PAGE.read_text(encoding="utf-8")
+    assert page == registry.presets_page(), "stale: run python -m napari_noisyseg.registry"
+    assert "| `working_mpp` | 0.25 |  | 0.5 |" in page
+
+
 def test_unknown_names_get_the_choice() -> None:
     with pytest.raises(NoisySegError, match=r"'scnett'.*scnet.*supervised"):
         registry.describe("scnett")

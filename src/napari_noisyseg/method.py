@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    NamedTuple,
+    Protocol,
+    Self,
+)
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +33,32 @@ BACKGROUND, NUCLEUS, UNKNOWN = 0, 1, 2
 KEPT, ADDED, REMOVED = 1, 2, 3
 """Values of the `changes` layer: nucleus before and after, only after, only before; else 0."""
 
-Preset = Literal["small", "paper"]
-SHARED: dict[Preset, dict[str, bool | int | float | str]] = {
+Preset = Literal["small", "recommended", "paper"]
+"""Shortened for a laptop; the paper with what we mend; the paper."""
+PRESET_WORDS: dict[Preset, str] = {
+    "small": "shortened for laptops",
+    "recommended": "with our mends",
+    "paper": "as in the paper",
+}
+"""What menus say of a method's settings."""
+Value = bool | int | float | str
+
+
+class Departure(NamedTuple):
+    """A preset's value of a setting, and why it is not the paper's."""
+
+    value: Value
+    why: str
+
+
+Departures = Mapping[str, Departure]
+READ_BY_STARTER = Departure(
+    "centres", "the networks of the package have seen true masks, a short training has not"
+)
+SHARED: dict[Preset, Departures] = {
     "paper": {},
-    "small": {"splitting": "centres"},
+    "recommended": {"splitting": READ_BY_STARTER},
+    "small": {"splitting": READ_BY_STARTER},
 }
 """What each preset changes in every method."""
 
@@ -35,14 +66,15 @@ SHARED: dict[Preset, dict[str, bool | int | float | str]] = {
 class MethodConfig(BaseModel):
     """Base of every method's settings: flat fields (bool, int, float, str, Literal), frozen.
 
-    The defaults are the paper's. `presets()["small"]` names what a laptop's CPU needs otherwise;
-    whoever builds a config merges preset first, then what a person set.
+    The defaults are the paper's. `departures()` names what the other presets change, and why; who
+    builds a config merges preset first, then what a person set.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     preset: Preset = "paper"
-    """which set of defaults the other fields start from"""
+    """which set of defaults the other fields start from: the paper's, the same with what we mend
+    (recommended), or that, shortened for a laptop (small)"""
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 100
     """length of the training; a time budget plans its own number instead"""
     batch_size: Annotated[int, Field(ge=1, le=256)] = 8
@@ -55,15 +87,29 @@ class MethodConfig(BaseModel):
     """overlap of neighbouring training tiles, in working pixels"""
     crop: Annotated[int, Field(ge=32, le=2048)] = 224
     """side of the random crop that an update sees, in working pixels"""
-    splitting: Splitting = "watershed"
-    """how nuclei are read from the prediction: by the watershed of it (ours), as connected
-    components, or by the networks that come with the package and have seen nuclei, with a say of
-    the prediction (centres)"""
+    splitting: Splitting = "components"
+    """how nuclei are read from the prediction: as connected components of what is above 0.5, by a
+    watershed (ours), or by the networks that come with the package and have seen nuclei, with a say
+    of the prediction (centres, ours)"""
 
     @classmethod
-    def presets(cls) -> dict[Preset, dict[str, bool | int | float | str]]:
+    def departures(cls) -> dict[Preset, Departures]:
+        """What each preset changes from the defaults, and why; overridden by methods."""
+        return {}
+
+    @classmethod
+    def presets(cls) -> dict[Preset, dict[str, Value]]:
         """What each preset changes from the defaults."""
-        return {"paper": {}, "small": {}}
+        return {
+            preset: {name: d.value for name, d in departures.items()}
+            for preset, departures in cls.departures().items()
+        }
+
+    @classmethod
+    def reasons(cls, preset: Preset) -> dict[str, str]:
+        """Why each setting of a preset is not the paper's."""
+        every = {**SHARED[preset], **cls.departures().get(preset, {})}
+        return {k: d.why for k, d in every.items() if d.value != cls.model_fields[k].default}
 
     def label_planes(self) -> tuple[str, ...] | None:
         """Which of `Needs.labels` these settings really use; None means all of them."""
@@ -88,13 +134,14 @@ class MethodConfig(BaseModel):
         return PredictionPlan(splitting=self.splitting)
 
     @classmethod
-    def from_preset(cls, preset: Preset, **changes: bool | int | float | str) -> Self:
+    def from_preset(cls, preset: Preset, **changes: Value) -> Self:
         """The preset's settings with a person's changes on top.
 
         Whoever sets a smaller `tile` and no overlap gets one of half a tile at most: the preset's
         may be as large as the tile, and each tile would start a pixel after the last.
         """
-        values = {"preset": preset, **SHARED[preset], **cls.presets()[preset], **changes}
+        shared = {name: d.value for name, d in SHARED[preset].items()}
+        values = {"preset": preset, **shared, **cls.presets().get(preset, {}), **changes}
         tile = changes.get("tile")
         if isinstance(tile, int) and "tile_overlap" not in changes:
             usual = values.get("tile_overlap", cls.model_fields["tile_overlap"].default)

@@ -18,9 +18,17 @@ from typing import Any, cast, get_args
 
 from napari_noisyseg import methods
 from napari_noisyseg.errors import JobError, NoisySegError
-from napari_noisyseg.method import Method, Needs, Preset
+from napari_noisyseg.method import Method, Needs, Preset, Value
 
 DESCRIPTIONS = Path(__file__).with_name("methods.json")
+PRESETS_PAGE = Path(__file__).parents[2] / "docs" / "presets.md"
+PRESETS_HEAD = """# What the presets change, and why
+
+`paper` is the paper. `recommended`, which a GPU with time gets, is the paper with what we mend;
+`small` is that, shortened for laptops. Empty: the paper's value. Made from the code by
+`python -m napari_noisyseg.registry`; a test holds it true."""
+PRESETS_COLUMNS = """| setting | paper | recommended | small | why not the paper's |
+|---|---|---|---|---|"""
 _CHILD = "import sys; from napari_noisyseg import registry; print(registry.inspect(sys.argv[1]))"
 
 
@@ -29,7 +37,7 @@ class Description:
     """What menus, forms and the command line show of a method.
 
     schema: the settings' JSON schema (types, bounds, descriptions, the paper's defaults);
-    presets: every setting's value in each preset.
+    presets: every setting's value in each preset; reasons: why some of them are not the paper's.
     """
 
     name: str
@@ -38,7 +46,8 @@ class Description:
     needs: Needs
     shows: tuple[str, ...]
     schema: dict[str, Any]
-    presets: dict[Preset, dict[str, bool | int | float | str]]
+    presets: dict[Preset, dict[str, Value]]
+    reasons: dict[Preset, dict[str, str]]
 
 
 def names() -> list[str]:
@@ -72,10 +81,12 @@ def load(name: str) -> type[Method]:
 def inspect(name: str) -> str:
     """The description of a method's class as JSON; imports torch."""
     method = load(name)
-    defaults = {p: method.Config.from_preset(p).model_dump() for p in get_args(Preset)}
+    every: tuple[Preset, ...] = get_args(Preset)
+    defaults = {p: method.Config.from_preset(p).model_dump() for p in every}
+    reasons = {p: method.Config.reasons(p) for p in every}
     description = Description(
         name, method.title, method.paper, method.needs, method.shows,
-        method.Config.model_json_schema(), defaults,
+        method.Config.model_json_schema(), defaults, reasons,
     )  # fmt: skip
     return json.dumps(asdict(description))
 
@@ -84,6 +95,23 @@ def generate() -> str:
     """The text of `methods.json`; imports torch."""
     every = {name: json.loads(inspect(name)) for name in names()}
     return json.dumps(every, indent=1, ensure_ascii=False) + "\n"
+
+
+def presets_page() -> str:
+    """docs/presets.md: what each preset changes of each paper, and why; imports no torch."""
+    lines = [PRESETS_HEAD]
+    for name in names():
+        described = describe(name)
+        paper = described.presets["paper"]
+        lines += [f"\n## `{name}`: {described.title}\n", f"{described.paper}\n"]
+        lines.append(PRESETS_COLUMNS)
+        for setting in sorted(described.reasons["small"] | described.reasons["recommended"]):
+            values = [described.presets[p][setting] for p in ("paper", "recommended", "small")]
+            shown = ["" if n and v == paper[setting] else f"{v}" for n, v in enumerate(values)]
+            why = {p: described.reasons[p].get(setting) for p in ("recommended", "small")}
+            reason = why["recommended"] or why["small"] or ""
+            lines.append(f"| `{setting}` | {' | '.join(shown)} | {reason} |")
+    return "\n".join(lines) + "\n"
 
 
 def _check(name: str) -> None:
@@ -103,3 +131,5 @@ def _ask(name: str) -> str:
 
 if __name__ == "__main__":
     DESCRIPTIONS.write_text(generate(), encoding="utf-8")
+    if PRESETS_PAGE.parent.is_dir():  # a checkout: the package carries no docs
+        PRESETS_PAGE.write_text(presets_page(), encoding="utf-8")

@@ -13,7 +13,7 @@ import tifffile
 from PIL import Image
 
 from napari_noisyseg.cli import projects
-from napari_noisyseg.exchange.exporting import FORMATS
+from napari_noisyseg.exchange.formats import FORMATS
 from napari_noisyseg.exchange.layers import LAYERS
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store import Project

@@ -39,7 +39,7 @@ PLANNED: dict[str, tuple[Any, Callable[[MethodConfig], Any]]] = {
     "stains": ("estimated", lambda c: c.pixels().stains),
     "level_stains": (True, lambda c: c.pixels().level_stains),
     "superpixel_um": (5.0, lambda c: c.pixels().superpixel_um),
-    "cluster_recipe": ("paper", lambda c: c.pixels().cluster_recipe),
+    "cluster_recipe": ("published", lambda c: c.pixels().cluster_recipe),
     "tile": (96, lambda c: c.sampling().tile),
     "tile_overlap": (7, lambda c: c.sampling().overlap),
     "crop": (33, lambda c: c.sampling().crop),
@@ -48,7 +48,7 @@ PLANNED: dict[str, tuple[Any, Callable[[MethodConfig], Any]]] = {
     "hold_out": (False, lambda c: c.sampling().hold_out),
     "split_overlap": (0.5, lambda c: c.sampling().split_overlap),
     "stain_jitter": (0.5, lambda c: c.sampling().augmentation.stain),
-    "splitting": ("components", lambda c: c.prediction().splitting),
+    "splitting": ("centres", lambda c: c.prediction().splitting),
     "window": (128, lambda c: c.prediction().tiling.side),
     "window_overlap": (11, lambda c: c.prediction().tiling.overlap),
 }

@@ -5,6 +5,7 @@ import pytest
 import torch
 from random_images import image_of
 
+from napari_noisyseg import stains
 from napari_noisyseg.data.batches import (
     Pixels,
     assemble,
@@ -16,7 +17,7 @@ from napari_noisyseg.data.loader import TrainingData
 from napari_noisyseg.data.tiles import Tiles
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.learning.learner import LearnerConfig
-from napari_noisyseg.method import UNKNOWN, MethodConfig, Needs
+from napari_noisyseg.method import UNKNOWN, Batch, MethodConfig, Needs
 from napari_noisyseg.plans import Augmentation
 
 NEEDS = Needs(labels=("local",), halves=True)
@@ -111,6 +112,25 @@ def test_stain_jitter_keeps_white_white_and_range() -> None:
     assert not torch.allclose(changed.image, batch.image)
     assert changed.image.min() >= 0
     assert changed.image.max() <= 1
+
+
+def test_stain_jitter_changes_image_and_hematoxylin_together() -> None:
+    """x and x_h after it are those of one tissue with more or less of each stain."""
+    g = torch.Generator().manual_seed(1)
+    density = 0.1 + 0.9 * torch.rand(2, 2, 8, 8, generator=g, dtype=torch.float64)
+    w = torch.from_numpy(stains.FIXED.W)
+    image = torch.einsum("ij,bjhw->bihw", w, density).neg().exp()
+    known = torch.ones(2, 8, 8, dtype=torch.bool)
+    half = torch.zeros(2, dtype=torch.long)
+    batch = Batch(image, density[:, :1].neg().exp(), {}, known, known, {}, half)
+    changed = jitter_stain(batch, 0.25, torch.Generator().manual_seed(0))
+    found = torch.einsum("ji,bihw->bjhw", torch.linalg.pinv(w), -changed.image.log())
+    torch.testing.assert_close(found[:, :1], -changed.hematoxylin.log(), rtol=1e-4, atol=1e-4)
+    factors = (found / density).flatten(2)
+    assert factors.std(dim=2).max() < 1e-3  # one for each stain of a tile
+    assert (factors[:, 0] - factors[:, 1]).abs().max() > 0.01
+    assert factors.min() > 0.74
+    assert factors.max() < 1.26
 
 
 def small(**changes: object) -> MethodConfig:

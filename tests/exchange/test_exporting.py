@@ -15,7 +15,9 @@ from exchange_parts import candidates_of, outlines_of
 from napari_noisyseg.errors import JobError, NoisySegError
 from napari_noisyseg.exchange import exporting, geojson, measurements
 from napari_noisyseg.exchange import labels as label_files
-from napari_noisyseg.exchange.exporting import FORMATS, export
+from napari_noisyseg.exchange.exporting import export
+from napari_noisyseg.exchange.formats import FORMATS
+from napari_noisyseg.exchange.formats import labels as label_format
 from napari_noisyseg.exchange.importing import import_rough
 from napari_noisyseg.exchange.layers import LAYERS
 from napari_noisyseg.exchange.outlines import fill
@@ -72,8 +74,8 @@ def test_large_images_are_written_tile_by_tile_alike(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (whole,) = export(project, tmp_path / "whole", "labels")
-    monkeypatch.setattr(exporting, "WHOLE_PIXELS", 1000)
-    for module in (exporting, label_files):
+    monkeypatch.setattr(label_format, "WHOLE_PIXELS", 1000)
+    for module in (label_format, label_files):
         monkeypatch.setattr(module, "TILE", 96)
     monkeypatch.setattr("napari_noisyseg.exchange.nuclei.TILE", 96)
     (tiled,) = export(project, tmp_path / "tiled", "labels")
@@ -236,7 +238,7 @@ def test_nothing_to_export_is_said(project: Project, tmp_path: Path, layer: str,
 
 
 def test_unknown_formats_and_layers_are_refused(project: Project, tmp_path: Path) -> None:
-    with pytest.raises(NoisySegError, match="labels, geojson"):
+    with pytest.raises(NoisySegError, match="geojson, labels, csv"):
         export(project, tmp_path, "pdf")
     with pytest.raises(NoisySegError, match=", ".join(LAYERS)):
         export(project, tmp_path, "labels", "all")

@@ -119,7 +119,7 @@ def test_outlines_alone_give_a_point_each(project: Project, image: str, tmp_path
 
 
 def test_other_files_of_points_are_refused(project: Project, image: str, tmp_path: Path) -> None:
-    with pytest.raises(NoisySegError, match=r"points\.txt.*\.csv .*\.geojson"):
+    with pytest.raises(NoisySegError, match=r"points\.txt.*\.geojson.*\.csv"):
         import_points(project, image, tmp_path / "points.txt")
 
 

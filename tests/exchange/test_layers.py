@@ -20,7 +20,8 @@ from napari_noisyseg.coarse.project import labels_of
 from napari_noisyseg.errors import JobError
 from napari_noisyseg.exchange import derived, geojson, stored
 from napari_noisyseg.exchange import labels as label_files
-from napari_noisyseg.exchange.exporting import FORMATS, export
+from napari_noisyseg.exchange.exporting import export
+from napari_noisyseg.exchange.formats import FORMATS
 from napari_noisyseg.exchange.layers import LAYERS
 from napari_noisyseg.exchange.outlines import fill
 from napari_noisyseg.slides import Box, read_labels

@@ -184,7 +184,7 @@ def test_nested_settings_are_refused():
 @pytest.mark.parametrize("name", registry.names())
 def test_every_method_of_ours_survives_its_form(qtbot, name):
     described = registry.describe(name)
-    for preset in ("small", "paper"):
+    for preset in ("small", "recommended", "paper"):
         shown = form(qtbot, described.schema, presets=described.presets)
         shown.editor("preset").set(preset)
         assert shown.values() == described.presets[preset]

@@ -320,6 +320,21 @@ def test_run_spec_counts_the_time_from_now():
     assert (epochs.epochs, epochs.time_budget, epochs.deadline) == (7, None, None)
 
 
+def test_the_menu_says_what_a_preset_makes_of_a_paper(qtbot):
+    options = TrainOptions()
+    qtbot.addWidget(options)
+    options.recommend("scnet", "Points.")
+    options.device.setCurrentIndex(options.device.findData("cpu"))
+    assert options.method.currentText() == "SC-Net, shortened for laptops: outlines from points"
+    preset = options.form.editor("preset")
+    preset.set("paper")
+    assert options.method.currentText() == "SC-Net, as in the paper: outlines from points"
+    preset.set("recommended")
+    assert preset.currentText() == "recommended: with our mends"
+    tip = options.form.editor("cluster_recipe").toolTip()
+    assert "In recommended: precision of its nuclei" in tip
+
+
 def test_a_method_chosen_by_hand_is_kept(qtbot):
     options = TrainOptions()
     qtbot.addWidget(options)

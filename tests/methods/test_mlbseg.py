@@ -154,11 +154,22 @@ def test_the_pseudo_label_is_the_argmax_of_all_views(batch: Batch) -> None:
     torch.testing.assert_close(own, F.cross_entropy(logits, pseudo, reduction="none"))
 
 
+@pytest.mark.parametrize("kind", ["zoom_in", "zoom_out"])
+def test_the_views_of_fewer_are_among_those_of_more(kind: str) -> None:
+    """Fig. 3b: more views add to the others, and one view is the gentlest."""
+    none = {"zoom_in": 0, "zoom_out": 0, "flips": 0}
+    views = {q: build(**{**none, kind: q}).views for q in (1, 2, 4, 6)}
+    for fewer, more in ((1, 2), (2, 4), (4, 6)):
+        assert torch.equal(views[fewer], views[more][: fewer + 1])
+    scale = torch.linalg.det(views[6][:, :, :2]).log().abs()
+    assert (scale.diff() > 0).all()
+
+
 def test_views_are_as_many_as_asked() -> None:
     standard = build().views
     determinants = torch.linalg.det(standard[:, :, :2]).tolist()
     zooms = [abs(d) ** -0.5 for d in determinants]
-    assert zooms == pytest.approx([1, 1.5, 1.5**-0.5, 1 / 1.5, 1])
+    assert zooms == pytest.approx([1, 1.5**0.25, 1.5**-0.25, 1.5**-0.5, 1])
     assert [d < 0 for d in determinants] == [False] * 4 + [True]
     assert len(build(zoom_in=6, zoom_out=0, flips=0).views) == 7
     assert len(build(zoom_in=0, zoom_out=0, flips=0).views) == 1

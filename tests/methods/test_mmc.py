@@ -99,9 +99,9 @@ def test_equations_3_to_7(mmc: Build, batch: Batch, detach: bool) -> None:
     outer = F.cross_entropy(logits.movedim(1, -1)[clean != 2], clean[clean != 2].long())
     slopes = torch.autograd.grad(outer, theta)
 
-    adam = torch.optim.Adam(theta, 1e-2)  # Eq. 5
+    adam = torch.optim.Adam(theta, 1e-2, eps=1e-12)  # Eq. 5, without alpha
     for parameter, slope in zip(theta, slopes, strict=True):
-        parameter.grad = slope
+        parameter.grad = slope / alpha
     adam.step()
     loss = inner(correction)  # Eq. 7
     adam = torch.optim.Adam(weights.values(), alpha)  # Eq. 6

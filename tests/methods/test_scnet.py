@@ -281,6 +281,15 @@ def test_paper_preset_is_the_paper() -> None:
     assert (c.level_stains, c.stain_jitter, c.average_weights) == (False, 0, 0)
     assert all((c.use_vor, c.use_clu, c.use_cot, c.use_color))
     assert c.label_planes() == ("voronoi", "cluster")
+    assert (c.cluster_recipe, c.splitting, c.window, c.window_overlap) == (
+        "paper", "components", 224, 80,
+    )  # fmt: skip
+
+
+def test_what_we_mend_has_its_own_preset() -> None:
+    paper, ours = SCNetConfig.from_preset("paper"), SCNetConfig.from_preset("recommended")
+    changed = {k for k, v in ours.model_dump().items() if v != getattr(paper, k)} - {"preset"}
+    assert changed == {"cluster_recipe", "splitting", "window", "window_overlap"}
 
 
 PUBLISHED: dict[str, Any] = {

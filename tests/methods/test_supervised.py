@@ -35,7 +35,7 @@ def test_trains_on_what_was_asked(batch: Batch, source: str) -> None:
     clean, rough, truth = (batch.labels[name] for name in ("clean", "rough", "truth"))
     expected = {"best": truth, "clean": clean, "rough": rough}[source]
     method = build(train_on=source)
-    z = method.average.module(1 - batch.hematoxylin)
+    z = method.averages["net"].module(1 - batch.hematoxylin)
     keep = expected != 2
     ce = -z.log_softmax(1).gather(1, expected.long().clamp(max=1)[:, None])[:, 0][keep].mean()
     assert method.validate(batch, START)["total"] == pytest.approx(ce.item(), rel=1e-5)
@@ -45,7 +45,7 @@ def test_trains_on_what_was_asked(batch: Batch, source: str) -> None:
 @pytest.mark.parametrize("net", ["resunet", "unet"])
 def test_inputs_and_shapes(batch: Batch, source: str, channels: int, net: str) -> None:
     method = build(input=source, net=net)
-    first = next(p for p in method.net.parameters() if p.dim() == 4)
+    first = next(p for p in method.nets["net"].parameters() if p.dim() == 4)
     assert first.shape[1] == channels
     assert method.step(batch, START).losses["total"] > 0
 
@@ -54,3 +54,25 @@ def test_uncertainty_is_highest_on_the_decision_boundary(batch: Batch) -> None:
     prediction = build().predict(batch.image, batch.hematoxylin)
     p, u = prediction.probability, prediction.maps["uncertainty"]
     torch.testing.assert_close(u, 1 - (2 * p - 1).abs())
+
+
+def test_two_networks_learn_each_by_itself_and_their_mean_predicts(batch: Batch) -> None:
+    method, alone = build(networks=2), build()
+    for _ in range(3):
+        method.step(batch, START)
+        alone.step(batch, START)
+    first, second = (average.module for average in method.averages.values())
+    for mine, other in zip(
+        first.parameters(), alone.averages["net"].module.parameters(), strict=True
+    ):
+        torch.testing.assert_close(mine, other)
+    x = 1 - batch.hematoxylin
+    a, b = (net(x).softmax(1)[:, 1] for net in (first, second))
+    assert not torch.allclose(a, b)
+    found = method.predict(batch.image, batch.hematoxylin).probability
+    torch.testing.assert_close(found, (a + b) / 2)
+
+
+def test_every_tile_teaches_where_none_is_held_out() -> None:
+    assert SupervisedConfig.from_preset("small").sampling().hold_out
+    assert not SupervisedConfig.from_preset("small", hold_out=False).sampling().hold_out

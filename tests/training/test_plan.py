@@ -12,8 +12,8 @@ from napari_noisyseg.training.plan import settings
 @pytest.mark.parametrize(
     ("device", "budget", "preset"),
     [
-        ("cpu", None, "small"), ("mps", None, "small"), ("cuda", None, "paper"),
-        ("cuda", 60, "small"), ("cuda", 3600, "paper"), ("cpu", 3600, "small"),
+        ("cpu", None, "small"), ("mps", None, "small"), ("cuda", None, "recommended"),
+        ("cuda", 60, "small"), ("cuda", 3600, "recommended"), ("cpu", 3600, "small"),
     ],
 )  # fmt: skip
 def test_the_preset_follows_device_and_time(device: str, budget: float | None, preset: str) -> None:

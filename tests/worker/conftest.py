@@ -9,10 +9,18 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from tiny_runs import SIDE, end
 
+from napari_noisyseg.benchmarks.machines import Machines, machines
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 
 Tissue = tuple[NDArray[np.uint8], NDArray[np.int32]]
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Machines]:
+    """A scheduler and one worker on this machine, for all who ask: starting them takes seconds."""
+    with machines(1) as made:
+        yield made
 
 
 @pytest.fixture

@@ -41,14 +41,15 @@ _BOUNDS: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
 def check(project: Project, spec: RunSpec) -> None:
     """Raise NoisySegError, saying how to mend it, when a run of this spec cannot work."""
     missing = [name for name in ("torch", "safetensors") if find_spec(name) is None]
-    if missing:
+    if missing and spec.scheduler is None:
         raise NoisySegError(
             f"training needs {' and '.join(missing)}: pip install 'napari-noisyseg[train]'"
         )
     description = registry.describe(spec.method)
     check_settings(description.schema, spec.config)
     check_tiles(spec.config, description.presets)
-    check_device(spec.device)
+    if spec.scheduler is None:
+        check_device(spec.device)
     if spec.resume is None:
         check_needs(project, spec.method, description.needs, spec.images)
 

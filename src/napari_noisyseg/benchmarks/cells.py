@@ -27,6 +27,7 @@ from .steps import take_steps
 from .tissue import fields
 
 Mask = NDArray[np.bool_]
+Labels = Callable[[int], Sequence[NDArray[np.float32]]]
 SET = "dsb2018/fluo"
 MPP = 0.5
 """said of every image, so that the small preset leaves it as it is"""
@@ -81,20 +82,24 @@ def spread(count: int, wanted: int) -> list[int]:
 
 
 class Taught(IGTT):
-    """The same network and schedule, taught by given masks with cross-entropy, as a yardstick."""
+    """The same network and schedule, taught by given masks with cross-entropy, as a yardstick.
 
-    def __init__(self, config: IGTTConfig, seed: int, labels: Sequence[NDArray[np.float32]]):
+    labels: the masks of an epoch, (H, W) each; the same again, or drawn anew (Theorem 3).
+    """
+
+    def __init__(self, config: IGTTConfig, seed: int, labels: Labels):
         super().__init__(config, "cpu", seed)
         self.labels = labels
 
     def begin(self, images: Sequence[TrainingImage]) -> Iterator[Revision]:
-        """The masks."""
-        for index, label in enumerate(self.labels):
+        """The masks of the first epoch."""
+        for index, label in enumerate(self.labels(0)):
             yield Revision(index, PLANE, label)
 
     def revise(self, progress: Progress, images: Sequence[TrainingImage]) -> Iterator[Revision]:
-        """Nothing else is ever learned from."""
-        yield from ()
+        """The masks of a further epoch."""
+        for index, label in enumerate(self.labels(progress.epoch)):
+            yield Revision(index, PLANE, label)
 
     def _terms(self, net: torch.nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
         label = batch.planes[PLANE]
@@ -111,9 +116,9 @@ def images_of(cells: Cells, config: MethodConfig, count: int) -> list[TrainingIm
     return [training_image(region_of(cells.rgb[i], MPP, str(i)), config, ()) for i in chosen]
 
 
-def train(method: IGTT, images: Sequence[TrainingImage], epochs: int) -> int:
+def train(method: IGTT, images: Sequence[TrainingImage], epochs: int, seed: int = 0) -> int:
     """The loop's steps; how many there were."""
-    data = TrainingData(images, method.config, method.needs)
+    data = TrainingData(images, method.config, method.needs, seed=seed)
     return take_steps(method, data, method.config, epochs)
 
 

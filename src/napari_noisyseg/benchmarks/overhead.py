@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -24,6 +24,8 @@ from .tissue import fields, inner_points
 from .trainings import CPU_THREADS
 
 WARM_UP, STEPS = 5, 40
+ENTRIES = ("forward", "encode", "decode")
+"""ways into a network: some are run in two parts, past `forward`"""
 
 
 class Clock:
@@ -110,17 +112,18 @@ def _image(data: Path, config: MethodConfig, kind: type[Method]) -> TrainingImag
 def _counted(method: Any, clock: Clock) -> Iterator[None]:
     """Every network of the method, `backward` and the optimiser's step report to the clock."""
     tops = [net for value in vars(method).values() for net in _networks(value)]
-    hooks = [net.register_forward_pre_hook(clock.start) for net in tops]
-    hooks += [net.register_forward_hook(clock.stop) for net in tops]
+    entries = [(net, name) for net in tops for name in ENTRIES if hasattr(net, name)]
     backward = clock.wrap(torch.Tensor.backward)
     optimise = clock.wrap(method.optimizer.step)
-    with (
-        mock.patch.object(torch.Tensor, "backward", lambda *a, **k: backward(*a, **k)),
-        mock.patch.object(method.optimizer, "step", optimise),
-    ):
+    with ExitStack() as patches:
+        for net, name in entries:
+            timed = clock.wrap(getattr(net, name))
+            patches.enter_context(mock.patch.object(net, name, timed))
+        patches.enter_context(
+            mock.patch.object(torch.Tensor, "backward", lambda *a, **k: backward(*a, **k))
+        )
+        patches.enter_context(mock.patch.object(method.optimizer, "step", optimise))
         yield
-    for hook in hooks:
-        hook.remove()
 
 
 def _networks(value: object) -> list[nn.Module]:

@@ -6,17 +6,28 @@ from ..data.loader import TrainingData
 from ..method import Method, MethodConfig, Progress
 
 
-def take_steps(method: Method, data: TrainingData, config: MethodConfig, epochs: int) -> int:
-    """Train for so many epochs and keep the last weights; how many steps it took."""
-    each = data.steps_per_epoch(config.batch_size)
-    for epoch in range(epochs):
-        for step in range(each):
-            done = epoch * each + step
-            progress = Progress(epoch, epochs, done, done / (epochs * each))
-            if step == 0:
-                _revise(method, data, progress)
-            method.step(data.batch(epoch, step, config.batch_size), progress)
-    return epochs * each
+def take_steps(
+    method: Method,
+    data: TrainingData,
+    config: MethodConfig,
+    epochs: int = 0,
+    updates: int = 0,
+    each: int = 0,
+) -> int:
+    """Train and keep the last weights; how many steps it took.
+
+    For so many epochs, or for so many `updates`. each: steps of an epoch, where it is not the
+    data's own number.
+    """
+    each = each or data.steps_per_epoch(config.batch_size)
+    total = updates or epochs * each
+    for done in range(total):
+        epoch, step = divmod(done, each)
+        progress = Progress(epoch, -(-total // each), done, done / total)
+        if step == 0:
+            _revise(method, data, progress)
+        method.step(data.batch(epoch, step, config.batch_size), progress)
+    return total
 
 
 def _revise(method: Method, data: TrainingData, progress: Progress) -> None:

@@ -32,10 +32,14 @@ class Trained:
     first_preview: float
 
 
-def noisyseg(*words: str | Path) -> str:
-    """Run one command in a child of its own; its stdout. Raises JobError with its last words."""
+def noisyseg(*words: str | Path, gpu: bool = False) -> str:
+    """Run one command in a child of its own; its stdout. Raises JobError with its last words.
+
+    gpu: whether the child sees one; the figures of a laptop are made without.
+    """
     command = [sys.executable, "-P", "-m", "napari_noisyseg", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, env=_two_cores(), check=False)
+    env = dict(os.environ) if gpu else _two_cores()
+    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
     if done.returncode:
         raise JobError(f"noisyseg {words[0]}: {done.stderr.strip().splitlines()[-1:]}")
     return done.stdout

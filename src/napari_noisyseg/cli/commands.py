@@ -67,6 +67,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "simulate",
         "Make noisy labels of true ones, the same for the same seed and file name.",
     ),
+    "cluster": ("cluster", "Work for a Dask scheduler, or see who works for it."),
     "benchmark": ("benchmark", "Run a benchmark and print its figures."),
     "doctor": ("doctor", "Check Qt, OpenGL, torch, CUDA/MPS, slides, zarr and the disk."),
     "starter": ("starter", "The networks that come with the package."),

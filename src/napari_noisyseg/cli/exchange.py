@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ..errors import NoisySegError
-from ..exchange.exporting import FORMATS, export_one
 from ..exchange.exporting import export as export_project
+from ..exchange.exporting import export_one
+from ..exchange.formats import FORMATS, Format, of_file, stem_of
 from ..exchange.importing import Imported, import_clean, import_points, import_rough
 from ..exchange.layers import LAYERS
 from ..metrics import evaluate as evaluate_pair
@@ -21,8 +22,8 @@ from .output import Json, print_json, print_table, say, show
 from .projects import ProjectPath, open_project
 
 LABEL_SUFFIXES = (".tif", ".tiff", ".png")
-ENDINGS = {"geojson": (".geojson", ".json"), "csv": (".csv",), "labels": LABEL_SUFFIXES}
-"""What a file of each format that can be imported ends in."""
+READ = [name for name, f in FORMATS.items() if f.reads_points or f.reads_masks]
+_FOLDERS = tuple(ending for f in FORMATS.values() if f.is_folder for ending in f.endings) or ("\0",)
 
 
 def register(app: typer.Typer) -> None:
@@ -60,26 +61,28 @@ def export(
 
 def _chosen_format(out: Path, name: str | None) -> tuple[str, bool]:
     """The format, and whether the place is a file of it and not a folder."""
-    meant = next(
-        (n for n, f in FORMATS.items() if out.suffix.lower() in f.endings and not out.is_dir()),
-        None,
-    )
-    if name is None and meant is None:
+    ended = out.name.lower()
+    folder = out.is_dir() and not ended.endswith(_FOLDERS)
+    meant = [] if folder else [n for n, f in FORMATS.items() if ended.endswith(f.endings)]
+    if name is None and not meant:
         raise NoisySegError(
             f"{out}: say --format ({', '.join(FORMATS)}), or name a file whose ending tells it"
         )
-    if name in FORMATS and meant is not None and name != meant:
+    if name is None and len(meant) > 1 and not out.name.lower().endswith(FORMATS[meant[0]].ending):
+        raise NoisySegError(f"{out} may be several formats: say --format ({' or '.join(meant)})")
+    if name in FORMATS and meant and name not in meant:
         raise NoisySegError(
-            f"{out} is the name of a {meant} file, but --format says {name}: change one of them"
+            f"{out} is the name of a {meant[0]} file, but --format says {name}: change one of them"
         )
-    return name or str(meant), meant is not None
+    return name or meant[0], bool(meant)
 
 
 def import_(
     project: ProjectPath,
     files: Annotated[list[Path], typer.Argument(metavar="FILE...")],
     format_: Annotated[
-        Literal["geojson", "csv", "labels"] | None, typer.Option("--format", help="By the ending.")
+        str | None,
+        typer.Option("--format", help=f"One of: {', '.join(READ)}; else by the file's ending."),
     ] = None,
     kind: Annotated[Literal["points", "rough", "clean"] | None, typer.Option("--as")] = None,
     image: Annotated[
@@ -88,45 +91,47 @@ def import_(
 ) -> None:
     """Bring in points, rough masks or trusted masks; files pair with images by name."""
     with open_project(project, write=True) as opened:
-        for file in files:
-            _check_format(file, format_)
-        pairs = [(file, _image_of(opened, file, image)) for file in files]
+        formats = {file: of_file(_there(file), format_) for file in files}
+        pairs = [
+            (file, name)
+            for file in files
+            for name in _images_of(opened, file, formats[file], image)
+        ]
         # several files are one action: all of them come in, or none
-        once = opened.nuclei.together(f"import {len(files)} files") if files[1:] else nullcontext()
+        once = opened.nuclei.together(f"import {len(files)} files") if pairs[1:] else nullcontext()
         with once:
-            found = [_import_one(opened, *pair, kind or _usual(pair[0])) for pair in pairs]
+            found = [_import_one(opened, file, name, formats[file], kind) for file, name in pairs]
     for (file, name), one in zip(pairs, found, strict=True):
         say(f"{name}: {one.count} from {file.name}. {one.note}".strip())
 
 
-def _check_format(file: Path, format_: str | None) -> None:
-    endings = ENDINGS.get(format_ or "")
-    if endings and not file.name.lower().endswith(endings):
-        raise NoisySegError(
-            f"{file}: --format {format_} means files that end in {', '.join(endings)}; leave "
-            "--format out to go by the ending"
-        )
-
-
-def _image_of(project: Project, file: Path, name: str | None) -> str:
+def _there(file: Path) -> Path:
     if not file.exists():
         raise NoisySegError(f"{file}: there is no such file")
+    return file
+
+
+def _images_of(project: Project, file: Path, format: Format, name: str | None) -> list[str]:
+    """The project's images that a file is of: of a file that names its images, those it names."""
     names = [record.name for record in project.images()]
-    wanted = name or file.stem
+    if name is None and format.images is not None:
+        inside = [held for held in format.images(file) if held in names]
+        if inside:
+            return inside
+    wanted = name or stem_of(file)
     if wanted in names:
-        return wanted
+        return [wanted]
     if name is None and len(names) == 1:
-        return names[0]
+        return names
     raise NoisySegError(f"{file}: no image {wanted!r} in the project; say --image NAME of {names}")
 
 
-def _usual(file: Path) -> str:
-    return "points" if file.suffix.lower() == ".csv" else "rough"
-
-
-def _import_one(project: Project, file: Path, name: str, kind: str) -> Imported:
-    reader: Any = {"points": import_points, "rough": import_rough, "clean": import_clean}[kind]
-    found: Imported = reader(project, name, file)
+def _import_one(
+    project: Project, file: Path, name: str, format: Format, kind: str | None
+) -> Imported:
+    usual = "rough" if format.reads_masks else "points"
+    reader: Any = {"points": import_points, "rough": import_rough, "clean": import_clean}
+    found: Imported = reader[kind or usual](project, name, file, format=format.name)
     return found
 
 

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from ..errors import NoisySegError
-from ..slides import Box, open_image
-from ..slides.limits import check_labelled
+from ..errors import JobError, NoisySegError
+from ..exchange.formats import FORMATS
+from ..slides import Box, Slide, content_hash, open_image
+from ..slides.limits import MAX_LABELLED_PIXELS
 from ..store import ASSUMED_MPP, SUFFIX
+from ..whole import Model, Plan, Stitched, Tile, load_model, make_plan
+from ..whole.cohort import MANIFEST, Cohort
+from ..whole.drive import predict_tiles
+from ..whole.model import learned_key, starter_key
+from ..whole.outputs import Summary, summary, write_image, write_outlines, write_table
+from ..whole.stitch import PLAN
+from ..whole.tissue import find_tissue
 from .output import Progress, say, show
 from .projects import Channel, image_files, open_project
 from .training import Device
 
 STARTER = "starter"
-ENDINGS = {"labels": ".tif", "geojson": ".geojson"}
-Predict = Callable[[Path], NDArray[np.int32] | None]
-"""An image file to its nuclei; None where that cannot be, once it has been said why."""
+ENDINGS = {name: FORMATS[name].ending for name in ("labels", "geojson")}
+Predict = Callable[[Path], tuple[NDArray[np.int32], float]]
+"""An image file to its nuclei, and µm per pixel."""
 
 
 def register(app: typer.Typer) -> None:
@@ -42,7 +52,12 @@ def predict(
             "starter with what it learned there.",
         ),
     ],
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Where DIR/<stem>.tif go.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR", help="Where DIR/<stem>.tif go, or DIR/<stem>.ome.zarr of slides."
+        ),
+    ],
     format: Annotated[
         Literal["labels", "geojson"], typer.Option(help="Label images, or outlines for QuPath.")
     ] = "labels",
@@ -51,8 +66,15 @@ def predict(
         float | None, typer.Option(min=0.001, help="µm per pixel, if the file has none.")
     ] = None,
     channel: Channel = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also images that were predicted alike before.")
+    ] = False,
 ) -> None:
-    """Predict nuclei on other images with a trained model, or with the starter."""
+    """Predict nuclei on other images and whole slides, with a trained model or the starter.
+
+    Slides are worked on tile by tile and go on where they were stopped; DIR/manifest.json says what
+    is done, DIR/summary.csv what was found.
+    """
     files = image_files(images)
     starts = model == STARTER or _is_project(Path(model))
     if not starts and find_spec("torch") is None:
@@ -60,30 +82,118 @@ def predict(
             "predicting with a run's model needs torch: pip install 'napari-noisyseg[train]'; "
             "--model starter does without"
         )
-    targets = {file: output / f"{file.stem}{ENDINGS[format]}" for file in files}
-    for file, target in targets.items():
-        with open_image(file, channel) as slide:
-            check_labelled(file, *slide.shape)
-        _check_target(file, target)
+    kinds, wrong = _sorted_out(files, output, format, channel)
+    asked = Asked(model, _key(model, starts), format, device, mpp, channel, again)
     found = _starter(model, mpp, channel) if starts else _run(Path(model), device, mpp, channel)
     _make_folder(output)
-    _all(targets, found)
+    _all(files, kinds, wrong, asked, found, output)
 
 
-def _all(targets: Mapping[Path, Path], found: Predict) -> None:
-    """Every image to its file. Raises NoisySegError when not one could be predicted."""
-    progress, written = Progress("predict"), 0
-    for i, (file, target) in enumerate(targets.items(), start=1):
-        labels = found(file)
-        if labels is not None:
-            _write(target, labels, file.stem)
-            written += 1
-            show(target)
-        progress.update(i / len(targets), file.name)
+class Asked(NamedTuple):
+    """What the command was given; key: a digest of the model's weights."""
+
+    model: str
+    key: str
+    format: str
+    device: str
+    mpp: float | None
+    channel: int | None
+    again: bool
+
+    def of(self, file: Path) -> dict[str, Any]:
+        """What makes the results of an image what they are, in plain values."""
+        return {
+            "file": str(file), "sha": content_hash(file), "model": self.key,
+            "format": self.format, "mpp": self.mpp, "channel": self.channel,
+        }  # fmt: skip
+
+
+def _sorted_out(
+    files: list[Path], output: Path, format: str, channel: int | None
+) -> tuple[dict[Path, bool], dict[Path, NoisySegError]]:
+    """Which images go tile by tile, and which cannot be opened; raises where none can."""
+    kinds: dict[Path, bool] = {}
+    wrong: dict[Path, NoisySegError] = {}
+    for file in files:
+        _check_target(file, output / f"{file.stem}{ENDINGS[format]}")
+        try:
+            with open_image(file, channel) as slide:
+                height, width = slide.shape
+                kinds[file] = slide.is_pyramid or height * width > MAX_LABELLED_PIXELS
+        except NoisySegError as error:
+            wrong[file] = error
+    if not kinds:
+        raise next(iter(wrong.values()))
+    return kinds, wrong
+
+
+def _all(
+    files: list[Path],
+    kinds: Mapping[Path, bool],
+    wrong: dict[Path, NoisySegError],
+    asked: Asked,
+    found: Predict,
+    output: Path,
+) -> None:
+    """Every image to its files; what fails is told, and the rest goes on."""
+    # small images alone leave nothing but their own files
+    cohort = Cohort(output, keeps=any(kinds.values()))
+    progress, ready = Progress("predict"), 0
+    engine = Engine(asked, output, progress)
+    for i, file in enumerate(files):
+        key = asked.of(file) if file in kinds else {"file": str(file)}
+        if not asked.again and file in kinds and cohort.is_done(file.stem, key):
+            say(f"{file.name}: done before")
+            ready += 1
+            continue
+        try:
+            if file in wrong:
+                raise wrong[file]
+            progress.update(i / len(files), file.name)
+            named, row = engine.slide(file) if kinds[file] else _small(file, asked, found, output)
+        except NoisySegError as error:
+            wrong[file] = error
+            say(f"{file.name}: {error}")
+            cohort.failed(file.stem, key, str(error))
+            continue
+        cohort.done(file.stem, key, [target.name for target in named], row)
+        show(named[0])
+        ready += 1
+    progress.update(1.0, "")
     progress.close()
     sys.stdout.flush()
-    if not written:
-        raise NoisySegError(f"nothing could be predicted in {_counted(len(targets))}")
+    if ready and wrong:
+        cohort.keep()
+    _conclude(ready, wrong, output)
+
+
+def _conclude(ready: int, wrong: Mapping[Path, NoisySegError], output: Path) -> None:
+    if not ready and len(wrong) == 1 and not isinstance(next(iter(wrong.values())), Unlike):
+        raise next(iter(wrong.values()))
+    if not ready:
+        raise NoisySegError(f"nothing could be predicted in {_counted(len(wrong))}")
+    failed = [error for error in wrong.values() if not isinstance(error, Unlike)]
+    if failed:
+        raise JobError(
+            f"{len(failed)} of {ready + len(wrong)} images could not be predicted; "
+            f"{output / MANIFEST} says why"
+        )
+
+
+class Unlike(NoisySegError):
+    """An image that a model cannot judge: it is left out."""
+
+
+def _small(file: Path, asked: Asked, found: Predict, output: Path) -> tuple[list[Path], Summary]:
+    """An image in one piece."""
+    labels, size = found(file)
+    target = output / f"{file.stem}{ENDINGS[asked.format]}"
+    _write(target, labels, file.stem)
+    areas = np.bincount(labels.ravel())[1:]
+    with open_image(file, asked.channel) as slide:
+        tissue = find_tissue(slide, size).area_mm2(size)
+    row = summary(file.name, labels.shape, size, tissue, areas[areas > 0] * size**2, None)
+    return [target], row
 
 
 def _write(target: Path, labels: NDArray[np.int32], image: str) -> None:
@@ -100,6 +210,82 @@ def _counted(count: int) -> str:
     return "this image" if count == 1 else f"these {count} images"
 
 
+class Engine:
+    """Slides, tile by tile; the model is loaded when the first one comes."""
+
+    def __init__(self, asked: Asked, output: Path, progress: Progress) -> None:
+        self._asked, self._output, self._progress = asked, output, progress
+        self._model: Model | None = None
+
+    def slide(self, file: Path) -> tuple[list[Path], Summary]:
+        """All that was not done yet of a slide, and its files. Raises NoisySegError."""
+        with open_image(file, self._asked.channel) as slide:
+            size = self._asked.mpp or slide.mpp
+            if size is None:
+                raise NoisySegError(
+                    "the slide does not say how large its pixels are, or what it says cannot be: "
+                    "give --mpp"
+                )
+            stitched = self._stitched(file, slide, size)
+            tiles = list(stitched.plan.tiles())
+            predict_tiles(slide, self._loaded(), stitched, tiles, partial(self._tell, file))
+        stitched.lay_all()
+        return self._written(file, stitched)
+
+    def _stitched(self, file: Path, slide: Slide, size: float) -> Stitched:
+        """The tiles of before, or a new plan."""
+        folder, sha = self._output / f"{file.stem}.tiles", content_hash(file)
+        labels = self._output / f"{file.stem}.ome.zarr"
+        plan = Plan.read(folder / PLAN) if (folder / PLAN).is_file() else None
+        same = plan is not None and (plan.sha, plan.mpp) == (sha, size)
+        if plan is None or not same or plan.model != self._loaded().key or self._asked.again:
+            if plan is not None:
+                say(f"{file.name}: begun anew; what was there is of another slide, size or model")
+                shutil.rmtree(folder)
+                shutil.rmtree(labels, ignore_errors=True)
+            plan = make_plan(slide, size, sha, self._loaded())
+        return Stitched(folder, labels, plan, file.stem)
+
+    def _written(self, file: Path, stitched: Stitched) -> tuple[list[Path], Summary]:
+        plan, stem = stitched.plan, self._output / file.stem
+        files = [stitched.labels, stem.with_name(f"{file.stem}.csv")]
+        areas, doubtful = write_table(files[1], stitched)
+        if self._asked.format == "geojson":
+            files.insert(0, stem.with_name(f"{file.stem}.geojson"))
+            write_outlines(files[0], stitched, file.stem)
+        elif plan.height * plan.width <= MAX_LABELLED_PIXELS:
+            files.append(stem.with_name(f"{file.stem}.tif"))
+            write_image(files[-1], stitched)
+        tissue = plan.tissue.area_mm2(plan.mpp)
+        shape = (plan.height, plan.width)
+        return files, summary(file.name, shape, plan.mpp, tissue, areas, doubtful)
+
+    def _tell(self, file: Path, done: int, count: int, laid: list[Tile]) -> None:
+        self._progress.update(done / max(count, 1), f"{file.name}: {done} of {count} tiles")
+
+    def _loaded(self) -> Model:
+        if self._model is None:
+            source = self._asked.model
+            named = source + SUFFIX if _is_project(Path(source)) else source
+            self._model = load_model(
+                named if not Path(source).is_dir() else source, self._asked.device
+            )
+        return self._model
+
+
+def _key(model: str, starts: bool) -> str:
+    """A digest of the model's weights. Raises NoisySegError where there is none."""
+    if model == STARTER:
+        return starter_key()
+    if starts:
+        with open_project(Path(model)) as opened:
+            return learned_key(opened) or starter_key()
+    path = Path(model)
+    file = path / "model.safetensors" if path.is_dir() else path
+    # what is no model is told by who loads it
+    return content_hash(file) if file.is_file() else ""
+
+
 def _is_project(path: Path) -> bool:
     return path.suffix == SUFFIX or path.with_name(path.name + SUFFIX).is_dir()
 
@@ -108,7 +294,13 @@ def _run(model: Path, device: str, mpp: float | None, channel: int | None) -> Pr
     from ..training.predict import load_model, predict_nuclei
 
     loaded = load_model(model, device)
-    return lambda file: predict_nuclei(loaded, file, mpp, say, channel)
+
+    def found(file: Path) -> tuple[NDArray[np.int32], float]:
+        labels = predict_nuclei(loaded, file, mpp, say, channel)
+        with open_image(file, channel) as slide:
+            return labels, mpp or slide.mpp or ASSUMED_MPP
+
+    return found
 
 
 def _starter(model: str, mpp: float | None, channel: int | None) -> Predict:
@@ -127,17 +319,16 @@ def _starter(model: str, mpp: float | None, channel: int | None) -> Predict:
     for name in (CENTRES, OUTLINE):
         shipped(name)
 
-    def found(file: Path) -> NDArray[np.int32] | None:
+    def found(file: Path) -> tuple[NDArray[np.int32], float]:
         with open_image(file, channel) as slide:
             rgb, size = slide.read(Box(0, 0, *slide.shape)), mpp or slide.mpp
         doubt = unlike(rgb)
         if doubt:
-            say(f"{file.name}: {doubt}, and the starter has seen stained tissue in colour only")
-            return None
+            raise Unlike(f"{doubt}, and the starter has seen stained tissue in colour only")
         if size is None:
             size = ASSUMED_MPP
             say(f"{file.name}: no pixel size in the file; {size} µm per pixel assumed (--mpp)")
-        return segment(rgb, size, look, network=network)
+        return segment(rgb, size, look, network=network), size
 
     return found
 

@@ -12,6 +12,7 @@ import typer
 
 from ..coarse.project import EVERY, KINDS, SUPERPIXEL, derive_image
 from ..errors import NoisySegError
+from ..exchange.formats import endings, stem_of
 from ..exchange.importing import Imported, import_clean, import_points, import_rough
 from ..slides import IMAGE_SUFFIXES, Box
 from ..store import SUFFIX, ImageRecord, Project, Run, RunState, leftovers
@@ -24,9 +25,6 @@ Paths = Annotated[list[Path] | None, typer.Option(metavar="PATH", help="Files or
 Channel = Annotated[
     int | None, typer.Option(min=1, help="Channel of fluorescence that shows the nuclei.")
 ]
-
-POINT_SUFFIXES = (".csv", ".geojson", ".json")
-MASK_SUFFIXES = (".tif", ".tiff", ".png", ".geojson", ".json", ".xml")
 
 
 def register(app: typer.Typer) -> None:
@@ -58,9 +56,9 @@ def create(
     files = image_files(images)
     boxes = [_box(text) for text in field or ()]
     given = {
-        "points": _paired(files, points, POINT_SUFFIXES),
-        "masks": _paired(files, masks, MASK_SUFFIXES),
-        "clean": _paired(files, clean, MASK_SUFFIXES),
+        "points": _paired(files, points, endings("points")),
+        "masks": _paired(files, masks, endings("masks")),
+        "clean": _paired(files, clean, endings("masks")),
     }
     target = project
     if target.exists():
@@ -157,11 +155,11 @@ def _paired(
         if images[0].stem != files[0].stem:
             say(f"{files[0].name} is taken for {images[0].name}, though their names differ")
         return {images[0]: files[0]}
-    by_stem = {f.stem: f for f in files}
+    by_stem = {stem_of(f): f for f in files}
     pairs = {image: by_stem.pop(image.stem) for image in images if image.stem in by_stem}
     if by_stem and not all(p.is_dir() for p in paths or ()):
         lonely = next(iter(by_stem.values()))
-        raise NoisySegError(f"{lonely}: no image is named {lonely.stem!r} (they pair by name)")
+        raise NoisySegError(f"{lonely}: no image is named {stem_of(lonely)!r} (they pair by name)")
     if paths and not pairs:
         raise NoisySegError(f"{paths[0]}: nothing in it is named like one of the images")
     return pairs

@@ -17,6 +17,15 @@ from ..method import Needs
 from .output import Json, Progress, print_json, print_table, say, show
 from .projects import ProjectPath, open_project, run_row
 
+SchedulerAddress = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS", help="Work on the workers of this Dask scheduler: tls://HOST:PORT."
+    ),
+]
+Insecure = Annotated[
+    bool, typer.Option("--insecure", help="Allow tcp:// beyond this machine, unencrypted.")
+]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 MOST_SEEDS = 2**32 - 1
 
@@ -67,6 +76,8 @@ def train(
             "does), or without.",
         ),
     ] = None,
+    scheduler: SchedulerAddress = None,
+    insecure: Insecure = False,
     as_json: Json = False,
 ) -> None:
     """Train in a child process and write the refined nuclei of every annotated image."""
@@ -88,6 +99,8 @@ def train(
             seed=seed,
             resume=resume,
             init=init,
+            scheduler=scheduler,
+            insecure=insecure,
         )
         run = client.start(opened, spec)
         final = _follow(run)

@@ -5,13 +5,13 @@ Everything stands at 0.25 µm per pixel. Coordinates are (y, x), pixel centres a
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from napari_noisyseg.coarse.evidence import evidence
+from napari_noisyseg.coarse.evidence import Gauge, gauge_of, gauged, weighed, weights_of
 from napari_noisyseg.slides import Box
 
 F32 = NDArray[np.float32]
@@ -49,20 +49,58 @@ def working_shape(shape: tuple[int, int], mpp: float) -> tuple[int, int]:
     return max(1, round(shape[0] * factor)), max(1, round(shape[1] * factor))
 
 
+class Tone(NamedTuple):
+    """How dark and of which stains an image is: what the networks see is measured by it.
+
+    mean, spread: of the optical densities of red, green and blue in tissue; gauge: of the evidence.
+    A whole slide has one tone for all of its parts.
+    """
+
+    mean: tuple[float, ...]
+    spread: tuple[float, ...]
+    gauge: Gauge
+
+
 def appearance(rgb: NDArray[np.uint8], mpp: float) -> F32:
     """Optical densities of red, green and blue, each z-scored over the tissue, and the evidence.
 
     rgb uint8 (H, W, 3) to float32 (4, h, w) at `MPP`.
     """
     seen = resized(rgb, working_shape((rgb.shape[0], rgb.shape[1]), mpp))
-    density = -np.log((seen.astype(np.float32) + 1) / 256)
+    density, weights = _density(seen), weights_of(seen, 1.0)
+    nuclear = weighed(seen, 1.0, weights)
+    return _planes(density, nuclear, _tone(density, nuclear, weights))
+
+
+def tone_of(seen: NDArray[np.uint8]) -> Tone:
+    """The tone of pixels uint8 (H, W, 3) at `MPP`."""
+    weights = weights_of(seen, 1.0)
+    return _tone(_density(seen), weighed(seen, 1.0, weights), weights)
+
+
+def toned(seen: NDArray[np.uint8], tone: Tone) -> F32:
+    """`appearance` of pixels uint8 (H, W, 3) at `MPP` that are a part of an image of this tone."""
+    weights = np.array(tone.gauge.weights)
+    return _planes(_density(seen), weighed(seen, 1.0, weights), tone)
+
+
+def _density(seen: NDArray[np.uint8]) -> F32:
+    density: F32 = -np.log((seen.astype(np.float32) + 1) / 256)
+    return density
+
+
+def _tone(density: F32, nuclear: F32, weights: NDArray[np.float64]) -> Tone:
     tissue = density.mean(axis=2) > TISSUE
     if tissue.mean() < 0.05:
         tissue[:] = True
     mean, spread = density[tissue].mean(axis=0), density[tissue].std(axis=0) + 0.02
-    nuclear, _ = evidence(seen, 1.0)
-    planes = [*np.moveaxis((density - mean) / spread, 2, 0), nuclear]
-    return np.asarray(np.clip(np.stack(planes), -6, 8), np.float32)
+    return Tone(tuple(mean.tolist()), tuple(spread.tolist()), gauge_of(nuclear, weights))
+
+
+def _planes(density: F32, nuclear: F32, tone: Tone) -> F32:
+    mean, spread = np.array(tone.mean, np.float32), np.array(tone.spread, np.float32)
+    scored = np.moveaxis((density - mean) / spread, 2, 0)
+    return np.asarray(np.clip(np.stack([*scored, gauged(nuclear, tone.gauge)]), -6, 8), np.float32)
 
 
 def crops(planes: F32, clicks: Places, chosen: NDArray[np.intp]) -> F32:

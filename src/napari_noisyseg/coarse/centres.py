@@ -47,6 +47,14 @@ class Maps(NamedTuple):
     nucleus: F32
 
 
+class Peaks(NamedTuple):
+    """places int (n, 2): pixels of the highest score; points (n, 2): middles of the nuclei."""
+
+    places: NDArray[np.intp]
+    points: Floats
+    scores: Floats
+
+
 class Centres(NamedTuple):
     """points (n, 2) of (y, x) px of the image, the surest first; scores (n,), 0..1."""
 
@@ -131,22 +139,34 @@ def score(found: Maps) -> F32:
     )
 
 
-def _peaks(found: Maps, least: float) -> Centres:
-    """Peaks of the score, each moved to the middle of the nucleus around it; in px of the maps."""
+def peaks(found: Maps, least: float = LEAST) -> Peaks:
+    """Peaks of the score, and the middle of the nucleus around each; in px of the maps."""
     smooth = score(found)
     # fainter peaks too: which score is asked for does not move the nuclei next to them
     places = peak_local_max(
         smooth, min_distance=APART_PX, threshold_abs=min(least, LEAST), exclude_border=False
     )
     if not len(places):
-        return Centres(np.zeros((0, 2)), np.zeros(0))
+        return Peaks(np.zeros((0, 2), np.intp), np.zeros((0, 2)), np.zeros(0))
     marks = np.zeros(smooth.shape, np.int32)
     names = np.arange(1, len(places) + 1, dtype=np.int32)
     marks[tuple(places.T)] = names
     basins = watershed(-smooth, marks, mask=(found.nucleus > INSIDE) | (marks > 0))
     middles = np.array(ndi.center_of_mass(basins > 0, basins, names))
     scores = np.round(smooth[tuple(places.T)].astype(np.float64), 4)
-    return Centres(middles[scores >= least], scores[scores >= least])
+    sure = scores >= least
+    return Peaks(places[sure], middles[sure], scores[sure])
+
+
+def probabilities(planes: F32, network: Network | None = None) -> Maps:
+    """Both maps of planes (4, h, w) in one pass; the border is repeated to what the network takes.
+
+    NoisySegError when the network is missing.
+    """
+    height, width = planes.shape[1:]
+    logits = (network or shipped(CENTRES)).logits(_padded(planes)[None])[0, :, :height, :width]
+    found = probability(logits)
+    return Maps(found[0], found[1])
 
 
 def _outlined(
@@ -167,7 +187,7 @@ def _in_block(
     if beside is not None:
         other = resized(beside[around.slices], seen.nucleus.shape)
         seen = seen._replace(nucleus=(seen.nucleus + other) / 2)
-    found = _peaks(seen, least)
+    found = peaks(seen, least)
     factor = np.array(part.shape[:2]) / np.array(seen.depth.shape)
     points = np.round((found.points + 0.5) * factor - 0.5 + around.origin, 2)
     points = np.clip(points, 0, np.array(rgb.shape[:2]) - 1.0)

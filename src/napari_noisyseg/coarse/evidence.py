@@ -9,6 +9,7 @@ puts apart: it learns the image's own stains.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,16 +33,39 @@ START = np.array([1.0, 0, -0.4, 0, 0, 0])
 """Weights of the channels to start from."""
 
 
+class Gauge(NamedTuple):
+    """What evidence is measured by: weights of the six channels, mean and deviation of the sum."""
+
+    weights: tuple[float, ...]
+    mean: float
+    deviation: float
+
+
 def evidence(rgb: NDArray[np.uint8], scale: float) -> tuple[F32, float]:
     """Mean 0 and deviation 1, float32 (H, W), darker nuclei higher; and Otsu's threshold of it."""
-    weights = _weights(rgb, scale)
-    return standardised(ndi.gaussian_filter(_weighted(rgb, weights), SMOOTH * scale))
+    return standardised(weighed(rgb, scale, weights_of(rgb, scale)))
+
+
+def weighed(rgb: NDArray[np.uint8], scale: float, weights: F64) -> F32:
+    """The smoothed sum of the six channels by their weights, float32 (H, W)."""
+    total: F32 = ndi.gaussian_filter(_weighted(rgb, weights), SMOOTH * scale)
+    return total
+
+
+def gauge_of(values: Floats, weights: F64) -> Gauge:
+    """What the sum `weighed` by these weights is standardised by."""
+    return Gauge(tuple(weights.tolist()), float(values.mean()), max(float(values.std()), 1e-6))
+
+
+def gauged(values: Floats, gauge: Gauge) -> F32:
+    """The sum (H, W) at mean 0 and deviation 1 of what the gauge was taken from, float32."""
+    scored: F32 = ((values - gauge.mean) * (1 / gauge.deviation)).astype(np.float32)
+    return scored
 
 
 def standardised(values: Floats) -> tuple[F32, float]:
     """Any evidence (H, W) at mean 0 and deviation 1, float32, and Otsu's threshold of it."""
-    spread = max(float(values.std()), 1e-6)
-    scored = ((values - values.mean()) * (1 / spread)).astype(np.float32)
+    scored = gauged(values, gauge_of(values, START))
     return scored, otsu(scored.ravel()[:: max(1, scored.size // 60_000)])
 
 
@@ -93,7 +117,7 @@ def _weighted(rgb: NDArray[np.uint8], weights: F64) -> F32:
     return total
 
 
-def _weights(rgb: NDArray[np.uint8], scale: float) -> F64:
+def weights_of(rgb: NDArray[np.uint8], scale: float) -> F64:
     """Weights of the six channels: the start and the discriminant, each of deviation 1."""
     channels = _channels(rgb, scale)
     start = channels @ START

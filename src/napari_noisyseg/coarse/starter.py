@@ -7,6 +7,7 @@ project's own corrections) are taken from a safetensors file.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from importlib.resources import files
@@ -34,7 +35,7 @@ class Network:
         import onnxruntime as ort  # a tenth of a second
 
         options = ort.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = THREADS, 1
+        options.intra_op_num_threads, options.inter_op_num_threads = threads(), 1
         options.log_severity_level = 3
         structure = model(name)
         try:
@@ -51,6 +52,12 @@ class Network:
         """(n, channels, h, w) to (n, outputs, h, w)."""
         parts = [self._session.run(None, {"x": x[i : i + MOST]})[0] for i in range(0, len(x), MOST)]
         return np.asarray(np.concatenate(parts), np.float32)
+
+
+def threads() -> int:
+    """CPU threads of a network: what `noisyseg cluster worker --threads` allows, else two."""
+    told = os.environ.get("NOISYSEG_THREADS", "")
+    return int(told) if told.isdecimal() and int(told) else THREADS
 
 
 def model(name: str) -> bytes:

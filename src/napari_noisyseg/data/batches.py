@@ -18,6 +18,7 @@ from napari_noisyseg import views
 from napari_noisyseg.data.tiles import Tiles
 from napari_noisyseg.method import UNKNOWN, Batch, TrainingImage
 from napari_noisyseg.plans import Augmentation
+from napari_noisyseg.stains import FIXED
 
 PIXELS = 4
 """R, G, B and hematoxylin, uint8; the flags known, tissue and inside and the labels follow."""
@@ -152,14 +153,34 @@ def _batch(pixels: Pixels, smooth: Tensor, states: Tensor, tiles: Tiles) -> Batc
 
 
 def jitter_stain(batch: Batch, amount: float, generator: torch.Generator) -> Batch:
-    """Stain densities of each tile, thicker or thinner by up to `amount` (0.1: a tenth)."""
+    """Stain densities of each tile, thicker or thinner by up to `amount` (0.1: a tenth).
+
+    Hematoxylin, eosin and what is neither change each by a factor of its own, the image by all of
+    them and x_h by that of hematoxylin: the two stay views of one tissue (Beer-Lambert, Eqs. 1 and
+    2 of SC-Net). A blank stays white.
+    """
     if not amount:
         return batch
     count = len(batch.image)
-    change = 1 + amount * (2 * torch.rand(count, 4, 1, 1, generator=generator) - 1)
-    change = change.to(batch.image.device)
+    change = 1 + amount * (2 * torch.rand(count, 3, generator=generator) - 1)
+    change = change.to(batch.image.device, batch.image.dtype)
+    w = _STAINS.to(change)
+    # OD = W D, so that factors f of D make it W diag(f) W^-1 OD
+    mixed = torch.einsum("ij,bj,jk->bik", w, change, torch.linalg.inv(w))
+    density = -batch.image.clamp(1e-3, 1).log()
+    image = torch.einsum("bik,bkhw->bihw", mixed, density).clamp_min(0).neg().exp()
     return replace(
         batch,
-        image=batch.image.clamp_min(1e-3) ** change[:, :3],
-        hematoxylin=batch.hematoxylin.clamp_min(1e-3) ** change[:, 3:],
+        image=image,
+        hematoxylin=batch.hematoxylin.clamp_min(1e-3) ** change[:, 0, None, None, None],
     )
+
+
+def _three_stains() -> Tensor:
+    """W with a third column at right angles to both stains, for what neither explains, (3, 3)."""
+    both = FIXED.W
+    rest = np.cross(both[:, 0], both[:, 1])
+    return torch.from_numpy(np.column_stack([both, rest / np.linalg.norm(rest)]))
+
+
+_STAINS = _three_stains()

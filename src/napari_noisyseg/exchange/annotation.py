@@ -4,55 +4,68 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.exchange import csv_points, geojson
 from napari_noisyseg.exchange.csv_points import listed
-from napari_noisyseg.exchange.drawn import check_sizes, masks_of
-from napari_noisyseg.exchange.shapes import Masks, Points, Shape
-from napari_noisyseg.slides import Box, read_labels, without_gaps
+from napari_noisyseg.exchange.drawn import check_sizes, masks_of, swapped
+from napari_noisyseg.exchange.formats import Format, endings, of_file
+from napari_noisyseg.exchange.shapes import LabelFile, Masks, Points, Shape, colors_of
+from napari_noisyseg.slides import Box, without_gaps
 from napari_noisyseg.store.records import Outline
 
-GEOJSON = (".geojson", ".json")
-LABELS = (".tif", ".tiff", ".png")
 
+def read_points(
+    path: Path, shape: tuple[int, int], image: str = "", format: str | None = None
+) -> Points:
+    """The points of a file, all inside an image of this shape and no two alike.
 
-def read_points(path: Path, shape: tuple[int, int]) -> Points:
-    """The points of a .csv or .geojson file, all inside an image of this shape and no two alike.
-
-    A GeoJSON file without points gives a point inside each of its nuclei. Raises `NoisySegError`
-    naming the lines (or features) that are wrong.
+    A file of outlines without points gives a point inside each of its nuclei. `image`: which one's,
+    of a file that has several; `format`: the file's, where its ending does not tell. Raises
+    `NoisySegError` naming the lines (or features) that are wrong.
     """
-    if path.suffix.lower() == ".csv":
-        table = csv_points.read(path)
+    chosen = of_file(path, format)
+    chosen.require()
+    if chosen.points is not None:
+        table = chosen.points(path)
         points = Points(table.points, table.classes, [f"line {n}" for n in table.lines])
-    elif path.suffix.lower() in GEOJSON:
-        points = _points_of_shapes(geojson.read(path), path, shape)
+    elif chosen.shapes is not None:
+        points = _points_of_shapes(chosen.shapes(path, image), path, shape)
     else:
-        raise NoisySegError(f"{path}: points are read from .csv (x,y[,class]) or QuPath .geojson")
+        raise _unread(path, chosen, "points")
     _check_points(points, path, shape)
     return points
 
 
-def read_masks(path: Path, shape: tuple[int, int]) -> Masks:
-    """The nuclei of a label image (.tif, .png) or a .geojson file, for an image of this shape.
+def read_masks(
+    path: Path, shape: tuple[int, int], image: str = "", format: str | None = None
+) -> Masks:
+    """The nuclei of a label image or of a file of outlines, for an image of this shape.
 
-    What reaches over the image's edge is cut to it. Raises `NoisySegError` for another size, for
-    nuclei outside the image and for files without any.
+    What reaches over the image's edge is cut to it. `image`, `format` as in `read_points`. Raises
+    `NoisySegError` for another size, for nuclei outside the image and for files without any.
     """
-    if path.suffix.lower() in GEOJSON:
-        nuclei = masks_of(geojson.read(path), path, shape)
-    elif path.suffix.lower() in LABELS:
-        nuclei = _nuclei_of_labels(read_labels(path), path, shape)
+    chosen = of_file(path, format)
+    chosen.require()
+    if chosen.shapes is not None:
+        nuclei = masks_of(chosen.shapes(path, image), path, shape)
+    elif chosen.labels is not None:
+        nuclei = _nuclei_of_labels(chosen.labels(path), path, shape)
     else:
-        raise NoisySegError(f"{path}: masks are read from label images (.tif, .png) or .geojson")
+        raise _unread(path, chosen, "masks")
     if not nuclei.outlines:
         raise NoisySegError(f"{path} holds no nuclei: nothing was imported")
     return nuclei
+
+
+def _unread(path: Path, format: Format, kind: Literal["points", "masks"]) -> NoisySegError:
+    able = ", ".join(endings(kind))
+    reason = format.refusal or f"{format.title} holds no {kind}"
+    return NoisySegError(f"{path}: {reason}; {kind} are read from files that end in {able}")
 
 
 def pixel(places: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -67,9 +80,11 @@ def _check_points(points: Points, path: Path, shape: tuple[int, int]) -> None:
     outside = np.flatnonzero(((cells < 0) | (cells >= shape)).any(axis=1))
     if len(outside):
         named = listed([f"{points.where[i]} {_xy(points.places[i])}" for i in outside])
+        advice = swapped(points.places.max(axis=0) + 0.5, shape) or (
+            "mend or remove them, and check that coordinates are in level-0 pixels, x before y"
+        )
         raise NoisySegError(
-            f"{path}: {named}: outside the image of {shape[1]} x {shape[0]} pixels; mend or "
-            "remove them, and check that coordinates are in level-0 pixels, x before y"
+            f"{path}: {named}: outside the image of {shape[1]} x {shape[0]} pixels; {advice}"
         )
     first: dict[tuple[int, int], int] = {}
     twice = []
@@ -92,7 +107,8 @@ def _points_of_shapes(shapes: Sequence[Shape], path: Path, shape: tuple[int, int
         places = np.array([o.middle() for o in nuclei.outlines], float).reshape(-1, 2)
         where = [f"nucleus {n}" for n in range(1, len(places) + 1)]
         words = f"the file has no points: {len(places)} were put into its nuclei"
-        return Points(places, nuclei.classes, where, "; ".join(filter(None, [words, nuclei.note])))
+        note = "; ".join(filter(None, [words, nuclei.note]))
+        return Points(places, nuclei.classes, where, note, nuclei.colors)
     places = np.vstack([s.points for s in drawn])
     owners = [s for s in drawn for _ in s.points]
     left = len(shapes) - len(drawn)
@@ -102,10 +118,12 @@ def _points_of_shapes(shapes: Sequence[Shape], path: Path, shape: tuple[int, int
         [s.class_name for s in owners],
         [s.where.removeprefix(f"{path}, ") for s in owners],
         note,
+        colors_of(drawn),
     )
 
 
-def _nuclei_of_labels(labels: NDArray[np.int32], path: Path, shape: tuple[int, int]) -> Masks:
+def _nuclei_of_labels(file: LabelFile, path: Path, shape: tuple[int, int]) -> Masks:
+    labels = file.labels
     if labels.shape != shape:
         raise NoisySegError(
             f"{path} is {labels.shape[1]} x {labels.shape[0]} pixels but its image is "
@@ -121,7 +139,7 @@ def _nuclei_of_labels(labels: NDArray[np.int32], path: Path, shape: tuple[int, i
     places = [(n, Box.of_slices(*p)) for n, p in enumerate(ndimage.find_objects(numbered), start=1)]
     check_sizes([(f"{path}, label {names[n - 1]}", box) for n, box in places])
     found = [Outline(box, numbered[box.slices] == n) for n, box in places]
-    return Masks(found, [None] * len(found), note)
+    return Masks(found, [file.classes.get(n) for n in names], note, file.colors)
 
 
 def _parts(mask: NDArray[np.int32]) -> NDArray[np.int32]:

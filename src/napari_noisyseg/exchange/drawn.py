@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.exchange.csv_points import listed
 from napari_noisyseg.exchange.outlines import bounds, fill
-from napari_noisyseg.exchange.shapes import Masks, Shape
+from napari_noisyseg.exchange.shapes import Masks, Shape, colors_of
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.records import Outline
 
@@ -48,7 +48,8 @@ def masks_of(shapes: Sequence[Shape], path: Path, size: tuple[int, int]) -> Mask
         )
         if count
     ]
-    return Masks([o for o, _ in seen], [s.class_name for _, s in seen], "; ".join(notes))
+    classes = [s.class_name for _, s in seen]
+    return Masks([o for o, _ in seen], classes, "; ".join(notes), colors_of([s for _, s in seen]))
 
 
 def _by_hand(polygons: Sequence[Shape]) -> list[Shape]:
@@ -79,7 +80,8 @@ def _smaller_inside(parts: Sequence[Shape]) -> NDArray[np.int64]:
         # by boxes first: that is quick, and tells how many there are
         holder, held = tree.query(outer[at : at + some])
         pairs += len(held)
-        smaller = areas[held] < areas[at + holder] / 2
+        # what has no area is no nucleus that would tell a region
+        smaller = (areas[held] < areas[at + holder] / 2) & (areas[held] > 0)
         holder, held = holder[smaller], held[smaller]
         inside = holder[shapely.contains(outer[at + holder], middles[held])]
         counts[at : at + some] += np.bincount(inside, minlength=len(outer[at : at + some]))
@@ -110,11 +112,24 @@ def _refuse_beside(
     outside = [
         s.where.removeprefix(f"{path}, ") for s, b in zip(shapes, boxes, strict=True) if b.empty
     ]
-    if outside:
-        raise NoisySegError(
-            f"{path}: {listed(outside)}: outside the image of {size[1]} x {size[0]} pixels; is "
-            "this the right file for this image?"
-        )
+    if not outside:
+        return
+    corners = np.vstack([ring for s in shapes for p in s.polygons for ring in p])
+    advice = swapped(corners.max(axis=0)[::-1], size) or "is this the right file for this image?"
+    raise NoisySegError(
+        f"{path}: {listed(outside)}: outside the image of {size[1]} x {size[0]} pixels; {advice}"
+    )
+
+
+def swapped(farthest: NDArray[np.float64], size: tuple[int, int]) -> str:
+    """What to say where all fits into an image (H, W) once x and y are exchanged; else "".
+
+    farthest: the largest y and x of all places in a file.
+    """
+    y, x = farthest.tolist()
+    if (y > size[0] or x > size[1]) and x <= size[0] and y <= size[1]:
+        return "all of it would fit with x and y exchanged: write x before y"
+    return ""
 
 
 def check_sizes(boxes: Sequence[tuple[str, Box]]) -> None:
@@ -132,6 +147,8 @@ def check_sizes(boxes: Sequence[tuple[str, Box]]) -> None:
 
 
 def _rasterised(shape: Shape, box: Box) -> Outline | None:
+    if shape.draw is not None:
+        return Outline.of(shape.draw(box), box)
     # a line that runs up and down for ever has more crossings than there is memory for
     heights = [np.clip(ring[:, 1], box.y0, box.y1) for p in shape.polygons for ring in p]
     if sum(float(np.abs(np.diff(h)).sum()) for h in heights) > MAX_TOTAL // 64:

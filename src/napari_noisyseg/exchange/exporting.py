@@ -5,45 +5,16 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-import tifffile
-from numpy.typing import NDArray
-
 from napari_noisyseg.errors import JobError, NoisySegError
-from napari_noisyseg.exchange.detections import write_detections
-from napari_noisyseg.exchange.labels import (
-    SOFTWARE,
-    TILE,
-    tile_boxes,
-    write_labels,
-    write_tiles,
-)
+from napari_noisyseg.exchange.formats import Format, named
 from napari_noisyseg.exchange.layers import LAYERS, Layer
-from napari_noisyseg.exchange.measurements import is_csv, write_csv
 from napari_noisyseg.exchange.nuclei import ExportedImage
 from napari_noisyseg.regular_file import advice
 from napari_noisyseg.store import Project, leftovers
-
-WHOLE_PIXELS = 64_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Format:
-    """How a format is written: into an empty folder, the names of what was put there given back.
-
-    `is_ours` says whether a file of that name already there was exported by this program, and so
-    may be replaced. Images come with the stems that their files have; `endings` are those of a
-    file that holds one image.
-    """
-
-    write: Callable[[Sequence[tuple[str, ExportedImage]], Path], list[str]]
-    is_ours: Callable[[Path], bool]
-    endings: tuple[str, ...]
 
 
 def export(
@@ -81,7 +52,7 @@ def export_one(
     Raises what `export` raises, and `NoisySegError` where several images have nuclei.
     """
     chosen, images = _format(format), _images(project, layer, image)
-    if len(images) > 1:
+    if len(images) > 1 and not chosen.one_file:
         raise NoisySegError(
             f"{len(images)} images of {project.path.name} have nuclei of “{layer}”: name one with "
             "--image, or a folder to export into",
@@ -89,6 +60,8 @@ def export_one(
         )
     if isinstance(target, Path):
         _write_one(images, target, chosen)
+    elif chosen.is_folder:
+        raise NoisySegError(f"{chosen.title} is a folder and cannot go to stdout: name one")
     else:
         with tempfile.TemporaryDirectory(prefix="noisyseg-") as folder:
             (name,) = chosen.write(images, Path(folder))
@@ -109,7 +82,7 @@ def _write_one(images: Sequence[tuple[str, ExportedImage]], target: Path, chosen
         ):
             (name,) = chosen.write(images, Path(aside))
             _refuse_to_replace([target], chosen)
-            (Path(aside) / name).replace(target)
+            _put(Path(aside) / name, target)
     except OSError as error:
         raise JobError(
             f"cannot write {target}: {advice(error)}; nothing half-written was left"
@@ -117,9 +90,8 @@ def _write_one(images: Sequence[tuple[str, ExportedImage]], target: Path, chosen
 
 
 def _format(name: str) -> Format:
-    chosen = FORMATS.get(name)
-    if chosen is None:
-        raise NoisySegError(f"there is no format {name!r}: choose one of {', '.join(FORMATS)}")
+    chosen = named(name)
+    chosen.require()
     return chosen
 
 
@@ -144,7 +116,7 @@ def _written(images: Sequence[tuple[str, ExportedImage]], out: Path, chosen: For
             targets = [out / name for name in names]
             _refuse_to_replace(targets, chosen)
             for name, target in zip(names, targets, strict=True):
-                (Path(folder) / name).replace(target)
+                _put(Path(folder) / name, target)
         made = False
     except OSError as error:
         raise JobError(
@@ -193,59 +165,18 @@ def _make_folder(out: Path) -> bool:
     return new
 
 
+def _put(made: Path, target: Path) -> None:
+    """Let what was made take the place of what is there."""
+    if target.is_dir():
+        target.replace(made.with_name(f"{made.name}.old"))
+    made.replace(target)
+
+
 def _refuse_to_replace(targets: Sequence[Path], format: Format) -> None:
     for target in targets:
-        if target.exists() and not (target.is_file() and format.is_ours(target)):
+        right = target.is_dir() if format.is_folder else target.is_file()
+        if target.exists() and not (right and format.is_ours(target)):
             raise NoisySegError(
                 f"{target} exists and is not of an earlier export: choose another folder, so that "
                 "it is not lost"
             )
-
-
-def _per_image(
-    suffix: str, write: Callable[[ExportedImage, Path], None]
-) -> Callable[[Sequence[tuple[str, ExportedImage]], Path], list[str]]:
-    def write_all(images: Sequence[tuple[str, ExportedImage]], folder: Path) -> list[str]:
-        for stem, image in images:
-            write(image, folder / f"{stem}{suffix}")
-        return [f"{stem}{suffix}" for stem, _ in images]
-
-    return write_all
-
-
-def _write_labels(image: ExportedImage, path: Path) -> None:
-    height, width = image.shape
-    if height * width <= WHOLE_PIXELS:
-        write_labels(path, image.labels(), image.record.mpp)
-    else:
-        write_tiles(path, image.shape, _tiles(image), image.largest, image.record.mpp)
-
-
-def _tiles(image: ExportedImage) -> Iterator[NDArray[np.int32]]:
-    for box, nuclei in zip(tile_boxes(image.shape), image.by_tile(), strict=True):
-        tile = np.zeros((TILE, TILE), np.int32)
-        for nucleus in nuclei:
-            nucleus.outline.paste(tile, box, nucleus.serial)
-        yield tile
-
-
-def _is_labels(path: Path) -> bool:
-    try:
-        with tifffile.TiffFile(path, _multifile=False) as file:
-            return str(file.pages.first.software).startswith(SOFTWARE.split()[0])
-    # whatever it is, it is not ours
-    except Exception:
-        return False
-
-
-def _is_geojson(path: Path) -> bool:
-    with path.open("rb") as file:
-        return b'"generator": "napari-noisyseg ' in file.read(200)
-
-
-FORMATS: Mapping[str, Format] = {
-    "labels": Format(_per_image(".tif", _write_labels), _is_labels, (".tif", ".tiff")),
-    "geojson": Format(_per_image(".geojson", write_detections), _is_geojson, (".geojson",)),
-    "csv": Format(_per_image(".csv", write_csv), is_csv, (".csv",)),
-}
-"""What `export` writes, by the name that the command line and the menus use."""

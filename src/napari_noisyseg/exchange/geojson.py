@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from napari_noisyseg import bounded_json
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.exchange.outlines import Polygon
 from napari_noisyseg.exchange.shapes import Role, Shape
+from napari_noisyseg.store.records import STATES, State
 
 MAX_VERTICES = 20_000_000
 """Of a whole file: some hundred thousand nuclei."""
@@ -95,7 +96,13 @@ def _shape(feature: Any, where: str) -> Shape | None:
         where=f"{where} (id {identity})" if isinstance(identity, str) else where,
         color=color,
         measurements=_measurements(properties.get("measurements")),
+        state=_state(_mapping(properties.get("metadata")).get("state")),
     )
+
+
+def _state(value: Any) -> State | None:
+    """What a person decided, as we write it."""
+    return cast(State, value) if isinstance(value, str) and value in STATES else None
 
 
 def _uuid(value: Any) -> str | None:

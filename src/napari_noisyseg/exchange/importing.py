@@ -12,7 +12,7 @@ import numpy as np
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.exchange.annotation import pixel, read_masks, read_points
 from napari_noisyseg.exchange.csv_points import listed
-from napari_noisyseg.exchange.shapes import Masks
+from napari_noisyseg.exchange.shapes import Color, Masks
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store import Project
 from napari_noisyseg.store.matching import match
@@ -33,14 +33,14 @@ class Imported:
         return self.count
 
 
-def import_points(project: Project, image: str, path: Path) -> Imported:
-    """Nuclei at the points of a .csv (x,y[,class]) or QuPath .geojson file; one action.
+def import_points(project: Project, image: str, path: Path, format: str | None = None) -> Imported:
+    """Nuclei at the points of a file; one action. `format`: the file's, else by its ending.
 
     Raises `NoisySegError` naming the lines that lie outside the image, repeat one another or a
     nucleus that the project has; nothing is imported then.
     """
     record = project.image(image)
-    points = read_points(Path(path), (record.height, record.width))
+    points = read_points(Path(path), (record.height, record.width), image, format)
     marked = {_pixel_of(n): n for n in project.nuclei.of(image)}
     again = [
         where
@@ -53,18 +53,19 @@ def import_points(project: Project, image: str, path: Path) -> Imported:
             "imported before? Undo that, or remove these points"
         )
     with project.nuclei.together(f"import {len(points.places)} points"):
+        _add_classes(project, points.colors)
         project.nuclei.add_many(image, points.places, points.classes, ORIGIN)
     return Imported(len(points.places), points.note)
 
 
-def import_rough(project: Project, image: str, path: Path) -> Imported:
-    """Paint the nuclei of a label image or .geojson file as rough masks; one action.
+def import_rough(project: Project, image: str, path: Path, format: str | None = None) -> Imported:
+    """Paint the nuclei of a label image or a file of outlines as rough masks; one action.
 
     What is painted already stays; where nuclei overlap the first in the file has the pixels.
     Raises `NoisySegError` for another size, nuclei outside the image, or none.
     """
     record = project.image(image)
-    nuclei = read_masks(Path(path), (record.height, record.width))
+    nuclei = read_masks(Path(path), (record.height, record.width), image, format)
     start = _largest_painted(project, image, (record.height, record.width))
     with project.nuclei.together(f"import {len(nuclei.outlines)} rough masks"):
         for box, numbers in _by_tile(nuclei.outlines, (record.height, record.width)).items():
@@ -76,8 +77,14 @@ def import_rough(project: Project, image: str, path: Path) -> Imported:
     return Imported(len(nuclei.outlines), nuclei.note)
 
 
-def import_clean(project: Project, image: str, path: Path, complete: bool = False) -> Imported:
-    """Accept the nuclei of a label image or .geojson file, their outlines frozen; one action.
+def import_clean(
+    project: Project,
+    image: str,
+    path: Path,
+    complete: bool = False,
+    format: str | None = None,
+) -> Imported:
+    """Accept the nuclei of a label image or a file of outlines, and freeze them; one action.
 
     An outline in which a marked nucleus lies becomes that nucleus's. Outlines that a person
     accepted or drew before stay as they are: a nucleus of the file that is the same as one of
@@ -85,11 +92,12 @@ def import_clean(project: Project, image: str, path: Path, complete: bool = Fals
     Raises as `import_rough` does.
     """
     record = project.image(image)
-    nuclei = read_masks(Path(path), (record.height, record.width))
+    nuclei = read_masks(Path(path), (record.height, record.width), image, format)
     frozen = [o for n, o in project.nuclei.outlines(image, STATES) if n.frozen]
     same = match(nuclei.outlines, frozen)
     kept = [k for k in range(len(nuclei.outlines)) if k not in same]
     with project.nuclei.together(f"accept {len(kept)} trusted masks"):
+        _add_classes(project, nuclei.colors)
         _accept(project, image, nuclei, kept)
         if complete:
             project.nuclei.add_field(image, Box(0, 0, record.height, record.width))
@@ -97,6 +105,14 @@ def import_clean(project: Project, image: str, path: Path, complete: bool = Fals
     if same:
         notes.append(f"{len(same)} lie on nuclei that were settled before: those stay")
     return Imported(len(kept), "; ".join(filter(None, notes)))
+
+
+def _add_classes(project: Project, colors: Mapping[str, Color]) -> None:
+    """Classes that the project has not yet, in the colours of the file."""
+    there = {c.name for c in project.nuclei.classes()}
+    for name, color in colors.items():
+        if name not in there:
+            project.nuclei.add_class(name, "#{:02x}{:02x}{:02x}".format(*color))
 
 
 def _accept(project: Project, image: str, nuclei: Masks, kept: Sequence[int]) -> None:

@@ -21,16 +21,18 @@ Polygon = tuple[Ring, ...]
 """The outer ring, then holes."""
 
 
-def trace(mask: NDArray[np.bool_], origin: tuple[int, int] = (0, 0)) -> list[Polygon]:
+def trace(
+    mask: NDArray[np.bool_], origin: tuple[int, int] = (0, 0), corners: bool = False
+) -> list[Polygon]:
     """Valid polygons that hold exactly the pixels of a mask (h, w); none of an empty mask.
 
     `origin` is the (y, x) of the mask's first pixel. Pixels that touch at a corner only are
-    polygons of their own.
+    polygons of their own; with `corners` they are one, whose ring meets itself there.
     """
     offset = np.array([origin[1], origin[0]], float)
     # one polygon for each part: its outer ring, which comes first, and its holes
     parts: dict[int, list[Ring]] = {}
-    for part, ring in _rings(mask):
+    for part, ring in _rings(mask, corners):
         parts.setdefault(part, []).append(ring + offset)
     return [tuple(rings) for rings in parts.values()]
 
@@ -52,13 +54,13 @@ class _Edge(NamedTuple):
         return self.y - (self.dx < 0 or self.dy < 0), self.x - (self.dx < 0 or self.dy > 0)
 
 
-def _rings(mask: NDArray[np.bool_]) -> Iterator[tuple[int, Ring]]:
+def _rings(mask: NDArray[np.bool_], corners: bool) -> Iterator[tuple[int, Ring]]:
     """Every ring, the mask on its right, and the number of the part that it belongs to."""
     edges = _edges(mask)
     leaving: dict[tuple[int, int], list[_Edge]] = {}
     for edge in edges:
         leaving.setdefault((edge.x, edge.y), []).append(edge)
-    parts, _ = ndimage.label(mask)
+    parts, _ = ndimage.label(mask, np.ones((3, 3)) if corners else None)
     waiting = dict.fromkeys(edges)
     while waiting:
         first = at = next(iter(waiting))

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_noisyseg.exchange.outlines import Polygon, trace
 from napari_noisyseg.store import Packed
 
 Index = NDArray[np.int64]
@@ -113,6 +114,20 @@ def _closed(starts: Index, counts: Index) -> tuple[Index, Index]:
     chosen = np.arange(int(counts.sum())) + np.repeat(starts - (ends - counts), counts)
     chosen[ends[simple] - 1] = starts[simple]
     return chosen, counts
+
+
+def polygons_of(nuclei: Packed) -> tuple[list[list[Polygon]], Index]:
+    """The polygons of each nucleus, as `outlines.trace` gives them, and the areas in pixels."""
+    rings = rings_of(nuclei)
+    corners = np.stack([rings.x, rings.y], axis=1).astype(float)
+    found: list[list[Polygon]] = []
+    for k, (begin, end) in enumerate(pairwise(np.cumsum([0, *rings.counts]).tolist())):
+        if end > begin:
+            found.append([(corners[begin:end],)])
+        else:
+            outline = nuclei.outline(k)
+            found.append(trace(outline.mask, outline.box.origin))
+    return found, rings.areas
 
 
 def texts_of(rings: Rings) -> list[bytes]:

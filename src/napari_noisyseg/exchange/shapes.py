@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -10,7 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noisyseg.exchange.outlines import Polygon
-from napari_noisyseg.store.records import Outline
+from napari_noisyseg.slides import Box
+from napari_noisyseg.store.records import Outline, State
+
+Color = tuple[int, int, int]
+"""Red, green and blue, 0..255."""
 
 Role = Literal["nucleus", "annotation", "other"]
 """Detections and cells; what a person drew; tiles, cores and the whole image."""
@@ -22,6 +26,8 @@ class Shape:
 
     `points`: (n, 2) of y, x in level-0 pixels, pixel centres at integers (empty for polygons).
     `polygons`: outlines, corner-based x, y (empty for points). `where` names it in errors.
+    `draw`: the pixels of a box, bool (h, w), where they are not those whose centres lie in the
+    polygons, which then only say where it is. `state`: what a person decided, where it is told.
     """
 
     kind: Literal["point", "polygon"]
@@ -31,8 +37,19 @@ class Shape:
     id: str | None
     role: Role
     where: str
-    color: tuple[int, int, int] | None = None
+    color: Color | None = None
     measurements: Mapping[str, float] = field(default_factory=dict)
+    state: State | None = None
+    draw: Callable[[Box], NDArray[np.bool_]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFile:
+    """A label image int32 (H, W), 0 = background; of some of its numbers the class and colour."""
+
+    labels: NDArray[np.int32]
+    classes: Mapping[int, str] = field(default_factory=dict)
+    colors: Mapping[str, Color] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +60,25 @@ class Points:
     classes: list[str | None]
     where: list[str]
     note: str = ""
+    colors: Mapping[str, Color] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Masks:
-    """Outlines with their classes, and a word on what was left out or taken apart."""
+    """Outlines with their classes, the colours that the file gives those classes, and a word on
+    what was left out or taken apart.
+    """
 
     outlines: list[Outline]
     classes: list[str | None]
     note: str = ""
+    colors: Mapping[str, Color] = field(default_factory=dict)
+
+
+def colors_of(shapes: Sequence[Shape]) -> dict[str, Color]:
+    """The colour of each class; of several the first."""
+    found: dict[str, Color] = {}
+    for shape in shapes:
+        if shape.class_name is not None and shape.color is not None:
+            found.setdefault(shape.class_name, shape.color)
+    return found

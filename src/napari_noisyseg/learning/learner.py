@@ -15,10 +15,10 @@ from pydantic import Field
 from torch import Tensor
 
 from napari_noisyseg import losses
-from napari_noisyseg.learning import optimizers
+from napari_noisyseg.learning import optimizers, presets
 from napari_noisyseg.learning.ema import WeightAverage
 from napari_noisyseg.learning.settings import StainConfig
-from napari_noisyseg.method import Batch, Losses, Prediction, Preset
+from napari_noisyseg.method import Batch, Departures, Losses, Prediction, Preset
 from napari_noisyseg.nets import build
 from napari_noisyseg.nets.build import Encoder
 from napari_noisyseg.nets.resunet import Stem
@@ -63,15 +63,9 @@ class LearnerConfig(StainConfig):
     """decay of the moving average of weights that predicts (ours); 0: the weights as they are"""
 
     @classmethod
-    def presets(cls) -> dict[Preset, dict[str, bool | int | float | str]]:
-        """`small` trains on two CPU cores in minutes."""
-        small: dict[str, bool | int | float | str] = {
-            "working_mpp": 0.5, "tile": 160, "tile_overlap": 80, "epochs": 30, "batch_size": 8,
-            "meta_batch_size": 4, "level_stains": True, "stain_jitter": 0.25,
-            "width": 32, "encoder": "1-1-1-1", "stem": "stride2",
-            "lr": 3e-3, "lr_schedule": "cosine", "average_weights": 0.98,
-        }  # fmt: skip
-        return {"paper": {}, "small": small}
+    def departures(cls) -> dict[Preset, Departures]:
+        """What is not the paper's, and why: see `learning.presets`."""
+        return presets.of("learner")
 
     def sampling(self) -> SamplingPlan:
         """Tiles, with clean ones beside them."""

@@ -12,10 +12,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from napari_noisyseg import losses
-from napari_noisyseg.learning import optimizers
+from napari_noisyseg.learning import optimizers, presets
 from napari_noisyseg.learning.ema import WeightAverage
 from napari_noisyseg.learning.settings import StainConfig
-from napari_noisyseg.method import Prediction, Preset
+from napari_noisyseg.method import Departures, Prediction, Preset
 from napari_noisyseg.nets import build
 from napari_noisyseg.nets.build import Encoder
 from napari_noisyseg.nets.resunet import Stem
@@ -71,16 +71,9 @@ class PeerConfig(StainConfig):
     (ours; published: rates known for each class)"""
 
     @classmethod
-    def presets(cls) -> dict[Preset, dict[str, bool | int | float | str]]:
-        """`small` trains on two CPU cores in minutes."""
-        small: dict[str, bool | int | float | str] = {
-            "working_mpp": 0.5, "tile": 160, "tile_overlap": 80, "epochs": 30, "batch_size": 8,
-            "level_stains": True, "stain_jitter": 0.25, "net": "resunet",
-            "width": 32, "encoder": "1-1-1-1", "stem": "stride2", "optimizer": "adam",
-            "lr": 3e-3, "lr_schedule": "cosine", "average_weights": 0.98, "predict_by": "both",
-            "warmup": 0.2, "per_class": True,
-        }  # fmt: skip
-        return {"paper": {}, "small": small}
+    def departures(cls) -> dict[Preset, Departures]:
+        """What is not the paper's, and why: see `learning.presets`."""
+        return presets.of("peers")
 
     def sampling(self) -> SamplingPlan:
         """Tiles, of which few or none are held out."""

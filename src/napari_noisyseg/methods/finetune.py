@@ -9,9 +9,11 @@ from pydantic import Field
 from torch import Tensor
 
 from napari_noisyseg import losses
+from napari_noisyseg.learning import presets
 from napari_noisyseg.learning.learner import Learner, LearnerConfig
 from napari_noisyseg.method import (
     Batch,
+    Departures,
     Losses,
     Method,
     MethodConfig,
@@ -35,13 +37,9 @@ class FinetuneConfig(LearnerConfig):
     """first learning rate of that last share, which has a schedule of its own (ours)"""
 
     @classmethod
-    def presets(cls) -> dict[Preset, dict[str, bool | int | float | str]]:
-        """`small` trains on two CPU cores in minutes."""
-        shared = super().presets()
-        small: dict[str, bool | int | float | str] = {
-            "meta_batch_size": 8, "clean_share": 0.3, "clean_lr": 3e-3,
-        }  # fmt: skip
-        return {"paper": shared["paper"], "small": {**shared["small"], **small}}
+    def departures(cls) -> dict[Preset, Departures]:
+        """What is not the paper's, and why: see `learning.presets`."""
+        return presets.of("finetune")
 
 
 class Finetune(Method):

@@ -18,11 +18,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from napari_noisyseg import losses
-from napari_noisyseg.learning import optimizers
+from napari_noisyseg.learning import optimizers, presets
 from napari_noisyseg.learning.ema import WeightAverage
 from napari_noisyseg.learning.terms import numbers
 from napari_noisyseg.method import (
     Batch,
+    Departures,
     Losses,
     Method,
     MethodConfig,
@@ -117,17 +118,9 @@ class IGTTConfig(MethodConfig):
     """stain matrix of the hematoxylin component: one for all images, or each image's own"""
 
     @classmethod
-    def presets(cls) -> dict[Preset, dict[str, bool | int | float | str]]:
-        """`small` trains on two CPU cores in minutes."""
-        small: dict[str, bool | int | float | str] = {
-            "working_mpp": 0.5, "tile": 128, "crop": 128, "batch_size": 8, "epochs": 20,
-            "width": 16, "choice": "correlation", "seed_labels": "sure",
-            "width_of_objects": "own", "smallest": 3.0, "sample": 0.5,
-            "dmi_weight": 0.4, "see_faint": True, "revise_every": 3,
-            "agreement_drop": 0.02,
-            "optimizer": "adam", "lr": 3e-3, "lr_schedule": "cosine", "average_weights": 0.98,
-        }  # fmt: skip
-        return {"paper": {}, "small": small}
+    def departures(cls) -> dict[Preset, Departures]:
+        """What is not the paper's, and why: see `learning.presets`."""
+        return presets.of("igtt")
 
     def pixels(self) -> PixelPlan:
         """Stains as these settings say."""

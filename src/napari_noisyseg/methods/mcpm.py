@@ -14,8 +14,8 @@ from pydantic import Field
 from torch import Tensor
 
 from napari_noisyseg import losses, meta
-from napari_noisyseg.learning import optimizers
-from napari_noisyseg.learning.learner import JoiningConfig, Learner
+from napari_noisyseg.learning.learner import Learner
+from napari_noisyseg.learning.meta_learner import MetaConfig, MetaLearner
 from napari_noisyseg.method import (
     UNKNOWN,
     Batch,
@@ -25,7 +25,6 @@ from napari_noisyseg.method import (
     Needs,
     Outcome,
     Prediction,
-    Preset,
     Progress,
 )
 from napari_noisyseg.nets import build
@@ -33,30 +32,11 @@ from napari_noisyseg.nets.correction import WeightNet
 from napari_noisyseg.nets.tiling import in_windows
 
 
-class MCPMConfig(JoiningConfig):
+class MCPMConfig(MetaConfig):
     """The network and schedule of MMC, whose tables this serves."""
 
-    meta_lr: Annotated[float, Field(gt=0, le=1)] = 1e-4
-    """learning rate of the weight network (Adam; MMC's)"""
     weight_width: Annotated[int, Field(ge=2, le=256)] = 16
     """channels of the weight network (ours)"""
-    meta_gradient: meta.Mode = "forward"
-    """how the gradient of the weights is computed: exact (double backpropagation), forward (the
-    same number at less cost), difference, or decoder (approximations)"""
-    meta_point: meta.Point = "virtual"
-    """weights at which the clean loss is taken: after the virtual step, or before it (ours)"""
-    meta_every: Annotated[int, Field(ge=1, le=1000)] = 1
-    """updates of the segmentation network to one of the weight network"""
-
-    @classmethod
-    def presets(cls) -> dict[Preset, dict[str, bool | int | float | str]]:
-        """`small` trains on two CPU cores in minutes: few updates, so larger meta steps."""
-        small: dict[str, bool | int | float | str] = {
-            "meta_lr": 3e-3, "train_on_clean": True, "clean_tiles": 1,
-            "meta_gradient": "decoder", "meta_point": "present", "meta_every": 3,
-        }  # fmt: skip
-        shared = super().presets()
-        return {"paper": shared["paper"], "small": {**shared["small"], **small}}
 
 
 class MCPM(Method):
@@ -74,10 +54,8 @@ class MCPM(Method):
         self.config, self.device = config, device
         self.learner = Learner(config, device, seed)
         self.weigh = build.seeded(lambda: WeightNet(config.weight_width), device, seed + 1)
-        self.theta = list(self.weigh.parameters())
-        self.meta_optimizer = torch.optim.Adam(self.theta, config.meta_lr)
-        settings = meta.Settings(config.meta_gradient, config.meta_point, every=config.meta_every)
-        self.bilevel = meta.Bilevel(self.learner.net, settings)
+        self.meta_learner = MetaLearner(config, self.learner.net, self.weigh)
+        self.theta = self.meta_learner.theta
 
     def step(self, batch: Batch, progress: Progress) -> Outcome:
         """The weight network by the clean loss after a virtual step, then the real step."""
@@ -88,12 +66,8 @@ class MCPM(Method):
             return self._weighted(batch, logits)
 
         inner = meta.Inner(self.learner.input(batch.image, batch.hematoxylin), loss, rate)
-        if batch.meta is None or not self.bilevel.due(progress.step):
-            step = self.bilevel.plain(inner)
-        else:
-            step = self.bilevel.step(inner, self._outer(batch.meta), self.theta)
-            meta.assign(self.theta, step.gradients)
-            self.meta_optimizer.step()
+        clean = None if batch.meta is None else self._outer(batch.meta)
+        step = self.meta_learner.step(inner, clean, progress.step)
         total = step.backward(loss)
         self.learner.update()
         values = {"weighted": total.item(), "total": total.item()}
@@ -149,14 +123,14 @@ class MCPM(Method):
         return {
             **self.learner.state_dict(),
             "weigh": dict(self.weigh.state_dict()),
-            "meta_optimizer": optimizers.state_of(self.meta_optimizer),
+            "meta_optimizer": self.meta_learner.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Undo of `state_dict`."""
         self.learner.load_state_dict(state)
         self.weigh.load_state_dict(state["weigh"])
-        optimizers.load_state(self.meta_optimizer, state["meta_optimizer"])
+        self.meta_learner.load_state_dict(state["meta_optimizer"])
 
     def weights(self) -> dict[str, Tensor]:
         """The network as it predicts."""

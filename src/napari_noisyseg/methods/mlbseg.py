@@ -19,11 +19,13 @@ from pydantic import Field
 from torch import Tensor
 
 from napari_noisyseg import losses, meta, views
+from napari_noisyseg.learning import presets
 from napari_noisyseg.learning.student import Student, StudentConfig
 from napari_noisyseg.learning.terms import numbers
 from napari_noisyseg.method import (
     UNKNOWN,
     Batch,
+    Departures,
     Losses,
     Method,
     MethodConfig,
@@ -41,6 +43,8 @@ from napari_noisyseg.plans import SamplingPlan
 
 GENERATED = "generated"
 """the plane of Eq. 1: labels of what nobody labelled, by the network that saw clean labels only"""
+FOURTH = 4
+"""the view that `zoom` is of: the views of a smaller Q are among those of a larger one"""
 KEPT_TILES = 16
 """clean tiles that `explain` judges by; a few alone would judge by their own peculiarities"""
 
@@ -88,7 +92,8 @@ class MLBSegConfig(StudentConfig):
     flips: Annotated[int, Field(ge=0, le=3)] = 1
     """mirrored views of every tile among the Q of Eq. 10: left to right, top to bottom, both"""
     zoom: Annotated[float, Field(gt=1, le=4)] = 1.5
-    """strongest zoom of a view; weaker ones lie evenly between (not in the paper)"""
+    """zoom of the fourth enlarged view, and of the fourth reduced one the inverse; the first is the
+    weakest, and each further view stronger than all before (not in the paper)"""
     views_weight: Annotated[float, Field(ge=0, le=100)] = 1.0
     """weight of the consistency between views, Eq. 11 (not in the paper)"""
     views_gradient: Literal["both", "one"] = "both"
@@ -99,16 +104,9 @@ class MLBSegConfig(StudentConfig):
     """a further update by clean tiles alone after each one of Eq. 9 (published)"""
 
     @classmethod
-    def presets(cls) -> dict[Preset, dict[str, bool | int | float | str]]:
-        """`small` trains on two CPU cores in minutes."""
-        small: dict[str, bool | int | float | str] = {
-            "working_mpp": 0.5, "tile": 128, "tile_overlap": 64, "crop": 96, "epochs": 30,
-            "batch_size": 8, "meta_batch_size": 4, "meta_gradient": "difference",
-            "input": "hematoxylin", "level_stains": True, "stain_jitter": 0.25,
-            "zoom_in": 0, "zoom_out": 1, "flips": 0, "clean_step": True,
-            "width": 12, "depth": 3, "lr": 0.05, "lr_schedule": "cosine",
-        }  # fmt: skip
-        return {"paper": {}, "small": small}
+    def departures(cls) -> dict[Preset, Departures]:
+        """What is not the paper's, and why: see `learning.presets`."""
+        return presets.of("mlbseg")
 
     def sampling(self) -> SamplingPlan:
         """Tiles, with clean ones beside them."""
@@ -358,8 +356,8 @@ class MLBSeg(Method):
 
 def _views(c: MLBSegConfig) -> Tensor:
     """The tile as it is and its Q views tau_q, theta (Q + 1, 2, 3)."""
-    factors = [c.zoom ** ((k + 1) / c.zoom_in) for k in range(c.zoom_in)]
-    factors += [c.zoom ** (-(k + 1) / c.zoom_out) for k in range(c.zoom_out)]
+    factors = [c.zoom ** ((k + 1) / FOURTH) for k in range(c.zoom_in)]
+    factors += [c.zoom ** (-(k + 1) / FOURTH) for k in range(c.zoom_out)]
     axes = [(False, True), (True, False), (True, True)][: c.flips]
     return torch.cat([views.zoomed([1.0, *factors]), views.mirrored(axes)])
 

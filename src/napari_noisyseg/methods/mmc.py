@@ -17,13 +17,15 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from napari_noisyseg import losses, meta
-from napari_noisyseg.learning import optimizers
-from napari_noisyseg.learning.learner import JoiningConfig, Learner
+from napari_noisyseg.learning import optimizers, presets
+from napari_noisyseg.learning.learner import Learner
+from napari_noisyseg.learning.meta_learner import MetaConfig, MetaLearner
 from napari_noisyseg.method import (
     BACKGROUND,
     NUCLEUS,
     UNKNOWN,
     Batch,
+    Departures,
     Losses,
     Method,
     MethodConfig,
@@ -40,11 +42,9 @@ from napari_noisyseg.nets.correction import Activation, CorrectionNet, Depth, St
 from napari_noisyseg.nets.tiling import in_windows
 
 
-class MMCConfig(JoiningConfig):
+class MMCConfig(MetaConfig):
     """The paper's settings; where it is silent, ours, and it says so."""
 
-    meta_lr: Annotated[float, Field(gt=0, le=1)] = 1e-4
-    """learning rate beta of the C-Net, Eq. 5 (Adam)"""
     correction_depth: Depth = "3x3+1x1"
     """kernels of the C-Net's layers (Table IV)"""
     correction_width: Annotated[int, Field(ge=4, le=512)] = 64
@@ -67,16 +67,9 @@ class MMCConfig(JoiningConfig):
     gradient of Eq. 5, which their sigmoid scales down; 0: no limit"""
     warmup: Annotated[float, Field(ge=0, le=1)] = 0.0
     """first share of the schedule, which trains on rough masks as they are (ours)"""
-    meta_gradient: meta.Mode = "forward"
-    """how the gradient of Eq. 5 is computed: exact (double backpropagation), forward (the same
-    number at less cost), difference, or decoder (approximations)"""
-    meta_point: meta.Point = "virtual"
-    """weights at which the clean loss is taken: W' of Eq. 3, or those before that step (ours)"""
-    meta_every: Annotated[int, Field(ge=1, le=1000)] = 1
-    """updates of the segmentation network to one of the C-Net"""
     pairs_weight: Annotated[float, Field(ge=0, le=100)] = 0.0
-    """weight of the C-Net's own loss where a pixel has a rough and a clean label, as accepted
-    nuclei with a rough mask have (ours); 0: Eq. 5 alone teaches it"""
+    """steps of the C-Net's own, as a share of `meta_lr`, where a pixel has a rough and a clean
+    label, as accepted nuclei with a rough mask have (ours); 0: Eq. 5 alone teaches it"""
     balance: bool = False
     """count clean background for what the thin margins around accepted nuclei leave out, so that
     nuclei are as rare in clean losses as in the rough masks (ours)"""
@@ -88,16 +81,9 @@ class MMCConfig(JoiningConfig):
         return self
 
     @classmethod
-    def presets(cls) -> dict[Preset, dict[str, bool | int | float | str]]:
-        """`small` trains on two CPU cores in minutes: few updates, so larger steps of the C-Net."""
-        small: dict[str, bool | int | float | str] = {
-            "correction_width": 16, "meta_lr": 3e-3, "identity": 1.0, "bootstrap": 2.0,
-            "limit": 2.0, "warmup": 0.3, "train_on_clean": True, "clean_tiles": 1,
-            "meta_gradient": "decoder", "meta_point": "present", "meta_every": 3,
-            "pairs_weight": 1.0, "balance": True,
-        }  # fmt: skip
-        shared = super().presets()
-        return {"paper": shared["paper"], "small": {**shared["small"], **small}}
+    def departures(cls) -> dict[Preset, Departures]:
+        """What is not the paper's, and why: see `learning.presets`."""
+        return presets.of("mmc")
 
 
 MOST_WEIGHT = 20.0
@@ -122,10 +108,10 @@ class MMC(Method):
         self.config, self.device = config, device
         self.learner = Learner(config, device, seed)
         self.correction = build.seeded(self._make_correction, device, seed + 1)
-        self.theta = list(self.correction.parameters())
-        self.meta_optimizer = torch.optim.Adam(self.theta, config.meta_lr)
-        settings = meta.Settings(config.meta_gradient, config.meta_point, every=config.meta_every)
-        self.bilevel = meta.Bilevel(self.learner.net, settings)
+        self.meta_learner = MetaLearner(config, self.learner.net, self.correction)
+        self.theta = self.meta_learner.theta
+        own = (config.pairs_weight or 1.0) * config.meta_lr
+        self.pairs_optimizer = torch.optim.Adam(self.theta, own)
         self.background = 1.0
 
     def _make_correction(self) -> CorrectionNet:
@@ -147,12 +133,8 @@ class MMC(Method):
             return losses.soft_cross_entropy(logits, *self._target(batch, logits, features, warm))
 
         inner = meta.Inner(self.learner.input(batch.image, batch.hematoxylin), loss, rate)
-        if warm or batch.meta is None or not self.bilevel.due(progress.step):
-            step = self.bilevel.plain(inner)
-        else:
-            step = self.bilevel.step(inner, self._outer(batch.meta), self.theta)  # Eq. 3
-            meta.assign(self.theta, step.gradients)
-            self.meta_optimizer.step()  # Eq. 5
+        clean = None if warm or batch.meta is None else self._outer(batch.meta)
+        step = self.meta_learner.step(inner, clean, progress.step)  # Eqs. 3 and 5
         pairs = self._learn_pairs(batch, step.outputs)
         total = step.backward(loss)
         self.learner.update()  # Eq. 6
@@ -186,9 +168,9 @@ class MMC(Method):
             corrected = self.correction(h, _given(batch))
             error = F.binary_cross_entropy(corrected, _nucleus(label), reduction="none")
             loss = losses.weighted_mean(error, weight)
-        self.meta_optimizer.zero_grad()
-        (c.pairs_weight * loss).backward()  # type: ignore[no-untyped-call]
-        self.meta_optimizer.step()
+        self.pairs_optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.pairs_optimizer.step()
         return {"pairs": loss.item()}
 
     def _target(
@@ -256,7 +238,8 @@ class MMC(Method):
         return {
             **self.learner.state_dict(),
             "correction": dict(self.correction.state_dict()),
-            "meta_optimizer": optimizers.state_of(self.meta_optimizer),
+            "meta_optimizer": self.meta_learner.state_dict(),
+            "pairs_optimizer": optimizers.state_of(self.pairs_optimizer),
             "background": self.background,
         }
 
@@ -264,7 +247,9 @@ class MMC(Method):
         """Undo of `state_dict`."""
         self.learner.load_state_dict(state)
         self.correction.load_state_dict(state["correction"])
-        optimizers.load_state(self.meta_optimizer, state["meta_optimizer"])
+        self.meta_learner.load_state_dict(state["meta_optimizer"])
+        if "pairs_optimizer" in state:  # not in checkpoints of earlier versions
+            optimizers.load_state(self.pairs_optimizer, state["pairs_optimizer"])
         self.background = float(state["background"])
 
     def weights(self) -> dict[str, Tensor]:

@@ -19,13 +19,14 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from napari_noisyseg import losses
-from napari_noisyseg.learning import optimizers
+from napari_noisyseg.learning import optimizers, presets
 from napari_noisyseg.learning.ema import WeightAverage
 from napari_noisyseg.learning.settings import StainConfig
 from napari_noisyseg.learning.terms import numbers
 from napari_noisyseg.method import (
     UNKNOWN,
     Batch,
+    Departures,
     Losses,
     Method,
     MethodConfig,
@@ -62,10 +63,10 @@ class SCNetConfig(StainConfig):
     """coarse label c of Eqs. 4 and 6: the paper's k-means cluster; or (ours) the outline at each
     click, untrained or by the network that comes with the package; or what the cluster and the
     untrained outline agree on or only one of them says"""
-    cluster_recipe: Recipe = "mended"
-    """cluster label: with distances in nucleus radii (ours, measured better); k-means on [RGB/10,
-    min(distance, 20 px)] cleaned by opening; or cleaned by closing, with background the cluster
-    that overlaps disks at the points least (published)"""
+    cluster_recipe: Recipe = "paper"
+    """cluster label: k-means on [RGB/10, min(distance, 20 px)] cleaned by opening; mended with
+    distances in nucleus radii (ours, measured better); or cleaned by closing, with background the
+    cluster that overlaps disks at the points least (published)"""
     stains: Stains = "estimated"
     """stain matrix W of Eq. 1: one for all images (published), or factorised from each image"""
     use_vor: bool = True
@@ -84,6 +85,8 @@ class SCNetConfig(StainConfig):
     """weight of the newest prediction in the pseudo label, Eq. 5 (published; not in the paper)"""
     gamma: Annotated[int, Field(ge=1, le=1000)] = 3
     """epochs between two updates of the pseudo labels (published: 5)"""
+    hold_out: bool = True
+    """keep a tenth of the tiles to choose the best weights by; off: every tile teaches"""
     split_overlap: Annotated[float, Field(ge=0, le=1)] = 0.0
     """share of each network's training tiles that the other sees as well (Table IV)"""
     color_loss: Literal["squared", "absolute"] = "squared"
@@ -115,23 +118,15 @@ class SCNetConfig(StainConfig):
     """second decay rate of Adam (published: 0.99)"""
     average_weights: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """decay of the moving average of weights that predicts (ours); 0: the weights as they are"""
-    window: Annotated[int, Field(ge=64, le=4096)] = 1024
-    """side of the windows that prediction works in, in working pixels (paper: 224)"""
-    window_overlap: Annotated[int, Field(ge=0, le=2048)] = 160
-    """overlap of these windows, in working pixels (paper: 80)"""
+    window: Annotated[int, Field(ge=64, le=4096)] = 224
+    """side of the windows that prediction works in, in working pixels"""
+    window_overlap: Annotated[int, Field(ge=0, le=2048)] = 80
+    """overlap of these windows, in working pixels"""
 
     @classmethod
-    def presets(cls) -> dict[Preset, dict[str, bool | int | float | str]]:
-        """`small` trains on two CPU cores in minutes."""
-        small: dict[str, bool | int | float | str] = {
-            "working_mpp": 0.5, "tile": 160, "tile_overlap": 80, "crop": 128, "batch_size": 8,
-            "epochs": 30, "stains": "fixed", "level_stains": True, "stain_jitter": 0.25,
-            "coarse": "local",
-            "width": 32, "encoder": "1-1-1-1", "stem": "stride2", "color_width": 4,
-            "color_depth": 1, "ema_alpha": 0.5, "gamma": 3,
-            "lr": 3e-3, "lr_schedule": "cosine", "average_weights": 0.98,
-        }  # fmt: skip
-        return {"paper": {}, "small": small}
+    def departures(cls) -> dict[Preset, Departures]:
+        """What is not the paper's, and why: see `learning.presets`."""
+        return presets.of("scnet")
 
     @model_validator(mode="after")
     def _some_loss(self) -> Self:
@@ -150,7 +145,7 @@ class SCNetConfig(StainConfig):
 
     def sampling(self) -> SamplingPlan:
         """Tiles in two halves that share as many as these settings say."""
-        return replace(super().sampling(), split_overlap=self.split_overlap)
+        return replace(super().sampling(), split_overlap=self.split_overlap, hold_out=self.hold_out)
 
     def prediction(self) -> PredictionPlan:
         """Windows that overlap by half of their side at most."""

@@ -15,10 +15,12 @@ import torch
 from torch import Tensor
 
 from napari_noisyseg import losses, meta
+from napari_noisyseg.learning import presets
 from napari_noisyseg.learning.learner import JoiningConfig, Learner
 from napari_noisyseg.method import (
     UNKNOWN,
     Batch,
+    Departures,
     Losses,
     Method,
     MethodConfig,
@@ -39,13 +41,9 @@ class SpatialReweightingConfig(JoiningConfig):
     same number at less cost), difference, or decoder (approximations)"""
 
     @classmethod
-    def presets(cls) -> dict[Preset, dict[str, bool | int | float | str]]:
-        """`small` trains on two CPU cores in minutes."""
-        small: dict[str, bool | int | float | str] = {
-            "train_on_clean": True, "clean_tiles": 1, "meta_gradient": "decoder",
-        }  # fmt: skip
-        shared = super().presets()
-        return {"paper": shared["paper"], "small": {**shared["small"], **small}}
+    def departures(cls) -> dict[Preset, Departures]:
+        """What is not the paper's, and why: see `learning.presets`."""
+        return presets.of("reweighting")
 
 
 class SpatialReweighting(Method):

@@ -17,12 +17,13 @@ from pydantic import Field
 from torch import Tensor
 
 from napari_noisyseg import losses
-from napari_noisyseg.learning import selection
+from napari_noisyseg.learning import presets, selection
 from napari_noisyseg.learning.peers import PeerConfig, Peers
 from napari_noisyseg.learning.selection import Judged, NoiseRate
 from napari_noisyseg.method import (
     NUCLEUS,
     Batch,
+    Departures,
     Losses,
     Method,
     MethodConfig,
@@ -75,14 +76,9 @@ class SuperpixelConfig(PeerConfig):
     """relabelling of large losses, Eqs. 6-8 (Table 2)"""
 
     @classmethod
-    def presets(cls) -> dict[Preset, dict[str, bool | int | float | str]]:
-        """`small` trains on two CPU cores in minutes."""
-        small: dict[str, bool | int | float | str] = {
-            "patience": 2, "return_to_peak": False, "stop_when_settled": False,
-            "round_share": 0.25, "most_rounds": 2, "warmup": 0.4, "balance": 0.1,
-            "superpixel_um": 1.6, "sure_only": True, "cut_by_label": True,
-        }  # fmt: skip
-        return {"paper": {}, "small": {**super().presets()["small"], **small}}
+    def departures(cls) -> dict[Preset, Departures]:
+        """What is not the paper's, and why: see `learning.presets`."""
+        return presets.of("superpixel")
 
     def label_planes(self) -> tuple[str, ...]:
         """The label planes that these settings use."""

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_noisyseg import losses
-from napari_noisyseg.learning import optimizers
+from napari_noisyseg.learning import optimizers, presets
 from napari_noisyseg.learning.ema import WeightAverage
 from napari_noisyseg.learning.settings import StainConfig
 from napari_noisyseg.method import (
     UNKNOWN,
     Batch,
+    Departures,
     Losses,
     Method,
     MethodConfig,
@@ -29,7 +31,7 @@ from napari_noisyseg.method import (
 from napari_noisyseg.nets import build
 from napari_noisyseg.nets.build import Encoder
 from napari_noisyseg.nets.resunet import Stem
-from napari_noisyseg.plans import Stains
+from napari_noisyseg.plans import SamplingPlan, Stains
 
 
 class SupervisedConfig(StainConfig):
@@ -49,6 +51,11 @@ class SupervisedConfig(StainConfig):
     """residual blocks at each scale of a ResUNet: 3-4-6-3 is ResNet-34"""
     stem: Stem = "stride4"
     """how the first layers of a ResUNet shrink the image; stride4 is ResNet's own"""
+    networks: Annotated[int, Field(ge=1, le=8)] = 1
+    """networks from different seeds, each on every batch, whose mean predicts: two beside methods
+    that predict by two"""
+    hold_out: bool = True
+    """keep a tenth of the tiles to choose the best weights by; off: every tile teaches"""
     lr: Annotated[float, Field(gt=0, le=1)] = 1e-3
     """first learning rate of Adam"""
     lr_schedule: Literal["steps", "cosine"] = "steps"
@@ -59,15 +66,13 @@ class SupervisedConfig(StainConfig):
     """decay of the moving average of the weights that predicts; 0: the weights as they are"""
 
     @classmethod
-    def presets(cls) -> dict[Preset, dict[str, bool | int | float | str]]:
-        """`small` trains on two CPU cores in minutes."""
-        small: dict[str, bool | int | float | str] = {
-            "working_mpp": 0.5, "tile": 160, "tile_overlap": 80, "crop": 128, "epochs": 30,
-            "stains": "fixed", "level_stains": True, "stain_jitter": 0.25,
-            "width": 32, "encoder": "1-1-1-1", "stem": "stride2",
-            "lr": 3e-3, "lr_schedule": "cosine", "average_weights": 0.98,
-        }  # fmt: skip
-        return {"paper": {}, "small": small}
+    def departures(cls) -> dict[Preset, Departures]:
+        """What is not the paper's, and why: see `learning.presets`."""
+        return presets.of("supervised")
+
+    def sampling(self) -> SamplingPlan:
+        """Tiles, of which some are held out, or none."""
+        return replace(super().sampling(), hold_out=self.hold_out)
 
     def label_planes(self) -> tuple[str, ...]:
         """The label planes that these settings use."""
@@ -75,7 +80,7 @@ class SupervisedConfig(StainConfig):
 
 
 class Supervised(Method):
-    """One network, cross-entropy on every pixel whose label is known."""
+    """One network or several, cross-entropy on every pixel whose label is known."""
 
     Config: ClassVar[type[MethodConfig]] = SupervisedConfig
     needs: ClassVar[Needs] = Needs(masks=True, labels=("clean", "rough"))
@@ -85,37 +90,47 @@ class Supervised(Method):
 
     def __init__(self, config: SupervisedConfig, device: str, seed: int) -> None:
         self.config, self.device = config, device
-        self.net = build.seeded(partial(build.segmenter, config), device, seed)
-        self.average = WeightAverage(self.net, config.average_weights)
+        make = partial(build.segmenter, config)
+        names = ["net", *(f"net_{k}" for k in range(2, config.networks + 1))]
+        self.nets = nn.ModuleDict(
+            {name: build.seeded(make, device, seed + k) for k, name in enumerate(names)}
+        )
+        self.averages = {k: WeightAverage(n, config.average_weights) for k, n in self.nets.items()}
         self.optimizer = torch.optim.Adam(
-            self.net.parameters(), config.lr, weight_decay=config.weight_decay
+            self.nets.parameters(), config.lr, weight_decay=config.weight_decay
         )
 
     def step(self, batch: Batch, progress: Progress) -> Outcome:
-        """One update by cross-entropy."""
+        """One update of each network by cross-entropy."""
         steps = self.config.lr_schedule == "steps"
         schedule = losses.stepped_rate if steps else losses.cosine_rate
         optimizers.set_rate(self.optimizer, schedule(progress.fraction, self.config.lr))
-        logits = self.net.train()(self._input(batch.image, batch.hematoxylin))
-        loss = losses.cross_entropy(logits, self._label(batch))
+        self.nets.train()
+        image, label = self._input(batch.image, batch.hematoxylin), self._label(batch)
+        each = [losses.cross_entropy(net(image), label) for net in self.nets.values()]
+        total = torch.stack(each).sum()
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        total.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
-        self.average.update(self.net)
-        return Outcome({"ce": loss.item(), "total": loss.item()})
+        for name, average in self.averages.items():
+            average.update(self.nets[name])
+        loss = total.item() / len(each)
+        return Outcome({"ce": loss, "total": loss})
 
     @torch.no_grad()
     def validate(self, batch: Batch, progress: Progress) -> Losses:
         """The same loss on held-out tiles."""
-        logits = self.average.module(self._input(batch.image, batch.hematoxylin))
-        loss = losses.cross_entropy(logits, self._label(batch)).item()
+        image, label = self._input(batch.image, batch.hematoxylin), self._label(batch)
+        each = [losses.cross_entropy(a.module(image), label) for a in self.averages.values()]
+        loss = torch.stack(each).mean().item()
         return {"ce": loss, "total": loss}
 
     @torch.no_grad()
     def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
-        """The network's softmax; `uncertainty` is 1 on the decision boundary and 0 where sure."""
-        logits = self.average.module(self._input(image, hematoxylin))
-        probability = build.nucleus(logits)
+        """The mean softmax; `uncertainty` is 1 on the decision boundary and 0 where sure."""
+        x = self._input(image, hematoxylin)
+        each = [build.nucleus(average.module(x)) for average in self.averages.values()]
+        probability = torch.stack(each).mean(dim=0)
         return Prediction(probability, {"uncertainty": 1 - (2 * probability - 1).abs()})
 
     def _input(self, image: Tensor, hematoxylin: Tensor) -> Tensor:
@@ -129,27 +144,28 @@ class Supervised(Method):
         return first
 
     def state_dict(self) -> dict[str, Any]:
-        """Network, average and optimiser."""
+        """Networks, averages and optimiser."""
         return {
-            "net": dict(self.net.state_dict()),
-            "average": dict(self.average.state_dict()),
+            "nets": dict(self.nets.state_dict()),
+            "averages": {name: dict(a.state_dict()) for name, a in self.averages.items()},
             "optimizer": optimizers.state_of(self.optimizer),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Undo of `state_dict`."""
-        self.net.load_state_dict(state["net"])
-        self.average.load_state_dict(state["average"])
+        self.nets.load_state_dict(state["nets"])
+        for name, average in self.averages.items():
+            average.load_state_dict(state["averages"][name])
         optimizers.load_state(self.optimizer, state["optimizer"])
 
     def weights(self) -> dict[str, Tensor]:
-        """The network as it predicts."""
-        return build.prefixed({"net": self.average.module})
+        """The networks as they predict."""
+        return build.prefixed({name: a.module for name, a in self.averages.items()})
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Undo of `weights`; training goes on from there too."""
-        build.load_prefixed({"net": self.average.module}, weights)
-        build.load_prefixed({"net": self.net}, weights)
+        build.load_prefixed({name: a.module for name, a in self.averages.items()}, weights)
+        build.load_prefixed(dict(self.nets.items()), weights)
 
 
 METHOD: type[Method] = Supervised

@@ -1,6 +1,7 @@
 """Label noise: what careless, hurried or random annotation makes of true label images."""
 
 from napari_noisyseg.noise.draws import Strength, chosen
+from napari_noisyseg.noise.images import CORRELATED, Correlated, resized, strike_images
 from napari_noisyseg.noise.outlines import boxed, dilated, eroded, moved
 from napari_noisyseg.noise.points import points
 from napari_noisyseg.noise.redraw import ids_of
@@ -23,9 +24,11 @@ from napari_noisyseg.noise.simulate import (
 )
 
 __all__ = [
+    "CORRELATED",
     "KINDS",
     "RANGES",
     "SHARE",
+    "Correlated",
     "Found",
     "NoiseKind",
     "Setting",
@@ -46,7 +49,9 @@ __all__ = [
     "partial",
     "points",
     "random",
+    "resized",
     "setting_for_dice",
     "simulate",
     "simulate_patches",
+    "strike_images",
 ]

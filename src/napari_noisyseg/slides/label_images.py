@@ -33,7 +33,7 @@ def read_labels(path: Path) -> NDArray[np.int32]:
     labels = _from_tiff(path) if file_start(path).startswith(TIFF_STARTS) else _from_png(path)
     if labels.ndim != 2 or not labels.size:
         raise NoisySegError(f"{path} is damaged: it unpacks to {labels.shape}; copy it anew")
-    return _as_int32(labels, path)
+    return as_int32(labels, path)
 
 
 def _from_png(path: Path) -> NDArray[Any]:
@@ -80,7 +80,8 @@ def _coloured(path: Path, what: str) -> NoisySegError:
     )
 
 
-def _as_int32(labels: NDArray[Any], path: Path) -> NDArray[np.int32]:
+def as_int32(labels: NDArray[Any], path: Path) -> NDArray[np.int32]:
+    """Labels of any whole numbers as int32; `NoisySegError` for others and for too large ones."""
     if labels.dtype.kind not in "buif":
         raise NoisySegError(f"{path} holds {labels.dtype}, not the numbers of nuclei")
     if labels.dtype.kind == "f" and not (
@@ -96,6 +97,10 @@ def _as_int32(labels: NDArray[Any], path: Path) -> NDArray[np.int32]:
 
 def windows_of(labels: NDArray[np.int32]) -> dict[int, tuple[slice, slice]]:
     """The bounding box of each value but 0 in a label image (H, W), as an index; ascending."""
+    if labels.min(initial=0) >= 0 and labels.max(initial=0) <= labels.size:
+        # no more places are made than the image has pixels: nothing needs to be renumbered
+        plain = ndimage.find_objects(labels)
+        return {n: (p[0], p[1]) for n, p in enumerate(plain, start=1) if p is not None}
     values, numbered = without_gaps(labels)
     found = ndimage.find_objects(numbered)
     return {int(values[n]): (p[0], p[1]) for n, p in enumerate(found, start=1) if p is not None}

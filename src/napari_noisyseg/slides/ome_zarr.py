@@ -46,7 +46,7 @@ def _slide(path: Path) -> Slide:
     group, multiscale = _multiscale(path)
     axes = [a["name"] if isinstance(a, Mapping) else str(a) for a in multiscale["axes"]]
     datasets = multiscale["datasets"]
-    arrays = [_checked(group[d["path"]], axes, path) for d in datasets]
+    arrays = [checked(group[d["path"]], axes, path) for d in datasets]
     divisor = 1
     if arrays[0].dtype == np.uint16:
         height, width = _size(arrays[-1], axes)
@@ -73,7 +73,7 @@ def _multiscale(path: Path) -> tuple[zarr.Group, Any]:
     return group, ome["multiscales"][0]
 
 
-def _checked(array: Any, axes: Sequence[str], path: Path) -> Any:
+def checked(array: Any, axes: Sequence[str], path: Path) -> Any:
     """The array of a level, once it is sure that reading it is harmless and meaningful."""
     if not isinstance(array, zarr.Array) or array.ndim != len(axes):
         raise NoisySegError(f"{path} names axes {', '.join(axes)} that its arrays do not have")

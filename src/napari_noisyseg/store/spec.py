@@ -55,6 +55,10 @@ class RunSpec(BaseModel):
     """time between two previews"""
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 30.0
     """time between two checkpoints"""
+    scheduler: str | None = None
+    """address of the Dask scheduler on whose workers to train; None: here"""
+    insecure: bool = False
+    """the scheduler may be spoken to without encryption beyond this machine"""
 
 
 def write_spec(folder: Path, spec: RunSpec, **notes: Any) -> None:

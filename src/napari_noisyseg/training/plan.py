@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
@@ -12,7 +12,7 @@ from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.method import Method, MethodConfig, Preset
 
 LONG_BUDGET = 600.0
-"""Seconds on a GPU from which the paper's networks have time to converge."""
+"""Seconds on a GPU from which networks of the paper's size have time to converge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +50,14 @@ def settings(
 def _preset(given: Mapping[str, Any], device: str, time_budget: float | None) -> tuple[Preset, str]:
     chosen = given.get("preset")
     if chosen is not None:
-        if chosen not in ("small", "paper"):
-            raise NoisySegError(f"preset {chosen!r}: choose small or paper")
+        if chosen not in get_args(Preset):
+            raise NoisySegError(f"preset {chosen!r}: choose recommended, small or paper")
         return chosen, "as asked"
     if not device.startswith("cuda"):
         return "small", f"for {device.upper()}"
     if time_budget is not None and time_budget < LONG_BUDGET:
         return "small", "for a short time"
-    return "paper", "there is a GPU"
+    return "recommended", "there is a GPU"
 
 
 def words_of(error: ValidationError, config: type[MethodConfig]) -> str:

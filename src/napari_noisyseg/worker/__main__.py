@@ -13,16 +13,20 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
 from napari_noisyseg.errors import NoisySegError, in_window
-from napari_noisyseg.events import Doing, Failed
+from napari_noisyseg.events import Doing, Event, Failed
+from napari_noisyseg.store.processes import Process
 from napari_noisyseg.store.runs import Run
 from napari_noisyseg.worker.child.share import give_way
 from napari_noisyseg.worker.parent.process import LOG, PASSIVE, be_nice
 
 BEAT = 2.0
+OWNER = "owner"
+"""note in the spec of a run on a cluster: the worker with which it ends"""
 
 
 def main(arguments: list[str]) -> int:
@@ -70,7 +74,10 @@ def _redirect(log: Path) -> None:
 
 
 def _beat(run: Run) -> None:
+    owner = run.spec().get(OWNER)
     while True:
+        if owner is not None and not Process.parse(owner).runs:
+            os._exit(1)
         # a full disk, or a folder that was moved: what matters of that shows where work is written
         with contextlib.suppress(OSError):
             run.beat()
@@ -92,13 +99,7 @@ def _work(run: Run, stopping: _Stop) -> int:
 def _done(run: Run, stopping: _Stop) -> int:
     """Do the work and say how it ended; OSError where not even that can be said."""
     try:
-        run.say(Doing("loading PyTorch"))
-        # torch and all that come only now: a broken installation becomes an event
-        from napari_noisyseg.worker.child.execute import execute
-        from napari_noisyseg.worker.parent.predicting import PREDICTS, predict
-
-        work = predict if run.spec().get(PREDICTS) else execute
-        for event in work(run.dir, stopping):
+        for event in _events(run, stopping):
             run.say(event)
     except NoisySegError as error:
         traceback.print_exc()
@@ -109,6 +110,20 @@ def _done(run: Run, stopping: _Stop) -> int:
         run.say(_failure(error, run.dir))
         return 1
     return 0
+
+
+def _events(run: Run, stopping: _Stop) -> Iterator[Event]:
+    if run.spec().get("scheduler"):
+        from napari_noisyseg.worker.cluster.carry import carry
+
+        yield from carry(run.dir, stopping)
+        return
+    yield Doing("loading PyTorch")
+    # torch and all that come only now: a broken installation becomes an event
+    from napari_noisyseg.worker.child.execute import execute
+    from napari_noisyseg.worker.parent.predicting import PREDICTS, predict
+
+    yield from (predict if run.spec().get(PREDICTS) else execute)(run.dir, stopping)
 
 
 def _failure(error: Exception, folder: Path) -> Failed:

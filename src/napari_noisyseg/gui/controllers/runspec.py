@@ -19,7 +19,8 @@ from napari_noisyseg.worker.parent.predicting import start_prediction
 class Choice:
     """A training as a person asks for it: exactly one of `epochs` and `seconds` is set.
 
-    by_hand: the method was chosen, not only left as it was recommended.
+    by_hand: the method was chosen, not only left as it was recommended. scheduler: the address of
+    the other machine to train on; None: here.
     """
 
     method: str
@@ -28,6 +29,7 @@ class Choice:
     seconds: float | None
     device: str
     by_hand: bool = False
+    scheduler: str | None = None
 
 
 def run_spec(choice: Choice, resume: Run | None = None) -> RunSpec:
@@ -44,6 +46,7 @@ def run_spec(choice: Choice, resume: Run | None = None) -> RunSpec:
         yielding=True,
         preview_seconds=5.0,
         resume=resume.id if resume is not None else None,
+        scheduler=choice.scheduler,
     )
 
 

@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui.widgets.parts import More
 from napari_noisyseg.gui.widgets.schema import FormField, Value, form_fields
+from napari_noisyseg.method import PRESET_WORDS
 
 
 class Editor(Protocol):
@@ -123,7 +124,7 @@ class ChoiceEdit(QComboBox):  # type: ignore[misc]
     def __init__(self, field: FormField) -> None:
         super().__init__()
         for choice in field.choices:
-            self.addItem(str(choice), choice)
+            self.addItem(_choice_words(field.name, choice), choice)
         self.currentIndexChanged.connect(lambda _: self.changed.emit())
 
     def get(self) -> Value:
@@ -134,6 +135,13 @@ class ChoiceEdit(QComboBox):  # type: ignore[misc]
     def set(self, value: Value) -> None:
         """Choose it."""
         self.setCurrentIndex(self.findData(value))
+
+
+def _choice_words(setting: str, choice: Any) -> str:
+    """A choice as the menu has it; of a preset also what it makes of the method."""
+    if setting == "preset" and choice in PRESET_WORDS:
+        return f"{choice}: {PRESET_WORDS[choice]}"
+    return str(choice)
 
 
 _EDITORS: dict[str, Any] = {
@@ -151,6 +159,7 @@ class ConfigForm(QWidget):  # type: ignore[misc]
     `presets` maps a preset's name to what it changes from the schema's defaults; choosing another
     preset moves the settings that still stand at their default and leaves the edited ones. With
     `automatic` the choice of a preset is left to the run by default; it names the likely one.
+    `reasons` say, preset by preset, why a setting is not the paper's; tool tips tell.
     """
 
     changed = Signal()
@@ -161,9 +170,10 @@ class ConfigForm(QWidget):  # type: ignore[misc]
         presets: Mapping[str, Mapping[str, Value]] | None = None,
         hidden: Sequence[str] = (),
         automatic: str | None = None,
+        reasons: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         super().__init__()
-        self._automatic = automatic
+        self._automatic, self._reasons = automatic, reasons or {}
         self._fields = {field.name: field for field in form_fields(schema, hidden)}
         self._presets = presets or {}
         self._editors: dict[str, Any] = {}
@@ -207,7 +217,7 @@ class ConfigForm(QWidget):  # type: ignore[misc]
     def defaults(self, preset: str | None = None) -> dict[str, Value]:
         """Every setting's value under a preset (the one shown, by default), itself left out."""
         start = {name: f.default for name, f in self._fields.items() if name != "preset"}
-        changes = self._presets.get(preset or self._shown_preset() or "", {})
+        changes = self._presets.get(preset or self.shown_preset() or "", {})
         return start | {name: value for name, value in changes.items() if name in start}
 
     def values(self) -> dict[str, Value]:
@@ -227,7 +237,7 @@ class ConfigForm(QWidget):  # type: ignore[misc]
             self._editors[name].blockSignals(True)
             self._editors[name].set(values[name])
             self._editors[name].blockSignals(False)
-        self._preset = self._shown_preset()
+        self._preset = self.shown_preset()
         self._mark()
 
     def problem(self) -> str:
@@ -250,14 +260,15 @@ class ConfigForm(QWidget):  # type: ignore[misc]
             raise NoisySegError(problem)
         return value
 
-    def _shown_preset(self) -> str | None:
+    def shown_preset(self) -> str | None:
+        """The preset chosen, or the likely one where the choice is left to the run."""
         if "preset" not in self._editors:
             return None
         chosen: str | None = self._editors["preset"].get()
         return chosen or self._automatic
 
     def _edited(self) -> None:
-        preset = self._shown_preset()
+        preset = self.shown_preset()
         if preset != self._preset:
             self._follow_preset(self.defaults(self._preset), self.defaults(preset))
         self._mark()
@@ -278,9 +289,16 @@ class ConfigForm(QWidget):  # type: ignore[misc]
                 self._value(name)
             except NoisySegError as error:
                 problem = str(error)
-            editor.setToolTip(problem or self._fields[name].help)
+            editor.setToolTip(problem or self._help(name))
             if isinstance(editor, FloatEdit | IntEdit):
                 editor.setStyleSheet("border: 1px solid #d1495b;" if problem else "")
+
+    def _help(self, name: str) -> str:
+        """What a setting is, and why the preset's value is not the paper's."""
+        preset = self.shown_preset() or ""
+        why = self._reasons.get(preset, {}).get(name)
+        words = self._fields[name].help
+        return words if why is None else f"{words}\n\nIn {preset}: {why}"
 
 
 def _rows(parent: QWidget) -> QFormLayout:

@@ -23,22 +23,12 @@ from qtpy.QtWidgets import (
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.exchange import exporting
+from napari_noisyseg.exchange.formats import written
 from napari_noisyseg.exchange.layers import LAYERS as SOURCES
 from napari_noisyseg.exchange.layers import Layer
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.widgets.parts import button, line
 from napari_noisyseg.store.project import Project
-
-FORMATS = {
-    "geojson": "QuPath GeoJSON: outlines with class, score and state",
-    "labels": "Label TIFF: each pixel holds the number of its nucleus",
-    "csv": "CSV table: area, shape, stain and class of each nucleus",
-    "coco": "COCO JSON: outlines and boxes, for machine learning",
-    "imagescope": "Aperio ImageScope XML: outlines",
-    "hovernet": "HoVer-Net JSON: outlines, centres and classes",
-    "histomics": "HistomicsUI JSON: outlines",
-    "ome-zarr": "OME-Zarr: image and label pyramid",
-}
 
 
 class Words(NamedTuple):
@@ -126,8 +116,8 @@ class ExportDialog(QDialog):  # type: ignore[misc]
     def _form(self) -> QFormLayout:
         form = QFormLayout()
         self.format = QComboBox()
-        for name in exporting.FORMATS:
-            self.format.addItem(FORMATS.get(name, name), name)
+        for name, form in written().items():
+            self.format.addItem(f"{form.title}: {form.holds}", name)
         self.format.setCurrentIndex(max(0, self.format.findData("geojson")))
         self.images = QComboBox()
         self.images.addItem("All images of the project", None)

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog, QWidget
 
-from napari_noisyseg.exchange import importing
+from napari_noisyseg.exchange import formats, importing
 from napari_noisyseg.gui.session import SUFFIX, Session
 from napari_noisyseg.gui.window.exportdialog import ExportDialog
 from napari_noisyseg.slides import IMAGE_SUFFIXES
 
 Act = Callable[[Session, QWidget], None]
-POINT_FILES = "Points (*.csv *.geojson *.json)"
-MASK_FILES = "Masks (*.tif *.tiff *.png *.geojson *.json)"
+
+
+def _pattern(words: str, kind: Literal["points", "masks"]) -> str:
+    """What a file dialog shows: every file that can be read as such."""
+    return f"{words} ({' '.join(f'*{ending}' for ending in formats.endings(kind))})"
+
+
+POINT_FILES = _pattern("Points", "points")
+MASK_FILES = _pattern("Masks", "masks")
 
 
 def open_project(session: Session, parent: QWidget) -> None:

@@ -53,6 +53,8 @@ def start(project: Project, spec: RunSpec) -> Run:
     resumed = project.runs.get(spec.resume) if spec.resume else None
     spec = _continued(resumed, spec) if resumed else _begun(spec)
     check(project, spec)
+    if spec.scheduler is not None:
+        spec = _on_a_cluster(spec, spec.scheduler)
     weights = _weights(project, spec.init) if spec.init else None
     with project.runs.making() as run:
         if resumed:
@@ -65,6 +67,16 @@ def start(project: Project, spec: RunSpec) -> Run:
         write_spec(run.dir, spec, created=time.time())
     launch(run, spec.threads)
     return run
+
+
+def _on_a_cluster(spec: RunSpec, scheduler: str) -> RunSpec:
+    """The spec with the address made sure of: raises NoisySegError where nobody there can train."""
+    from napari_noisyseg.worker.cluster.address import Scheduler
+    from napari_noisyseg.worker.cluster.offers import look
+
+    address = Scheduler.of(scheduler, spec.insecure)
+    look(address, spec.device)
+    return spec.model_copy(update={"scheduler": address.address})
 
 
 def launch(run: Run, threads: int | None = None) -> None:
@@ -96,7 +108,8 @@ def replay(run: Run, folder: Path) -> Run:
     if (run.dir / INIT).is_file():
         shutil.copyfile(run.dir / INIT, folder / INIT)
     config = bounded_json.read_record(settings)
-    write_spec(folder, spec.model_copy(update={"config": config}), created=time.time())
+    here = {"config": config, "scheduler": None}
+    write_spec(folder, spec.model_copy(update=here), created=time.time())
     process.launch(again, spec.threads)
     return again
 
@@ -105,7 +118,9 @@ def _begun(spec: RunSpec) -> RunSpec:
     """`init` of `READINGS` is no run's weights but a setting, which a person's own goes before."""
     if spec.init not in READINGS:
         return spec
-    config = {"splitting": READINGS[spec.init], **spec.config}
+    as_published = spec.init == "none" and spec.config.get("preset") == "paper"
+    reading = {} if as_published else {"splitting": READINGS[spec.init]}
+    config = {**reading, **spec.config}
     return spec.model_copy(update={"init": None, "config": config})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from qtpy.QtCore import Qt, QTimer
@@ -13,8 +14,10 @@ from napari_noisyseg.gui.controllers import train
 from napari_noisyseg.gui.controllers.adoption import Adoption
 from napari_noisyseg.gui.controllers.follow import POLL_MS, Follower
 from napari_noisyseg.gui.controllers.previews import LivePreview
+from napari_noisyseg.gui.controllers.runspec import Choice
 from napari_noisyseg.gui.docks import StepDock
 from napari_noisyseg.gui.docks.toggles import ShownKinds
+from napari_noisyseg.gui.docks.train.elsewhere import ElsewhereView
 from napari_noisyseg.gui.docks.train.options import TrainOptions
 from napari_noisyseg.gui.docks.train.question import FieldQuestion
 from napari_noisyseg.gui.docks.train.rounds import RoundsView
@@ -45,9 +48,10 @@ class TrainDock(StepDock):
         super().__init__(session)
         self.jobs = Jobs(self)
         self.options = TrainOptions()
+        self.elsewhere = ElsewhereView(self.options.device.currentData)
         self.adoption = Adoption(session, self.jobs)
         self.controller = train.TrainController(
-            session, self.jobs.do, self.options.choice, self.adoption.adopt
+            session, self.jobs.do, self._choice, self.adoption.adopt
         )
         self.previews = LivePreview(session, self.jobs, self.follower)
         self._build()
@@ -81,7 +85,8 @@ class TrainDock(StepDock):
         box.setContentsMargins(12, 10, 12, 10)
         box.setSpacing(10)
         shown = (self.view, self.maps, self.rounds)
-        for part in (self.button, self.notice, self.question, self.options, *shown):
+        asked = (self.question, self.options, self.elsewhere)
+        for part in (self.button, self.notice, *asked, *shown):
             box.addWidget(part)
         box.addWidget(self.runs)
         box.addStretch()
@@ -130,7 +135,13 @@ class TrainDock(StepDock):
         self.controller.close()
         self.maps.closing()
         self.rounds.closing()
+        self.elsewhere.closing()
         self.jobs.close()
+
+    def _choice(self) -> Choice:
+        """What is chosen for the next run, and where it is to go."""
+        chosen = self.options.choice()
+        return replace(chosen, scheduler=self.elsewhere.elsewhere.scheduler)
 
     def enter(self) -> None:
         """The step was opened: what runs found is seen on bare tissue."""

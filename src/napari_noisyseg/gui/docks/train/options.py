@@ -21,7 +21,7 @@ from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui.controllers.runspec import Choice
 from napari_noisyseg.gui.widgets.forms import ConfigForm
 from napari_noisyseg.gui.widgets.parts import More
-from napari_noisyseg.method import Needs
+from napari_noisyseg.method import PRESET_WORDS, Needs, Preset
 
 MINUTES = (1, 2, 5, 10)
 DEFAULT_MINUTES = 2
@@ -37,12 +37,18 @@ COMPARATORS = frozenset({"finetune", "spatial-reweighting", "mcpm", "jocor", "co
 """methods that the papers compare with; last in the menu"""
 
 
-def likely_preset(device: str) -> str:
+def likely_preset(device: str) -> Preset:
     """Which defaults a run will start from, guessed without torch, for the form to show."""
     if device == "auto":
         seen = shutil.which("nvidia-smi") is not None
         device = "cuda" if seen and sys.platform != "darwin" else "cpu"
-    return "paper" if device == "cuda" else "small"
+    return "recommended" if device == "cuda" else "small"
+
+
+def menu_words(title: str, preset: Preset) -> str:
+    """A method's title and what the preset makes of the method, as the menu has them."""
+    name, colon, what = title.partition(": ")
+    return f"{name}, {PRESET_WORDS[preset]}{colon}{what}"
 
 
 def needs_words(needs: Needs) -> str:
@@ -175,11 +181,22 @@ class TrainOptions(QWidget):  # type: ignore[misc]
             presets={str(key): values for key, values in described.presets.items()},
             hidden=("epochs",),
             automatic=likely_preset(self.device.currentData()),
+            reasons={str(key): why for key, why in described.reasons.items()},
         )
         form.changed.connect(self.changed)
+        form.changed.connect(self._name_methods)
         self._swap(form)
+        self._name_methods()
         self._say_why()
         self.changed.emit()
+
+    def _name_methods(self) -> None:
+        """The menu says what would run: a paper, or what a preset makes of it."""
+        shown = self.form.shown_preset() if self.form is not None else None
+        preset = next((p for p in PRESET_WORDS if p == shown), "paper")
+        for k in range(self.method.count()):
+            title = registry.describe(self.method.itemData(k)).title
+            self.method.setItemText(k, menu_words(title, preset))
 
     def _swap(self, form: ConfigForm) -> None:
         old, self.form = self.form, form

@@ -1,0 +1,77 @@
+"""Cells of a table over several seeds: mean, deviation, how many, and the paper's number."""
+
+from __future__ import annotations
+
+import os
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from ..errors import NoisySegError
+from .ledger import Row, rows_of
+
+SEEDS = 3
+"""of every cell; $NOISYSEG_SEEDS overrides it"""
+Job = Callable[[int], Row]
+"""one training by its seed"""
+
+
+def seeds() -> int:
+    """How many trainings a cell is the mean of."""
+    given = os.environ.get("NOISYSEG_SEEDS", "")
+    if not given:
+        return SEEDS
+    if not given.isdecimal() or not 1 <= int(given) <= 100:
+        raise NoisySegError(f"NOISYSEG_SEEDS is {given!r}: give a whole number from 1 to 100")
+    return int(given)
+
+
+def over_seeds(
+    name: str,
+    full: bool,
+    arms: Mapping[str, Job],
+    score: str = "dice",
+    paper: Mapping[str, float] | None = None,
+) -> tuple[list[Row], bool]:
+    """A row per arm: the mean of `score` and its deviation over the seeds, and the paper's.
+
+    All arms with one seed come before any with the next, so that what is there can be compared.
+    """
+    jobs = [
+        (f"{arm} seed {seed}", partial(job, seed))
+        for seed in range(seeds())
+        for arm, job in arms.items()
+    ]
+    rows, complete = rows_of(name, full, jobs)
+    found = [_cell(arm, _of(arm, rows), score, (paper or {}).get(arm)) for arm in arms]
+    return [row for row in found if row["seeds"]], complete
+
+
+def _of(arm: str, rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if str(row["key"]).rpartition(" seed ")[0] == arm]
+
+
+def _cell(arm: str, rows: Sequence[Row], score: str, paper: float | None) -> Row:
+    """Every number of the rows as its mean; of the score the deviation too (two seeds or more)."""
+    values = {
+        key: [float(str(row[key])) for row in rows]
+        for key in (rows[0] if rows else {})
+        if key != "key" and all(isinstance(row.get(key), int | float) for row in rows)
+    }
+    means: Row = {key: round(statistics.fmean(of_key), 4) for key, of_key in values.items()}
+    many = len(rows) > 1
+    deviation = round(statistics.stdev(values[score]), 4) if many else None
+    worst = round(min(values[score]), 4) if rows else None
+    about = {"std": deviation, "worst": worst, "seeds": len(rows), "paper": paper}
+    return {"key": arm, **means, **about}
+
+
+def figures(rows: Sequence[Row], score: str = "dice", prefix: str = "dice_") -> dict[str, float]:
+    """`PREFIX`KEY: the mean, and std_KEY: the deviation where there are seeds for one."""
+    found: dict[str, float] = {}
+    for row in rows:
+        key = str(row["key"]).removeprefix(prefix)
+        found[f"{prefix}{key}"] = float(str(row[score]))
+        if row["std"] is not None:
+            found[f"std_{key}"] = float(str(row["std"]))
+    return found

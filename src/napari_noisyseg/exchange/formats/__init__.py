@@ -1,0 +1,113 @@
+"""Every format of files that go out or come in: one file each, and this table of them.
+
+The command line, the window's dialogs and what is dropped on it all read this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from napari_noisyseg import regular_file
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.exchange.formats import (
+    asap,
+    cellpose,
+    coco,
+    csv_table,
+    dicom,
+    geojson,
+    histomics,
+    hovernet,
+    imagescope,
+    labels,
+    ome_zarr,
+    roi,
+)
+from napari_noisyseg.exchange.formats.format import Format
+
+__all__ = ["FORMATS", "Format", "endings", "named", "of_file", "stem_of", "written"]
+
+FORMATS: Mapping[str, Format] = {
+    f.name: f
+    for f in (
+        geojson.FORMAT,
+        labels.FORMAT,
+        csv_table.FORMAT,
+        coco.FORMAT,
+        # before the other XML, as its files have elements named like those
+        asap.FORMAT,
+        imagescope.FORMAT,
+        hovernet.FORMAT,
+        histomics.FORMAT,
+        roi.FORMAT,
+        ome_zarr.FORMAT,
+        cellpose.FORMAT,
+        dicom.FORMAT,
+    )
+}
+"""By the name that the command line uses, in the order of menus."""
+LOOKED_AT = 2**16
+"""Bytes at each end of a file by which formats with the same ending are told apart."""
+
+
+def written() -> dict[str, Format]:
+    """What can be written here and now."""
+    return {name: f for name, f in FORMATS.items() if f.installed}
+
+
+def endings(kind: Literal["points", "masks"]) -> tuple[str, ...]:
+    """What files end in that points, or masks, are read from."""
+    found = [
+        ending
+        for f in FORMATS.values()
+        if (f.reads_points if kind == "points" else f.reads_masks)
+        for ending in f.all_endings
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def named(name: str) -> Format:
+    """The format of this name. Raises `NoisySegError`."""
+    if name not in FORMATS:
+        raise NoisySegError(f"there is no format {name!r}: choose one of {', '.join(FORMATS)}")
+    return FORMATS[name]
+
+
+def of_file(path: Path, name: str | None = None) -> Format:
+    """The format of a file that is to be read: the one of this name, else what it seems to be.
+
+    Raises `NoisySegError` where the file's ending is of no format, or of another than `name`.
+    """
+    ended = path.name.lower()
+    fitting = [f for f in FORMATS.values() if ended.endswith(f.all_endings)]
+    if name is not None:
+        chosen = named(name)
+        if chosen not in fitting:
+            raise NoisySegError(
+                f"{path}: --format {name} means files that end in "
+                f"{', '.join(chosen.all_endings)}; leave --format out to go by the ending"
+            )
+        return chosen
+    if not fitting:
+        every = dict.fromkeys((*endings("points"), *endings("masks")))
+        raise NoisySegError(f"{path}: files that can be read end in {', '.join(every)}")
+    return fitting[0] if len(fitting) == 1 else _by_marks(path, fitting)
+
+
+def _by_marks(path: Path, fitting: list[Format]) -> Format:
+    size = regular_file.check(path).st_size
+    with regular_file.opened(path) as file:
+        seen = file.read(LOOKED_AT)
+        file.seek(max(0, size - LOOKED_AT))
+        seen += file.read(LOOKED_AT)
+    marked = (f for f in fitting if any(mark in seen for mark in f.marks))
+    return next(marked, fitting[0])
+
+
+def stem_of(path: Path) -> str:
+    """The name of a file without the ending of its format: that of its image."""
+    ended = path.name.lower()
+    found = [e for f in FORMATS.values() for e in f.all_endings if ended.endswith(e)]
+    return path.name[: -len(max(found, key=len))] if found else path.stem

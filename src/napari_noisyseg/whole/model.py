@@ -1,0 +1,234 @@
+"""What predicts a tile: the starter, the starter with what a project taught it, or a run's model.
+
+A model works in three steps, so that they can go on side by side: `prepare` reads and measures
+pixels, `look` is the networks, `split` makes nuclei of what they saw.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noisyseg import stains
+from napari_noisyseg.coarse import centres
+from napari_noisyseg.coarse.appearance import MPP, Tone, tone_of, toned, unlike
+from napari_noisyseg.coarse.evidence import Gauge
+from napari_noisyseg.coarse.outline import Look, OutlinePlane
+from napari_noisyseg.coarse.starter import CENTRES, OUTLINE, Network, at_click, model, shipped
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.slides import Box, Slide
+from napari_noisyseg.training.refine import Evidence, Found, judge
+from napari_noisyseg.whole.lattice import Lattice
+from napari_noisyseg.whole.plan import Plan, Tile
+
+F32 = NDArray[np.float32]
+Labels = NDArray[np.int32]
+Shapes = tuple[Labels, dict[int, tuple[int, int]]]
+
+STARTER = "starter"
+AROUND_UM = 40.0
+"""What is looked at around a tile; far more than a nucleus, its neighbours and theirs."""
+OUTLINED = 112
+"""Px of 0.25 µm around a tile in which centres are outlined: those that may take pixels from its
+own, and those that these see."""
+SIDE = 2048
+
+
+@dataclass(frozen=True)
+class Nuclei:
+    """Of one tile: labels int32 (h, w) of a window of a lattice; places (y, x) there, by label.
+
+    A nucleus belongs to the tile in whose core its place lies. found: confidence and reason.
+    """
+
+    lattice: Lattice
+    window: Box
+    labels: Labels
+    places: Mapping[int, tuple[int, int]]
+    found: list[Found]
+
+
+class Model(Protocol):
+    """Predicts tiles."""
+
+    @property
+    def key(self) -> str:
+        """A digest of its weights."""
+
+    @property
+    def side(self) -> int:
+        """Of a tile in its own pixels, as is best for speed."""
+
+    def mpp(self, slide_mpp: float) -> float:
+        """µm per pixel at which it makes nuclei, of a slide with pixels of `slide_mpp` µm."""
+
+    def measure(self, sample: NDArray[np.uint8], mpp: float) -> dict[str, Any]:
+        """What holds for the whole slide, from a sample at 0.25 µm, in plain values.
+
+        mpp: of the slide. Raises NoisySegError for a slide that it cannot judge.
+        """
+
+    def prepare(self, slide: Slide, plan: Plan, tile: Tile) -> Any:
+        """Read what `look` needs; runs beside it."""
+
+    def look(self, prepared: Any) -> Any:
+        """Run the networks; one tile at a time."""
+
+    def split(self, looked: Any) -> Nuclei:
+        """Make nuclei; runs beside it."""
+
+
+class Seen(NamedTuple):
+    """A window that the starter's networks see. maps: once they did."""
+
+    plan: Plan
+    tile: Tile
+    lattice: Lattice
+    window: Box
+    rgb: NDArray[np.uint8]
+    planes: F32
+    maps: centres.Maps | None = None
+    probability: F32 | None = None
+    """of nucleus by a trained network, where one has a say"""
+
+
+class Starter:
+    """The starter's networks; look and network: what a project taught them, None as shipped."""
+
+    side = SIDE
+
+    def __init__(
+        self, look: Look | None = None, network: Network | None = None, key: str = ""
+    ) -> None:
+        self._network = network or shipped(CENTRES)
+        self._look = look or at_click(shipped(OUTLINE))
+        self.key = key or starter_key()
+
+    def mpp(self, slide_mpp: float) -> float:
+        """0.25, whatever the slide's."""
+        return MPP
+
+    def measure(self, sample: NDArray[np.uint8], mpp: float) -> dict[str, Any]:
+        """How dark and of which stains the slide is."""
+        doubt = unlike(sample)
+        if doubt:
+            raise NoisySegError(f"{doubt}, and the starter has seen stained tissue in colour only")
+        return tone_document(tone_of(sample))
+
+    def prepare(self, slide: Slide, plan: Plan, tile: Tile) -> Seen:
+        """The tile and what is around it, as the networks see it."""
+        lattice = plan.lattice(MPP)
+        window = lattice.window(tile.core, AROUND_UM / plan.mpp)
+        return seen_of(lattice.read(slide, window), plan, tile, lattice, window)
+
+    def look(self, prepared: Seen) -> Seen:
+        """Where nuclei lie."""
+        return prepared._replace(maps=centres.probabilities(prepared.planes, self._network))
+
+    def split(self, looked: Seen) -> Nuclei:
+        """The outline at each centre."""
+        return outlined(looked, self._look)
+
+
+def seen_of(rgb: NDArray[np.uint8], plan: Plan, tile: Tile, lattice: Lattice, window: Box) -> Seen:
+    """A window's pixels, uint8 (h, w, 3), in the tone of the slide."""
+    planes = toned(rgb, tone_in(plan.tone))
+    return Seen(plan, tile, lattice, window, rgb, planes)
+
+
+def outlined(seen: Seen, look: Look) -> Nuclei:
+    """Nuclei at the centres in the tile's core, settled with those around it."""
+    assert seen.maps is not None
+    maps = seen.maps
+    if seen.probability is not None:
+        both = (maps.nucleus + seen.probability) / 2
+        maps = maps._replace(nucleus=both.astype(np.float32))
+    found = centres.peaks(maps)
+    shape = (seen.window.height, seen.window.width)
+    middles = np.clip(np.floor(found.points + 0.5), 0, np.array(shape) - 1).astype(np.intp)
+    core = _core(seen)
+    wide = core.grow(OUTLINED)
+    # numbered by place: which of two neighbours comes first must not hang on the tile
+    order = [n for n in np.lexsort(found.places.T[::-1]) if wide.contains(*found.places[n])]
+    points = {k: (int(y), int(x)) for k, (y, x) in enumerate(middles[order], start=1)}
+    plane = OutlinePlane(seen.planes, shape, look)
+    plane.bring_to(points)
+    labels = plane.instances
+    evidence = Evidence(
+        maps.nucleus, np.zeros_like(maps.nucleus),
+        stains.densities(seen.rgb, stains.FIXED)[0], seen.rgb, MPP,
+    )  # fmt: skip
+    judged = judge(evidence, labels, certainty=plane.certainty())
+    places = {k: (int(y), int(x)) for k, (y, x) in enumerate(found.places[order], start=1)}
+    return Nuclei(seen.lattice, seen.window, labels, places, judged)
+
+
+def _core(seen: Seen) -> Box:
+    """The tile's core in pixels of its window."""
+    y0, x0, y1, x1 = (int(v / seen.lattice.step) for v in seen.tile.core)
+    return Box(y0, x0, y1 + 1, x1 + 1).shift(-seen.window.y0, -seen.window.x0)
+
+
+def tone_document(tone: Tone) -> dict[str, Any]:
+    """A tone in plain values."""
+    return {
+        "mean": list(tone.mean), "spread": list(tone.spread), "weights": list(tone.gauge.weights),
+        "middle": tone.gauge.mean, "deviation": tone.gauge.deviation,
+    }  # fmt: skip
+
+
+def tone_in(document: Mapping[str, Any]) -> Tone:
+    """Undo of `tone_document`. Raises NoisySegError for what is none."""
+    try:
+        numbers = {key: tuple(map(float, document[key])) for key in ("mean", "spread", "weights")}
+        gauge = Gauge(numbers["weights"], float(document["middle"]), float(document["deviation"]))
+        return Tone(numbers["mean"], numbers["spread"], gauge)
+    except (KeyError, TypeError, ValueError) as error:
+        raise NoisySegError(f"what was measured on the slide is damaged ({error})") from error
+
+
+def _digest(*parts: bytes) -> str:
+    return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+def load_model(source: str | Path, device: str = "auto") -> Model:
+    """The model of a run's folder or its model file; `starter`; or a project, for what it learned.
+
+    device: for a run's. Raises NoisySegError when it is missing, damaged or needs torch.
+    """
+    from napari_noisyseg.store import SUFFIX, Project
+
+    path = Path(source)
+    if str(source) == STARTER:
+        return Starter()
+    if path.suffix == SUFFIX:
+        with Project.open(path, write=False) as project:
+            return of_project(project)
+    from napari_noisyseg.whole.trained import Trained
+
+    return Trained.load(path, device)
+
+
+def of_project(project: Any) -> Model:
+    """The starter with what it learned in a project that is open."""
+    from napari_noisyseg.coarse.project import centres_of, look_of
+
+    return Starter(look_of(project), centres_of(project), learned_key(project))
+
+
+def learned_key(project: Any) -> str:
+    """Digest of the starter's weights as they are in a project; "" where it learned nothing."""
+    learned = [project.learned.of(name) for name in (CENTRES, OUTLINE)]
+    parts = [b"" if found is None else found.path.read_bytes() for found in learned]
+    return _digest(model(CENTRES), model(OUTLINE), *parts) if any(parts) else ""
+
+
+def starter_key() -> str:
+    """Digest of the starter's weights as they are shipped."""
+    return _digest(model(CENTRES), model(OUTLINE))

@@ -1,0 +1,119 @@
+"""What a worker needs to predict tiles of a slide: sent once, opened once by each worker."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from napari_noisyseg.coarse.starter import CENTRES, OUTLINE, Network, at_click, read_weights
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.regular_file import read_bytes
+from napari_noisyseg.slides import Slide, content_hash, open_image
+from napari_noisyseg.store import SUFFIX, Project
+from napari_noisyseg.whole import Model, Plan, load_model, nuclei_of_tile
+from napari_noisyseg.whole.model import STARTER, Starter
+
+RUN = "model.safetensors"
+LARGEST = 8 * 2**30
+"""Bytes of a model."""
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A slide, by its path and content, and how it is predicted.
+
+    files: the model's weights by name (`RUN`, or what the starter learned; none as it comes).
+    """
+
+    path: str
+    channel: int | None
+    plan: Mapping[str, Any]
+    files: Mapping[str, bytes]
+    device: str = "auto"
+
+    @property
+    def key(self) -> str:
+        """Of what would have to be opened anew."""
+        about = (self.path, self.channel, self.device, self.plan["sha"], self.plan["model"])
+        return hashlib.sha256(repr((about, self.plan["side"])).encode()).hexdigest()
+
+
+class Opened(NamedTuple):
+    """A parcel, opened on a worker."""
+
+    slide: Slide
+    plan: Plan
+    model: Model
+
+
+def weights_of(source: str | Path) -> dict[str, bytes]:
+    """The files of a model: of a run's folder or model file, `starter`, or a project."""
+    if str(source) == STARTER:
+        return {}
+    path = Path(source)
+    if path.suffix == SUFFIX:
+        with Project.open(path, write=False) as project:
+            found = {name: project.learned.of(name) for name in (OUTLINE, CENTRES)}
+            return {n: read_bytes(f.path, LARGEST) for n, f in found.items() if f is not None}
+    return {RUN: read_bytes(path / RUN if path.is_dir() else path, LARGEST)}
+
+
+def unreadable(path: str, sha: str) -> str:
+    """Runs on a worker: why it cannot read the slide of this content there; "" where it can."""
+    try:
+        found = content_hash(Path(path))
+    except (NoisySegError, OSError, ValueError) as error:
+        return f"{socket.gethostname()} cannot read it ({error})"
+    return "" if found == sha else f"{socket.gethostname()} has another file of that name"
+
+
+def predict_tile(parcel: Parcel, index: int) -> bytes:
+    """Runs on a worker: the nuclei of one tile, as `TileNuclei.to_bytes`."""
+    slide, plan, model = _opened(parcel)
+    return nuclei_of_tile(slide, model, plan, plan.tile(index)).to_bytes()
+
+
+_last: dict[str, Opened] = {}
+
+
+def _opened(parcel: Parcel) -> Opened:
+    """Opened, and kept until another slide comes. Raises NoisySegError."""
+    if parcel.key not in _last:
+        for old in _last.values():
+            old.slide.close()
+        _last.clear()
+        doubt = unreadable(parcel.path, str(parcel.plan["sha"]))
+        if doubt:
+            raise NoisySegError(f"{parcel.path}: {doubt}")
+        plan = Plan.of(parcel.plan)
+        model = model_of(parcel)
+        if model.key != plan.model:
+            raise NoisySegError(
+                f"{socket.gethostname()} has other networks than the machine that asks: install "
+                "the same version of napari-noisyseg on both"
+            )
+        _last[parcel.key] = Opened(open_image(Path(parcel.path), parcel.channel), plan, model)
+    return _last[parcel.key]
+
+
+def model_of(parcel: Parcel) -> Model:
+    """The parcel's model. Raises NoisySegError where its files are damaged."""
+    with tempfile.TemporaryDirectory(prefix="noisyseg-") as folder:
+        for name in (RUN, OUTLINE, CENTRES):
+            if name in parcel.files:
+                (Path(folder) / name).write_bytes(parcel.files[name])
+        if RUN in parcel.files:
+            return load_model(Path(folder) / RUN, parcel.device)
+        networks = {
+            name: Network(name, read_weights(Path(folder) / name)[0])
+            for name in (OUTLINE, CENTRES)
+            if name in parcel.files
+        }
+    look = at_click(networks[OUTLINE]) if OUTLINE in networks else None
+    key = str(parcel.plan["model"]) if networks else ""
+    return Starter(look, networks.get(CENTRES), key)

@@ -1,0 +1,157 @@
+"""A slide's tiles over the workers of a scheduler, in whatever order they are ready.
+
+A tile hangs on the slide, the model and the plan alone, so that it may be done twice, anywhere. The
+slide's pixels are read by the workers; what travels is the model once, and each tile's nuclei.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_noisyseg.errors import JobError, NoisySegError
+from napari_noisyseg.whole import Tile, TileNuclei
+from napari_noisyseg.whole.tile import LIMIT
+from napari_noisyseg.worker.cluster.address import Scheduler
+from napari_noisyseg.worker.cluster.connect import LostError, connected
+from napari_noisyseg.worker.cluster.offers import offers
+from napari_noisyseg.worker.cluster.parcel import Parcel, predict_tile, unreadable
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+OUTAGE = 900.0
+"""Seconds for which a lost scheduler, or a worker, is waited for."""
+PAUSE = 2.0
+LOOKS = 0.5
+"""Seconds after which it is seen whether to stop, and who works."""
+AHEAD = 2
+"""Tiles that each worker has to do, so that it never waits for the next."""
+GOES_ON = "what is done stays; the same command goes on from there"
+
+
+def predicted_there(
+    scheduler: Scheduler,
+    parcel: Parcel,
+    tiles: Iterable[Tile],
+    stopping: Callable[[], bool] = lambda: False,
+    say: Callable[[str], None] = lambda _: None,
+) -> Iterator[TileNuclei]:
+    """The nuclei of each tile, in any order, as they are ready; stops early where asked.
+
+    A lost worker's tiles are done by others; a lost scheduler is waited for. Raises NoisySegError
+    where no worker can read the slide, JobError where the work cannot go on.
+    """
+    spread = _Spread(parcel, {tile.index for tile in tiles}, stopping)
+    while spread.missing and not stopping():
+        try:
+            with connected(scheduler) as client:
+                check_reach(scheduler, client, parcel)
+                yield from spread.work(client)
+        except LostError as lost:
+            if not spread.begun:
+                raise
+            if time.monotonic() - spread.heard > OUTAGE:
+                raise JobError(f"{lost}, for {OUTAGE / 60:.0f} minutes now: {GOES_ON}") from lost
+            say(f"{lost}; trying again, {len(spread.missing)} tiles are left")
+            time.sleep(PAUSE)
+
+
+def check_reach(scheduler: Scheduler, client: Client, parcel: Parcel) -> None:
+    """Raise NoisySegError where a worker cannot read the slide, or reads another under its name."""
+    offers(scheduler, client)
+    told = client.run(unreadable, parcel.path, str(parcel.plan["sha"]), on_error="return")
+    doubts = [str(words) for words in told.values() if words]
+    if doubts:
+        raise NoisySegError(
+            f"{parcel.path}: {doubts[0]}; put the slide where every worker of {scheduler.address} "
+            f"reads it under the same path ({len(told) - len(doubts)} of {len(told)} do)"
+        )
+
+
+@dataclass
+class _Spread:
+    """Tiles that are to be done. heard: when the last one came."""
+
+    parcel: Parcel
+    missing: set[int]
+    stopping: Callable[[], bool]
+    begun: bool = False
+    heard: float = 0.0
+    running: dict[Future, int] = field(default_factory=dict)
+
+    def work(self, client: Client) -> Iterator[TileNuclei]:
+        """Have them done, as long as the connection holds."""
+        self.begun, self.heard = True, time.monotonic()
+        waiting, self.running = deque(sorted(self.missing)), {}
+        sent = client.scatter(self.parcel, broadcast=True, hash=False)
+        while (waiting or self.running) and not self.stopping():
+            while waiting and len(self.running) < AHEAD * self._workers(client):
+                index = waiting.popleft()
+                future = client.submit(predict_tile, sent, index, pure=False)
+                self.running[future] = index
+            for index, data in self._ready(client):
+                self.missing.discard(index)
+                self.heard = time.monotonic()
+                yield read(index, data)
+        client.cancel(list(self.running))
+
+    def _workers(self, client: Client) -> int:
+        """How many tasks are worked on at once. Raises LostError where nobody works for long."""
+        found = sum(client.nthreads().values())
+        if not found and time.monotonic() - self.heard > OUTAGE:
+            raise JobError(f"no worker is left, for {OUTAGE / 60:.0f} minutes now: {GOES_ON}")
+        return max(1, found)
+
+    def _ready(self, client: Client) -> list[tuple[int, bytes]]:
+        """Tiles that were done since; waits a little."""
+        from distributed import wait
+
+        try:
+            with client.as_current():
+                done = wait(list(self.running), LOOKS, "FIRST_COMPLETED").done
+        except CancelledError as error:
+            raise LostError("the machine that held the model is gone") from error
+        except TimeoutError:
+            if client.status != "running":
+                raise LostError("the connection to the scheduler broke off") from None
+            self._workers(client)
+            return []
+        return [(self.running.pop(future), _result(future)) for future in done]
+
+
+def _result(future: Future) -> bytes:
+    """What a worker found. Raises LostError where the scheduler forgot it, else what went wrong."""
+    if future.status == "finished":
+        found: bytes = future.result()
+        return found
+    if future.status != "error":
+        raise LostError("the scheduler, or the machine that held the model, is gone")
+    error = future.exception()
+    if isinstance(error, NoisySegError):
+        raise error
+    if type(error).__name__ == "KilledWorker":
+        raise JobError(
+            "a tile was given up after its workers died one after the other, most likely because "
+            f"memory ran out there; {GOES_ON}"
+        )
+    raise JobError(f"a worker failed ({type(error).__name__}: {error}); {GOES_ON}")
+
+
+def read(index: int, data: bytes) -> TileNuclei:
+    """A tile's nuclei as they came, checked like those in a stranger's file."""
+    if not isinstance(data, bytes) or len(data) > LIMIT:
+        raise JobError(f"a worker sent something else than the nuclei of tile {index}")
+    with tempfile.TemporaryDirectory(prefix="noisyseg-") as folder:
+        path = Path(folder) / f"{index}.npz"
+        path.write_bytes(data)
+        found = TileNuclei.read(path)
+    if found.index != index:
+        raise JobError(f"a worker sent tile {found.index} for tile {index}")
+    return found

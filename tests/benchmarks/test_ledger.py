@@ -1,0 +1,112 @@
+"""One version of the code in every table; seeds, deviations and the paper beside each figure."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from napari_noisyseg import benchmarks
+from napari_noisyseg.benchmarks import ledger, seeds, tables
+from napari_noisyseg.benchmarks.report import Report
+from napari_noisyseg.errors import NoisySegError
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NOISYSEG_SEEDS", raising=False)
+
+
+def test_rows_of_another_version_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger.rows_of("x", True, [("a", lambda: {"dice": 0.5})])
+    monkeypatch.setattr(ledger, "version", lambda: "another")
+    with pytest.raises(NoisySegError, match="another version of the code"):
+        ledger.rows_of("x", True, [("b", lambda: {"dice": 0.7})])
+    kept = json.loads(Path("benchmark-runs/x-full.json").read_text())
+    assert kept["rows"] == {"a": {"dice": 0.5}}
+
+
+def test_rows_without_a_version_are_refused() -> None:
+    Path("benchmark-runs").mkdir()
+    Path("benchmark-runs/x-full.json").write_text(json.dumps({"a": {"dice": 0.5}}))
+    with pytest.raises(NoisySegError, match="unknown"):
+        ledger.rows_of("x", True, [("a", lambda: {"dice": 0.7})])
+
+
+def test_short_forms_keep_rows_within_a_slice_only() -> None:
+    done: list[str] = []
+
+    def job() -> ledger.Row:
+        done.append("a")
+        return {"dice": 0.5}
+
+    ledger.rows_of("x", False, [("a", job)])
+    assert not Path("benchmark-runs").exists()
+    with ledger.sliced():
+        for _ in range(2):
+            assert ledger.rows_of("x", False, [("a", job)]) == ([{"key": "a", "dice": 0.5}], True)
+    assert len(done) == 2
+
+
+def test_a_cell_is_mean_and_deviation_of_its_seeds() -> None:
+    order: list[tuple[str, int]] = []
+
+    def arm(name: str, scores: tuple[float, ...]) -> seeds.Job:
+        def job(seed: int) -> ledger.Row:
+            order.append((name, seed))
+            return {"dice": scores[seed], "steps": 10}
+
+        return job
+
+    arms = {"dice_a": arm("a", (0.1, 0.2, 0.3)), "dice_b": arm("b", (0.5, 0.5, 0.8))}
+    rows, complete = seeds.over_seeds("x", False, arms, paper={"dice_b": 0.9})
+    assert complete
+    assert order == [("a", 0), ("b", 0), ("a", 1), ("b", 1), ("a", 2), ("b", 2)]
+    assert rows[0] == {
+        "key": "dice_a", "dice": 0.2, "steps": 10.0, "std": 0.1, "worst": 0.1, "seeds": 3,
+        "paper": None,
+    }  # fmt: skip
+    assert rows[1]["std"] == pytest.approx(0.1732, abs=1e-4)
+    assert rows[1]["paper"] == 0.9
+    assert seeds.figures(rows) == {"dice_a": 0.2, "std_a": 0.1, "dice_b": 0.6, "std_b": 0.1732}
+
+
+def test_the_number_of_seeds_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOISYSEG_SEEDS", "1")
+    rows, _ = seeds.over_seeds("x", False, {"a": lambda seed: {"dice": 0.5}})
+    assert (rows[0]["seeds"], rows[0]["std"]) == (1, None)
+    monkeypatch.setenv("NOISYSEG_SEEDS", "many")
+    with pytest.raises(NoisySegError, match="NOISYSEG_SEEDS"):
+        seeds.seeds()
+
+
+def test_tables_go_on_from_slice_to_slice(monkeypatch: pytest.MonkeyPatch) -> None:
+    def table(name: str):
+        def run(data: Path, full: bool) -> Report:
+            arms = {"dice_a": lambda seed: {"dice": 0.1 * seed}}
+            rows, complete = seeds.over_seeds(name, full, arms, paper={"dice_a": 0.25})
+            return Report(name, {**seeds.figures(rows), "complete": float(complete)}, rows)
+
+        return run
+
+    monkeypatch.setattr(tables, "TABLES", ("one", "two"))
+    monkeypatch.setattr(benchmarks, "load", table)
+    monkeypatch.setattr(ledger, "SLICE_SECONDS", -1.0)
+    assert tables.run(Path(), False).figures["complete"] == 0
+    monkeypatch.setattr(ledger, "SLICE_SECONDS", 60.0)
+    report = tables.run(Path(), False)
+    assert report.figures["complete"] == 1
+    assert report.figures["one.dice_a"] == pytest.approx(0.1)
+    assert report.rows[1] == {
+        "table": "two", "cell": "dice_a", "score": "dice", "value": 0.1, "std": 0.1, "seeds": 3,
+        "paper": 0.25,
+    }  # fmt: skip
+    page = Path("benchmark-runs/tables.md").read_text(encoding="utf-8")
+    assert f"Version {ledger.version()}" in page
+    assert "| dice_a | dice | 0.100 | 0.100 | 3 | 0.250 |" in page
+
+
+def test_every_table_is_one_of_the_benchmarks() -> None:
+    assert set(tables.TABLES) < set(benchmarks.names())
