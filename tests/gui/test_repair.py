@@ -362,11 +362,11 @@ def test_filters_narrow_what_the_review_goes_through(review, hand: Hand, qtbot, 
     hand.press(review.filters.clear_button)
     qtbot.wait(30)
     assert review.filter_more.toggle.text() == "Filter"
-    assert not review.review.filter.active
+    assert not review.review.course.filter.active
     state = review.filters.boxes["state"]
     state.setCurrentIndex(state.findData("accepted"))
     state.activated.emit(state.currentIndex())
-    assert len(review.review.passing()) == len(passing)
+    assert len(review.review.course.passing()) == len(passing)
 
 
 def test_a_grid_of_many_is_judged_by_click_and_key(review, hand: Hand, qtbot, panel) -> None:

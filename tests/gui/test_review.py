@@ -10,8 +10,9 @@ from skimage.measure import regionprops
 from napari_noisyseg.gui.canvas import closeup, layers
 from napari_noisyseg.gui.canvas.closeup import centre, visible_box
 from napari_noisyseg.gui.canvas.outlines import outline_paths, outlines_of
-from napari_noisyseg.gui.docks.review.dock import VIEW_UM, ReviewDock
+from napari_noisyseg.gui.docks.review.dock import ReviewDock
 from napari_noisyseg.gui.docks.review.measurements import WIDTHS
+from napari_noisyseg.gui.docks.review.oncanvas import VIEW_UM
 from napari_noisyseg.gui.tools.hand import Press
 from napari_noisyseg.gui.tools.kit import kit_of
 from napari_noisyseg.slides import Box

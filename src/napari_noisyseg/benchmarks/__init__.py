@@ -17,6 +17,7 @@ _TABLE = {
     "coarse": ("coarse", "run", "coarse labels: speed, one more click, precision"),
     "outline": ("outline", "run", "outlines at clicks before any training: how right, how fast"),
     "review-value": ("review_value", "run", "what a look corrects in the order of the queue"),
+    "review-speed": ("review_speed", "run", "from a key to the next nucleus drawn; memory"),
     "audit": ("audit", "run", "whether the interval of what is wrong in the rest holds"),
     "adapt": ("adapt", "run", "some nuclei corrected: whether the outlines of the rest follow"),
     "annotated-field": ("annotated", "run", "two minutes of training on one field of points"),

@@ -118,7 +118,7 @@ def _write_results(
     generator, files = np.random.default_rng(SEED), []
     for k, labels in enumerate(tiles):
         np.savez(target / f"{k}.npz", labels=np.pad(labels, [(0, SIDE - n) for n in labels.shape]))
-        files.append((f"{k}.npz", _rows(labels)))
+        files.append((f"{k}.npz", rows_of(labels)))
     regions, count = [], 0
     for k, (y, x) in enumerate(places):
         name, rows = files[k % len(files)]
@@ -133,7 +133,7 @@ def _write_results(
     return count
 
 
-def _rows(labels: NDArray[np.int32]) -> list[dict[str, Any]]:
+def rows_of(labels: NDArray[np.int32]) -> list[dict[str, Any]]:
     """The nuclei of a label image as a run lists them."""
     values = np.unique(labels)[1:]
     middles: Any = ndimage.center_of_mass(labels > 0, labels, values)

@@ -25,7 +25,8 @@ class View:
 
     `toggles` are what a person has switched on or off,
     apart for the steps that mark and those that look at results. `bare`: the hide key is held.
-    `found`: there are nuclei of a run in the image.
+    `found`: there are nuclei of a run in the image. `blind`: nobody sees what was decided, but the
+    nucleus under review alone.
     """
 
     image: str | None = None
@@ -34,11 +35,14 @@ class View:
     toggles: Mapping[tuple[bool, str], bool] = field(default_factory=lambda: NOTHING)
     bare: bool = False
     found: bool = False
+    blind: bool = False
 
     def shows(self, kind: str) -> bool:
         """Whether layers of a kind, of the active image, are to be seen."""
         known = KINDS[kind]
         if self.bare and known.covers:
+            return False
+        if self.blind and known.name != "image" and kind not in OURS_ALONE:
             return False
         if self.step == "annotate" and WRITES.get(self.tool) == kind:
             return True

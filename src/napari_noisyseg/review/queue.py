@@ -87,6 +87,7 @@ class ReviewQueue:
         self.reviewer = reviewer
         self._by_id: list[str] | None = None
         self._back: tuple[int, int] | None = None
+        self._counted = (-1, 0)
         self._project = project
         self._images = images
         self._run = run
@@ -145,15 +146,28 @@ class ReviewQueue:
 
     def drawn(self) -> int | None:
         """The row of the nucleus drawn at random, where the next look is one of these."""
-        nuclei = self._project.nuclei
-        if len(self._items) < audit.FROM or not audit.due(nuclei.looks()):
+        return self._draw(0)
+
+    def draw_after(self, row: int) -> int | None:
+        """The row that `drawn` will give once the nucleus at `row` was decided on."""
+        return self._draw(1, self._items[row].id)
+
+    def _draw(self, more: int, decided: str = "") -> int | None:
+        if len(self._items) < audit.FROM or not audit.due(self._looks() + more):
             return None
         if not any(item.state == "unreviewed" for item in self._items):
             return None
         if self._by_id is None:
             self._by_id = sorted(self._index)
-        found = audit.draw(self._by_id, self._not_looked_at)
+        found = audit.draw(self._by_id, lambda id: id != decided and self._not_looked_at(id))
         return None if found is None else self._index[found]
+
+    def _looks(self) -> int:
+        """`Nuclei.looks`, counted once for each state of the project."""
+        version = self._project.nuclei.version()
+        if self._counted[0] != version:
+            self._counted = version, self._project.nuclei.looks()
+        return self._counted[1]
 
     def _not_looked_at(self, nucleus: str) -> bool:
         item = self._items[self._index[nucleus]]

@@ -69,6 +69,19 @@ class BlindQueue(ReviewQueue):
         self._project.nuclei.judge_blind(ids, state, reviewer, look.ms)
 
 
+def second_queue(project: Project, reviewer: str) -> BlindQueue:
+    """What a second person judges blind; NoisySegError where there is nothing, saying why."""
+    queue = BlindQueue(project, reviewer)
+    if not len(queue):
+        said = {v.reviewer for v in project.nuclei.verdicts(ways=("queue", "audit"))}
+        whose = f"only {reviewer} has" if said & {reviewer} else "nobody has"
+        raise NoisySegError(
+            f"{whose} decided on nuclei so far: another person judges them blind, under a name of "
+            "their own",
+        )
+    return queue
+
+
 @dataclass(frozen=True, slots=True)
 class Pair:
     """What two people said of one nucleus."""
@@ -104,6 +117,24 @@ class Agreement:
             f"{self.first or 'unnamed'} and {self.second}: {self.same} of {self.judged} alike, "
             f"Cohen's kappa {value}"
         )
+
+    def sentence(self) -> str:
+        """What it means, for somebody who never heard of kappa."""
+        people = f"{self.first or 'Somebody unnamed'} and {self.second}"
+        if self.kappa is None:
+            return f"{people} gave the same answer {self.same} times of {self.judged}, always one."
+        return (
+            f"{people} agree on {self.same} of {self.judged} nuclei: {_grade(self.kappa)} "
+            f"(Cohen's kappa {self.kappa:.2f}; 1 is always, 0 is chance)."
+        )
+
+
+def _grade(value: float) -> str:
+    """Kappa in the words of Landis and Koch (1977)."""
+    if value <= 0:
+        return "no more than by chance"
+    steps = ((0.2, "slight"), (0.4, "fair"), (0.6, "moderate"), (0.8, "substantial"))
+    return next((word for most, word in steps if value <= most), "almost perfect") + " agreement"
 
 
 def pairs(project: Project) -> list[Pair]:
@@ -143,6 +174,17 @@ def kappa(some: Sequence[Pair]) -> float | None:
 def disagreements(project: Project) -> list[str]:
     """Ids of the nuclei that two people judged differently: `Filter(ids=...)` shows them."""
     return sorted({pair.id for pair in pairs(project) if not pair.same})
+
+
+def views(project: Project) -> dict[str, str]:
+    """Of each nucleus of `disagreements`, who said what."""
+    return {
+        pair.id: ", ".join(
+            f"{v.reviewer or 'unnamed'}: {_said(v)}" for v in (pair.first, pair.second)
+        )
+        for pair in pairs(project)
+        if not pair.same
+    }
 
 
 def _said(verdict: Verdict) -> State:

@@ -10,7 +10,7 @@ from napari.layers import Labels
 from numpy.typing import NDArray
 
 from napari_noisyseg.gui.canvas import layers
-from napari_noisyseg.gui.canvas.outlines import outline_paths, outlines_of
+from napari_noisyseg.gui.canvas.outlines import Paths, outline_paths, outlines_of
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.records import ImageRecord, Outline
 
@@ -62,18 +62,20 @@ class Closeup:
     def show(
         self,
         record: ImageRecord,
-        new: Outline | None,
-        old: Outline | None,
+        new: Paths,
+        old: Paths,
         chosen: Sequence[Outline] = (),
     ) -> None:
-        """Draw both outlines, the old one under the new, and those that are chosen together."""
+        """Draw both outlines, the old one under the new, and those that are chosen together.
+
+        new, old: their lines (`outline_paths`), none where there is no such outline.
+        """
         layer = self.layer
         if layer is not None and layers.image_name(layer) != record.name:
             self.remove()
             layer = None
         layer = layer or self._make(record)
-        both = {BEFORE: old, NOW: new}
-        paths: dict[int, Any] = {n: outline_paths(o) for n, o in both.items() if o is not None}
+        paths: dict[int, Any] = {n: o for n, o in ((BEFORE, old), (NOW, new)) if len(o)}
         if self._sketch is not None:
             paths[SKETCH] = [self._sketch]
         many = {CHOSEN + n: outline_paths(o) for n, o in enumerate(chosen)}

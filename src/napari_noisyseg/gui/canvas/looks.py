@@ -81,6 +81,13 @@ def objects(kind: str, filled: bool) -> dict[str, Any]:
     return {"colormap": DirectLabelColormap(color_dict={0: CLEAR, None: tint}), "contour": 0}
 
 
+def is_clear(layer: Any) -> bool:
+    """Whether nothing of a label layer's pixels is seen: its outlines are lines of their own."""
+    if layer.contour or not isinstance(layer.colormap, DirectLabelColormap):
+        return False
+    return not any(color[3] for color in layer.colormap.color_dict.values())
+
+
 def states(kind: str, contour: bool) -> dict[str, Any]:
     """Colours of nucleus, background and unknown; `contour` leaves the tissue inside visible.
 

@@ -55,6 +55,9 @@ class Repairs:
     def use(self, mode: str) -> None:
         """Take a tool into the hand; the same one again lays it down."""
         review = self._review
+        if review.who.blind:
+            review.session.say("in a blind review nuclei are judged, and nothing else")
+            return
         wanted = "" if mode == self.mode else mode
         review.end_edit()
         without = review.item is None and wanted in NEEDS_NUCLEUS
@@ -254,7 +257,7 @@ class Repairs:
         """Give what is chosen, or the nucleus under review, the class of a key; again: none."""
         review, item, classes = self._review, self._review.item, self.classes()
         ids = self.chosen or ((item.id,) if item is not None else ())
-        if not ids or review.queue is None or number > len(classes):
+        if review.who.blind or not ids or review.queue is None or number > len(classes):
             return
         wanted: str | None = classes[number - 1].name
         rows = [review.queue.row(one) for one in ids]

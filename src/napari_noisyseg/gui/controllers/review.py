@@ -6,18 +6,20 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
 from napari_noisyseg.gui.change import ANNOTATION, FRONT, Change, What
+from napari_noisyseg.gui.controllers.course import Course
 from napari_noisyseg.gui.controllers.offering import Offering
 from napari_noisyseg.gui.controllers.repairs import Place, Repairs
-from napari_noisyseg.gui.controllers.who import reviewer
+from napari_noisyseg.gui.controllers.shapes import NOTHING, Shape, Shapes
+from napari_noisyseg.gui.controllers.who import Who
 from napari_noisyseg.gui.summary import Summary
-from napari_noisyseg.review.before import clicked_outlines, old_outline
 from napari_noisyseg.review.filters import Filter
 from napari_noisyseg.review.queue import ReviewItem, ReviewProgress, ReviewQueue
+from napari_noisyseg.review.second import second_queue
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Outline, State
 
@@ -39,7 +41,7 @@ class ReviewController:
     """The queue, the nucleus under review, and every act on it; a dock draws it.
 
     The queue is read out of the way when the review is first opened, and kept in step by what the
-    session tells.
+    session tells. `reviewer`: whose name decisions carry.
     """
 
     changed = Signal()
@@ -47,18 +49,21 @@ class ReviewController:
     adopted = Signal()
     """the outlines at clicks came into the project, labels and all"""
 
-    def __init__(self, session: Session, submit: Submit) -> None:
+    def __init__(
+        self, session: Session, submit: Submit, shapes: Shapes | None = None, reviewer: str = ""
+    ) -> None:
         self.session, self._submit = session, submit
-        self.queue: ReviewQueue | None = None
+        self.who = Who(self, reviewer)
+        self.course = Course()
+        self.shapes = shapes or Shapes(submit, lambda outline: ())
+        self.shapes.changed.connect(self.changed.emit)
+        self.shapes.turn_to(session.project)
         self.repairs = Repairs(self, submit)
-        self.filter = Filter()
         self.open = False
         self.nucleus: str | None = None
         self._waits: str | None = None
-        self._next: list[str] = []
         self._version = 0
         self._stale = True
-        self._clicked: dict[str, Any] = {}
         self._runs: dict[str, str | None] = {}
         self._since: tuple[str | None, float] = (None, 0.0)
         self.offers = Offering(
@@ -73,17 +78,19 @@ class ReviewController:
     # --- what is there -------------------------------------------------------------------------
 
     @property
+    def queue(self) -> ReviewQueue | None:
+        """The nuclei to be judged, in their order; None until it was read."""
+        return self.course.queue
+
+    @property
     def item(self) -> ReviewItem | None:
         """The nucleus under review."""
-        row = self.row
-        return self.queue.items[row] if self.queue is not None and row is not None else None
+        return self.course.item(self.nucleus)
 
     @property
     def row(self) -> int | None:
         """Where in the queue it stands."""
-        if self.queue is None or self.nucleus is None:
-            return None
-        return self.queue.row(self.nucleus)
+        return self.course.row(self.nucleus)
 
     @property
     def editing(self) -> bool:
@@ -95,6 +102,8 @@ class ReviewController:
         project = self.session.project
         if project is None:
             return ReviewProgress(0, 0, 0, 0)
+        if self.who.blind and self.queue is not None:
+            return self.queue.progress()
         c = project.nuclei.counts()
         return ReviewProgress(c.candidates, c.accepted, c.rejected, c.unsure)
 
@@ -110,26 +119,30 @@ class ReviewController:
             text = "the outlines at your clicks"
         return Summary(text, "done" if done else "todo")
 
-    def outlines(self) -> tuple[Outline | None, Outline | None]:
-        """The outline of the nucleus under review: as it stands, and as it was before."""
-        item, project = self.item, self.session.project
-        if item is None or project is None or self.queue is None:
-            return None, None
-        old = old_outline(project, item, self._clicked.get(item.image))
-        return self.queue.outline(item), old
+    def shape(self) -> Shape:
+        """How the nucleus under review is drawn."""
+        item, queue = self.item, self.queue
+        return self.shapes.of(queue, item) if item is not None and queue is not None else NOTHING
+
+    def look_ahead(self) -> None:
+        """Make ready what may be looked at next."""
+        row, queue = self.row, self.queue
+        if self.open and row is not None and queue is not None:
+            self.shapes.prepare(queue, self.course.coming(row))
 
     def chosen_outlines(self) -> list[Outline]:
         """The outlines of the nuclei of the image in front that are chosen together."""
-        queue, chosen = self.queue, self.repairs.chosen
-        rows = [queue.row(one) for one in chosen] if queue is not None else []
-        items = [queue.items[row] for row in rows if queue is not None and row is not None]
-        return [x.candidate.outline for x in items if x.image == self.session.image]
+        items = [self.course.item(one) for one in self.repairs.chosen]
+        return [
+            x.candidate.outline for x in items if x is not None and x.image == self.session.image
+        ]
 
     # --- keeping up ----------------------------------------------------------------------------
 
     def enter(self) -> None:
         """The review is looked at."""
         self.open = True
+        self.who.cover(True)
         if self._stale:
             self._load()
         self.offers.ask()
@@ -139,17 +152,14 @@ class ReviewController:
         """The review is not looked at any more."""
         self.end_edit()
         self.open = False
+        self.who.cover(False)
 
     def _follow(self, change: Change) -> None:
         if change.what & What.PROJECT:
-            self.queue, self.nucleus, self._waits, self._stale = None, None, None, True
-            self._clicked.clear()
-            self.repairs.mode, self.repairs.chosen, self._next = "", (), []
-            self.filter = Filter()
+            self.who.reset()
+            self.shapes.turn_to(self.session.project)
             self.offers.reset()
-            if self.open:
-                self._load()
-            self._show()
+            self.begin_anew()
         elif change.what & ANEW:
             self._found_anew()
         elif change.what & DECIDED:
@@ -159,6 +169,16 @@ class ReviewController:
 
         if change.what & (What.LEARNED | What.PROJECT) and self.open:
             self.offers.ask()
+
+    def begin_anew(self) -> None:
+        """Nothing is known any more of the nuclei to be judged: they are read again."""
+        self.course.clear()
+        self.shapes.forget()
+        self.nucleus, self._waits, self._stale = None, None, True
+        self.repairs.mode, self.repairs.chosen = "", ()
+        if self.open:
+            self._load()
+        self._show()
 
     def _found_anew(self) -> None:
         """Other nuclei to judge: with another run a new order, else each in its place."""
@@ -193,16 +213,9 @@ class ReviewController:
             self._show()
         elif item is None or item.image != image:
             self.end_edit()
-            self._go(self._first_of(image))
+            self._go(self.course.first_of(image))
             self._waits = image if self.nucleus is None else None
             self._show()
-
-    def _first_of(self, image: str) -> int | None:
-        """The row of an image's first nucleus without a decision, else of its first one."""
-        items = self.queue.items if self.queue is not None else ()
-        rows = [r for r, x in enumerate(items) if x.image == image and self.filter.passes(x)]
-        still = [row for row in rows if items[row].state == "unreviewed"]
-        return next(iter(still or rows), None)
 
     def _decided(self) -> None:
         """Something was decided, drawn or taken back: by us, by an undo, or elsewhere."""
@@ -219,7 +232,7 @@ class ReviewController:
         if known and 0 < len(touched) <= ONE_ACT and (gone or self.nucleus not in touched):
             self._go(known[0])
         elif gone:
-            self._go(self._open_after((row or 0) - 1))
+            self._go(self.course.open_after((row or 0) - 1))
         self._show()
 
     def _touched(self) -> set[str]:
@@ -233,64 +246,44 @@ class ReviewController:
     def _load(self) -> None:
         project = self.session.project
         self._stale = False
-        if project is not None:
-            work = partial(ReviewQueue, project, reviewer=reviewer())
-            self._submit(work, partial(self._loaded, project))
-
-    def _loaded(self, project: Project, queue: ReviewQueue) -> None:
-        if project is not self.session.project:
+        if project is None:
             return
-        self.queue, self._runs = queue, self._runs_now()
+        if self.who.blind:
+            second = partial(second_queue, project, self.who.name)
+            failed = partial(self._not_blind, project)
+            self._submit(second, partial(self._loaded, project, True), failed)
+        else:
+            first = partial(ReviewQueue, project, reviewer=self.who.name)
+            self._submit(first, partial(self._loaded, project, False))
+
+    def _loaded(self, project: Project, blind: bool, queue: ReviewQueue) -> None:
+        if project is not self.session.project or blind != self.who.blind:
+            return
+        self.course.queue, self._runs = queue, self._runs_now()
+        queue.reviewer = self.who.name
         self._version = project.nuclei.version()
         queue.refresh()  # what was decided while it was read
         image = self.session.image
         if self.nucleus is None and image is not None and image == self._waits:
-            self._go(self._first_of(image))
+            self._go(self.course.first_of(image))
         elif self.nucleus is None or queue.row(self.nucleus) is None:
-            self._go(self._open_after(-1))
+            self._go(self.course.open_after(-1))
         self._show()
 
-    def _open_after(self, row: int) -> int | None:
-        """The next nucleus that is open; where all is decided the first one, to be looked at."""
-        if self.queue is None or not len(self.queue):
-            return None
-        while self._next:
-            waiting = self.queue.row(self._next.pop(0))
-            if waiting is not None and self.queue.items[waiting].state == "unreviewed":
-                return waiting
-        if not self.filter.active:
-            following = self.queue.following(row)
-            return 0 if following is None else following
-        order = [(row + step) % len(self.queue) for step in range(1, len(self.queue) + 1)]
-        passing = [r for r in order if self.filter.passes(self.queue.items[r])]
-        for state in ("unreviewed", "unsure"):
-            for at in passing:
-                if self.queue.items[at].state == state:
-                    return at
-        return passing[0] if passing else None
+    def _not_blind(self, project: Project, error: BaseException) -> None:
+        """There is nothing for a second person to judge."""
+        if project is self.session.project:
+            self.who.be_second(False)
+        self.session.failed(error)
 
     def narrow(self, wanted: Filter) -> None:
         """Go through these nuclei alone."""
         self.end_edit()
-        self.filter = wanted
+        self.course.filter = wanted
         item = self.item
         if self.queue is not None and (item is None or not wanted.passes(item)):
-            self._go(self._open_after(-1))
+            self._go(self.course.open_after(-1))
         self._show()
-
-    def passing(self) -> list[ReviewItem]:
-        """The nuclei that the review goes through, in its order."""
-        items = self.queue.items if self.queue is not None else ()
-        if not self.filter.active:
-            return list(items)
-        return [item for item in items if self.filter.passes(item)]
-
-    def above(self, confidence: float) -> list[ReviewItem]:
-        """Those of them without a decision that are at least so sure."""
-        if self.queue is None:
-            return []
-        found = self.queue.above(confidence)
-        return [x for x in found if self.filter.passes(x)] if self.filter.active else found
 
     def _go(self, row: int | None) -> None:
         known = self.queue is not None and row is not None
@@ -302,23 +295,10 @@ class ReviewController:
         if self._since[0] != self.nucleus:
             self._since = (self.nucleus, monotonic())
         if self.open and item is not None:
-            self._want_clicked(item.image)
+            self.shapes.want_clicked(item.image)
             if item.image != self.session.image:
                 self.session.show_image(item.image)
         self.changed.emit()
-
-    def _want_clicked(self, image: str) -> None:
-        """Ask once for what the clicks alone gave, to be drawn as the old outlines."""
-        project = self.session.project
-        if project is not None and image not in self._clicked:
-            self._clicked[image] = None
-            work = partial(clicked_outlines, project, image)
-            self._submit(work, partial(self._clicked_found, project, image))
-
-    def _clicked_found(self, project: Project, image: str, found: Any) -> None:
-        if project is self.session.project and found is not None:
-            self._clicked[image] = found
-            self.changed.emit()
 
     # --- what a person does --------------------------------------------------------------------
 
@@ -340,7 +320,7 @@ class ReviewController:
             decided = True
         row = queue.row(item.id)
         if decided and row is not None:
-            self._go(self._following(row))
+            self._go(self.course.after_decision(row))
         self._show()
 
     def _looked_ms(self) -> int | None:
@@ -354,28 +334,20 @@ class ReviewController:
         """Whether the nucleus under review was drawn at random, to see how right the rest is."""
         return self.queue is not None and self.row is not None and self.queue.drawn() == self.row
 
-    def _following(self, row: int) -> int:
-        """The row of what is looked at after a decision on this one."""
-        following = self._open_after(row)
-        if following is None or self.queue is None:
-            return row
-        still = self.queue.items[following].state in ("unreviewed", "unsure")
-        return following if still or following == self.queue.drawn() else row
-
     def accept_above(self, confidence: float) -> None:
         """Accept every nucleus without a decision whose confidence is at least this."""
         queue = self.queue
-        if queue is None:
+        if queue is None or self.who.blind:
             return
         self.end_edit()
-        if self.filter.active:
-            self.repairs.decide("accepted", [item.id for item in self.above(confidence)])
+        if self.course.filter.active:
+            self.repairs.decide("accepted", [item.id for item in self.course.above(confidence)])
         else:
             with self.staying(), self.session.acting():
                 count = queue.accept_above(confidence)
                 self.session.say(f"{count} nuclei accepted; Z takes it back")
         if self.item is not None and self.item.state != "unreviewed":
-            self._go(self._following(self.row or 0))
+            self._go(self.course.after_decision(self.row or 0))
         self._show()
 
     def undo(self) -> None:
@@ -387,12 +359,9 @@ class ReviewController:
         """Go along the queue, decided nuclei included."""
         if self.queue is not None and len(self.queue):
             self.end_edit()
-            row = self.row if self.row is not None else -1
-            for _ in range(len(self.queue)):
-                row = (row + step) % len(self.queue)
-                if self.filter.passes(self.queue.items[row]):
-                    self._go(row)
-                    break
+            row = self.course.step(self.row, step)
+            if row is not None:
+                self._go(row)
             self._show()
 
     def go_to(self, nucleus: str) -> None:
@@ -410,8 +379,7 @@ class ReviewController:
 
     def here(self) -> list[ReviewItem]:
         """The nuclei of the image in front."""
-        items = self.queue.items if self.queue is not None else ()
-        return [item for item in items if item.image == self.session.image]
+        return self.course.of(self.session.image)
 
     def at(self, place: Place) -> list[ReviewItem]:
         """The nuclei at a place of the image in front, (y, x); the smallest first."""
@@ -437,7 +405,7 @@ class ReviewController:
 
     def follow(self, nuclei: Iterable[str]) -> None:
         """Let these be asked for next."""
-        self._next = [*nuclei, *self._next]
+        self.course.ask_first(nuclei)
 
     def added(self, nucleus: str) -> None:
         """A nucleus was added by hand: it is under review, also where there was none before."""

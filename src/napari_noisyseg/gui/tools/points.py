@@ -193,18 +193,21 @@ class PointsTool:
         before = before or {}
         gone = before.keys() - self.nuclei.keys()
         come = [s for s in self.nuclei if s not in before]
-        other = [s for s, n in self.nuclei.items() if s in before and before[s] != n]
-        if fill or len(layer.data) != len(before) or len(gone) + len(come) + len(other) > FEW:
+        # a decision changes neither: the points need not be drawn anew, seen or unseen
+        both = [(s, n, before[s]) for s, n in self.nuclei.items() if before.get(s, n) is not n]
+        moved = [s for s, n, old in both if (n.y, n.x) != (old.y, old.x)]
+        named = [s for s, n, old in both if n.class_name != old.class_name]
+        if fill or len(layer.data) != len(before) or len(gone) + len(come) + len(moved) > FEW:
             self._fill(layer)
             return
         if gone:
             rows = np.flatnonzero(np.isin(_serials(layer), list(gone)))
             layer.remove([int(row) for row in rows])
-        if other:
-            self._put(layer, {s: (self.nuclei[s].y, self.nuclei[s].x) for s in other})
+        if moved:
+            self._put(layer, {s: (self.nuclei[s].y, self.nuclei[s].x) for s in moved})
         for serial in come:
             self._append(layer, self.nuclei[serial])
-        if other:
+        if moved or named:
             self._dress(layer)
 
     def _make(self, record: ImageRecord) -> Any:

@@ -57,12 +57,12 @@ class GridModel(QAbstractListModel):  # type: ignore[misc]
         """
         review = self._review
         queue = review.queue
-        key = (id(queue), len(queue) if queue is not None else 0, review.filter)
+        key = (id(queue), len(queue) if queue is not None else 0, review.course.filter)
         if key == self._of:
             return False
         self._of = key
         self.beginResetModel()
-        self.ids = [item.id for item in review.passing()[:MOST]]
+        self.ids = [item.id for item in review.course.passing()[:MOST]]
         self.endResetModel()
         return True
 

@@ -71,9 +71,16 @@ class SuggestRow(QWidget):  # type: ignore[misc]
         """Keep all of at least the score that is set."""
         self.tool.keep_above(self.least.value())
 
+    def showEvent(self, event: Any) -> None:
+        """Qt: in sight again."""
+        super().showEvent(event)
+        self.refresh()
+
     def refresh(self, event: Any = None) -> None:
-        """Show what is open."""
+        """Show what is open; what is out of sight asks nothing of the disk."""
         tool = self.tool
+        if not self.isVisible():
+            return
         self.ask.setEnabled(not tool.busy and tool.session.writable)
         self.ask.setText("Looking for the rest …" if tool.busy else "Suggest the rest")
         self.teach.setVisible(tool.teachable or tool.learning)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QSizePolicy
 
-from napari_noisyseg.gui.canvas.closeup import Closeup, centre
-from napari_noisyseg.gui.canvas.outlines import PENS
+from napari_noisyseg.gui.canvas.outlines import PENS, outline_paths
 from napari_noisyseg.gui.change import Change, What
 from napari_noisyseg.gui.controllers.learning import Learning
+from napari_noisyseg.gui.controllers.nextround import NextRound
+from napari_noisyseg.gui.controllers.people import People
 from napari_noisyseg.gui.controllers.repairs import MOST_CLASSES
 from napari_noisyseg.gui.controllers.review import ReviewController
+from napari_noisyseg.gui.controllers.shapes import Shapes
 from napari_noisyseg.gui.controllers.trust import Trust
 from napari_noisyseg.gui.docks import StepDock
 from napari_noisyseg.gui.docks.review.card import AcceptAbove, ReviewCard
@@ -21,24 +24,27 @@ from napari_noisyseg.gui.docks.review.filterrow import FilterRow
 from napari_noisyseg.gui.docks.review.imagelist import ImageList
 from napari_noisyseg.gui.docks.review.learning import LearningLine
 from napari_noisyseg.gui.docks.review.measurements import MeasurementsView
+from napari_noisyseg.gui.docks.review.oncanvas import OnCanvas
+from napari_noisyseg.gui.docks.review.people import TwoPeople
 from napari_noisyseg.gui.docks.review.repairing import TOOLS, Repairing
+from napari_noisyseg.gui.docks.review.rounds import TITLE as ROUNDS
+from napari_noisyseg.gui.docks.review.rounds import RoundsOfReview
 from napari_noisyseg.gui.docks.toggles import ShownKinds
 from napari_noisyseg.gui.jobs import Jobs
 from napari_noisyseg.gui.keys import Binding
 from napari_noisyseg.gui.session import Session
+from napari_noisyseg.gui.settings import keep, setting
 from napari_noisyseg.gui.summary import Summary
-from napari_noisyseg.gui.tools.editing import Editing
 from napari_noisyseg.gui.tools.kit import kit_of
-from napari_noisyseg.gui.tools.lines import Lines
-from napari_noisyseg.gui.tools.picking import Picking
 from napari_noisyseg.gui.widgets.legend import Legend, Stroke
 from napari_noisyseg.gui.widgets.parts import More, button, column, label, line
+from napari_noisyseg.gui.widgets.theme import Palette
 from napari_noisyseg.gui.window import files
 from napari_noisyseg.store.records import State
 
-VIEW_UM = 40.0
-"""what the canvas's shorter side shows of the tissue around a nucleus"""
 FILTER = "Filter"
+BREATH_MS = 30
+"""after a nucleus was drawn, until the next ones are made ready"""
 
 
 class ReviewDock(StepDock):
@@ -50,21 +56,23 @@ class ReviewDock(StepDock):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.jobs = Jobs(self)
-        self.review = ReviewController(session, self._submit)
-        self.lessons = Jobs(self)
-        self.counts = Jobs(self)
+        self.lessons, self.counts, self.ahead = Jobs(self), Jobs(self), Jobs(self)
+        name = setting("review", "reviewer", "")
+        shapes = Shapes(self._submit_ahead, outline_paths)
+        self.review = ReviewController(session, self._submit, shapes, name)
         self.trust = Trust(self.review, self._submit_count)
+        self.people = People(self.review, self._submit_count)
+        self.next_round = NextRound(session, self._submit_count)
         self.learning = Learning(session, self._submit_lesson)
-        self.closeup = Closeup(session.viewer)
-        self.editing = Editing(session, self.review.redraw)
-        self.picking = Picking(session, self.review.choose)
-        self.lines = Lines(session, self.review.repairs, self.closeup)
-        self._centred: Any = None
+        self.canvas = OnCanvas(self.review)
         self._grid: Any = None
+        self._named = self.review.who.name
         self._build()
         self._bind_keys()
         self.review.changed.connect(self._soon)
-        self.trust.changed.connect(self._soon)
+        self.trust.changed.connect(self._draw_rest)
+        for part in (self.people, self.next_round):
+            part.changed.connect(self._soon)
         # whoever heard of the nuclei while the labels were still being written read old ones
         self.review.adopted.connect(lambda: kit_of(session).results.forget())
         self._deaf = session.on(What.LAYERS, self._layer_gone)
@@ -75,6 +83,10 @@ class ReviewDock(StepDock):
             more.toggle.toggled.connect(self._soon)
         self.measurements.chosen.connect(self.review.go_to)
         self.table.toggle.toggled.connect(self.measurements.open)
+        self.people_more.toggle.toggled.connect(self.people.look)
+        self.rounds_more.toggle.toggled.connect(self._look_at_rounds)
+        self._breath = QTimer(self, singleShot=True, interval=BREATH_MS)
+        self._breath.timeout.connect(self.review.look_ahead)
         self._drawing = QTimer(self, singleShot=True, interval=0)
         self._drawing.timeout.connect(self._draw)
         self._draw()
@@ -88,11 +100,14 @@ class ReviewDock(StepDock):
     def _submit_count(self, work: Any, done: Any, failed: Any = None) -> None:
         self.counts.do(work, done, failed or self.session.failed)
 
+    def _submit_ahead(self, work: Any, done: Any, failed: Any = None) -> None:
+        self.ahead.do(work, done, failed or self.session.failed)
+
     # --- building ------------------------------------------------------------------------------
 
     def _build(self) -> None:
         self.card = ReviewCard()
-        self.above = AcceptAbove(self.review.above)
+        self.above = AcceptAbove(self.review.course.above)
         self.repairing = Repairing(self.review.repairs)
         self.edit_button = self.repairing.tools.buttons["brush"]
         self.maps = ShownKinds(self.session)
@@ -116,13 +131,25 @@ class ReviewDock(StepDock):
         box.addWidget(self.rest)
         self.lesson = LearningLine(self.learning)
         box.addWidget(self.lesson)
+        self.two = TwoPeople(self.people, self.review)
+        self.people_more = More(self.two, title=self.two.title())
+        self.rounds: RoundsOfReview | None = None
+        self.rounds_more = More(title=ROUNDS)
         self.table = More(self.measurements, title="Measurements of every nucleus")
-        box.addWidget(self.table)
+        for part in (self.people_more, self.rounds_more, self.table):
+            box.addWidget(part)
         self.export_button = button(
             "Export nuclei…", "All refined nuclei or only accepted ones, in the format you choose",
             lambda: files.export(self.session, self),
         )  # fmt: skip
-        box.addWidget(self.export_button)
+        self.round_button = button(
+            "Next round", "Train again as the last time, on what is decided now (T)",
+            self.next_round.begin,
+        )  # fmt: skip
+        ends = (self.round_button, self.export_button)
+        for made in ends:
+            made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        box.addLayout(line(*ends, spacing=4))
         box.addStretch()
 
     def _decisions(self) -> list[Any]:
@@ -162,9 +189,9 @@ class ReviewDock(StepDock):
         repairs = self.review.repairs
         self.session.keys.bind(
             self.step,
-            Binding("A", "accept", partial(self.review.decide, "accepted")),
-            Binding("R", "reject", partial(self.review.decide, "rejected")),
-            Binding("U", "unsure", partial(self.review.decide, "unsure")),
+            Binding("A", "accept", self._now(partial(self.review.decide, "accepted"))),
+            Binding("R", "reject", self._now(partial(self.review.decide, "rejected"))),
+            Binding("U", "unsure", self._now(partial(self.review.decide, "unsure"))),
             *(
                 Binding(key, tip, partial(repairs.use, mode), footer=False)
                 for mode, _, key, tip in TOOLS
@@ -178,34 +205,35 @@ class ReviewDock(StepDock):
                 )
                 for n in range(1, MOST_CLASSES + 1)
             ),
+            Binding("T", "next round of training", self.next_round.begin, footer=False),
             Binding("G", "many nuclei side by side", self.show_grid, footer=False),
             Binding("C", "comment", self.repairing.comment.begin, footer=False),
             Binding("Esc", "lay the tool down", repairs.drop, footer=False),
-            Binding("X", "erase while editing", self.editing.erase, footer=False),
-            Binding("Z", "undo", self.review.undo),
+            Binding("X", "erase while editing", self.canvas.editing.erase, footer=False),
+            Binding("Z", "undo", self._now(self.review.undo)),
             Binding("H", "hide while held", lambda: self._bare(True), lambda: self._bare(False)),
-            Binding("Left", "previous", partial(self.review.move, -1), footer=False),
-            Binding("Right", "next", partial(self.review.move, 1), footer=False),
+            Binding("Left", "previous", self._now(partial(self.review.move, -1)), footer=False),
+            Binding("Right", "next", self._now(partial(self.review.move, 1)), footer=False),
         )
 
     def closing(self) -> None:
         """The window is going."""
         self._drawing.stop()
+        self._breath.stop()
         self.repairing.comment.keep()
         if self._grid is not None:
             self._grid.close()
         self._deaf()
         self.review.close()
-        self.trust.close()
-        self.learning.close()
-        self.lessons.close()
-        self.counts.close()
+        for part in (self.trust, self.people, self.next_round, self.learning):
+            part.close()
         self.maps.closing()
-        self.jobs.close()
+        for jobs in (self.lessons, self.counts, self.ahead, self.jobs):
+            jobs.close()
 
     def enter(self) -> None:
         """The step was opened: show where the review stands."""
-        self._centred = None
+        self.canvas.shown = None
         self.review.enter()
         self.trust.ask()
 
@@ -213,19 +241,17 @@ class ReviewDock(StepDock):
         """The step was closed: our outlines go from the canvas."""
         self.repairing.comment.keep()
         self.review.leave()
-        self.editing.end()
-        self.lines.lay()
-        self.picking.lay()
-        self.closeup.remove()
+        self.canvas.leave()
 
     def _layer_gone(self, change: Change) -> None:
         """A person has deleted the layer under the brush: nothing is edited any more.
 
         The outlines of the nucleus under review come back.
         """
-        if self.editing.active and self.editing.layer() is None:
+        editing = self.canvas.editing
+        if editing.active and editing.layer() is None:
             self.review.end_edit()
-        elif self.review.open and self.review.item is not None and self.closeup.layer is None:
+        elif self.canvas.lacks():
             self._soon()
 
     def _bare(self, bare: bool) -> None:
@@ -241,13 +267,26 @@ class ReviewDock(StepDock):
         """One drawing for all that one act changes."""
         self._drawing.start()
 
+    def _now(self, act: Callable[[], object]) -> Callable[[], None]:
+        """An act after which all is drawn at once: the window is not painted in between."""
+
+        def acting() -> None:
+            act()
+            if self._drawing.isActive():
+                self._drawing.stop()
+                self._draw()
+
+        return acting
+
     def _draw(self) -> None:
         review, item = self.review, self.review.item
-        self.card.show_item(item, review.progress(), review.repairs.hint, review.offering)
+        hint = review.repairs.hint or (self.people.said(item.id) if item is not None else "")
+        self.card.show_item(item, review.progress(), hint, review.offering)
         self.repairing.show_item(item)
         self._draw_lists()
         self.above.show_queue(review.queue)
         self._draw_rest()
+        self._draw_people()
         for made in (self.accept_button, self.reject_button, self.unsure_button, self.hide_button):
             made.setEnabled(item is not None)
         for made in (self.back_button, self.next_button):
@@ -257,28 +296,55 @@ class ReviewDock(StepDock):
         if item is not None:
             self.measurements.follow(item)
         with self.session.guard():
-            self._draw_canvas()
+            self.canvas.draw()
+        self._breath.start()
         self.changed.emit()
+
+    def _draw_people(self) -> None:
+        """Who judges; a second person has nothing but decisions to make."""
+        self.two.show_it()
+        self.people_more.toggle.setText(self.two.title())
+        alone = not self.review.who.blind
+        for part in (self.repairing, self.above, self.lesson, self.maps, self.rounds_more,
+                     self.round_button):  # fmt: skip
+            part.setVisible(alone)
+        self.round_button.setEnabled(not self.next_round.starting)
+        if self.review.who.name != self._named:
+            self._named = self.review.who.name
+            keep("review", "reviewer", self._named)
+
+    def _look_at_rounds(self, looks: bool) -> None:
+        """The table and its plot are made when they are first asked for."""
+        if self.rounds is None:
+            self.rounds = RoundsOfReview(self.next_round)
+            self.rounds_more.body.layout().addWidget(self.rounds)
+        self.next_round.look(looks)
+
+    def restyle(self, palette: Palette) -> None:
+        """The plot takes on the theme's colours."""
+        if self.rounds is not None:
+            self.rounds.restyle(palette)
 
     def _draw_rest(self) -> None:
         """How right the nuclei are that nobody looked at."""
         if self.trust.found is None:
             self.trust.ask()
-        words = self.trust.words
+        words = "" if self.review.who.blind else self.trust.words
         self.rest.setText(words)
         self.rest.setVisible(bool(words))
 
     def _draw_lists(self) -> None:
         """Filters and images, where they are open; which nuclei pass is said in any case."""
         review, session = self.review, self.session
-        self.filters.set_filter(review.filter)
+        self.filters.set_filter(review.course.filter)
         if self.filter_more.toggle.isChecked():
             self.filters.list_choices(session.project, review.queue, session.image or "")
         words = FILTER
-        if review.filter.active and review.queue is not None:
-            words = f"{FILTER} · {len(review.passing())} of {len(review.queue)} nuclei"
+        if review.course.filter.active and review.queue is not None:
+            words = f"{FILTER} · {len(review.course.passing())} of {len(review.queue)} nuclei"
         self.filter_more.toggle.setText(words)
-        self.images_more.setVisible(session.project is not None and len(session.front.names()) > 1)
+        many = session.project is not None and len(session.front.names()) > 1
+        self.images_more.setVisible(many and not review.who.blind)
         if self.images_more.toggle.isChecked():
             self.images.show_project(session.project, session.image)
 
@@ -297,41 +363,3 @@ class ReviewDock(StepDock):
 
     def _grid_closed(self, _: int = 0) -> None:
         self._grid = None
-
-    def _draw_canvas(self) -> None:
-        review, item, project = self.review, self.review.item, self.session.project
-        here = item is not None and project is not None and item.image == self.session.image
-        if not review.open or not here:
-            self.editing.end()
-            self.closeup.remove()
-            self._lend()
-            return
-        assert item is not None
-        assert project is not None
-        record = project.image(item.image)
-        if self._centred != item.id:
-            self._centred = item.id
-            # whoever adds nuclei sees them come where the click was
-            if review.repairs.mode != "add":
-                centre(self.session.viewer, record, (item.candidate.y, item.candidate.x), VIEW_UM)
-        new, old = review.outlines()
-        if review.editing and new is not None:
-            self.closeup.remove()
-            self.editing.show(record, item.id, new)
-        else:
-            self.editing.end()
-            self._lend()
-            self.closeup.show(record, new, old, review.chosen_outlines())
-
-    def _lend(self) -> None:
-        """The tool in use is in the hand; where none is, a click chooses a nucleus."""
-        mode = self.review.repairs.mode
-        if self.review.open and mode and mode != "brush":
-            self.picking.lay()
-            self.lines.take()
-        elif self.review.open:
-            self.lines.lay()
-            self.picking.take()
-        else:
-            self.lines.lay()
-            self.picking.lay()

@@ -119,7 +119,7 @@ class TrainDock(StepDock):
     def _connect(self) -> None:
         """All that is heard of the session, and all that it is told."""
         session = self.session
-        self._deaf = session.on(ANNOTATION | FRONT, self._follow)
+        self._deaf = session.on(ANNOTATION | FRONT | What.RUNS, self._follow)
         self.controller.runs_changed.connect(self._tell_of_runs)
 
     def _tell_of_runs(self) -> None:
@@ -183,6 +183,8 @@ class TrainDock(StepDock):
             self._image_changed()
         if change.what & ANNOTATION:
             self._settle.start()
+        if change.what & What.RUNS:  # also one that the review has begun
+            self.follower.look()
 
     def _advised(self) -> None:
         advice = self.controller.advice

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pyqtgraph as pg
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QColor, QFont
+from qtpy.QtGui import QColor
 
 from napari_noisyseg.gui.controllers.progress import Curve, RunProgress
+from napari_noisyseg.gui.widgets.quietplot import QuietPlot
 from napari_noisyseg.gui.widgets.theme import Palette
 
-HEIGHT = 150
 SMOOTH = 0.15
 """weight of the newest loss in the running mean that is drawn strong; the raw one is faint"""
 
@@ -24,25 +24,15 @@ def running_mean(values: list[float], weight: float = SMOOTH) -> list[float]:
     return found
 
 
-class LossPlot(pg.PlotWidget):  # type: ignore[misc]
+class LossPlot(QuietPlot):
     """Loss by epoch. `show_progress` takes a run as it stands; `restyle` the theme's colours."""
 
     _words = ""
     _reached = 0.0
 
     def __init__(self, palette: Palette) -> None:
-        super().__init__(enableMenu=False)
-        self.setFixedHeight(HEIGHT)
-        self.setFrameShape(self.Shape.NoFrame)
-        self.setMouseEnabled(x=False, y=False)
-        self.hideButtons()
+        super().__init__()
         item = self.getPlotItem()
-        # made whether wanted or not, and without a parent: it would outlive the window
-        item.ctrlMenu.setParent(self, item.ctrlMenu.windowFlags())
-        item.setContentsMargins(0, 4, 6, 0)
-        item.getAxis("left").setWidth(38)
-        item.getAxis("bottom").setHeight(18)
-        item.showGrid(x=False, y=True, alpha=0.15)
         self._raw = self.plot()
         self._mean = self.plot()
         self._held_out = self.plot(symbol="o", symbolSize=6)
@@ -53,8 +43,8 @@ class LossPlot(pg.PlotWidget):  # type: ignore[misc]
 
     def restyle(self, palette: Palette) -> None:
         """Take on the theme's colours."""
+        super().restyle(palette)
         self._palette = palette
-        self.setBackground(palette.base)
         faint = QColor(palette.accent)
         faint.setAlpha(70)
         self._raw.setPen(pg.mkPen(faint, width=1))
@@ -62,14 +52,6 @@ class LossPlot(pg.PlotWidget):  # type: ignore[misc]
         self._held_out.setPen(pg.mkPen(palette.text, width=1, style=Qt.PenStyle.DotLine))
         self._held_out.setSymbolPen(pg.mkPen(palette.text, width=1))
         self._held_out.setSymbolBrush(pg.mkBrush(palette.base))
-        font = QFont(self.font())
-        font.setPointSizeF(max(6.5, font.pointSizeF() - 1.5))
-        for side in ("left", "bottom"):
-            axis = self.getPlotItem().getAxis(side)
-            axis.setPen(pg.mkPen(palette.line))
-            axis.setTextPen(palette.quiet)
-            axis.setTickFont(font)
-            axis.setStyle(tickLength=-3, maxTickLevel=0)
         self._say(bool(self._held_out.getData()[0] is not None))
 
     def show_progress(self, progress: RunProgress | None) -> None:

@@ -1,0 +1,78 @@
+"""The nucleus under review on the canvas: its outlines, or the brush; and what the hand holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from napari_noisyseg.gui.canvas.closeup import Closeup, centre
+from napari_noisyseg.gui.controllers.review import ReviewController
+from napari_noisyseg.gui.tools.editing import Editing
+from napari_noisyseg.gui.tools.lines import Lines
+from napari_noisyseg.gui.tools.picking import Picking
+
+VIEW_UM = 40.0
+"""what the canvas's shorter side shows of the tissue around a nucleus"""
+
+
+class OnCanvas:
+    """Draws a review; `shown` is the nucleus that was centred last."""
+
+    def __init__(self, review: ReviewController) -> None:
+        session = review.session
+        self._review, self._session = review, session
+        self.shown: str | None = None
+        self.closeup = Closeup(session.viewer)
+        self.editing = Editing(session, review.redraw)
+        self._picking = Picking(session, review.choose)
+        self._lines = Lines(session, review.repairs, self.closeup)
+
+    def draw(self) -> None:
+        """Bring it to where the review stands."""
+        review, item, project = self._review, self._review.item, self._session.project
+        here = item is not None and project is not None and item.image == self._session.image
+        if not review.open or not here:
+            self.editing.end()
+            self.closeup.remove()
+            self._lend()
+            return
+        assert item is not None
+        assert project is not None
+        record = project.image(item.image)
+        if self.shown != item.id:
+            self.shown = item.id
+            # whoever adds nuclei sees them come where the click was
+            if review.repairs.mode != "add":
+                centre(self._session.viewer, record, (item.candidate.y, item.candidate.x), VIEW_UM)
+        shape = review.shape()
+        if review.editing and shape.new is not None:
+            self.closeup.remove()
+            self.editing.show(record, item.id, shape.new)
+        else:
+            self.editing.end()
+            self._lend()
+            self.closeup.show(record, shape.new_lines, shape.old_lines, review.chosen_outlines())
+
+    def leave(self) -> None:
+        """Our outlines go, and the hand is free."""
+        self.editing.end()
+        self._lines.lay()
+        self._picking.lay()
+        self.closeup.remove()
+
+    def lacks(self) -> bool:
+        """Whether a person took away what should be seen of the nucleus under review."""
+        review: Any = self._review
+        return review.open and review.item is not None and self.closeup.layer is None
+
+    def _lend(self) -> None:
+        """The tool in use is in the hand; where none is, a click chooses a nucleus."""
+        mode = self._review.repairs.mode
+        if self._review.open and mode and mode != "brush":
+            self._picking.lay()
+            self._lines.take()
+        elif self._review.open:
+            self._lines.lay()
+            self._picking.take()
+        else:
+            self._lines.lay()
+            self._picking.lay()
