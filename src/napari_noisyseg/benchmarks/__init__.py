@@ -44,6 +44,7 @@ _TABLE = {
     "scale": ("scale", "run", "half a million nuclei: open, review, look, adopt, export"),
     "export": ("scale", "export", "very many nuclei as GeoJSON and as CSV"),
     "faults": ("faults", "run", "kills, power cuts and hostile files: lost, hung, broken"),
+    "cluster": ("cluster", "run", "two workers against one, one killed, tls, a training there"),
     "imports": ("imports", "run", "what importing the package costs"),
     "paper-gpu": ("unseen", "paper_gpu", "the paper's preset on a GPU (Table I)"),
 }
