@@ -65,7 +65,11 @@ class Trained:
         """From a run's folder or a model file. Raises NoisySegError."""
         run = load_run(path, device)
         file = path / "model.safetensors" if path.is_dir() else path
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        return cls.of(run, hashlib.sha256(file.read_bytes()).hexdigest())
+
+    @classmethod
+    def of(cls, run: RunModel, digest: str) -> Trained:
+        """Of a model that is loaded."""
         side = ON_GPU if run.device != "cpu" else SIDE
         network = None
         if run.config.prediction().splitting == "centres":
