@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from .. import registry, stains
+from ..coarse import starter
 from ..data.prepare import planes_of_pixels
 from ..data.resample import resize, resize_mask, working_shape
 from ..method import Batch, Method, Preset, Progress
@@ -23,6 +24,9 @@ STEPS = 40
 def model_of(data: Path) -> Trained:
     """`small` on a CPU, `paper` on a GPU; enough of a network that there are nuclei to part."""
     device = choose().name
+    if device == "cpu":
+        torch.set_num_threads(1)
+        starter.THREADS = 1
     preset: Preset = "small" if device == "cpu" else "paper"
     kind = registry.load("supervised")
     config = kind.Config.from_preset(preset, train_on="clean")

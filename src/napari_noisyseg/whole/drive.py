@@ -10,7 +10,7 @@ from napari_noisyseg.slides import Slide
 from napari_noisyseg.whole.model import Model
 from napari_noisyseg.whole.pipeline import predicted
 from napari_noisyseg.whole.plan import Tile
-from napari_noisyseg.whole.stitch import Stitched
+from napari_noisyseg.whole.stitch import Tiles
 
 BEHIND = 2
 """Tiles that wait to be written."""
@@ -21,7 +21,7 @@ Told = Callable[[int, int, list[Tile]], object]
 def predict_tiles(
     slide: Slide,
     model: Model,
-    stitched: Stitched,
+    stitched: Tiles,
     tiles: Iterable[Tile],
     tell: Told = lambda done, count, laid: None,
     stopping: Callable[[], bool] = lambda: False,
