@@ -11,7 +11,7 @@ from napari_noisyseg.slides import Slide
 from napari_noisyseg.whole.model import Model
 from napari_noisyseg.whole.pipeline import predicted
 from napari_noisyseg.whole.plan import Tile
-from napari_noisyseg.whole.stitch import Stitched
+from napari_noisyseg.whole.stitch import Tiles
 from napari_noisyseg.whole.tile import TileNuclei
 
 BEHIND = 2
@@ -25,7 +25,7 @@ Source = Callable[[Iterable[Tile]], Iterator[TileNuclei]]
 def predict_tiles(
     slide: Slide,
     model: Model,
-    stitched: Stitched,
+    stitched: Tiles,
     tiles: Iterable[Tile],
     tell: Told = lambda done, count, laid: None,
     stopping: Callable[[], bool] = lambda: False,
