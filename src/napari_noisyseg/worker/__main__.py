@@ -92,10 +92,13 @@ def _work(run: Run, stopping: _Stop) -> int:
 def _done(run: Run, stopping: _Stop) -> int:
     """Do the work and say how it ended; OSError where not even that can be said."""
     try:
+        if run.spec().get("slides"):
+            return _slides(run, stopping)
         run.say(Doing("loading PyTorch"))
         # torch and all that come only now: a broken installation becomes an event
         from napari_noisyseg.worker.child.execute import execute
-        from napari_noisyseg.worker.parent.predicting import PREDICTS, predict
+        from napari_noisyseg.worker.parent.predicting import predict
+        from napari_noisyseg.worker.parent.slides import PREDICTS
 
         work = predict if run.spec().get(PREDICTS) else execute
         for event in work(run.dir, stopping):
@@ -108,6 +111,16 @@ def _done(run: Run, stopping: _Stop) -> int:
         traceback.print_exc()
         run.say(_failure(error, run.dir))
         return 1
+    return 0
+
+
+def _slides(run: Run, stopping: _Stop) -> int:
+    """Predict slides; the starter needs no PyTorch."""
+    run.say(Doing("looking for tissue"))
+    from napari_noisyseg.worker.child.slide import predict_slides
+
+    for event in predict_slides(run.dir, stopping):
+        run.say(event)
     return 0
 
 
