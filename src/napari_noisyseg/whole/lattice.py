@@ -23,9 +23,9 @@ ALIGN = 32
 SAME = 0.02
 """Share by which resolutions may differ before pixels are resampled."""
 RIM = 3
-"""Pixels around a window that resampling looks at, or a pixel of the lattice where that is more."""
+"""Pixels around a window that resampling looks at, or one of the lattice where that is more."""
 SHRINK, GROW = Image.Resampling.HAMMING, Image.Resampling.BICUBIC
-"""Pillow's BOX takes whole pixels: at steps such as 1.25 its choice hangs on where a window lies."""
+"""Pillow's BOX takes whole pixels: at steps such as 1.25 which ones hangs on the window."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,10 @@ from napari_noisyseg.store.records import Candidate, Outline
 from napari_noisyseg.store.runs import Run
 from napari_noisyseg.worker.adoption.found import Found, Stored, listed_results, readable
 from napari_noisyseg.worker.adoption.laying import lay, write
+from napari_noisyseg.worker.adoption.tiles import REFINED, adopt_slides
 
-REFINED = "refined"
+__all__ = ["REFINED", "adopt", "adopt_finished", "adopt_results"]
+
 Draft = list[tuple[int, Candidate]]
 """Value in the label image of a region, and the candidate that it becomes"""
 TABLE = 2**22
@@ -31,7 +33,8 @@ def adopt_finished(project: Project, tell: Callable[[str], object] | None = None
 
     The project must be open for writing. A nucleus that was removed since, or an image that is
     gone, is left out; frozen outlines stay as they are. A run that cannot be taken in is passed
-    over: `tell` hears why, `Run.skipped` keeps it, and it is tried again the next time.
+    over: `tell` hears why, `Run.skipped` keeps it, and it is tried again the next time. Runs that
+    predict slides come in tile by tile, also while they work.
     """
     adopted = []
     for run in project.runs.list():
@@ -45,7 +48,7 @@ def adopt_finished(project: Project, tell: Callable[[str], object] | None = None
                 tell(f"the results of run {run.id} were not taken in: {error}")
             continue
         adopted.append(run.id)
-    return adopted
+    return adopted + adopt_slides(project, tell)
 
 
 def adopt(project: Project, run: Run) -> None:

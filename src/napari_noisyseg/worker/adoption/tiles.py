@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,64 +18,79 @@ from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Candidate, Outline
 from napari_noisyseg.store.runs import Run
 from napari_noisyseg.whole import Plan, Tiles
-from napari_noisyseg.whole.stitch import PLAN, Settled, mark, marked
+from napari_noisyseg.whole.stitch import PLAN, TILES, Settled, mark, marked
 
-FOLDER, ADOPTED = "slide", "adopted.txt"
+FOLDER, ADOPTED = "slides", "adopted.txt"
 REFINED = "refined"
-AT_ONCE = 8
-"""Tiles that are taken in before others may write again."""
 
 
 class SlideTask(NamedTuple):
-    """What a run was asked to find on a slide. regions: None for all of it."""
+    """What a run is to find on one image. folder: of its tiles. regions: None for all of it."""
 
     image: str
+    folder: Path
     regions: tuple[Box, ...] | None
 
-    def document(self) -> dict[str, Any]:
-        """In plain values, for the run's spec."""
-        regions = None if self.regions is None else [list(box) for box in self.regions]
-        return {"image": self.image, "regions": regions}
 
+def tasks_of(run: Run) -> list[SlideTask]:
+    """The images that a run predicts tile by tile, none for another kind of run.
 
-def task_of(run: Run) -> SlideTask | None:
-    """The slide of a run that predicts one; None of any other. NoisySegError where damaged."""
-    found = run.spec().get(FOLDER)
-    if found is None:
-        return None
+    Raises NoisySegError where its spec is damaged.
+    """
     try:
-        regions = found["regions"]
-        boxes = None if regions is None else tuple(Box(*map(int, box)) for box in regions)
-        return SlideTask(str(found["image"]), boxes)
+        return [
+            SlideTask(
+                str(task["image"]),
+                run.dir / FOLDER / str(n),
+                None
+                if task["regions"] is None
+                else tuple(Box(*map(int, box)) for box in task["regions"]),
+            )
+            for n, task in enumerate(run.spec().get(FOLDER) or ())
+        ]
     except bounded_json.WRONG as error:
         raise NoisySegError(f"{run.dir}: what it is to predict is damaged ({error})") from error
 
 
-def is_slide(run: Run) -> bool:
-    """Whether a run predicts a slide, tile by tile, and has begun to."""
-    return (run.dir / FOLDER / PLAN).is_file()
+def adopt_slides(project: Project, tell: Callable[[str], object] | None = None) -> list[str]:
+    """Take in the new tiles of every run that predicts slides; the ids of those that had any.
 
-
-def adopt_tiles(project: Project, run: Run, most: int = AT_ONCE) -> int:
-    """Take in up to `most` tiles that are done and not taken in yet; how many were.
-
-    Killed at any moment, the next call goes on: a tile that comes in again is the same.
+    The project must be open for writing. Killed at any moment, the next call goes on: a tile that
+    comes in again is the same. A run that cannot be taken in is passed over, and `tell` hears why.
     """
-    task = task_of(run)
-    if task is None or task.image not in {record.name for record in project.images()}:
+    found = []
+    for run in project.runs.list():
+        if not (run.dir / FOLDER).is_dir():
+            continue
+        try:
+            counts = [_adopt(project, run, task) for task in tasks_of(run)]
+            if any(counts):
+                found.append(run.id)
+            elif not run.adopted and run.state() == "finished":
+                project.mark_adopted(run.id)
+        except NoisySegError as error:
+            run.skip(str(error))
+            if tell is not None:
+                tell(f"the nuclei that run {run.id} found were not taken in: {error}")
+    return found
+
+
+def _adopt(project: Project, run: Run, task: SlideTask) -> int:
+    """Take in the tiles that are done and were not taken in yet; how many."""
+    known = marked(task.folder / ADOPTED)
+    done = {int(p.stem) for p in (task.folder / TILES).glob("*.npz") if p.stem.isdigit()}
+    records = {record.name: record for record in project.images()}
+    if not done - known or task.image not in records:
         return 0
-    folder = run.dir / FOLDER
-    plan = Plan.read(folder / PLAN)
-    record = project.image(task.image)
-    if (plan.height, plan.width) != (record.height, record.width):
-        raise NoisySegError(f"{folder} is of another slide than {record.name}")
-    tiles = Tiles(folder, plan, {tile.index for tile in plan.tiles(task.regions)})
-    known = marked(folder / ADOPTED)
-    due = [n for n in sorted(tiles.done - known) if tiles.is_settled(n)][:most]
-    with uncollected():
-        for index in due:
+    record, plan = records[task.image], Plan.read(task.folder / PLAN)
+    if (plan.height, plan.width, plan.sha) != (record.height, record.width, record.sha):
+        raise NoisySegError(f"{task.folder} is of another slide than {record.name}")
+    tiles = Tiles(task.folder, plan, {tile.index for tile in plan.tiles(task.regions)})
+    due = [n for n in sorted(tiles.done - known) if tiles.is_settled(n)]
+    for index in due:
+        with uncollected():
             _take_in(project, run, task.image, plan.tile(index).core, tiles.settled(index))
-            mark(folder / ADOPTED, index)
+        mark(task.folder / ADOPTED, index)
     return len(due)
 
 
@@ -112,30 +127,3 @@ def _drawn(project: Project, run: str, image: str, core: Box, around: Box) -> ND
         mask = found.outline.mask[both.within(found.outline.box)]
         plane[both.within(around)][mask] = found.serial
     return project.nuclei.settled(image, around, plane, rejected=True)
-
-
-def adopt_slides(
-    project: Project, tell: Callable[[str], object] | None = None, most: int = AT_ONCE
-) -> list[str]:
-    """Take in new tiles of every run that predicts a slide; the ids of those that had any."""
-    found = []
-    for run in project.runs.list():
-        if run.adopted or not is_slide(run):
-            continue
-        try:
-            ended = run.state() in ("finished", "stopped", "failed", "lost")
-            count = adopt_tiles(project, run, most)
-            if count:
-                found.append(run.id)
-            elif ended and run.state() == "finished":
-                project.mark_adopted(run.id)
-        except NoisySegError as error:
-            run.skip(str(error))
-            if tell is not None:
-                tell(f"the nuclei that run {run.id} found were not taken in: {error}")
-    return found
-
-
-def folder_of(run: Run) -> Path:
-    """Where a run keeps its tiles."""
-    return run.dir / FOLDER
