@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 from pathlib import Path
@@ -10,9 +11,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.errors import JobError, NoisySegError
 from napari_noisyseg.worker.cluster import far
 from napari_noisyseg.worker.cluster.arrivals import Arrivals
+from napari_noisyseg.worker.cluster.connect import LostError
 
 
 def sender(files: dict[str, bytes]):
@@ -75,3 +77,22 @@ def test_a_worker_writes_nowhere_else(tmp_path: Path, name: str) -> None:
     with pytest.raises(NoisySegError, match="names no run"):
         far.put("../../run", "a", 0, b"x", worker)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_at_home_is_no_lost_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("napari_noisyseg.worker.cluster.arrivals.writing", full)
+    with pytest.raises(JobError, match="No space left"):
+        Arrivals(tmp_path).fetch({"log.txt": 1}, sender({"log.txt": b"x"}))
+
+
+def test_a_lost_connection_is_no_full_disk(tmp_path: Path) -> None:
+    def cut(name: str, at: int) -> bytes:
+        raise LostError("gone")
+
+    with pytest.raises(LostError):
+        Arrivals(tmp_path).fetch({"log.txt": 1}, cut)

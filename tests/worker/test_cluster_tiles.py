@@ -12,6 +12,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from napari_noisyseg.benchmarks.machines import Machines
+from napari_noisyseg.cli import run
 from napari_noisyseg.errors import JobError, NoisySegError
 from napari_noisyseg.slides import content_hash, open_image
 from napari_noisyseg.whole import Plan, Stitched, TileNuclei, load_model, make_plan, nuclei_of_tile
@@ -82,3 +83,21 @@ def test_what_comes_is_checked(parcel: Parcel) -> None:
     for data in (b"", b"PK\x03\x04", empty.to_bytes()[:-40]):
         with pytest.raises(NoisySegError):
             read(3, data)
+
+
+def test_the_command_predicts_there_as_here(
+    parcel: Parcel, cluster: Machines, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["predict", parcel.path, "--model", "starter", "--mpp", "0.25", "--output"]
+    there = [*words, str(tmp_path / "there"), "--scheduler"]
+    assert run([*there, "tcp://127.0.0.1:9"]) == 2
+    assert "does not answer" in capsys.readouterr().err
+    assert not (tmp_path / "there").exists()
+    assert run([*there, cluster.scheduler.address]) == 0
+    labels = tifffile.imread(tmp_path / "there" / "slide ü.tif")
+    assert capsys.readouterr().out.strip() == str(tmp_path / "there" / "slide ü.ome.zarr")
+    plan = Plan.read(tmp_path / "there" / "slide ü.tiles" / "plan.json")
+    assert plan.side == 512
+    with open_image(Path(parcel.path)) as slide:
+        (nuclei,) = [nuclei_of_tile(slide, MODEL, plan, tile) for tile in plan.tiles()]
+    assert len(np.unique(labels)) - 1 == len(nuclei) > 20

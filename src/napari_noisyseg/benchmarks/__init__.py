@@ -46,7 +46,10 @@ _TABLE = {
     "scale": ("scale", "run", "half a million nuclei: open, review, look, adopt, export"),
     "exchange": ("exchange", "run", "every format there and back; files and readers of others"),
     "export": ("scale", "export", "very many nuclei as GeoJSON and as CSV"),
+    "slide-read": ("slides", "read", "a slide of 100,000 x 80,000: seconds and memory to open it"),
+    "slide-predict": ("slides", "predict", "whole slides: speed, memory, no trace of tiles, kills"),
     "faults": ("faults", "run", "kills, power cuts and hostile files: lost, hung, broken"),
+    "cluster": ("cluster", "run", "two workers against one, one killed, tls, a training there"),
     "imports": ("imports", "run", "what importing the package costs"),
     "paper-gpu": ("unseen", "paper_gpu", "the paper's preset on a GPU (Table I)"),
 }

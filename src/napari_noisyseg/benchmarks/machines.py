@@ -29,6 +29,7 @@ class Machines:
     """A running scheduler; workers come and go."""
 
     scheduler: Scheduler
+    process: subprocess.Popen[bytes]
     environment: dict[str, str]
     running: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
@@ -89,7 +90,7 @@ def machines(workers: int = 0, encrypted: bool = False) -> Iterator[Machines]:
         environment = {**os.environ, "PYTHONUTF8": "1"}
         process, address = _scheduler(folder, files, environment)
         stack.callback(end, process)
-        made = Machines(Scheduler.of(address), environment)
+        made = Machines(Scheduler.of(address), process, environment)
         stack.callback(made.end)
         if workers:
             made.add(workers)
@@ -100,7 +101,10 @@ def certificates(folder: Path) -> dict[str, str]:
     """A certificate that trusts itself, and its key, as files; by name of environment variable."""
     from distributed.security import Security
 
-    made = Security.temporary()
+    try:
+        made = Security.temporary()
+    except ImportError as error:
+        raise JobError("certificates are made by cryptography: pip install cryptography") from error
     files = {CA: "ca.pem", CERT: "cert.pem", KEY: "key.pem"}
     texts = {CA: made.tls_ca_file, CERT: made.tls_client_cert, KEY: made.tls_client_key}
     for name, file in files.items():

@@ -49,7 +49,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     ),
     "predict": (
         "predict",
-        "Predict nuclei on other images with a trained model, or with the starter.",
+        "Predict nuclei on other images and whole slides, with a trained model or the starter.",
     ),
     "review": (
         "review",

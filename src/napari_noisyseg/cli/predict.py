@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import typer
@@ -27,12 +27,18 @@ from ..whole.model import learned_key, starter_key
 from ..whole.outputs import Summary, summary, write_image, write_outlines, write_table
 from ..whole.stitch import PLAN
 from ..whole.tissue import find_tissue
+from ..worker.cluster.address import Scheduler
 from .output import Progress, say, show
 from .projects import Channel, image_files, open_project
-from .training import Device
+from .training import Device, Insecure, SchedulerAddress
+
+if TYPE_CHECKING:
+    from ..worker.cluster.tiles import Workers
 
 STARTER = "starter"
 ENDINGS = {name: FORMATS[name].ending for name in ("labels", "geojson")}
+SMALL_TILE = 512
+"""Side of the tiles of an image that is no slide, where workers share it, px."""
 Predict = Callable[[Path], tuple[NDArray[np.int32], float]]
 """An image file to its nuclei, and µm per pixel."""
 
@@ -69,6 +75,8 @@ def predict(
     again: Annotated[
         bool, typer.Option("--again", help="Also images that were predicted alike before.")
     ] = False,
+    scheduler: SchedulerAddress = None,
+    insecure: Insecure = False,
 ) -> None:
     """Predict nuclei on other images and whole slides, with a trained model or the starter.
 
@@ -84,9 +92,13 @@ def predict(
         )
     kinds, wrong = _sorted_out(files, output, format, channel)
     asked = Asked(model, _key(model, starts), format, device, mpp, channel, again)
+    workers = None
+    if scheduler is not None:
+        workers = _workers(Scheduler.of(scheduler, insecure), asked, list(kinds))
+        kinds = dict.fromkeys(kinds, True)
     found = _starter(model, mpp, channel) if starts else _run(Path(model), device, mpp, channel)
     _make_folder(output)
-    _all(files, kinds, wrong, asked, found, output)
+    _all(files, kinds, wrong, asked, found, Engine(asked, output, workers))
 
 
 class Asked(NamedTuple):
@@ -118,8 +130,7 @@ def _sorted_out(
         _check_target(file, output / f"{file.stem}{ENDINGS[format]}")
         try:
             with open_image(file, channel) as slide:
-                height, width = slide.shape
-                kinds[file] = slide.is_pyramid or height * width > MAX_LABELLED_PIXELS
+                kinds[file] = _is_slide(slide)
         except NoisySegError as error:
             wrong[file] = error
     if not kinds:
@@ -133,13 +144,12 @@ def _all(
     wrong: dict[Path, NoisySegError],
     asked: Asked,
     found: Predict,
-    output: Path,
+    engine: Engine,
 ) -> None:
     """Every image to its files; what fails is told, and the rest goes on."""
     # small images alone leave nothing but their own files
+    output, progress, ready = engine.output, engine.progress, 0
     cohort = Cohort(output, keeps=any(kinds.values()))
-    progress, ready = Progress("predict"), 0
-    engine = Engine(asked, output, progress)
     for i, file in enumerate(files):
         key = asked.of(file) if file in kinds else {"file": str(file)}
         if not asked.again and file in kinds and cohort.is_done(file.stem, key):
@@ -213,29 +223,38 @@ def _counted(count: int) -> str:
 class Engine:
     """Slides, tile by tile; the model is loaded when the first one comes."""
 
-    def __init__(self, asked: Asked, output: Path, progress: Progress) -> None:
-        self._asked, self._output, self._progress = asked, output, progress
+    def __init__(self, asked: Asked, output: Path, workers: Workers | None = None) -> None:
+        self._asked, self.output, self._workers = asked, output, workers
+        self.progress = Progress("predict")
         self._model: Model | None = None
 
     def slide(self, file: Path) -> tuple[list[Path], Summary]:
         """All that was not done yet of a slide, and its files. Raises NoisySegError."""
         with open_image(file, self._asked.channel) as slide:
-            size = self._asked.mpp or slide.mpp
-            if size is None:
-                raise NoisySegError(
-                    "the slide does not say how large its pixels are, or what it says cannot be: "
-                    "give --mpp"
-                )
-            stitched = self._stitched(file, slide, size)
-            tiles = list(stitched.plan.tiles())
-            predict_tiles(slide, self._loaded(), stitched, tiles, partial(self._tell, file))
+            stitched = self._stitched(file, slide, self._size(file, slide))
+            there = self._workers and self._workers.on(file, stitched.plan, say)
+            tiles, tell = list(stitched.plan.tiles()), partial(self._tell, file)
+            predict_tiles(slide, self._loaded(), stitched, tiles, tell, elsewhere=there)
         stitched.lay_all()
         return self._written(file, stitched)
 
+    def _size(self, file: Path, slide: Slide) -> float:
+        """µm per pixel; of a slide it is never guessed."""
+        size = self._asked.mpp or slide.mpp
+        if size is None and _is_slide(slide):
+            raise NoisySegError(
+                "the slide does not say how large its pixels are, or what it says cannot be: "
+                "give --mpp"
+            )
+        if size is None:
+            size = ASSUMED_MPP
+            say(f"{file.name}: no pixel size in the file; {size} µm per pixel assumed (--mpp)")
+        return size
+
     def _stitched(self, file: Path, slide: Slide, size: float) -> Stitched:
         """The tiles of before, or a new plan."""
-        folder, sha = self._output / f"{file.stem}.tiles", content_hash(file)
-        labels = self._output / f"{file.stem}.ome.zarr"
+        folder, sha = self.output / f"{file.stem}.tiles", content_hash(file)
+        labels = self.output / f"{file.stem}.ome.zarr"
         plan = Plan.read(folder / PLAN) if (folder / PLAN).is_file() else None
         same = plan is not None and (plan.sha, plan.mpp) == (sha, size)
         if plan is None or not same or plan.model != self._loaded().key or self._asked.again:
@@ -243,11 +262,13 @@ class Engine:
                 say(f"{file.name}: begun anew; what was there is of another slide, size or model")
                 shutil.rmtree(folder)
                 shutil.rmtree(labels, ignore_errors=True)
-            plan = make_plan(slide, size, sha, self._loaded())
+            # a small image is otherwise one tile, at which only one worker could work
+            side = None if _is_slide(slide) else SMALL_TILE
+            plan = make_plan(slide, size, sha, self._loaded(), side)
         return Stitched(folder, labels, plan, file.stem)
 
     def _written(self, file: Path, stitched: Stitched) -> tuple[list[Path], Summary]:
-        plan, stem = stitched.plan, self._output / file.stem
+        plan, stem = stitched.plan, self.output / file.stem
         files = [stitched.labels, stem.with_name(f"{file.stem}.csv")]
         areas, doubtful = write_table(files[1], stitched)
         if self._asked.format == "geojson":
@@ -261,16 +282,32 @@ class Engine:
         return files, summary(file.name, shape, plan.mpp, tissue, areas, doubtful)
 
     def _tell(self, file: Path, done: int, count: int, laid: list[Tile]) -> None:
-        self._progress.update(done / max(count, 1), f"{file.name}: {done} of {count} tiles")
+        self.progress.update(done / max(count, 1), f"{file.name}: {done} of {count} tiles")
 
     def _loaded(self) -> Model:
         if self._model is None:
-            source = self._asked.model
-            named = source + SUFFIX if _is_project(Path(source)) else source
-            self._model = load_model(
-                named if not Path(source).is_dir() else source, self._asked.device
-            )
+            self._model = load_model(_source(self._asked.model), self._asked.device)
         return self._model
+
+
+def _workers(scheduler: Scheduler, asked: Asked, slides: Sequence[Path]) -> Workers:
+    """Who predicts tiles in place of this machine. Raises NoisySegError where they cannot."""
+    from ..worker.cluster.tiles import Workers
+
+    workers = Workers.of(scheduler, _source(asked.model), asked.channel, asked.device)
+    workers.check({str(path.absolute()): content_hash(path) for path in slides})
+    return workers
+
+
+def _source(model: str) -> str:
+    """A model as it is opened: a project may be named without its ending."""
+    return model + SUFFIX if not Path(model).is_dir() and _is_project(Path(model)) else model
+
+
+def _is_slide(slide: Slide) -> bool:
+    """Whether an image is too large, or too much of a slide, to be worked on in one piece."""
+    height, width = slide.shape
+    return bool(slide.is_pyramid or height * width > MAX_LABELLED_PIXELS)
 
 
 def _key(model: str, starts: bool) -> str:

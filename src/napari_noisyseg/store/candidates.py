@@ -103,14 +103,14 @@ def _read(
 
 
 def adopt(
-    context: Context, image: str, run: str, candidates: Sequence[Candidate]
+    context: Context, image: str, run: str, candidates: Sequence[Candidate], core: Box | None = None
 ) -> list[Candidate]:
     """See `Nuclei.adopt`."""
     row = context.images.row(image)
     masks = [_checked(c.outline, row) for c in candidates]
     with context.database.transaction():
-        names = _names(context, row, candidates)
-        context.database.run("DELETE FROM candidate WHERE image = ? AND run = ?", (row.id, run))
+        names = _names(context, row, candidates, core)
+        _take_away(context, row, run, core)
         context.database.many(
             "INSERT INTO candidate VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
@@ -119,16 +119,40 @@ def adopt(
             ),
         )
         reach.note(context, (c.outline for c in candidates))
-        context.database.run(
-            "INSERT INTO adoption (image, run, time, found) VALUES (?, ?, ?, ?)",
-            (row.id, run, time.time(), len(names)),
-        )
+        _note_adoption(context, row, run, len(names), core is not None)
         context.history.note_machine(f"results of run {run}", row.id, Aspect.CANDIDATES)
     return [
         Candidate(id, serial, c.y, c.x, c.outline, c.score, c.reason, run, c.area_um2, c.state,
                   c.frozen, c.class_name)
         for c, (id, serial) in zip(candidates, names, strict=True)
     ]  # fmt: skip
+
+
+def _take_away(context: Context, row: ImageRow, run: str, core: Box | None) -> None:
+    """What the run found before, in all of the image or where it looked again."""
+    sql, inside = "DELETE FROM candidate WHERE image = :image AND run = :run", {}
+    if core is not None:
+        # by their first pixel, of which there is an index; a nucleus is of one tile by its place
+        sql += reach.INSIDE.format("") + (
+            " AND y >= :top - 0.5 AND y < :bottom - 0.5 AND x >= :left - 0.5 AND x < :right - 0.5"
+        )
+        inside = reach.parameters(context, core)
+    context.database.run(sql, {"image": row.id, "run": run, **inside})
+
+
+def _note_adoption(context: Context, row: ImageRow, run: str, count: int, part: bool) -> None:
+    """That a run's results came in; the parts of one run, one after the other, are one note."""
+    if part and newest_run(context, row) == run:
+        context.database.run(
+            "UPDATE adoption SET found = (SELECT count(*) FROM candidate WHERE image = :image AND "
+            "run = :run) WHERE seq = (SELECT max(seq) FROM adoption WHERE image = :image)",
+            {"image": row.id, "run": run},
+        )
+        return
+    context.database.run(
+        "INSERT INTO adoption (image, run, time, found) VALUES (?, ?, ?, ?)",
+        (row.id, run, time.time(), count),
+    )
 
 
 def _checked(outline: Outline, row: ImageRow) -> bytes:
@@ -141,7 +165,7 @@ def _checked(outline: Outline, row: ImageRow) -> bytes:
 
 
 def _names(
-    context: Context, row: ImageRow, candidates: Sequence[Candidate]
+    context: Context, row: ImageRow, candidates: Sequence[Candidate], core: Box | None
 ) -> list[tuple[str, int]]:
     """Ids and serials: the point's, else those of the best IoU with an earlier one, else new."""
     serials = _serials(context, row, [c.id for c in candidates if c.id])
@@ -151,7 +175,8 @@ def _names(
     open_ones = [k for k, name in enumerate(names) if name is None]
     # what a person took away does not come back under its id: it is a new find, to be judged anew
     gone = {str(id) for (id,) in context.database.rows(GONE)}
-    earlier = _earlier(context, row, gone | set(serials))
+    around = None if core is None else Box.around([core, *(c.outline.box for c in candidates)])
+    earlier = _earlier(context, row, gone | set(serials), around)
     for i, j in match([candidates[k].outline for k in open_ones], [o for *_, o in earlier]).items():
         names[open_ones[i]] = earlier[j][:2]
     fresh = zip(_new_ids(names.count(None)), context.serials(names.count(None)), strict=True)
@@ -181,17 +206,26 @@ def _serials(context: Context, row: ImageRow, ids: Sequence[str]) -> dict[str, i
     return {str(id): int(serial) for id, serial in found}
 
 
-def _earlier(context: Context, row: ImageRow, claimed: set[str]) -> list[tuple[str, int, Outline]]:
-    """The newest outline of every nucleus that this image had so far, a person's before a run's."""
+def _earlier(
+    context: Context, row: ImageRow, claimed: set[str], box: Box | None
+) -> list[tuple[str, int, Outline]]:
+    """The newest outline of every nucleus that this image had so far, a person's before a run's.
+
+    box: of those that reach into it.
+    """
+    inside, named = "", {"image": row.id}
+    if box is not None:
+        inside, named = reach.INSIDE, {**named, **reach.parameters(context, box)}
     runs = context.database.rows(
         "SELECT c.id, c.serial, c.y0, c.x0, c.y1, c.x1, c.mask, max(a.seq) FROM candidate c "
-        "JOIN adoption a ON a.image = c.image AND a.run = c.run WHERE c.image = ? GROUP BY c.id",
-        (row.id,),
+        "JOIN adoption a ON a.image = c.image AND a.run = c.run WHERE c.image = :image"
+        f"{inside.format('c.')} GROUP BY c.id",
+        named,
     )
     people = context.database.rows(
         "SELECT n.id, n.serial, o.y0, o.x0, o.y1, o.x1, o.mask FROM outline o "
-        "JOIN nucleus n ON n.id = o.id WHERE o.image = ?",
-        (row.id,),
+        f"JOIN nucleus n ON n.id = o.id WHERE o.image = :image{inside.format('o.')}",
+        named,
     )
     newest = {r[0]: r for r in [*runs, *people] if r[0] not in claimed}
     return [(str(r[0]), int(r[1]), as_outline(r[2:7])) for r in newest.values()]

@@ -337,14 +337,19 @@ class Nuclei:
         """
         return found.judged(self._context, image, run, ids)
 
-    def adopt(self, image: str, run: str, candidates: Sequence[Candidate]) -> list[Candidate]:
+    def adopt(
+        self, image: str, run: str, candidates: Sequence[Candidate], core: Box | None = None
+    ) -> list[Candidate]:
         """Take over what a run found in an image; not part of the undo history.
+
+        core: the part of the image that the candidates are all of, by their places; what the run
+        found elsewhere stays.
 
         Gives back the candidates in the same order with their ids and serials for life: those of
         the nucleus named by `id` where the project knows it, else of the earlier nucleus with the
         best IoU from 0.5 on, else new ones. No frozen outline changes.
         """
-        return found.adopt(self._context, image, run, candidates)
+        return found.adopt(self._context, image, run, candidates, core)
 
     def adopted_run(self, image: str) -> str | None:
         """The run whose results this image shows."""

@@ -4,7 +4,7 @@ from napari_noisyseg.whole.lattice import Lattice
 from napari_noisyseg.whole.model import Model, load_model
 from napari_noisyseg.whole.pipeline import predicted
 from napari_noisyseg.whole.plan import Plan, Tile, make_plan
-from napari_noisyseg.whole.stitch import Stitched
+from napari_noisyseg.whole.stitch import Stitched, Tiles
 from napari_noisyseg.whole.tile import TileNuclei, nuclei_of_tile
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Stitched",
     "Tile",
     "TileNuclei",
+    "Tiles",
     "load_model",
     "make_plan",
     "nuclei_of_tile",

@@ -23,7 +23,9 @@ ALIGN = 32
 SAME = 0.02
 """Share by which resolutions may differ before pixels are resampled."""
 RIM = 3
-"""Pixels of the source around a window that resampling looks at."""
+"""Pixels around a window that resampling looks at, or one of the lattice where that is more."""
+SHRINK, GROW = Image.Resampling.HAMMING, Image.Resampling.BICUBIC
+"""Pillow's BOX takes whole pixels: at steps such as 1.25 which ones hangs on the window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +58,18 @@ class Lattice:
         y0, x0, y1, x1 = (v * self.step for v in window)
         return (
             Box(math.floor(y0), math.floor(x0), math.ceil(y1), math.ceil(x1))
-            .grow(RIM)
+            .grow(max(RIM, math.ceil(self.step) + 1))
             .clip((self.height, self.width))
         )
 
     def sample(self, pixels: NDArray[Any], source: Box, window: Box) -> NDArray[Any]:
-        """A window out of level-0 pixels: uint8 (h, w, 3), area means or bicubic.
+        """A window out of level-0 pixels: uint8 (h, w, 3), weighted means or bicubic.
 
         source: the box that the pixels are of.
         """
         if self.step == 1:
             return pixels[window.within(source)]
-        method = Image.Resampling.BOX if self.step > 1 else Image.Resampling.BICUBIC
+        method = SHRINK if self.step > 1 else GROW
         return _resampled(pixels, window, self.step, source, method)
 
     def read(self, slide: Slide, window: Box) -> Pixels:
@@ -82,9 +84,7 @@ class Lattice:
         # where the lattices end at the slide's border one may be a pixel short
         wide = np.pad(values, ((0, 2), (0, 2)), mode="edge")
         source = Box(window.y0, window.x0, window.y1 + 2, window.x1 + 2)
-        method = Image.Resampling.BILINEAR
-        if other.step > self.step:
-            method = Image.Resampling.BOX
+        method = SHRINK if other.step > self.step else Image.Resampling.BILINEAR
         return _resampled(wide, there, other.step / self.step, source, method)
 
     def places(self, points: NDArray[Any]) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
 """What predicts a tile: the starter, the starter with what a project taught it, or a run's model.
 
-A model works in three steps, so that they can go on side by side: `prepare` reads and measures
-pixels, `look` is the networks, `split` makes nuclei of what they saw.
+A model works in steps, so that they can go on side by side: `prepare` reads and measures pixels,
+`gather` finds places and `split` makes nuclei; `look` and `draw` are the networks between them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from napari_noisyseg import stains
 from napari_noisyseg.coarse import centres
 from napari_noisyseg.coarse.appearance import MPP, Tone, tone_of, toned, unlike
 from napari_noisyseg.coarse.evidence import Gauge
-from napari_noisyseg.coarse.outline import Look, OutlinePlane
+from napari_noisyseg.coarse.outline import Look, OutlinePlane, seen_at
 from napari_noisyseg.coarse.starter import CENTRES, OUTLINE, Network, at_click, model, shipped
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box, Slide
@@ -78,9 +78,15 @@ class Model(Protocol):
         """Read what `look` needs; runs beside it."""
 
     def look(self, prepared: Any) -> Any:
-        """Run the networks; one tile at a time."""
+        """Run the networks that see the tile as a whole; one tile at a time."""
 
-    def split(self, looked: Any) -> Nuclei:
+    def gather(self, looked: Any) -> Any:
+        """Find the places of nuclei; runs beside it."""
+
+    def draw(self, gathered: Any) -> Any:
+        """Run the network that outlines nuclei, where there is one; one tile at a time."""
+
+    def split(self, drawn: Any) -> Nuclei:
         """Make nuclei; runs beside it."""
 
 
@@ -96,6 +102,12 @@ class Seen(NamedTuple):
     maps: centres.Maps | None = None
     probability: F32 | None = None
     """of nucleus by a trained network, where one has a say"""
+    places: NDArray[np.intp] | None = None
+    """(n, 2) of the nuclei, in the order of their labels"""
+    middles: NDArray[np.intp] | None = None
+    """(n, 2): pixels that outlines are drawn at"""
+    squares: F32 | None = None
+    """what the outlining network sees at each"""
 
 
 class Starter:
@@ -131,9 +143,17 @@ class Starter:
         """Where nuclei lie."""
         return prepared._replace(maps=centres.probabilities(prepared.planes, self._network))
 
-    def split(self, looked: Seen) -> Nuclei:
-        """The outline at each centre."""
-        return outlined(looked, self._look)
+    def gather(self, looked: Seen) -> Seen:
+        """The centres."""
+        return gathered(looked)
+
+    def draw(self, gathered: Seen) -> Seen:
+        """The outline at each by itself."""
+        return drawn(gathered, self._look)
+
+    def split(self, drawn: Seen) -> Nuclei:
+        """The outlines, settled between all of them."""
+        return outlined(drawn, self._look)
 
 
 def seen_of(rgb: NDArray[np.uint8], plan: Plan, tile: Tile, lattice: Lattice, window: Box) -> Seen:
@@ -142,31 +162,44 @@ def seen_of(rgb: NDArray[np.uint8], plan: Plan, tile: Tile, lattice: Lattice, wi
     return Seen(plan, tile, lattice, window, rgb, planes)
 
 
-def outlined(seen: Seen, look: Look) -> Nuclei:
-    """Nuclei at the centres in the tile's core, settled with those around it."""
+def gathered(seen: Seen) -> Seen:
+    """The centres in the tile's core and as far around as they may take pixels from its own."""
     assert seen.maps is not None
     maps = seen.maps
     if seen.probability is not None:
         both = (maps.nucleus + seen.probability) / 2
         maps = maps._replace(nucleus=both.astype(np.float32))
     found = centres.peaks(maps)
-    shape = (seen.window.height, seen.window.width)
-    middles = np.clip(np.floor(found.points + 0.5), 0, np.array(shape) - 1).astype(np.intp)
-    core = _core(seen)
-    wide = core.grow(OUTLINED)
+    wide = _core(seen).grow(OUTLINED)
     # numbered by place: which of two neighbours comes first must not hang on the tile
     order = [n for n in np.lexsort(found.places.T[::-1]) if wide.contains(*found.places[n])]
-    points = {k: (int(y), int(x)) for k, (y, x) in enumerate(middles[order], start=1)}
-    plane = OutlinePlane(seen.planes, shape, look)
-    plane.bring_to(points)
-    labels = plane.instances
-    evidence = Evidence(
-        maps.nucleus, np.zeros_like(maps.nucleus),
-        stains.densities(seen.rgb, stains.FIXED)[0], seen.rgb, MPP,
-    )  # fmt: skip
-    judged = judge(evidence, labels, certainty=plane.certainty())
-    places = {k: (int(y), int(x)) for k, (y, x) in enumerate(found.places[order], start=1)}
-    return Nuclei(seen.lattice, seen.window, labels, places, judged)
+    last = np.array(seen.window.shape) - 1
+    middles = np.clip(np.floor(found.points[order] + 0.5), 0, last).astype(np.intp)
+    return seen._replace(maps=maps, places=found.places[order], middles=middles)
+
+
+def drawn(seen: Seen, look: Look) -> Seen:
+    """What the outlining network sees at each of them."""
+    assert seen.middles is not None
+    return seen._replace(squares=seen_at(seen.planes, seen.middles.astype(np.float64), look))
+
+
+def outlined(seen: Seen, look: Look) -> Nuclei:
+    """The nuclei, settled between all of them, each with its confidence."""
+    assert seen.maps is not None
+    assert seen.places is not None
+    assert seen.middles is not None
+    plane = OutlinePlane(seen.planes, seen.window.shape, look, seen=seen.squares)
+    plane.bring_to(_numbered(seen.middles))
+    density = stains.densities(seen.rgb, stains.FIXED)[0]
+    unsure = np.zeros_like(seen.maps.nucleus)
+    evidence = Evidence(seen.maps.nucleus, unsure, density, seen.rgb, MPP)
+    judged = judge(evidence, plane.instances, certainty=plane.certainty())
+    return Nuclei(seen.lattice, seen.window, plane.instances, _numbered(seen.places), judged)
+
+
+def _numbered(places: NDArray[np.intp]) -> dict[int, tuple[int, int]]:
+    return {k: (int(y), int(x)) for k, (y, x) in enumerate(places, start=1)}
 
 
 def _core(seen: Seen) -> Box:

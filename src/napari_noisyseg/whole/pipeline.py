@@ -31,21 +31,27 @@ def predicted(
     waiting = iter(tiles)
     with ThreadPoolExecutor(1, "read") as readers, ThreadPoolExecutor(splitters, "split") as split:
         reading: deque[Future[Any]] = deque()
+        gathering: deque[tuple[Tile, Future[Any]]] = deque()
         splitting: deque[Future[TileNuclei]] = deque()
         try:
             _read_ahead(readers, reading, waiting, slide, model, plan)
-            while reading and not stopping():
-                tile, prepared = reading.popleft().result()
-                _read_ahead(readers, reading, waiting, slide, model, plan)
-                looked = model.look(prepared)
-                splitting.append(split.submit(_split, model, looked, plan, tile))
-                del prepared, looked
+            while gathering or (reading and not stopping()):
+                if reading and not stopping():
+                    tile, prepared = reading.popleft().result()
+                    _read_ahead(readers, reading, waiting, slide, model, plan)
+                    gathering.append((tile, split.submit(model.gather, model.look(prepared))))
+                    del prepared
+                if len(gathering) > 1 or not reading or stopping():
+                    tile, gathered = gathering.popleft()
+                    drawn = model.draw(gathered.result())
+                    splitting.append(split.submit(_split, model, drawn, plan, tile))
+                    del drawn, gathered
                 while splitting and (len(splitting) > AHEAD + splitters - 1 or splitting[0].done()):
                     yield splitting.popleft().result()
             while splitting:
                 yield splitting.popleft().result()
         finally:
-            for future in (*reading, *splitting):
+            for future in (*reading, *splitting, *(found for _, found in gathering)):
                 future.cancel()
 
 
@@ -65,5 +71,5 @@ def _prepare(slide: Slide, model: Model, plan: Plan, tile: Tile) -> tuple[Tile, 
     return tile, model.prepare(slide, plan, tile)
 
 
-def _split(model: Model, looked: Any, plan: Plan, tile: Tile) -> TileNuclei:
-    return owned(model.split(looked), plan, tile)
+def _split(model: Model, drawn: Any, plan: Plan, tile: Tile) -> TileNuclei:
+    return owned(model.split(drawn), plan, tile)

@@ -9,7 +9,8 @@ was done first, so that the label image is the same in whatever order the tiles 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +28,7 @@ from napari_noisyseg.whole.plan import Plan, Tile
 from napari_noisyseg.whole.tile import TileNuclei
 
 PLAN, TILES, LAID = "plan.json", "tiles", "laid.txt"
+_MARK = re.compile(r"=\d{1,9}=")
 DOUBLE = 0.5
 """Share of a nucleus that another tile has, from which on it is the same nucleus."""
 HELD = 16
@@ -40,54 +42,54 @@ class Settled(NamedTuple):
     nuclei: TileNuclei
 
 
-class Stitched:
-    """One slide's tiles in `folder`, and its label pyramid at `labels` (an OME-Zarr folder).
+class Tiles:
+    """One slide's tiles in `folder`, each what it found, once.
 
-    One process at a time writes. Raises NoisySegError where the folder holds another slide's, or
-    another model's, tiles, and where the disk is full; what was done stays.
+    wanted: tiles that are to be done at all, None for all with tissue. One process at a time
+    writes. Raises NoisySegError where the folder holds another slide's, or another model's, tiles,
+    and where the disk is full; what was done stays.
     """
 
-    def __init__(self, folder: Path, labels: Path, plan: Plan, name: str) -> None:
-        self.folder, self.labels, self.plan = folder, labels, plan
+    def __init__(self, folder: Path, plan: Plan, wanted: Collection[int] | None = None) -> None:
+        self.folder, self.plan, self._wanted = folder, plan, wanted
         with pyramid.told(f"cannot write {folder}"):
             make_folder(folder / TILES)
             if (folder / PLAN).is_file():
                 check_same(Plan.read(folder / PLAN), plan, folder)
             else:
                 write_atomically(folder / PLAN, plan.text())
-        self.geometry = pyramid.Geometry(
-            plan.height, plan.width, plan.mpp, pyramid.halvings(plan.height, plan.width)
-        )
-        self.done = {int(p.stem) for p in (folder / TILES).glob("*.npz") if p.stem.isdigit()}
-        self._laid = self._read_laid() & self.done
+        self.done: set[int] = set()
+        self.look()
         self._raw = lru_cache(HELD)(self._read)
-        self._open_labels(name)
+
+    def look(self) -> None:
+        """See which tiles are done by now."""
+        self.done = {int(p.stem) for p in (self.folder / TILES).glob("*.npz") if p.stem.isdigit()}
 
     def missing(self, tiles: Iterable[Tile]) -> list[Tile]:
         """Those of the tiles that are not done."""
         return [tile for tile in tiles if tile.index not in self.done]
 
     def add(self, nuclei: TileNuclei) -> list[Tile]:
-        """Keep what a tile found; gives back the tiles that are in the label image since."""
+        """Keep what a tile found; gives back the tiles that are settled since."""
         index = nuclei.index
         if index not in self.done:
             with pyramid.told(f"cannot write {self.folder}"):
                 nuclei.write(self._file(index))
             self.done.add(index)
-        return self.lay(self._due(index))
+        return [self.plan.tile(n) for n in self._due(index) if self.is_settled(n)]
 
-    def lay(self, indices: Iterable[int] | None = None) -> list[Tile]:
-        """Bring the label image up to date with tiles that are done; all of them when None."""
-        chosen = sorted(self.done if indices is None else indices)
-        laid = [n for n in chosen if n not in self._laid and self._may_lay(n)]
-        for index in laid:
-            self._lay(index)
-        return [self.plan.tile(index) for index in laid]
+    def lay(self) -> list[Tile]:
+        """Nothing: the tiles alone are kept."""
+        return []
 
-    def lay_all(self) -> None:
-        """Bring what is done into the label image even beside tiles that are never to be done."""
-        for index in sorted(self.done - self._laid):
-            self._lay(index)
+    def is_settled(self, index: int) -> bool:
+        """Whether a tile is done and all that have their say before it."""
+        wanted = self._wanted
+        return index in self.done and all(
+            n in self.done or (wanted is not None and n not in wanted)
+            for n in self.plan.before(index)
+        )
 
     def settled(self, index: int) -> Settled:
         """A tile's nuclei, without pixels and nuclei that tiles before it have."""
@@ -140,24 +142,6 @@ class Stitched:
             if r < rows and 0 <= c < columns and r * columns + c in self.done
         ]
 
-    def _may_lay(self, index: int) -> bool:
-        return all(n in self.done for n in self.plan.before(index))
-
-    def _lay(self, index: int) -> None:
-        ids, nuclei = self.settled(index)
-        with pyramid.told(f"cannot write {self.labels}"):
-            if len(nuclei):
-                box = Box.around([nuclei.box(k) for k in range(len(nuclei))])
-                plane: Any = np.asarray(open_array(self.labels, 0, "r")[box.slices])
-                for k, id in enumerate(ids.tolist()):
-                    own = nuclei.box(k)
-                    plane[own.within(box)][nuclei.mask(k)] = id
-                pyramid.write_labels(self.labels, self.geometry, box, plane)
-                pyramid.sync_box(self.labels, self.geometry, box)
-            with (self.folder / LAID).open("a", encoding="ascii") as file:
-                file.write(f"{index}\n")
-        self._laid.add(index)
-
     def _read(self, index: int) -> TileNuclei:
         found = TileNuclei.read(self._file(index))
         core = self.plan.tile(index).core
@@ -170,12 +154,57 @@ class Stitched:
     def _file(self, index: int) -> Path:
         return self.folder / TILES / f"{index}.npz"
 
-    def _read_laid(self) -> set[int]:
-        with contextlib.suppress(OSError, UnicodeDecodeError):
-            # a kill may have cut the last line short, which then names another tile
-            lines = (self.folder / LAID).read_text("ascii").split("\n")[:-1]
-            return {int(line) for line in lines if line.isdigit()}
-        return set()
+
+class Stitched(Tiles):
+    """Tiles, and their label pyramid at `labels` (an OME-Zarr folder)."""
+
+    def __init__(
+        self,
+        folder: Path,
+        labels: Path,
+        plan: Plan,
+        name: str,
+        wanted: Collection[int] | None = None,
+    ) -> None:
+        super().__init__(folder, plan, wanted)
+        self.labels = labels
+        self.geometry = pyramid.Geometry(
+            plan.height, plan.width, plan.mpp, pyramid.halvings(plan.height, plan.width)
+        )
+        self._laid = marked(folder / LAID) & self.done
+        self._open_labels(name)
+
+    def add(self, nuclei: TileNuclei) -> list[Tile]:
+        """Keep what a tile found; gives back the tiles that are in the label image since."""
+        return self._lay_those(tile.index for tile in super().add(nuclei))
+
+    def lay(self) -> list[Tile]:
+        """Bring the label image up to date with the tiles that are done."""
+        return self._lay_those(n for n in sorted(self.done) if self.is_settled(n))
+
+    def lay_all(self) -> None:
+        """Bring what is done into the label image even beside tiles that are never to be done."""
+        self._lay_those(sorted(self.done))
+
+    def _lay_those(self, indices: Iterable[int]) -> list[Tile]:
+        due = [n for n in indices if n not in self._laid]
+        for index in due:
+            self._lay(index)
+        return [self.plan.tile(n) for n in due]
+
+    def _lay(self, index: int) -> None:
+        ids, nuclei = self.settled(index)
+        with pyramid.told(f"cannot write {self.labels}"):
+            if len(nuclei):
+                box = Box.around([nuclei.box(k) for k in range(len(nuclei))])
+                plane: Any = np.asarray(open_array(self.labels, 0, "r")[box.slices])
+                for k, id in enumerate(ids.tolist()):
+                    own = nuclei.box(k)
+                    plane[own.within(box)][nuclei.mask(k)] = id
+                pyramid.write_labels(self.labels, self.geometry, box, plane)
+                pyramid.sync_box(self.labels, self.geometry, box)
+            mark(self.folder / LAID, index)
+        self._laid.add(index)
 
     def _open_labels(self, name: str) -> None:
         """Make the empty pyramid, or find the one of before."""
@@ -201,6 +230,20 @@ class Stitched:
         ome["image-label"] = {"version": "0.5"}
         source = {"sha256": self.plan.sha, "model": self.plan.model}
         return {"ome": ome, "noisyseg": {"source": source}}
+
+
+def mark(path: Path, index: int) -> None:
+    """Note a tile in a file of such notes."""
+    with path.open("a", encoding="ascii") as file:
+        file.write(f"={index}=\n")
+
+
+def marked(path: Path) -> set[int]:
+    """The tiles that a file notes; a line that was cut short counts for nothing."""
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        lines = path.read_text("ascii").split("\n")
+        return {int(line[1:-1]) for line in lines if _MARK.fullmatch(line)}
+    return set()
 
 
 def check_same(old: Plan, new: Plan, folder: Path) -> None:

@@ -114,7 +114,8 @@ def nuclei_of_tile(slide: Slide, model: Model, plan: Plan, tile: Tile) -> TileNu
 
     Which other tiles are predicted, where and in what order has no say.
     """
-    return owned(model.split(model.look(model.prepare(slide, plan, tile))), plan, tile)
+    gathered = model.gather(model.look(model.prepare(slide, plan, tile)))
+    return owned(model.split(model.draw(gathered)), plan, tile)
 
 
 def owned(nuclei: Nuclei, plan: Plan, tile: Tile) -> TileNuclei:

@@ -28,6 +28,8 @@ from napari_noisyseg.whole.model import (
     AROUND_UM,
     Nuclei,
     Seen,
+    drawn,
+    gathered,
     outlined,
     seen_of,
     tone_document,
@@ -65,7 +67,11 @@ class Trained:
         """From a run's folder or a model file. Raises NoisySegError."""
         run = load_run(path, device)
         file = path / "model.safetensors" if path.is_dir() else path
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        return cls.of(run, hashlib.sha256(file.read_bytes()).hexdigest())
+
+    @classmethod
+    def of(cls, run: RunModel, digest: str) -> Trained:
+        """Of a model that is loaded."""
         side = ON_GPU if run.device != "cpu" else SIDE
         network = None
         if run.config.prediction().splitting == "centres":
@@ -120,8 +126,8 @@ class Trained:
             seen = seen._replace(maps=centres.probabilities(seen.planes, self.network))
         return prepared._replace(seen=seen, maps=maps)
 
-    def split(self, looked: Windows) -> Nuclei:
-        """Nuclei of what the networks saw."""
+    def gather(self, looked: Windows) -> Windows:
+        """The network's probability where nuclei are made, and the starter's centres in it."""
         seen = looked.seen
         assert looked.maps is not None
         maps = {
@@ -130,9 +136,23 @@ class Trained:
             if name in ("probability", "uncertainty")
         }
         probability = np.ascontiguousarray(maps["probability"], np.float32)
+        seen = seen._replace(probability=probability)
+        return looked._replace(seen=seen if seen.maps is None else gathered(seen), maps=maps)
+
+    def draw(self, gathered: Windows) -> Windows:
+        """The starter's outlines, where nuclei are read with them."""
+        if gathered.seen.maps is None:
+            return gathered
+        return gathered._replace(seen=drawn(gathered.seen, at_click(shipped(OUTLINE))))
+
+    def split(self, drawn: Windows) -> Nuclei:
+        """Nuclei of what the networks saw."""
+        seen = drawn.seen
+        assert drawn.maps is not None
+        assert seen.probability is not None
         if seen.maps is not None:
-            return outlined(seen._replace(probability=probability), at_click(shipped(OUTLINE)))
-        return self._parted(seen, probability, maps.get("uncertainty"))
+            return outlined(seen, at_click(shipped(OUTLINE)))
+        return self._parted(seen, seen.probability, drawn.maps.get("uncertainty"))
 
     def _parted(
         self, seen: Seen, probability: NDArray[np.float32], doubt: NDArray[np.float32] | None

@@ -113,17 +113,27 @@ def _done(run: Run, stopping: _Stop) -> int:
 
 
 def _events(run: Run, stopping: _Stop) -> Iterator[Event]:
-    if run.spec().get("scheduler"):
+    """What the run's spec asks for, as it goes on; each kind of work is imported when it comes."""
+    spec = run.spec()
+    if spec.get("scheduler"):
         from napari_noisyseg.worker.cluster.carry import carry
 
         yield from carry(run.dir, stopping)
         return
+    if spec.get("slides"):
+        yield Doing("looking for tissue")
+        # the starter needs no PyTorch
+        from napari_noisyseg.worker.child.slide import predict_slides
+
+        yield from predict_slides(run.dir, stopping)
+        return
     yield Doing("loading PyTorch")
     # torch and all that come only now: a broken installation becomes an event
     from napari_noisyseg.worker.child.execute import execute
-    from napari_noisyseg.worker.parent.predicting import PREDICTS, predict
+    from napari_noisyseg.worker.parent.predicting import predict
+    from napari_noisyseg.worker.parent.slides import PREDICTS
 
-    yield from (predict if run.spec().get(PREDICTS) else execute)(run.dir, stopping)
+    yield from (predict if spec.get(PREDICTS) else execute)(run.dir, stopping)
 
 
 def _failure(error: Exception, folder: Path) -> Failed:

@@ -19,8 +19,10 @@ from napari_noisyseg.store.records import Candidate, Outline, State
 from napari_noisyseg.store.runs import Run
 from napari_noisyseg.worker.adoption.found import Found, Stored, listed_results, readable
 from napari_noisyseg.worker.adoption.laying import lay, write
+from napari_noisyseg.worker.adoption.tiles import REFINED, adopt_slides
 
-REFINED = "refined"
+__all__ = ["REFINED", "adopt", "adopt_finished", "adopt_results"]
+
 HELD: tuple[State, ...] = ("accepted", "unsure", "unreviewed")
 """States in which an outline that a person drew or decided on holds its pixels"""
 Draft = list[tuple[int, Candidate]]
@@ -34,7 +36,8 @@ def adopt_finished(project: Project, tell: Callable[[str], object] | None = None
 
     The project must be open for writing. A nucleus that was removed since, or an image that is
     gone, is left out; frozen outlines stay as they are. A run that cannot be taken in is passed
-    over: `tell` hears why, `Run.skipped` keeps it, and it is tried again the next time.
+    over: `tell` hears why, `Run.skipped` keeps it, and it is tried again the next time. Runs that
+    predict slides come in tile by tile, also while they work.
     """
     adopted = []
     for run in project.runs.list():
@@ -48,7 +51,7 @@ def adopt_finished(project: Project, tell: Callable[[str], object] | None = None
                 tell(f"the results of run {run.id} were not taken in: {error}")
             continue
         adopted.append(run.id)
-    return adopted
+    return adopted + adopt_slides(project, tell)
 
 
 def adopt(project: Project, run: Run) -> None:

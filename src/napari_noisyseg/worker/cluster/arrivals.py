@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Concatenate, ParamSpec
 
 from safetensors import SafetensorError, safe_open
 
-from napari_noisyseg import bounded_json, bounded_npz
+from napari_noisyseg import bounded_json, bounded_npz, regular_file
 from napari_noisyseg.errors import JobError, NoisySegError
 from napari_noisyseg.store.durable import make_inside, sync, writing
 from napari_noisyseg.worker.adoption.found import read_results
@@ -24,7 +26,7 @@ ALLOWED: Mapping[re.Pattern[str], int] = {
         r"previews/\d{6,9}\.npz": 256 * MIB,
         r"rounds/(index\.json|\d{1,6}-\d{1,6}\.npz)": GIB,
         r"checkpoints/\d{8,12}/(tensors\.safetensors|state\.json)": 16 * GIB,
-        r"results/(index\.json|\d{1,6}\.npz)": GIB,
+        r"results/(index\.json|\d{1,6}\.(npz|json))": GIB,
     }.items()
 }
 """Names of files that a run may send home, and the bytes that each may have."""
@@ -33,6 +35,7 @@ ARRIVING = ".arriving"
 GENERATIONS, PREVIEWS = 2, 3
 """Checkpoints and pictures that are kept, as a run at home does."""
 
+P = ParamSpec("P")
 Read = Callable[[str, int], bytes]
 """a file's name and an offset to a piece of its bytes; empty at its end"""
 
@@ -46,13 +49,34 @@ def check_name(name: str, size: int) -> None:
         raise JobError(f"the worker sent {name} of {size:,} bytes, more than {limit:,}: not taken")
 
 
+def _told(
+    act: Callable[Concatenate[Arrivals, P], None],
+) -> Callable[Concatenate[Arrivals, P], None]:
+    """Errors of the disk at home in words: no connection broke off."""
+
+    @functools.wraps(act)
+    def wrapped(arrivals: Arrivals, /, *words: P.args, **more: P.kwargs) -> None:
+        try:
+            act(arrivals, *words, **more)
+        except OSError as error:
+            raise JobError(
+                f"what came from the other machine cannot be written into {arrivals.folder} "
+                f"({regular_file.advice(error)}): free space, then --resume",
+                window=f"what came from the other machine cannot be written into {arrivals.folder} "
+                f"({regular_file.advice(error)}): free space, then resume it.",
+            ) from error
+
+    return wrapped
+
+
 class Arrivals:
     """A run's folder at home. Files arrive in a folder beside their place, and move when whole."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._draft = folder / ARRIVING
 
+    @_told
     def fetch(self, files: Mapping[str, int], read: Read) -> None:
         """Bring files (name to size) into the draft. Raises JobError for what may not come."""
         if len(files) > MOST_FILES:
@@ -68,19 +92,22 @@ class Arrivals:
                 for piece in _pieces(name, size, read):
                     file.write(piece)
 
+    @_told
     def settle_file(self, name: str) -> None:
         """Give a single file its place."""
-        make_inside((self._folder / name).parent)
-        (self._draft / name).replace(self._folder / name)
-        sync((self._folder / name).parent)
+        make_inside((self.folder / name).parent)
+        (self._draft / name).replace(self.folder / name)
+        sync((self.folder / name).parent)
 
+    @_told
     def settle_preview(self, name: str) -> None:
         """A picture: kept where it can be read; older ones go."""
         bounded_npz.names(self._draft / name)
         self.settle_file(name)
-        for old in sorted((self._folder / "previews").glob("*.npz"))[:-PREVIEWS]:
+        for old in sorted((self.folder / "previews").glob("*.npz"))[:-PREVIEWS]:
             old.unlink(missing_ok=True)
 
+    @_told
     def settle_checkpoint(self, name: str) -> None:
         """A checkpoint's folder: its place is taken when both files can be read."""
         part = self._draft / name
@@ -91,10 +118,11 @@ class Arrivals:
         except (OSError, SafetensorError) as error:
             raise JobError(f"the checkpoint that the worker sent is damaged ({error})") from error
         self._move(name)
-        kept = sorted((self._folder / "checkpoints").iterdir(), reverse=True)
+        kept = sorted((self.folder / "checkpoints").iterdir(), reverse=True)
         for old in [p for p in kept if p.name.isdigit()][GENERATIONS:]:
             shutil.rmtree(old, ignore_errors=True)
 
+    @_told
     def settle_results(self) -> None:
         """The results as a whole, and the model; NoisySegError where they are damaged."""
         read_results(self._draft)
@@ -102,7 +130,7 @@ class Arrivals:
         self._move("results")
 
     def _move(self, name: str) -> None:
-        target = self._folder / name
+        target = self.folder / name
         make_inside(target.parent)
         if target.exists():
             shutil.rmtree(target)

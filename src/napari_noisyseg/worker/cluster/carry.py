@@ -95,19 +95,21 @@ class _Carrier:
     def _bear(self, lost: LostError) -> None:
         """Raise JobError where trying again is of no more use."""
         if self.stopping():
-            raise JobError(f"{lost}, and the training was to stop: {self._kept()}") from lost
+            raise self._over(f"{lost}, and the training was to stop") from lost
         if time.monotonic() - self.heard > OUTAGE:
-            raise JobError(f"{lost}, for {OUTAGE / 60:.0f} minutes now: {self._kept()}") from lost
+            raise self._over(f"{lost}, for {OUTAGE / 60:.0f} minutes now") from lost
         if self.deaths >= DEATHS:
-            raise JobError(
-                f"{self.deaths} workers were lost one after the other while they trained, most "
-                f"likely because memory ran out there: set a smaller crop or width; {self._kept()}"
+            raise self._over(
+                f"the training was lost {self.deaths} times, most likely because memory ran out on "
+                "the other machine; set a smaller crop or width"
             ) from lost
 
-    def _kept(self) -> str:
-        return "--resume goes on from the last checkpoint" if self._checkpoint() else (
-            "train again when it is reached"
-        )  # fmt: skip
+    def _over(self, what: str) -> JobError:
+        """That it cannot go on, and what is left to go on from."""
+        if not self._checkpoint():
+            return JobError(f"{what}. Nothing had come back yet: train again")
+        left = "goes on from the last checkpoint that came back"
+        return JobError(f"{what}. --resume {left}", window=f"{what}. Resume {left}.")
 
     def _goes_on(self) -> str:
         step = self._checkpoint()
@@ -128,11 +130,16 @@ class _Carrier:
                     self.deaths += 1
             if self.there is None:
                 if self.deaths >= DEATHS:
-                    raise LostError("the worker is gone")
-                self.there = There.new(self.folder, self._best(client).address)
-                self.there.client = client
+                    raise LostError("the machine is gone")
+                self.there = There.new(self.folder, self._best(client), client)
                 yield from self._send(self.there)
-            yield from self._follow(self.there)
+            try:
+                yield from self._follow(self.there)
+            except LostError:
+                raise
+            except NoisySegError:
+                self._leave(self.there)
+                raise
 
     def _best(self, client: Client) -> Offer:
         return able(self.scheduler, offers(self.scheduler, client), self.spec.device)[0]
@@ -148,12 +155,13 @@ class _Carrier:
     def _send(self, there: There) -> Iterator[Event]:
         said = -1
         for share in there.send():
+            self.heard = time.monotonic()
             if self.stopping():
                 raise JobError(STOPPED)
             if int(10 * share) > said:
                 said = int(10 * share)
-                yield Doing(f"sending the fields to {there.worker} ({share:.0%})")
-        yield Doing(f"waiting for {there.worker}")
+                yield Doing(f"sending the fields to {there.offer.host} ({share:.0%})")
+        yield Doing(f"waiting for a free place on {there.offer.host}")
 
     # --- following -----------------------------------------------------------------------------
 
@@ -180,7 +188,7 @@ class _Carrier:
         self._log(there)
         self._leave(there)
         self.there, self.deaths = None, self.deaths + 1
-        raise LostError(f"the training at {there.worker} was killed")
+        raise LostError(f"the training on {there.offer.host} was killed")
 
     def _pass_on(self, there: There) -> None:
         """What was asked for at home: to stop, to show another image."""
@@ -210,7 +218,7 @@ class _Carrier:
             case Started():
                 for name in self._fetched(there, "settings.json"):
                     self.arrivals.settle_file(name)
-                yield replace(event, note=f"{event.note}, at {there.worker}".lstrip(", "))
+                yield replace(event, note=f"{event.note}, of {there.offer.host}".lstrip(", "))
             case Finished():
                 yield Doing("bringing the nuclei home")
                 yield self._finish(there, event)
@@ -253,7 +261,7 @@ class _Carrier:
         """Add the log of there to ours, which is where people look."""
         with contextlib.suppress(NoisySegError, OSError):
             text = there.read("log.txt", 0).decode("utf-8", "replace")
-            print(f"--- at {there.worker} ---\n{text}", flush=True)
+            print(f"--- on {there.offer.host} ---\n{text}", flush=True)
 
     def _leave(self, there: There) -> None:
         with contextlib.suppress(Exception):

@@ -46,7 +46,7 @@ def connected(scheduler: Scheduler, seconds: float = ANSWER) -> Iterator[Client]
     check_installed()
     client = _client(scheduler, seconds)
     try:
-        with broken(scheduler):
+        with broken(f"the connection to {scheduler.address}"):
             _check_versions(scheduler, client)
             yield client
     finally:
@@ -92,19 +92,19 @@ def _by_certificate(error: BaseException | None) -> bool:
 
 
 @contextlib.contextmanager
-def broken(scheduler: Scheduler) -> Iterator[None]:
-    """What Dask raises when a connection breaks, as a LostError."""
+def broken(what: str) -> Iterator[None]:
+    """What Dask raises when a connection breaks, as a LostError that names it."""
     try:
         yield
     except NoisySegError:
         raise
     except (OSError, TimeoutError, EOFError) as error:
-        raise LostError(f"the connection to {scheduler.address} broke off") from error
+        raise LostError(f"{what} broke off") from error
     except (RuntimeError, ValueError, KeyError) as error:
         # Dask's words for a client that is closed and a worker that is no more
         words = str(error).lower()
         if "closed" in words or "not running" in words or "://" in words:
-            raise LostError(f"the connection to {scheduler.address} broke off") from error
+            raise LostError(f"{what} broke off") from error
         raise
 
 

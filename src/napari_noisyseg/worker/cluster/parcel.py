@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import socket
 import tempfile
@@ -63,8 +64,14 @@ def weights_of(source: str | Path) -> dict[str, bytes]:
     return {RUN: read_bytes(path / RUN if path.is_dir() else path, LARGEST)}
 
 
-def unreadable(path: str, sha: str) -> str:
-    """Runs on a worker: why it cannot read the slide of this content there; "" where it can."""
+async def unreadable(slides: Mapping[str, str]) -> str:
+    """Runs on a worker: why it cannot read a slide (path to content); "" where it can read all."""
+    doubts = await asyncio.to_thread(lambda: [doubt(path, sha) for path, sha in slides.items()])
+    return next((f"{p}: {words}" for p, words in zip(slides, doubts, strict=True) if words), "")
+
+
+def doubt(path: str, sha: str) -> str:
+    """Why a slide of this content cannot be read at this path, here; "" where it can."""
     try:
         found = content_hash(Path(path))
     except (NoisySegError, OSError, ValueError) as error:
@@ -87,9 +94,9 @@ def _opened(parcel: Parcel) -> Opened:
         for old in _last.values():
             old.slide.close()
         _last.clear()
-        doubt = unreadable(parcel.path, str(parcel.plan["sha"]))
-        if doubt:
-            raise NoisySegError(f"{parcel.path}: {doubt}")
+        words = doubt(parcel.path, str(parcel.plan["sha"]))
+        if words:
+            raise NoisySegError(f"{parcel.path}: {words}")
         plan = Plan.of(parcel.plan)
         model = model_of(parcel)
         if model.key != plan.model:

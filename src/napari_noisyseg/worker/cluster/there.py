@@ -13,7 +13,8 @@ from napari_noisyseg import regular_file
 from napari_noisyseg.errors import JobError, NoisySegError
 from napari_noisyseg.store.runs import Run
 from napari_noisyseg.worker.cluster import far
-from napari_noisyseg.worker.cluster.connect import LostError
+from napari_noisyseg.worker.cluster.connect import LostError, broken
+from napari_noisyseg.worker.cluster.offers import Offer
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 SENT = ("snapshot", "checkpoints")
 """Folders of a run that travel to the worker; beside them the weights to start from."""
 INIT = "init.safetensors"
+LOOKS = 2.0
+"""Seconds between two looks at whether the worker is still known."""
 RETURN = 2.0
 """Seconds that bringing the results home is given at least, and times what sending took."""
 
@@ -30,29 +33,43 @@ class There:
     """One run at one worker. offset: bytes of its events that were read; job: its folder there."""
 
     folder: Path
-    worker: str
+    offer: Offer
     job: str
     offset: int = 0
     sending: float = 0.0
     client: Client | None = None
     task: Future | None = field(default=None, repr=False)
     rest: bytes = b""
+    looked: float = 0.0
 
     @classmethod
-    def new(cls, folder: Path, worker: str) -> There:
+    def new(cls, folder: Path, offer: Offer, client: Client) -> There:
         """A place for a run at a worker; nothing is sent yet."""
-        return cls(folder, worker, f"{secrets.token_hex(8)}/{folder.name}")
+        return cls(folder, offer, f"{secrets.token_hex(8)}/{folder.name}", client=client)
+
+    @property
+    def worker(self) -> str:
+        """The worker's address."""
+        return self.offer.address
 
     def ask(self, call: Callable[..., Any], *words: Any) -> Any:
         """Call a function of `far` on the worker; LostError where there is no such worker now."""
         assert self.client is not None
-        if self.worker not in self.client.scheduler_info(n_workers=-1)["workers"]:
-            raise LostError(f"the worker {self.worker} is gone")
-        told = self.client.run(call, self.job, *words, workers=[self.worker])
+        with broken(f"the connection to {self.offer.host}"):
+            # Dask would try for half a minute to reach one that is gone
+            if time.monotonic() - self.looked > LOOKS:
+                self.looked = time.monotonic()
+                if self.worker not in self.client.scheduler_info(n_workers=-1)["workers"]:
+                    raise self.gone()
+            told = self.client.run(call, self.job, *words, workers=[self.worker])
         try:
             return told[self.worker]
         except (KeyError, TypeError) as error:
-            raise LostError(f"the worker {self.worker} is gone") from error
+            raise self.gone() from error
+
+    def gone(self) -> LostError:
+        """That the worker is no more."""
+        return LostError(f"the machine {self.offer.host} is gone")
 
     def send(self) -> Iterator[float]:
         """Send the folder's files; yields the share that is there; then starts the run."""
@@ -103,11 +120,11 @@ class There:
         if self.task is None or self.task.status in ("pending", "finished"):
             return
         if self.task.status != "error":
-            raise LostError(f"the worker {self.worker} is gone")
+            raise self.gone()
         error = self.task.exception()
         if isinstance(error, NoisySegError):
             raise error
-        raise JobError(f"{self.worker} could not start the run ({error})")
+        raise JobError(f"{self.offer.host} could not start the run ({error})")
 
     def held(self, *under: str) -> dict[str, int]:
         """The run's files there, below these names, with their sizes."""

@@ -9,19 +9,21 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from napari_noisyseg.errors import JobError, NoisySegError
-from napari_noisyseg.whole import Tile, TileNuclei
+from napari_noisyseg.whole import Plan, Tile, TileNuclei
+from napari_noisyseg.whole.drive import Source
 from napari_noisyseg.whole.tile import LIMIT
 from napari_noisyseg.worker.cluster.address import Scheduler
 from napari_noisyseg.worker.cluster.connect import LostError, connected
 from napari_noisyseg.worker.cluster.offers import offers
-from napari_noisyseg.worker.cluster.parcel import Parcel, predict_tile, unreadable
+from napari_noisyseg.worker.cluster.parcel import RUN, Parcel, predict_tile, unreadable, weights_of
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -34,6 +36,39 @@ LOOKS = 0.5
 AHEAD = 2
 """Tiles that each worker has to do, so that it never waits for the next."""
 GOES_ON = "what is done stays; the same command goes on from there"
+
+
+class Workers(NamedTuple):
+    """Workers of a scheduler that predict with one model, in place of this machine."""
+
+    scheduler: Scheduler
+    files: Mapping[str, bytes]
+    channel: int | None
+    device: str
+
+    @classmethod
+    def of(cls, scheduler: Scheduler, source: str, channel: int | None, device: str) -> Workers:
+        """With a model as `load_model` takes it. Raises NoisySegError for none."""
+        return cls(scheduler, weights_of(source), channel, device)
+
+    def check(self, slides: Mapping[str, str]) -> None:
+        """Raise NoisySegError where a worker cannot predict these slides (path to content)."""
+        with connected(self.scheduler) as client:
+            found = offers(self.scheduler, client)
+            without = [offer.host for offer in found if RUN in self.files and not offer.torch]
+            if without:
+                raise NoisySegError(
+                    f"{self.scheduler.address}: {without[0]} has no PyTorch, which a run's model "
+                    "needs: pip install 'napari-noisyseg[train,cluster]' there, or predict with "
+                    "the starter"
+                )
+            _check_reach(self.scheduler, client, slides)
+
+    def on(self, slide: Path, plan: Plan, say: Callable[[str], None]) -> Source:
+        """What predicts the tiles of a slide."""
+        document = plan.document()
+        parcel = Parcel(str(slide.absolute()), self.channel, document, self.files, self.device)
+        return partial(predicted_there, self.scheduler, parcel, say=say)
 
 
 def predicted_there(
@@ -52,7 +87,7 @@ def predicted_there(
     while spread.missing and not stopping():
         try:
             with connected(scheduler) as client:
-                check_reach(scheduler, client, parcel)
+                _check_reach(scheduler, client, {parcel.path: str(parcel.plan["sha"])})
                 yield from spread.work(client)
         except LostError as lost:
             if not spread.begun:
@@ -63,15 +98,15 @@ def predicted_there(
             time.sleep(PAUSE)
 
 
-def check_reach(scheduler: Scheduler, client: Client, parcel: Parcel) -> None:
-    """Raise NoisySegError where a worker cannot read the slide, or reads another under its name."""
+def _check_reach(scheduler: Scheduler, client: Client, slides: Mapping[str, str]) -> None:
+    """Raise NoisySegError where a worker cannot read a slide, or has another of its name."""
     offers(scheduler, client)
-    told = client.run(unreadable, parcel.path, str(parcel.plan["sha"]), on_error="return")
+    told = client.run(unreadable, dict(slides), on_error="return")
     doubts = [str(words) for words in told.values() if words]
     if doubts:
         raise NoisySegError(
-            f"{parcel.path}: {doubts[0]}; put the slide where every worker of {scheduler.address} "
-            f"reads it under the same path ({len(told) - len(doubts)} of {len(told)} do)"
+            f"{doubts[0]}; put the slides where every worker of {scheduler.address} reads them "
+            f"under the same path ({len(told) - len(doubts)} of {len(told)} workers can)"
         )
 
 
@@ -104,7 +139,7 @@ class _Spread:
 
     def _workers(self, client: Client) -> int:
         """How many tasks are worked on at once. Raises LostError where nobody works for long."""
-        found = sum(client.nthreads().values())
+        found = sum(int(count) for count in client.nthreads().values())
         if not found and time.monotonic() - self.heard > OUTAGE:
             raise JobError(f"no worker is left, for {OUTAGE / 60:.0f} minutes now: {GOES_ON}")
         return max(1, found)

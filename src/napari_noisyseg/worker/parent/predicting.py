@@ -22,11 +22,10 @@ from napari_noisyseg.store.records import ImageRecord
 from napari_noisyseg.store.runs import Run
 from napari_noisyseg.store.spec import RunSpec, write_spec
 from napari_noisyseg.worker.parent.client import INIT, MODEL, launch
+from napari_noisyseg.worker.parent.slides import PREDICTS, start_slides
 
-PREDICTS = "predicts"
-"""note in the spec of a run that does not train"""
 LARGEST = 50_000_000
-"""pixels of an image up to which it is predicted whole; slides are for `noisyseg predict`"""
+"""pixels of an image up to which it is predicted whole; slides go tile by tile"""
 
 
 def start_prediction(
@@ -34,9 +33,14 @@ def start_prediction(
 ) -> Run:
     """Predict images of the project with a run's model, in a child; returns at once.
 
+    Slides, and all of the images where there is one among them, go tile by tile (`slides`).
+
     Raises NoisySegError, with nothing left behind, when that cannot be.
     """
-    _check(model, [project.image(name) for name in images])
+    records = [project.image(name) for name in images]
+    _check(model, records)
+    if any(r.link is not None or r.height * r.width > LARGEST for r in records):
+        return start_slides(project, dict.fromkeys(images), model, device)
     with project.runs.making() as run:
         regions = (_whole(project, project.image(name)) for name in images)
         save_regions(run.dir / snapshot.FOLDER, regions)
@@ -60,15 +64,6 @@ def _check(model: Run, records: Sequence[ImageRecord]) -> None:
         raise NoisySegError(f"run {model.id} has no model yet: let it finish, or stop it")
     if not records:
         raise NoisySegError("there is no other image to predict: open one more image first")
-    for record in records:
-        if record.height * record.width > LARGEST:
-            raise NoisySegError(
-                f"{record.name} is too large to be predicted here "
-                f"({record.height * record.width / 1e6:.0f} megapixels): use `noisyseg predict`",
-                window=f"{record.name} is too large to be predicted here "
-                f"({record.height * record.width / 1e6:.0f} megapixels, at most "
-                f"{LARGEST / 1e6:.0f}): mark fields in it, and train on those",
-            )
 
 
 def _whole(project: Project, record: ImageRecord) -> Region:

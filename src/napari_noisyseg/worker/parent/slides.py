@@ -1,0 +1,126 @@
+"""Slides of a project, predicted tile by tile: a run whose tiles are adopted as they come."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from napari_noisyseg.coarse.starter import CENTRES, OUTLINE
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.slides import Box, content_hash
+from napari_noisyseg.store.project import Project
+from napari_noisyseg.store.runs import Run
+from napari_noisyseg.store.spec import RunSpec, read_spec, write_spec
+from napari_noisyseg.whole.model import learned_key, starter_key
+from napari_noisyseg.worker.adoption.tiles import FOLDER, tasks_of
+from napari_noisyseg.worker.parent.client import INIT, MODEL, launch
+
+PREDICTS = "predicts"
+"""note in the spec of a run that does not train"""
+STARTER = "starter"
+Regions = Mapping[str, Sequence[Box] | None]
+"""Images, and the boxes of each in which nuclei are sought; None for all of it."""
+
+
+def start_slides(
+    project: Project, regions: Regions, model: Run | None = None, device: str = "auto"
+) -> Run:
+    """Predict images tile by tile, in a child; returns at once.
+
+    model: a run that has one; None for the starter, with what it learned in the project. Where the
+    same model has done a part of the same images before, that run goes on, and only what is missing
+    is done. Raises NoisySegError, with nothing left behind, when that cannot be.
+    """
+    _check(project, regions, model)
+    weights = None if model is None else model.dir / MODEL
+    key = content_hash(weights) if weights else learned_key(project) or starter_key()
+    before = _before(project, list(regions), key)
+    if before is not None:
+        return _go_on(before, regions, device)
+    with project.runs.making() as run:
+        _put_weights(project, weights, run.dir)
+        method = STARTER if model is None else str(model.spec()["method"])
+        init = None if model is None else model.id
+        spec = RunSpec(method=method, device=device, init=init, images=list(regions))
+        _write(run, spec, key, [(name, boxes) for name, boxes in regions.items()])
+    launch(run)
+    return run
+
+
+def _check(project: Project, regions: Regions, model: Run | None) -> None:
+    if not regions:
+        raise NoisySegError("there is no image to predict: open one first")
+    for name, boxes in regions.items():
+        if project.image(name).mpp_assumed:
+            raise NoisySegError(
+                f"nobody has said how large the pixels of {name} are: enter its µm per pixel first"
+            )
+        if boxes is not None and not boxes:
+            raise NoisySegError(f"{name} has no field to predict: mark one, or predict all of it")
+        project.pixels(name).close()
+    if model is None:
+        return
+    if find_spec("torch") is None:
+        raise NoisySegError('predicting needs PyTorch: pip install "napari-noisyseg[train]"')
+    if not (model.dir / MODEL).is_file():
+        raise NoisySegError(f"run {model.id} has no model yet: let it finish, or stop it")
+
+
+def _put_weights(project: Project, weights: Path | None, folder: Path) -> None:
+    if weights is not None:
+        shutil.copyfile(weights, folder / INIT)
+        return
+    for name in (CENTRES, OUTLINE):
+        learned = project.learned.of(name)
+        if learned is not None:
+            shutil.copyfile(learned.path, folder / f"{name}.safetensors")
+
+
+def _before(project: Project, images: list[str], key: str) -> Run | None:
+    """The last run of the same model on the same images."""
+    for run in reversed(project.runs.list()):
+        if not (run.dir / FOLDER).is_dir():
+            continue
+        if run.spec().get("key") == key and [t.image for t in tasks_of(run)] == images:
+            if run.state() in ("running", "waiting"):
+                raise NoisySegError(
+                    f"run {run.id} works on this already: let it finish, or stop it"
+                )
+            return run
+    return None
+
+
+def _go_on(run: Run, regions: Regions, device: str) -> Run:
+    """Let a run go on, with further regions where it had not all of an image."""
+    joined: list[tuple[str, Sequence[Box] | None]] = []
+    for task in tasks_of(run):
+        more = regions[task.image]
+        whole = more is None or task.regions is None
+        joined.append((task.image, None if whole else [*(task.regions or ()), *(more or ())]))
+    spec = read_spec(run.dir).model_copy(update={"device": device})
+    _write(run, spec, str(run.spec()["key"]), joined)
+    (run.dir / "STOP").unlink(missing_ok=True)
+    launch_again(run)
+    return run
+
+
+def launch_again(run: Run) -> None:
+    """Start a child on a run that has results; where that fails they stay."""
+    from napari_noisyseg.worker.parent import process
+
+    process.launch(run)
+
+
+def _write(
+    run: Run, spec: RunSpec, key: str, regions: Sequence[tuple[str, Sequence[Box] | None]]
+) -> None:
+    tasks: list[dict[str, Any]] = [
+        {"image": name, "regions": None if boxes is None else [list(box) for box in boxes]}
+        for name, boxes in regions
+    ]
+    notes = {PREDICTS: True, "key": key, FOLDER: tasks}
+    write_spec(run.dir, spec, created=time.time(), **notes)
