@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import uuid
@@ -245,7 +246,10 @@ def test_unknown_formats_and_layers_are_refused(project: Project, tmp_path: Path
     assert not list(tmp_path.glob("*.tif"))
 
 
-@pytest.mark.parametrize("format", FORMATS)
+FILES = [name for name, f in FORMATS.items() if not f.is_folder]
+
+
+@pytest.mark.parametrize("format", FILES)
 def test_an_export_may_replace_an_earlier_one_but_nothing_else(
     project: Project, tmp_path: Path, found: list[Candidate], format: str
 ) -> None:
@@ -265,7 +269,23 @@ def test_an_export_may_replace_an_earlier_one_but_nothing_else(
     assert list((tmp_path / "out").iterdir()) == [path]
 
 
-@pytest.mark.parametrize("format", FORMATS)
+def test_a_folder_may_be_replaced_where_it_is_ours(
+    project: Project, tmp_path: Path, found: list[Candidate]
+) -> None:
+    (path,) = export(project, tmp_path / "out", "ome-zarr")
+    (path / "more").write_text("left over")
+    export(project, tmp_path / "out", "ome-zarr")
+    assert not (path / "more").exists()
+    assert list((tmp_path / "out").iterdir()) == [path]
+    (path / "zarr.json").write_text('{"node_type": "group"}')
+    with pytest.raises(NoisySegError, match="not of an earlier export"):
+        export(project, tmp_path / "out", "ome-zarr")
+    assert (path / "labels").is_dir()
+    with pytest.raises(NoisySegError, match="cannot go to stdout"):
+        exporting.export_one(project, io.BytesIO(), "ome-zarr")
+
+
+@pytest.mark.parametrize("format", FILES)
 @pytest.mark.parametrize("new", [True, False])
 def test_a_full_disk_leaves_nothing_half_written(
     project: Project,

@@ -240,7 +240,7 @@ BAD = {
     "infinite": ("a.xml", ONE.format("1e999", 3), "no place in an image"),
     "empty": ("a.xml", "", "empty"),
     "nothing": ("a.xml", "<Annotations/>", "holds no nuclei"),
-    "other xml": ("a.xml", "<html/>", "none of ImageScope"),
+    "other xml": ("a.xml", "<html/>", "neither ASAP XML nor Aperio"),
     "asap cut": ("a.xml", "<ASAP_Annotations><Annotations>", "no XML from here on"),
     "asap words": (
         "a.xml",

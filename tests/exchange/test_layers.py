@@ -21,7 +21,6 @@ from napari_noisyseg.errors import JobError
 from napari_noisyseg.exchange import derived, geojson, stored
 from napari_noisyseg.exchange import labels as label_files
 from napari_noisyseg.exchange.exporting import export
-from napari_noisyseg.exchange.formats import FORMATS
 from napari_noisyseg.exchange.layers import LAYERS
 from napari_noisyseg.exchange.outlines import fill
 from napari_noisyseg.slides import Box, read_labels
@@ -248,7 +247,11 @@ def test_whatever_was_decided_each_nucleus_is_there_once(
                 assert n.outline == drawn[n.id]
                 settled |= n.outline.cut(WHOLE)
         assert not any((n.outline.cut(WHOLE) & settled).any() for n in found if n.id not in drawn)
-        assert all(export(project, folder / "out", f, "outline") for f in FORMATS if found)
+        assert all(
+            export(project, folder / "out", f, "outline")
+            for f in ("labels", "geojson", "csv")
+            if found
+        )
 
 
 def decided(project: Project, place: tuple[int, int], act: str) -> tuple[Nucleus, Outline | None]:
@@ -369,11 +372,9 @@ def full(project: Project, nuclei: list[Nucleus], tnbc: Tissue) -> Project:
     return project
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", ["labels", "geojson", "csv"])
 @pytest.mark.parametrize("layer", LAYERS)
-def test_every_layer_goes_out_in_every_format(
-    full: Project, tmp_path: Path, layer: str, format: str
-) -> None:
+def test_every_layer_goes_out(full: Project, tmp_path: Path, layer: str, format: str) -> None:
     (path,) = export(full, tmp_path / "out", format, layer)
     assert path.stem == "a"
     assert path.stat().st_size > 100

@@ -12,6 +12,8 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 
+from napari_noisyseg.exchange import exporting
+from napari_noisyseg.exchange.formats import FORMATS
 from napari_noisyseg.exchange.layers import LAYERS as SOURCES
 from napari_noisyseg.gui.panel import Panel
 from napari_noisyseg.gui.window.exportdialog import LAYERS, ExportDialog, counted
@@ -136,3 +138,44 @@ def test_outlines_at_clicks_go_out_without_any_training(
     qtbot.waitUntil(lambda: any("exported" in text for text in said), timeout=20_000)
     assert said[-1] == f"exported 2 outlined nuclei: tissue.tif in {tmp_path}"
     assert len(np.unique(tifffile.imread(tmp_path / "tissue.tif"))) == 3
+
+
+def test_only_formats_that_work_are_offered_and_what_they_lose_is_said(
+    reviewed: Panel, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dialog = opened(reviewed, qtbot)
+    offered = [dialog.format.itemData(k) for k in range(dialog.format.count())]
+    assert offered == list(FORMATS)
+    dialog.format.setCurrentIndex(dialog.format.findData("hovernet"))
+    assert dialog.loses.isVisible()
+    assert "Holes are filled" in dialog.loses.text()
+    dialog.format.setCurrentIndex(dialog.format.findData("geojson"))
+    assert not dialog.loses.isVisible()
+    qtbot.mouseClick(dialog.cancel, LEFT)
+    monkeypatch.setattr("napari_noisyseg.exchange.formats.format.find_spec", lambda _: None)
+    dialog = ExportDialog(reviewed.session, reviewed)
+    assert dialog.format.findData("roi") == dialog.format.findData("dicom") == -1
+    dialog.close()
+
+
+def test_annotation_that_is_dropped_comes_into_the_image_in_front(
+    reviewed: Panel, qtbot: QtBot, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    reviewed.session.news.connect(said.append)
+    project = reviewed.session.require_project()
+    for form in ("geojson", "imagescope"):
+        (path,) = exporting.export(project, tmp_path / form, form)
+        reviewed.session.viewer.open(str(path), plugin="napari-noisyseg")
+        assert said[-1].startswith("imported 9 rough masks into tissue; undo")
+        assert len(np.unique(project.nuclei.painted("tissue"))) == 10
+        reviewed.session.undo()
+        assert not project.nuclei.painted("tissue").any()
+    (tmp_path / "points.geojson").write_text('{"type": "Point", "coordinates": [9.5, 7.5]}')
+    reviewed.session.viewer.open(str(tmp_path / "points.geojson"), plugin="napari-noisyseg")
+    assert said[-1].startswith("imported 1 points")
+    noticed: list[str] = []
+    reviewed.session.noticed.connect(noticed.append)
+    (tmp_path / "bad.xml").write_text("<html/>")
+    reviewed.session.viewer.open(str(tmp_path / "bad.xml"), plugin="napari-noisyseg")
+    assert "neither ASAP XML nor Aperio ImageScope XML" in noticed[-1]

@@ -23,7 +23,7 @@ from .projects import ProjectPath, open_project
 
 LABEL_SUFFIXES = (".tif", ".tiff", ".png")
 READ = [name for name, f in FORMATS.items() if f.reads_points or f.reads_masks]
-_FOLDERS = tuple(ending for f in FORMATS.values() if f.is_folder for ending in f.endings) or ("\0",)
+_FOLDERS = tuple(ending for f in FORMATS.values() if f.is_folder for ending in f.endings)
 
 
 def register(app: typer.Typer) -> None:
@@ -80,7 +80,7 @@ def _chosen_format(out: Path, name: str | None) -> tuple[str, bool]:
         raise NoisySegError(
             f"{out}: say --format ({', '.join(FORMATS)}), or name a file whose ending tells it"
         )
-    if name is None and len(meant) > 1 and not out.name.lower().endswith(FORMATS[meant[0]].ending):
+    if name is None and len(meant) > 1:
         raise NoisySegError(f"{out} may be several formats: say --format ({' or '.join(meant)})")
     if name in FORMATS and meant and name not in meant:
         raise NoisySegError(

@@ -12,6 +12,7 @@ import numpy as np
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.exchange.annotation import pixel, read_masks, read_points
 from napari_noisyseg.exchange.csv_points import listed
+from napari_noisyseg.exchange.formats import of_file
 from napari_noisyseg.exchange.shapes import Color, Masks
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store import Project
@@ -24,10 +25,14 @@ ORIGIN = "import"
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """How many nuclei came in; `note` says what was left out or understood, "" for nothing."""
+    """How many nuclei came in; `note` says what was left out or understood, "" for nothing.
+
+    `points`: they came as points, not as masks.
+    """
 
     count: int
     note: str = ""
+    points: bool = False
 
     def __int__(self) -> int:
         return self.count
@@ -55,7 +60,7 @@ def import_points(project: Project, image: str, path: Path, format: str | None =
     with project.nuclei.together(f"import {len(points.places)} points"):
         _add_classes(project, points.colors)
         project.nuclei.add_many(image, points.places, points.classes, ORIGIN)
-    return Imported(len(points.places), points.note)
+    return Imported(len(points.places), points.note, points=True)
 
 
 def import_rough(project: Project, image: str, path: Path, format: str | None = None) -> Imported:
@@ -75,6 +80,19 @@ def import_rough(project: Project, image: str, path: Path, format: str | None = 
                 nuclei.outlines[n].paste(after, box, start + n + 1, under=True)
             project.nuclei.paint(image, box, before, after)
     return Imported(len(nuclei.outlines), nuclei.note)
+
+
+def import_drawn(project: Project, image: str, path: Path) -> Imported:
+    """What a file holds: its outlines as rough masks, else its points; one action.
+
+    Raises as `import_points` and `import_rough` do.
+    """
+    chosen = of_file(Path(path))
+    chosen.require()
+    masks = chosen.reads_masks
+    if chosen.shapes is not None:
+        masks = any(shape.kind == "polygon" for shape in chosen.shapes(Path(path), image))
+    return (import_rough if masks else import_points)(project, image, path, chosen.name)
 
 
 def import_clean(

@@ -11,15 +11,25 @@ from napari.settings import get_settings
 
 from napari_noisyseg.gui.canvas.lazy import LayerData, layer_data
 from napari_noisyseg.gui.session import SUFFIX, session_of
+from napari_noisyseg.gui.window.files import import_dropped
 from napari_noisyseg.slides import is_colour, open_image
 
-__all__ = ["get_reader", "layer_data", "prefer_us_for_slides", "read_project", "read_slide"]
+__all__ = [
+    "get_reader",
+    "layer_data",
+    "prefer_us_for_slides",
+    "read_annotation",
+    "read_project",
+    "read_slide",
+]
 
 PLUGIN = "napari-noisyseg"
 SLIDES = ("svs", "ndpi", "mrxs", "scn", "bif", "svslide", "vms", "vmu")
 """Endings that are of scanners alone."""
 OME_TIFF = (".ome.tif", ".ome.tiff")
 """Any microscope's: ours only where a file is a picture in colours."""
+ANNOTATION = (".geojson", ".xml")
+"""Endings of annotation that no picture or table has: such a file may be dropped on the window."""
 
 
 def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | None:
@@ -28,6 +38,8 @@ def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | 
         return None
     if path.rstrip("/\\").endswith(SUFFIX):
         return read_project
+    if path.lower().endswith(ANNOTATION):
+        return read_annotation
     declined = path.lower().endswith(OME_TIFF) and not is_colour(Path(path))
     return None if declined else read_slide
 
@@ -44,6 +56,14 @@ def read_project(path: str) -> list[LayerData]:
         session = session_of(viewer)
         with session.guard():
             session.open(Path(path))
+    return [(None,)]  # type: ignore[list-item]  # npe2's word for "read, and nothing to add"
+
+
+def read_annotation(path: str) -> list[LayerData]:
+    """Take a file of annotation that was dropped into the image in front of the viewer at hand."""
+    viewer = current_viewer()
+    if viewer is not None:
+        import_dropped(session_of(viewer), Path(path))
     return [(None,)]  # type: ignore[list-item]  # npe2's word for "read, and nothing to add"
 
 

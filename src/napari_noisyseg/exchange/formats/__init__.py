@@ -27,7 +27,7 @@ from napari_noisyseg.exchange.formats import (
 )
 from napari_noisyseg.exchange.formats.format import Format
 
-__all__ = ["FORMATS", "Format", "endings", "named", "of_file", "stem_of", "written"]
+__all__ = ["FORMATS", "Format", "endings", "named", "of_file", "read", "stem_of", "written"]
 
 FORMATS: Mapping[str, Format] = {
     f.name: f
@@ -48,6 +48,7 @@ FORMATS: Mapping[str, Format] = {
     )
 }
 """By the name that the command line uses, in the order of menus."""
+Kind = Literal["points", "masks"]
 LOOKED_AT = 2**16
 """Bytes at each end of a file by which formats with the same ending are told apart."""
 
@@ -57,15 +58,15 @@ def written() -> dict[str, Format]:
     return {name: f for name, f in FORMATS.items() if f.installed}
 
 
-def endings(kind: Literal["points", "masks"]) -> tuple[str, ...]:
+def read(kind: Kind) -> list[Format]:
+    """The formats that points, or masks, are read from."""
+    every = FORMATS.values()
+    return [f for f in every if (f.reads_points if kind == "points" else f.reads_masks)]
+
+
+def endings(kind: Kind) -> tuple[str, ...]:
     """What files end in that points, or masks, are read from."""
-    found = [
-        ending
-        for f in FORMATS.values()
-        if (f.reads_points if kind == "points" else f.reads_masks)
-        for ending in f.all_endings
-    ]
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(ending for f in read(kind) for ending in f.all_endings))
 
 
 def named(name: str) -> Format:
@@ -102,8 +103,13 @@ def _by_marks(path: Path, fitting: list[Format]) -> Format:
         seen = file.read(LOOKED_AT)
         file.seek(max(0, size - LOOKED_AT))
         seen += file.read(LOOKED_AT)
-    marked = (f for f in fitting if any(mark in seen for mark in f.marks))
-    return next(marked, fitting[0])
+    if not seen.strip():
+        raise NoisySegError(f"{path} is empty")
+    found = next((f for f in fitting if any(mark in seen for mark in f.marks)), None)
+    if found is None:
+        titles = " nor ".join(f.title for f in fitting)
+        raise NoisySegError(f"{path} is neither {titles}: is it damaged, or of another program?")
+    return found
 
 
 def stem_of(path: Path) -> str:

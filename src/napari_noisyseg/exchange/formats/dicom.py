@@ -50,7 +50,8 @@ def _write(image: ExportedImage, path: Path) -> None:
         content_description=_label(f"Nuclei of {image.record.name}"),
         specific_character_set="ISO_IR 192",
     )
-    document.save_as(path, enforce_file_format=True)
+    with path.open("wb") as file:
+        document.save_as(file, enforce_file_format=True)
 
 
 def _uid(record: ImageRecord, *words: str) -> str:

@@ -43,7 +43,7 @@ CLASS = "class"
 def _write(image: ExportedImage, path: Path) -> None:
     pens = colors(image)
     groups = {name: k for k, name in enumerate(pens, start=1)}
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    with path.open("wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.comment = MADE_BY.encode()
         for row in rows(image):
             roi = _roi(row)
@@ -53,7 +53,9 @@ def _write(image: ExportedImage, path: Path) -> None:
             if row.class_name is not None:
                 roi.group = min(groups[row.class_name], 255)
                 roi.stroke_color = bytes([255, *pens[row.class_name]])
-            archive.writestr(f"{roi.name}.roi", roi.tobytes())
+            # without a time, so that the same nuclei make the same file
+            member = zipfile.ZipInfo(f"{roi.name}.roi")
+            archive.writestr(member, roi.tobytes(), zipfile.ZIP_DEFLATED)
 
 
 def _roi(row: Row) -> Any:

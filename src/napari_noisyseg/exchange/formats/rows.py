@@ -45,6 +45,7 @@ class Row(NamedTuple):
     polygons: Sequence[Polygon]
     area: int
     outline: Outline
+    comment: str = ""
 
     @property
     def box(self) -> Box:
@@ -56,18 +57,20 @@ class Row(NamedTuple):
         words = {"id": self.id, "label": str(self.serial), "state": self.state}
         if self.score is not None and math.isfinite(self.score):
             words["score"] = repr(self.score)
-        return words | ({"run": self.run} if self.run else {})
+        beside = {"run": self.run or "", "comment": self.comment}
+        return words | {key: value for key, value in beside.items() if value}
 
 
 def rows(image: ExportedImage) -> Iterator[Row]:
     """The nuclei of an image by serial; a part of them is in memory at a time."""
+    comments = image.project.nuclei.comments(image.record.name)
     for nuclei in image.in_order():
         polygons, areas = polygons_of(nuclei)
         for k, area in enumerate(areas.tolist()):
             yield Row(
                 nuclei.ids[k], nuclei.serials[k], nuclei.y[k], nuclei.x[k], nuclei.classes[k],
                 nuclei.states[k], nuclei.scores[k], nuclei.runs[k], polygons[k], area,
-                nuclei.outline(k),
+                nuclei.outline(k), comments.get(nuclei.ids[k], ""),
             )  # fmt: skip
 
 

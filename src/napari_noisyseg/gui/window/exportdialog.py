@@ -116,9 +116,11 @@ class ExportDialog(QDialog):  # type: ignore[misc]
     def _form(self) -> QFormLayout:
         form = QFormLayout()
         self.format = QComboBox()
-        for name, form in written().items():
-            self.format.addItem(f"{form.title}: {form.holds}", name)
+        for name, known in written().items():
+            self.format.addItem(f"{known.title}: {known.holds}", name)
         self.format.setCurrentIndex(max(0, self.format.findData("geojson")))
+        self.format.currentIndexChanged.connect(self._show)
+        self.loses = QLabel(wordWrap=True)
         self.images = QComboBox()
         self.images.addItem("All images of the project", None)
         for record in self.project.images():
@@ -131,6 +133,7 @@ class ExportDialog(QDialog):  # type: ignore[misc]
         for part in (self.format, self.images, self.folder, browse):
             part.setMinimumHeight(ROW)
         form.addRow("Format", self.format)
+        form.addRow(self.loses)
         form.addRow("Images", self.images)
         form.addRow("Folder", line(self.folder, browse))
         return form
@@ -160,6 +163,9 @@ class ExportDialog(QDialog):  # type: ignore[misc]
             return
         self.words.setText(f"{self._how_many()} {LAYERS[self.layer].holds}")
         self.export.setEnabled(self._number() > 0)
+        loses = written()[self.format.currentData()].loses
+        self.loses.setText(loses)
+        self.loses.setVisible(bool(loses))
 
     def _chosen(self) -> dict[str, int]:
         counts = (self._counts or {}).get(self.layer, {})

@@ -18,9 +18,19 @@ from napari_noisyseg.slides import IMAGE_SUFFIXES
 Act = Callable[[Session, QWidget], None]
 
 
+def _chosen(kind: Literal["points", "masks"]) -> list[formats.Format]:
+    """The formats that a file can be chosen in here and now."""
+    return [f for f in formats.read(kind) if f.installed and not f.is_folder]
+
+
 def _pattern(words: str, kind: Literal["points", "masks"]) -> str:
     """What a file dialog shows: every file that can be read as such."""
-    return f"{words} ({' '.join(f'*{ending}' for ending in formats.endings(kind))})"
+    endings = dict.fromkeys(ending for f in _chosen(kind) for ending in f.all_endings)
+    return f"{words} ({' '.join(f'*{ending}' for ending in endings)})"
+
+
+def _titles(kind: Literal["points", "masks"]) -> str:
+    return ", ".join(f.title for f in _chosen(kind))
 
 
 POINT_FILES = _pattern("Points", "points")
@@ -85,6 +95,20 @@ def _import(session: Session, parent: QWidget, kinds: str, act: Callable[..., An
             act(session.require_project(), record.name, Path(chosen))
 
 
+def import_dropped(session: Session, path: Path) -> None:
+    """A file of annotation that was dropped on the window, into the image in front: its points, or
+    its outlines as rough masks. One action, which is said and can be undone.
+    """
+    with session.acting():
+        record, project = session.require_image(), session.require_project()
+        found = importing.import_drawn(project, record.name, path)
+        kind = "points" if found.points else "rough masks"
+        note = f" {found.note}." if found.note else ""
+        session.say(
+            f"imported {found.count} {kind} into {record.name}; undo takes them back.{note}"
+        )
+
+
 def export(session: Session, parent: QWidget) -> None:
     """Ask what goes out, in which form and where, and write it."""
     with session.guard():
@@ -116,9 +140,13 @@ MENU: tuple[tuple[str, str, Act] | None, ...] = (
     ("Add images…", "Take more images or slides into this project", add_images),
     ("Remove this image", "Undo brings it back with its annotation", remove_image),
     None,
-    ("Import points…", "CSV (x, y, class) or QuPath GeoJSON", import_points),
-    ("Import rough masks…", "Label images or QuPath GeoJSON", import_rough),
-    ("Import trusted masks…", "Masks to take as accepted nuclei", import_clean),
+    ("Import points…", f"Points, or a point in each outline: {_titles('points')}", import_points),
+    ("Import rough masks…", f"Masks to be made better: {_titles('masks')}", import_rough),
+    (
+        "Import trusted masks…",
+        f"Masks to take as accepted nuclei: {_titles('masks')}",
+        import_clean,
+    ),
     (
         "Export nuclei…",
         "All refined nuclei or only accepted ones, in the format you choose",
