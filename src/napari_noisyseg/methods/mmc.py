@@ -17,7 +17,7 @@ from torch import Tensor
 from napari_noisyseg import losses, meta
 from napari_noisyseg.learning import presets
 from napari_noisyseg.learning.accepted import Pairs, background_weight
-from napari_noisyseg.learning.learner import Learner
+from napari_noisyseg.learning.learner import Learned, Learner
 from napari_noisyseg.learning.meta_learner import MetaConfig, MetaLearner
 from napari_noisyseg.method import (
     BACKGROUND,
@@ -30,7 +30,6 @@ from napari_noisyseg.method import (
     MethodConfig,
     Needs,
     Outcome,
-    Prediction,
     Preset,
     Progress,
     Revision,
@@ -85,7 +84,7 @@ class MMCConfig(MetaConfig):
         return presets.of("mmc")
 
 
-class MMC(Method):
+class MMC(Learned):
     """A segmentation network f_W and a C-Net g_theta that corrects the masks it learns from."""
 
     Config: ClassVar[type[MethodConfig]] = MMCConfig
@@ -184,19 +183,11 @@ class MMC(Method):
         h = torch.cat(seen[self.config.correction_input], dim=1)
         return h.detach() if self.config.detach_h else h
 
-    def validate(self, batch: Batch, progress: Progress) -> Losses:
-        """Cross-entropy on clean pixels: rough masks cannot judge."""
-        return self.learner.judge(batch)
-
     def begin(self, images: Sequence[TrainingImage]) -> Iterable[Revision]:
         """How much clean background counts."""
         if self.config.balance:
             self.background = background_weight(images)
         return ()
-
-    def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
-        """The network's softmax and its `uncertainty`."""
-        return self.learner.predict(image, hematoxylin)
 
     @torch.no_grad()
     def explain(self, batch: Batch) -> Mapping[str, Tensor]:
@@ -241,14 +232,6 @@ class MMC(Method):
         if "pairs_optimizer" in state:  # not in checkpoints of earlier versions
             self.pairs.load_state_dict(state["pairs_optimizer"])
         self.background = float(state["background"])
-
-    def weights(self) -> dict[str, Tensor]:
-        """The network as it predicts."""
-        return self.learner.weights()
-
-    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Undo of `weights`; training goes on from there too."""
-        self.learner.load_weights(weights)
 
 
 def _given(batch: Batch) -> Tensor:
