@@ -108,3 +108,18 @@ def test_randomized_labels_are_drawn_anew_in_every_epoch() -> None:
 def test_the_radius_says_how_much_is_perturbed(radius: int) -> None:
     grown = structure.LABELS[f"dice_dilate_{radius}"](MASK, np.random.default_rng(0))
     assert grown[100].sum() == MASK[100].sum() + 2 * radius
+
+
+def test_patterns_of_each_label_are_compared_with_those_of_clean_ones(data_dir: Path) -> None:
+    train = cells.load(data_dir)[0]
+    config = IGTTConfig.from_preset("small", width=4)
+    images = cells.images_of(train, config, 1)
+    method = cells.Taught(config, 0, lambda epoch: [])
+    scales = structure._patterns(method, images[0])
+    assert len(scales) == structure.SCALES
+    assert sum(scales) == pytest.approx(1, abs=1e-4)
+    rows = [{"key": k, **{f"scale_{n}": v for n, v in enumerate(values)}}
+            for k, values in {"dice_clean": scales, "dice_flip": scales[::-1]}.items()]  # fmt: skip
+    found = structure._alike(rows)
+    assert found["pattern_clean"] == pytest.approx(1, abs=1e-3)
+    assert found["pattern_flip"] < 1

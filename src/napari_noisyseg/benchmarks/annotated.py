@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..instances import at_points
+from ..instances import at_points, from_points
 from ..metrics import aji
+from ..stains.deconvolution import FIXED, densities
 from . import baselines, trainings
 from .ledger import Row, mean, rows_of
 from .report import Report
@@ -34,6 +35,7 @@ def run(data: Path, full: bool) -> Report:
             "aji",
             "aji_starter",
             "aji_outline",
+            "aji_without_network",
             "aji_local",
             "aji_otsu_voronoi",
             "aji_random_forest",
@@ -65,10 +67,21 @@ def _field(field: Field) -> Row:
         "nuclei": len(points),
         "aji_local": aji(coarse.instances, truth),
         "aji_outline": aji(coarse.outlines, truth),
+        "aji_without_network": aji(without_network(field, points), truth),
         "aji_otsu_voronoi": aji(otsu, truth),
         "aji_random_forest": aji(forest, truth),
         **_trained(field, points, truth),
     }
+
+
+def without_network(field: Field, points: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Nuclei read at points as after a training, from a prediction that says nothing.
+
+    What stands above it is what the network has learned.
+    """
+    rgb = field.rgb()
+    nothing = np.full(rgb.shape[:2], 0.5, np.float32)
+    return from_points(nothing, points, densities(rgb, FIXED)[0], field.mpp, rgb)
 
 
 def _read_by_starter(run: Path, field: Field, points: NDArray[np.float64]) -> NDArray[np.int32]:

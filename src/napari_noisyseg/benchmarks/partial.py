@@ -13,11 +13,10 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..instances import from_points, suggest
+from ..instances import suggest
 from ..metrics import aji, matched
-from ..stains.deconvolution import FIXED, densities
+from .annotated import without_network
 from .ledger import Row, mean, rows_of
 from .report import Report
 from .tissue import Field, fields, inner_points
@@ -75,11 +74,6 @@ def _row(field: Field, share: int) -> Row:
         "precision": hit / max(len(found.points), 1),
         "recall": hit / max(len(left), 1),
         "f1": 2 * hit / max(len(found.points) + len(left), 1),
-        **{name: aji(_outlined(rgb, places, field.mpp), truth) for name, places in sets.items()},
+        **{name: aji(without_network(field, places), truth) for name, places in sets.items()},
         "actions_per_nucleus": (count + 1 + wrong + len(left) - hit) / len(points),
     }
-
-
-def _outlined(rgb: NDArray[np.uint8], points: NDArray[np.float64], mpp: float) -> NDArray[np.int32]:
-    nothing = np.full(rgb.shape[:2], 0.5, np.float32)
-    return from_points(nothing, points, densities(rgb, FIXED)[0], mpp, rgb)

@@ -16,12 +16,13 @@ from skimage.filters import threshold_otsu
 from .. import noise
 from ..coarse.centres import centres
 from ..errors import JobError
-from ..instances import from_points, suggest
+from ..instances import suggest
 from ..stains.deconvolution import FIXED, densities
 from ..store import Project
 from ..training import refine
 from ..training.refine import Evidence
 from . import baselines, trainings
+from .annotated import without_network
 from .ledger import Row, mean, rows_of
 from .report import Report
 from .tissue import MIN_SIZE, Field, fields
@@ -190,9 +191,7 @@ def by_suggestions(field: Field, given: Roughened) -> Mask:
     """
     rgb, middles = field.rgb(), np.round(_middles(given.rough))
     points = np.unique(np.concatenate([middles, suggest(rgb, middles, field.mpp).points]), axis=0)
-    nothing = np.full(rgb.shape[:2], 0.5, np.float32)
-    outlines = from_points(nothing, points, densities(rgb, FIXED)[0], field.mpp, rgb)
-    return (outlines > 0) | (given.clean > 0)
+    return (without_network(field, points) > 0) | (given.clean > 0)
 
 
 def _middles(labels: Labels) -> NDArray[np.float64]:

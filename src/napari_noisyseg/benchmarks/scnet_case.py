@@ -67,7 +67,9 @@ def trained(
 
 def tested(model: Model, fields: Sequence[Field]) -> Row:
     """Mean scores of the nuclei that the model finds in images without points."""
-    scored = [dict(evaluate(nuclei_of(model, f.rgb(), f.mpp), f.truth(), MIN_SIZE)) for f in fields]
+    scored: list[Row] = [
+        {**evaluate(nuclei_of(model, f.rgb(), f.mpp), f.truth(), MIN_SIZE)} for f in fields
+    ]
     return {key: round(mean(scored, key), 4) for key in SCORES}
 
 

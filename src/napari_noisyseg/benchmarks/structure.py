@@ -14,9 +14,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
+from ..learning import patterns
+from ..method import TrainingImage
 from ..methods.igtt import IGTTConfig
 from ..noise import structure
 from . import cells
@@ -27,6 +30,8 @@ from .seeds import Job, figures, over_seeds
 
 Change = Callable[[Mask, np.random.Generator], Mask]
 SHORT, FULL = Size(80, 18, 12), Size(150, 30, 16)
+FILTERS, PATTERN, PATTERN_STEPS, SCALES = 3, 64, 60, 16
+"""of Algorithm 1: filters, side of a pattern in px, steps, and rings of its spectrum"""
 RADII = (1, 2, 3)
 """px by which labels are dilated or eroded: nuclei measure 16 px across. How much is perturbed
 decides whether the perturbed labels come after the randomized ones"""
@@ -74,7 +79,7 @@ def run(data: Path, full: bool) -> Report:
         for name, change in {**LABELS, **FIXED}.items()
     }
     rows, complete = over_seeds("structure", full, arms)
-    found = {**figures(rows), "complete": float(complete)}
+    found = {**figures(rows), **_alike(rows), "complete": float(complete)}
     for kind in ("dilate", "erode"):
         if f"dice_{kind}_{RADII[-1]}" in found:
             found[f"dice_{kind}"] = found[f"dice_{kind}_{RADII[-1]}"]
@@ -107,4 +112,31 @@ def _trained(data: Path, size: Size, change: Change, redrawn: bool, seed: int) -
         return mask
 
     score = round(cells.mean_dice(test, segment), 4)
-    return {"dice": score, "steps": steps, "seconds": round(time.monotonic() - began)}
+    scales = {f"scale_{k}": round(v, 4) for k, v in enumerate(_patterns(method, images[0]))}
+    return {"dice": score, **scales, "steps": steps, "seconds": round(time.monotonic() - began)}
+
+
+def _patterns(method: Taught, image: TrainingImage) -> list[float]:
+    """Mean spectrum of the patterns of the strongest filters (Algorithm 1), coarse to fine."""
+    net = method.average.module
+    strong = patterns.strongest(net, method.seen(image), FILTERS)
+    start = torch.randn(1, 1, PATTERN, PATTERN, generator=torch.Generator().manual_seed(0))
+    start = start.expand(1, 1 + method.config.see_faint, PATTERN, PATTERN)
+    found = [patterns.pattern(net, f, start, PATTERN_STEPS, 0.1)[0] for f in strong]
+    mean: list[float] = torch.stack([patterns.spectrum(x, SCALES) for x in found]).mean(0).tolist()
+    return mean
+
+
+def _alike(rows: list[Row]) -> dict[str, float]:
+    """[`pattern_KEY`]: how alike the patterns of each label are to those of clean ones, 0..1."""
+    spectra = {
+        str(row["key"]): torch.tensor([float(str(row[f"scale_{k}"])) for k in range(SCALES)])
+        for row in rows
+    }
+    clean = spectra.get("dice_clean")
+    if clean is None:
+        return {}
+    return {
+        key.replace("dice_", "pattern_"): round(patterns.alike(own, clean), 4)
+        for key, own in spectra.items()
+    }

@@ -199,8 +199,8 @@ def _starter(train: Sequence[Field], test: Sequence[Field]) -> Row:
 
 
 def _otsu(test: Sequence[Field]) -> Row:
-    found = [
-        dict(evaluate(baselines.otsu_components(f.rgb(), f.mpp), f.truth(), MIN_SIZE)) for f in test
+    found: list[Row] = [
+        {**evaluate(baselines.otsu_components(f.rgb(), f.mpp), f.truth(), MIN_SIZE)} for f in test
     ]
     return {"aji": mean(found, "aji")}
 

@@ -18,7 +18,7 @@ from napari_noisyseg import losses
 from napari_noisyseg.learning import optimizers, presets
 from napari_noisyseg.learning.ema import WeightAverage
 from napari_noisyseg.learning.settings import StainConfig
-from napari_noisyseg.method import Batch, Departures, Losses, Prediction, Preset
+from napari_noisyseg.method import Batch, Departures, Losses, Method, Prediction, Preset, Progress
 from napari_noisyseg.nets import build
 from napari_noisyseg.nets.build import Encoder
 from napari_noisyseg.nets.resunet import Stem
@@ -183,3 +183,33 @@ class Learner:
         """Undo of `weights`; training goes on from there too."""
         build.load_prefixed({"net": self.average.module}, weights)
         build.load_prefixed({"net": self.net}, weights)
+
+
+class Learned(Method):
+    """What methods share that train one `learner`: how it is judged, predicts and is stored."""
+
+    learner: Learner
+
+    def validate(self, batch: Batch, progress: Progress) -> Losses:
+        """Cross-entropy on clean pixels: rough masks cannot judge."""
+        return self.learner.judge(batch)
+
+    def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
+        """The network's softmax and its `uncertainty`."""
+        return self.learner.predict(image, hematoxylin)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Network, average and optimiser."""
+        return self.learner.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Undo of `state_dict`."""
+        self.learner.load_state_dict(state)
+
+    def weights(self) -> dict[str, Tensor]:
+        """The network as it predicts."""
+        return self.learner.weights()
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Undo of `weights`; training goes on from there too."""
+        self.learner.load_weights(weights)

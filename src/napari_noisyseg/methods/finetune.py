@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 from torch import Tensor
 
 from napari_noisyseg import losses
 from napari_noisyseg.learning import presets
-from napari_noisyseg.learning.learner import Learner, LearnerConfig
+from napari_noisyseg.learning.learner import Learned, Learner, LearnerConfig
 from napari_noisyseg.method import (
     Batch,
     Departures,
-    Losses,
     Method,
     MethodConfig,
     Needs,
     Outcome,
-    Prediction,
     Preset,
     Progress,
 )
@@ -42,7 +39,7 @@ class FinetuneConfig(LearnerConfig):
         return presets.of("finetune")
 
 
-class Finetune(Method):
+class Finetune(Learned):
     """One network, cross-entropy: first on the rough masks as they are, then on the clean ones."""
 
     Config: ClassVar[type[MethodConfig]] = FinetuneConfig
@@ -72,30 +69,6 @@ class Finetune(Method):
     def _loss(self, batch: Batch, plane: str) -> Tensor:
         logits = self.learner.net(self.learner.input(batch.image, batch.hematoxylin))
         return losses.cross_entropy(logits, batch.labels[plane])
-
-    def validate(self, batch: Batch, progress: Progress) -> Losses:
-        """Cross-entropy on clean pixels: nothing else can judge."""
-        return self.learner.judge(batch)
-
-    def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
-        """The network's softmax and its `uncertainty`."""
-        return self.learner.predict(image, hematoxylin)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Network, average and optimiser."""
-        return self.learner.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Undo of `state_dict`."""
-        self.learner.load_state_dict(state)
-
-    def weights(self) -> dict[str, Tensor]:
-        """The network as it predicts."""
-        return self.learner.weights()
-
-    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Undo of `weights`; training goes on from there too."""
-        self.learner.load_weights(weights)
 
 
 METHOD: type[Method] = Finetune

@@ -306,12 +306,15 @@ class IGTT(Method):
         )
         return cast("NDArray[np.float32]", x[0, 0].numpy())
 
+    def seen(self, image: TrainingImage) -> Tensor:
+        """What the network sees of a whole image, (1, channels, H, W)."""
+        return self._seen(torch.from_numpy(self._signal(image))[None, None].to(self.device))
+
     @torch.no_grad()
     def _whole(self, image: TrainingImage) -> NDArray[np.float32]:
         """P of a whole image, (H, W), as the network gives it."""
-        x = torch.from_numpy(self._signal(image))[None, None].to(self.device)
         net = self.average.module
-        p = in_windows(lambda part: build.nucleus(net(part))[:, None], self._seen(x))
+        p = in_windows(lambda part: build.nucleus(net(part))[:, None], self.seen(image))
         return cast("NDArray[np.float32]", p[0, 0].float().cpu().numpy())
 
     @torch.no_grad()

@@ -14,17 +14,15 @@ from pydantic import Field
 from torch import Tensor
 
 from napari_noisyseg import losses, meta
-from napari_noisyseg.learning.learner import Learner
+from napari_noisyseg.learning.learner import Learned, Learner
 from napari_noisyseg.learning.meta_learner import MetaConfig, MetaLearner
 from napari_noisyseg.method import (
     UNKNOWN,
     Batch,
-    Losses,
     Method,
     MethodConfig,
     Needs,
     Outcome,
-    Prediction,
     Progress,
 )
 from napari_noisyseg.nets import build
@@ -39,7 +37,7 @@ class MCPMConfig(MetaConfig):
     """channels of the weight network (ours)"""
 
 
-class MCPM(Method):
+class MCPM(Learned):
     """A segmentation network and a network from loss maps to the weights of its loss."""
 
     Config: ClassVar[type[MethodConfig]] = MCPMConfig
@@ -96,14 +94,6 @@ class MCPM(Method):
         weights: Tensor = self.weigh(loss.masked_fill(~doubtful, 0.0))
         return weights
 
-    def validate(self, batch: Batch, progress: Progress) -> Losses:
-        """Cross-entropy on clean pixels: rough masks cannot judge."""
-        return self.learner.judge(batch)
-
-    def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
-        """The network's softmax and its `uncertainty`."""
-        return self.learner.predict(image, hematoxylin)
-
     @torch.no_grad()
     def explain(self, batch: Batch) -> Mapping[str, Tensor]:
         """weights: what each rough pixel counts; 1 where the label is clean or unknown."""
@@ -131,14 +121,6 @@ class MCPM(Method):
         self.learner.load_state_dict(state)
         self.weigh.load_state_dict(state["weigh"])
         self.meta_learner.load_state_dict(state["meta_optimizer"])
-
-    def weights(self) -> dict[str, Tensor]:
-        """The network as it predicts."""
-        return self.learner.weights()
-
-    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Undo of `weights`; training goes on from there too."""
-        self.learner.load_weights(weights)
 
 
 METHOD: type[Method] = MCPM

@@ -10,15 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor
 
 from napari_noisyseg import losses, meta
-from napari_noisyseg.learning import optimizers, presets
-from napari_noisyseg.learning.learner import Learner
+from napari_noisyseg.learning import presets
+from napari_noisyseg.learning.accepted import Pairs, background_weight
+from napari_noisyseg.learning.learner import Learned, Learner
 from napari_noisyseg.learning.meta_learner import MetaConfig, MetaLearner
 from napari_noisyseg.method import (
     BACKGROUND,
@@ -31,7 +30,6 @@ from napari_noisyseg.method import (
     MethodConfig,
     Needs,
     Outcome,
-    Prediction,
     Preset,
     Progress,
     Revision,
@@ -86,11 +84,7 @@ class MMCConfig(MetaConfig):
         return presets.of("mmc")
 
 
-MOST_WEIGHT = 20.0
-"""Of a clean background pixel: a single pixel is no witness for a whole slide."""
-
-
-class MMC(Method):
+class MMC(Learned):
     """A segmentation network f_W and a C-Net g_theta that corrects the masks it learns from."""
 
     Config: ClassVar[type[MethodConfig]] = MMCConfig
@@ -110,8 +104,7 @@ class MMC(Method):
         self.correction = build.seeded(self._make_correction, device, seed + 1)
         self.meta_learner = MetaLearner(config, self.learner.net, self.correction)
         self.theta = self.meta_learner.theta
-        own = (config.pairs_weight or 1.0) * config.meta_lr
-        self.pairs_optimizer = torch.optim.Adam(self.theta, own)
+        self.pairs = Pairs(self.theta, config.pairs_weight * config.meta_lr)
         self.background = 1.0
 
     def _make_correction(self) -> CorrectionNet:
@@ -159,19 +152,15 @@ class MMC(Method):
 
     def _learn_pairs(self, batch: Batch, outputs: tuple[Tensor, Tensor]) -> Losses:
         """One update of the C-Net by pixels whose rough and clean label are both known (ours)."""
-        c, label = self.config, batch.labels["clean"]
         weight = self._importance(batch).masked_fill(_given(batch) == UNKNOWN, 0.0)
-        if not c.pairs_weight or not weight.any():
-            return {}
-        with meta.full_precision(weight):  # of a probability: no such loss in half precision
+        target = _nucleus(batch.labels["clean"])
+
+        def corrected() -> Tensor:
             h = self._h(*(o.detach().float() for o in outputs))
-            corrected = self.correction(h, _given(batch))
-            error = F.binary_cross_entropy(corrected, _nucleus(label), reduction="none")
-            loss = losses.weighted_mean(error, weight)
-        self.pairs_optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.pairs_optimizer.step()
-        return {"pairs": loss.item()}
+            found: Tensor = self.correction(h, _given(batch))
+            return found
+
+        return self.pairs.learn(corrected, target, weight)
 
     def _target(
         self, batch: Batch, logits: Tensor, features: Tensor, warm: bool
@@ -194,19 +183,11 @@ class MMC(Method):
         h = torch.cat(seen[self.config.correction_input], dim=1)
         return h.detach() if self.config.detach_h else h
 
-    def validate(self, batch: Batch, progress: Progress) -> Losses:
-        """Cross-entropy on clean pixels: rough masks cannot judge."""
-        return self.learner.judge(batch)
-
     def begin(self, images: Sequence[TrainingImage]) -> Iterable[Revision]:
         """How much clean background counts."""
         if self.config.balance:
             self.background = background_weight(images)
         return ()
-
-    def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
-        """The network's softmax and its `uncertainty`."""
-        return self.learner.predict(image, hematoxylin)
 
     @torch.no_grad()
     def explain(self, batch: Batch) -> Mapping[str, Tensor]:
@@ -239,7 +220,7 @@ class MMC(Method):
             **self.learner.state_dict(),
             "correction": dict(self.correction.state_dict()),
             "meta_optimizer": self.meta_learner.state_dict(),
-            "pairs_optimizer": optimizers.state_of(self.pairs_optimizer),
+            "pairs_optimizer": self.pairs.state_dict(),
             "background": self.background,
         }
 
@@ -249,32 +230,8 @@ class MMC(Method):
         self.correction.load_state_dict(state["correction"])
         self.meta_learner.load_state_dict(state["meta_optimizer"])
         if "pairs_optimizer" in state:  # not in checkpoints of earlier versions
-            optimizers.load_state(self.pairs_optimizer, state["pairs_optimizer"])
+            self.pairs.load_state_dict(state["pairs_optimizer"])
         self.background = float(state["background"])
-
-    def weights(self) -> dict[str, Tensor]:
-        """The network as it predicts."""
-        return self.learner.weights()
-
-    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Undo of `weights`; training goes on from there too."""
-        self.learner.load_weights(weights)
-
-
-def background_weight(images: Sequence[TrainingImage]) -> float:
-    """What a clean background pixel outside the rough masks counts, beside 1 of a clean nucleus.
-
-    Accepted nuclei bring a margin of background and no more, so that nuclei, and missed nuclei
-    above all, would seem far more frequent than they are. 1 where whole fields are clean.
-    """
-    clean = np.concatenate([image.labels["clean"].ravel() for image in images])
-    given = np.concatenate([image.labels["given"].ravel() for image in images])
-    share = (given == NUCLEUS).sum() / max(int((given != UNKNOWN).sum()), 1)
-    outside = ((clean == BACKGROUND) & (given != NUCLEUS)).sum()
-    if not share or not outside:
-        return 1.0
-    wanted = (clean == NUCLEUS).sum() * (1 - share) / share
-    return float(np.clip(wanted / outside, 1.0, MOST_WEIGHT))
 
 
 def _given(batch: Batch) -> Tensor:

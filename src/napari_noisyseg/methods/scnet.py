@@ -7,10 +7,9 @@ Image Analysis 89, 102933, 2023 (arXiv:2202.08195). Equations are numbered as th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, cast
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 import numpy as np
 import torch
@@ -19,8 +18,9 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from napari_noisyseg import losses
-from napari_noisyseg.learning import optimizers, presets
+from napari_noisyseg.learning import optimizers, pair, presets
 from napari_noisyseg.learning.ema import WeightAverage
+from napari_noisyseg.learning.pair import Side
 from napari_noisyseg.learning.settings import StainConfig
 from napari_noisyseg.learning.terms import numbers
 from napari_noisyseg.method import (
@@ -40,10 +40,9 @@ from napari_noisyseg.method import (
 )
 from napari_noisyseg.nets import build
 from napari_noisyseg.nets.build import Encoder
-from napari_noisyseg.nets.colorization import ColorHead, Colorization
-from napari_noisyseg.nets.resunet import ResUNet, Stem
+from napari_noisyseg.nets.colorization import ColorHead
+from napari_noisyseg.nets.resunet import Stem
 from napari_noisyseg.nets.tiling import in_windows
-from napari_noisyseg.nets.unet import UNet
 from napari_noisyseg.plans import (
     PixelPlan,
     PredictionPlan,
@@ -153,15 +152,6 @@ class SCNetConfig(StainConfig):
         return replace(super().prediction(), tiling=Tiling(self.window, overlap))
 
 
-class Side(NamedTuple):
-    """One SC-Net of the pair: networks S and C, its half of the tiles, its pseudo label's plane."""
-
-    segment: ResUNet | UNet
-    color: ColorHead | Colorization
-    half: int
-    pseudo: str
-
-
 class SCNet(Method):
     """Two segmentation networks S_a, S_b that teach each other, each followed by a C."""
 
@@ -179,13 +169,13 @@ class SCNet(Method):
     def __init__(self, config: SCNetConfig, device: str, seed: int) -> None:
         self.config, self.device = config, device
         c = config
-        self.nets = _nets(c, device, seed)
+        self.nets = pair.nets(c, device, seed)
         averaged = ("a", "b") if c.average_weights else ()
         self.averages = {k: WeightAverage(self.nets[k], c.average_weights) for k in averaged}
         self.optimizer = torch.optim.Adam(
             self.nets.parameters(), c.lr, betas=(0.9, c.adam_beta2), weight_decay=c.weight_decay
         )
-        self.sides = (_side(self.nets, "a", 0), _side(self.nets, "b", 1))
+        self.sides = (pair.side(self.nets, "a", 0), pair.side(self.nets, "b", 1))
 
     def step(self, batch: Batch, progress: Progress) -> Outcome:
         """Eq. 9: both networks, each on its own half of the tiles."""
@@ -328,34 +318,6 @@ class SCNet(Method):
         """Undo of `weights`; training goes on from there too."""
         build.load_prefixed(self._deployed(), weights)
         build.load_prefixed({k: self.nets[k] for k in ("a", "b")}, weights)
-
-
-def _nets(c: SCNetConfig, device: str, seed: int) -> nn.ModuleDict:
-    """S_a and S_b, `a` and `b`, and the C of each, all random by `seed` alone."""
-    resunet: Callable[[], nn.Module] = partial(build.resunet, 1, c.width, c.encoder, c.stem)
-    second: Callable[[], nn.Module] = (
-        partial(build.unet, 1, c.width) if c.second_net == "unet" else resunet
-    )
-    segment = [build.seeded(make, device, 4 * seed + i) for i, make in enumerate((resunet, second))]
-    color = [
-        build.seeded(partial(_color, c, net), device, 4 * seed + 2 + i)
-        for i, net in enumerate(segment)
-    ]
-    return nn.ModuleDict(dict(zip(("a", "b", "color_a", "color_b"), segment + color, strict=True)))
-
-
-def _color(c: SCNetConfig, segment: nn.Module) -> nn.Module:
-    """The network C that follows a segmentation network."""
-    if c.decoder == "shared" and isinstance(segment, ResUNet):
-        return ColorHead(segment.head.in_channels)
-    return Colorization(c.color_width, c.color_depth)
-
-
-def _side(nets: nn.ModuleDict, name: str, half: int) -> Side:
-    segment = cast("ResUNet | UNet", nets[name])
-    return Side(
-        segment, cast("ColorHead | Colorization", nets[f"color_{name}"]), half, f"pseudo_{name}"
-    )
 
 
 def _part(batch: Batch, half: int) -> Batch:

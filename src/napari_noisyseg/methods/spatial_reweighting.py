@@ -16,17 +16,15 @@ from torch import Tensor
 
 from napari_noisyseg import losses, meta
 from napari_noisyseg.learning import presets
-from napari_noisyseg.learning.learner import JoiningConfig, Learner
+from napari_noisyseg.learning.learner import JoiningConfig, Learned, Learner
 from napari_noisyseg.method import (
     UNKNOWN,
     Batch,
     Departures,
-    Losses,
     Method,
     MethodConfig,
     Needs,
     Outcome,
-    Prediction,
     Preset,
     Progress,
 )
@@ -46,7 +44,7 @@ class SpatialReweightingConfig(JoiningConfig):
         return presets.of("reweighting")
 
 
-class SpatialReweighting(Method):
+class SpatialReweighting(Learned):
     """One network whose loss is weighted anew, pixel by pixel, in every update."""
 
     Config: ClassVar[type[MethodConfig]] = SpatialReweightingConfig
@@ -115,14 +113,6 @@ class SpatialReweighting(Method):
         trusted = losses.pixel_cross_entropy(logits, batch.labels["clean"]).sum()
         return (rough * weighted + trusted) / (rough + clean).clamp(min=1)
 
-    def validate(self, batch: Batch, progress: Progress) -> Losses:
-        """Cross-entropy on clean pixels: rough masks cannot judge."""
-        return self.learner.judge(batch)
-
-    def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
-        """The network's softmax and its `uncertainty`."""
-        return self.learner.predict(image, hematoxylin)
-
     def explain(self, batch: Batch) -> Mapping[str, Tensor]:
         """weights: what a rough pixel counts by the last clean tiles, 0..1.
 
@@ -154,14 +144,6 @@ class SpatialReweighting(Method):
         self.learner.load_state_dict(state)
         image, label = state["clean"]["image"], state["clean"]["label"]
         self.clean = None if image is None else (image.to(self.device), label.to(self.device))
-
-    def weights(self) -> dict[str, Tensor]:
-        """The network as it predicts."""
-        return self.learner.weights()
-
-    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Undo of `weights`; training goes on from there too."""
-        self.learner.load_weights(weights)
 
 
 def _doubtful(batch: Batch) -> Tensor:

@@ -8,7 +8,7 @@ outlines too wide. Noise that strikes nuclei one by one (`simulate`) averages ou
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, Literal, get_args
 
@@ -25,7 +25,7 @@ CORRELATED: tuple[Correlated, ...] = get_args(Correlated)
 
 
 def strike_images(
-    labels: Sequence[NDArray[Any]], noise: Correlated, share: float, beta: float, seed: int = 0
+    labels: Iterable[NDArray[Any]], noise: Correlated, share: float, beta: float, seed: int = 0
 ) -> list[Labels]:
     """Label images (H, W) of which a share is struck; the others are as they were.
 
@@ -37,11 +37,12 @@ def strike_images(
         raise NoisySegError(f"there is no noise {noise!r} of images: use {' or '.join(CORRELATED)}")
     if not (0 <= share <= 1 and 0 <= beta <= 2):
         raise NoisySegError(f"share {share:g}, strength {beta:g}: give 0 to 1, and 0 to 2")
-    numbers = np.arange(1, len(labels) + 1)
+    images = list(labels)
+    numbers = np.arange(1, len(images) + 1)
     struck, own = chosen(numbers, share, seed), draws(numbers, seed + 1)
     return [
         _struck(image, noise, beta, own[k]) if struck[k] else np.asarray(image, np.int32)
-        for k, image in enumerate(labels)
+        for k, image in enumerate(images)
     ]
 
 

@@ -193,7 +193,7 @@ class TrainOptions(QWidget):  # type: ignore[misc]
     def _name_methods(self) -> None:
         """The menu says what would run: a paper, or what a preset makes of it."""
         shown = self.form.shown_preset() if self.form is not None else None
-        preset = next((p for p in PRESET_WORDS if p == shown), "paper")
+        preset: Preset = next((p for p in PRESET_WORDS if p == shown), "paper")
         for k in range(self.method.count()):
             title = registry.describe(self.method.itemData(k)).title
             self.method.setItemText(k, menu_words(title, preset))

@@ -1,0 +1,89 @@
+"""SC-Net's tables: the paper's setting, the same tiles and updates in every arm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_noisyseg import registry
+from napari_noisyseg.benchmarks import scnet_case as case
+from napari_noisyseg.benchmarks import trainings, unseen
+from napari_noisyseg.benchmarks.report import Report
+from napari_noisyseg.benchmarks.tissue import inner_points
+from napari_noisyseg.data.regions import Region, region_of
+
+TINY: dict[str, Any] = {"width": 4, "encoder": "1-1-1", "batch_size": 4}
+
+
+@pytest.fixture
+def marked(tnbc) -> list[Region]:
+    """Four pieces of real tissue, a point in each nucleus."""
+    rgb, truth = tnbc
+    found = []
+    for k, (y, x) in enumerate(((0, 0), (0, 256), (256, 0), (256, 256))):
+        window = np.s_[y : y + 256, x : x + 256]
+        points = inner_points(truth[window].astype(np.int32))
+        found.append(region_of(rgb[window], 0.25, str(k), points=points, clean=truth[window]))
+    return found
+
+
+def test_every_arm_sees_the_same_tiles_as_often(marked: list[Region]) -> None:
+    arms = {
+        "a": ("scnet", {**case.PAPERS, **unseen.ABLATION["a"]}),
+        "d": ("scnet", case.PAPERS),
+        "all shared": ("scnet", {**case.PAPERS, "split_overlap": 1.0}),
+        "clean": ("supervised", {**case.PAPERS, "networks": 2}),
+    }
+    rows = {
+        key: case.trained(name, marked, {**settings, **TINY}, updates=3, seed=0)[1]
+        for key, (name, settings) in arms.items()
+    }
+    assert len({(row["steps"], row["tiles"]) for row in rows.values()}) == 1
+    assert rows["d"]["steps"] == 3
+
+
+def test_parts_of_the_paper_are_compared_in_its_own_setting() -> None:
+    config: Any = registry.load("scnet").Config.from_preset("small", **case.PAPERS)
+    paper: Any = registry.load("scnet").Config.from_preset("paper")
+    for name in ("coarse", "cluster_recipe", "splitting"):
+        assert getattr(config, name) == getattr(paper, name)
+
+
+def test_ablation_has_the_papers_numbers_beside_and_a_ceiling(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[tuple[dict[str, Any], int]] = []
+
+    def points(train, test, updates, settings, seed, starter=False):
+        seen.append((settings, updates))
+        return {"aji": 0.5, "steps": updates}
+
+    monkeypatch.setenv("NOISYSEG_SEEDS", "1")
+    monkeypatch.setattr(unseen, "_split", lambda data: ([], []))
+    monkeypatch.setattr(unseen, "_points", points)
+    monkeypatch.setattr(unseen, "_masks", lambda *words, **more: {"aji": 0.6, "steps": 600})
+    report: Report = unseen.ablation(Path(), False)
+    assert {s["coarse"] for s, _ in seen} == {"cluster"}
+    assert {updates for _, updates in seen} == {unseen.UPDATES}
+    assert report.figures["aji_clean"] == 0.6
+    assert {row["key"]: row["paper"] for row in report.rows}["d"] == 0.562
+
+
+def test_only_a_gpus_child_sees_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str | None] = []
+
+    class Done:
+        returncode, stdout = 0, ""
+
+    def run(command: Any, env: dict[str, str], **more: Any) -> Done:
+        seen.append(env.get("CUDA_VISIBLE_DEVICES"))
+        return Done()
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setattr(trainings.subprocess, "run", run)
+    trainings.noisyseg("doctor")
+    trainings.noisyseg("doctor", gpu=True)
+    assert seen == ["", "0"]
