@@ -25,7 +25,7 @@ HEADING = """\
 {about}
 """
 GROUPS: dict[str, tuple[str, ...]] = {
-    "Without a project": ("outline", "predict", "metrics"),
+    "Without a project": ("outline", "predict", "export_model", "metrics"),
     "A project": ("Project", "Box", "import_file", "derive", "suggest", "adapt", "export"),
     "Training": ("train", "Training"),
     "The review": ("Review",),
