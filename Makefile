@@ -17,6 +17,8 @@ STAMP_PYQT6 := $(VENV_PYQT6)/.installed
 export NOISYSEG_DATA ?= $(abspath ../shared/data)
 export OMP_WAIT_POLICY ?= passive
 export GOMP_SPINCOUNT ?= 0
+# a word on the theme's future, in red at each build
+export NO_MKDOCS_2_WARNING := 1
 
 .PHONY: help install system demo test test-pyqt6 lint types layers unit unit-core unit-window slow format docs docs-serve benchmark screenshots reference methods build wheel-installed clean
 
@@ -50,7 +52,7 @@ layers:  ## import-linter: imports point only downwards
 	@echo "== Layers"; $(BIN)/lint-imports
 
 docs:  ## the documentation as a site in site/, strictly: a broken link is an error
-	@echo "== Docs"; $(BIN)/mkdocs build --strict --quiet
+	@echo "== Docs"; out=$$($(BIN)/mkdocs build --strict 2>&1) || { echo "$$out"; exit 1; }
 
 docs-serve: install  ## the same in a browser, renewed while you write
 	@$(BIN)/mkdocs serve

@@ -15,8 +15,10 @@ import pytest
 import napari_noisyseg as ns
 
 ROOT = Path(__file__).resolve().parents[2]
-WANTED = ("py.typed", "napari.yaml", "methods.json", "models/outline.onnx",
-          "models/centres.safetensors", "samples/tnbc_08_1.png", "samples/ATTRIBUTION.md")  # fmt: skip
+WANTED = (
+    "py.typed", "napari.yaml", "methods.json", "models/outline.onnx",
+    "models/centres.safetensors", "samples/tnbc_08_1.png", "samples/ATTRIBUTION.md",
+)  # fmt: skip
 USE = """
 import sys
 import numpy as np

@@ -1,4 +1,5 @@
-"""Points, fields, outlines, decisions, classes, rough masks: all that people do, undoable for ever.
+"""Points, fields, outlines, decisions, classes, rough masks: all that people do. All of it can be undone,
+also after a restart.
 
 Every writing method is one action, one SQLite transaction: when it returns, it is on the disk.
 Errors of all: `NoisySegError` for what is not there (any more), lies outside its image or cannot be
