@@ -1,5 +1,4 @@
-"""Points, fields, outlines, decisions, classes, rough masks: all that people do. All of it can be undone,
-also after a restart.
+"""Points, fields, outlines, decisions, classes, rough masks: all that people do, and can undo.
 
 Every writing method is one action, one SQLite transaction: when it returns, it is on the disk.
 Errors of all: `NoisySegError` for what is not there (any more), lies outside its image or cannot be
