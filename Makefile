@@ -5,15 +5,22 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 VENV := .venv
+ifeq ($(OS),Windows_NT)
+SHELL := bash
+BIN := $(VENV)/Scripts
+else
 BIN := $(VENV)/bin
+endif
 STAMP := $(VENV)/.installed
 VENV_PYQT6 := .venv-pyqt6
 STAMP_PYQT6 := $(VENV_PYQT6)/.installed
 export NOISYSEG_DATA ?= $(abspath ../shared/data)
 export OMP_WAIT_POLICY ?= passive
 export GOMP_SPINCOUNT ?= 0
+# a word on the theme's future, in red at each build
+export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help install system demo test test-pyqt6 lint types layers unit unit-core unit-window slow format benchmark screenshots reference methods build clean
+.PHONY: help install system demo test test-pyqt6 lint types layers unit unit-core unit-window slow format docs docs-serve benchmark screenshots reference methods build wheel-installed clean
 
 help:  ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,7 +40,7 @@ $(STAMP): pyproject.toml constraints.txt
 demo: install  ## walk the whole path on the bundled tissue: in napari, or headless without a display
 	@$(BIN)/noisyseg demo --output demo
 
-test: install lint types layers unit  ## everything that must pass: style, types, layers, tests
+test: install lint types layers docs unit  ## everything that must pass: style, types, layers, docs, tests
 
 lint:  ## ruff: style and formatting
 	@echo "== Style"; $(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -43,6 +50,12 @@ types:  ## mypy, strict
 
 layers:  ## import-linter: imports point only downwards
 	@echo "== Layers"; $(BIN)/lint-imports
+
+docs:  ## the documentation as a site in site/, strictly: a broken link is an error
+	@echo "== Docs"; out=$$($(BIN)/mkdocs build --strict 2>&1) || { echo "$$out"; exit 1; }
+
+docs-serve: install  ## the same in a browser, renewed while you write
+	@$(BIN)/mkdocs serve
 
 unit:  ## the default tests, those of the window beside the others
 	@echo "== Tests"; $(MAKE) --no-print-directory -j2 -Otarget unit-core unit-window
@@ -87,8 +100,13 @@ benchmark: install  ## list the benchmarks; run one with: .venv/bin/noisyseg ben
 screenshots: install  ## take the pictures of the documentation anew, from the real window
 	@$(BIN)/python docs/screenshots.py
 
-build: install  ## build the wheel and the source distribution
-	@$(BIN)/python -m pip wheel --quiet --no-deps -w dist .
+build: install  ## build and check the wheel and the source distribution; TAG=v1.2.3 must be their version
+	@rm -rf dist; $(BIN)/python -m hatchling build
+	@$(BIN)/python -m twine check --strict dist/*
+	@test -z "$(TAG)" || ls dist/napari_noisyseg-$(TAG:v%=%)-py3-none-any.whl
+
+wheel-installed: install  ## the wheel in fresh environments: bare, with training, with everything (minutes)
+	@$(BIN)/python -m pytest -q -m slow tests/package --timeout 3600
 
 clean:  ## remove what was built (never a project)
-	@rm -rf dist build demo .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf dist build demo site .mypy_cache .ruff_cache .pytest_cache

@@ -25,7 +25,7 @@ HEADING = """\
 {about}
 """
 GROUPS: dict[str, tuple[str, ...]] = {
-    "Without a project": ("outline", "predict", "metrics"),
+    "Without a project": ("outline", "predict", "export_model", "metrics"),
     "A project": ("Project", "Box", "import_file", "derive", "suggest", "adapt", "export"),
     "Training": ("train", "Training"),
     "The review": ("Review",),
@@ -33,7 +33,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Pieces and samples": ("coarse", "stains", "noise", "meta", "losses", "samples"),
 }
 WRITTEN = {"Project": ("create", "open", "close", "images", "image", "add_image", "add_array",
-                       "remove_image", "set_mpp", "pixels"),
+                       "remove_image", "relink", "set_mpp", "pixels"),
            "Box": ()}  # fmt: skip
 """Of large classes, the methods that a script needs."""
 NOT_CALLED = ("Project", "Training")

@@ -18,7 +18,7 @@ _HOW = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 def check(path: Path) -> os.stat_result:
     """What the system says of a regular file. Raises NoisySegError for what is none.
 
-    For readers of other people that open by name and would wait for ever at a pipe.
+    For readers of other people that open by name and would wait endlessly at a pipe.
     """
     try:
         found = path.stat()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from napari_noisyseg.review.agreement import by_score, share, share_above, suggested_confidence
+from napari_noisyseg.review.agreement import share, share_above, suggested_confidence
 
 
 @dataclass
@@ -50,15 +50,6 @@ def test_share_above_counts_judged_ones_only():
 def test_what_no_run_found_says_nothing_of_it():
     brought = Item(1.0, "rejected", run="")
     assert share_above([brought, Item(0.9, "accepted")], 0.5).judged == 1
-
-
-def test_by_score_puts_each_in_its_step():
-    items = [Item(0.05, "rejected"), Item(0.1, "accepted"), Item(1.0, "accepted")]
-    rows = by_score(items)
-    assert [(low, found.judged) for low, _, found in rows if found.judged] == [
-        (0.0, 1), (0.1, 1), (0.9, 1)
-    ]  # fmt: skip
-    assert len(rows) == 10
 
 
 def test_the_suggestion_is_the_lowest_step_that_was_right_often_enough():

@@ -1,6 +1,6 @@
 """What a rough annotation is worth, before any training: its bias, what it misses, what it keeps.
 
-Accepted nuclei are the measure; until there are some, only what needs none is told. All intervals
+Accepted nuclei are the measure; until there are some, only figures that need none are given. All intervals
 are 95 % ones over nuclei: pixels of one nucleus err together.
 """
 

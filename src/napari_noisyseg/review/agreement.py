@@ -51,15 +51,6 @@ def share_above(items: Iterable[ReviewItem], confidence: float) -> Share:
     return _share([item for item in items if item.candidate.score >= confidence])
 
 
-def by_score(items: Sequence[ReviewItem], bins: int = 10) -> list[tuple[float, float, Share]]:
-    """(from, to, share) for equal steps of the score in 0..1; the last step includes 1."""
-    rows: list[list[ReviewItem]] = [[] for _ in range(bins)]
-    for item in items:
-        score = min(max(item.candidate.score, 0.0), 1.0)
-        rows[min(int(score * bins), bins - 1)].append(item)
-    return [(k / bins, (k + 1) / bins, _share(row)) for k, row in enumerate(rows)]
-
-
 def suggested_confidence(
     items: Sequence[ReviewItem], wanted: float = 0.95, otherwise: float = 0.9
 ) -> float:

@@ -52,7 +52,7 @@ def newest_run(context: Context, image: ImageRow) -> str | None:
 
 
 def of(context: Context, image: str, run: str | None, box: Box | None) -> list[Candidate]:
-    """See `Nuclei.candidates`."""
+    """Refined nuclei of an adopted run (None: the newest), in order of serial."""
     row = context.images.row(image)
     run = run if run is not None else newest_run(context, row)
     if run is None:
@@ -71,7 +71,7 @@ def of(context: Context, image: str, run: str | None, box: Box | None) -> list[C
 def judged(
     context: Context, image: str, run: str | None, ids: Collection[str] | None
 ) -> list[Candidate]:
-    """See `Nuclei.judged`."""
+    """The nuclei of a review, each once, in order of serial; with `ids` those of them alone."""
     row = context.images.row(image)
     run = run if run is not None else newest_run(context, row)
     parameters: dict[str, Any] = {"image": row.id, "run": run or ""}
@@ -105,7 +105,7 @@ def _read(
 def adopt(
     context: Context, image: str, run: str, candidates: Sequence[Candidate], core: Box | None = None
 ) -> list[Candidate]:
-    """See `Nuclei.adopt`."""
+    """Take over what a run found in an image; not part of the undo history."""
     row = context.images.row(image)
     masks = [_checked(c.outline, row) for c in candidates]
     with context.database.transaction():

@@ -29,7 +29,7 @@ def listed(context: Context) -> list[NucleusClass]:
 
 
 def add(context: Context, name: str, color: str | None) -> NucleusClass:
-    """See `Nuclei.add_class`."""
+    """A new class; without a colour (#rrggbb) the next of a colour-blind safe palette."""
     name = _free(context, name)
     with (
         context.history.action(f"add the class {name}", None, Aspect.CLASSES) as action,
@@ -42,7 +42,7 @@ def add(context: Context, name: str, color: str | None) -> NucleusClass:
 
 
 def recolor(context: Context, name: str, color: str) -> None:
-    """See `Nuclei.set_color`."""
+    """Another colour (#rrggbb) for a class."""
     _known(context, name)
     with (
         context.history.action(f"recolour {name}", None, Aspect.CLASSES) as action,
@@ -52,7 +52,7 @@ def recolor(context: Context, name: str, color: str) -> None:
 
 
 def rename(context: Context, name: str, new: str) -> None:
-    """See `Nuclei.rename_class`."""
+    """Another name for a class; its nuclei go with it."""
     _known(context, name)
     new = _free(context, new)
     with (
@@ -65,7 +65,7 @@ def rename(context: Context, name: str, new: str) -> None:
 
 
 def remove(context: Context, name: str, into: str | None) -> None:
-    """See `Nuclei.remove_class`."""
+    """Take a class away; its nuclei are then of the class `into`, or of none."""
     _known(context, name)
     if into is not None:
         _known(context, into)
@@ -81,7 +81,7 @@ def remove(context: Context, name: str, into: str | None) -> None:
 
 
 def sizes(context: Context) -> dict[str, int]:
-    """See `Nuclei.class_sizes`."""
+    """How many nuclei each class has, in all images."""
     found = context.database.rows(
         "SELECT c.name, count(n.id) FROM class c LEFT JOIN nucleus n ON n.class = c.name "
         "GROUP BY c.name"

@@ -34,7 +34,7 @@ _CHOSEN = f"c.id {IN_KEYS} AND c.run = coalesce(?, {NEWEST})"
 
 
 def set_outlines(context: Context, outlines: Mapping[str, Outline], origin: str) -> None:
-    """See `Nuclei.set_outlines`."""
+    """Many outlines as one action."""
     if not outlines:
         return
     ids = list(outlines)
@@ -49,7 +49,7 @@ def set_outlines(context: Context, outlines: Mapping[str, Outline], origin: str)
 
 
 def outline(context: Context, id: str) -> Outline | None:
-    """See `Nuclei.outline`."""
+    """The outline that a person drew or decided on, or None."""
     found = context.database.row("SELECT y0, x0, y1, x1, mask FROM outline WHERE id = ?", (id,))
     return None if found is None else as_outline(found)
 
@@ -57,7 +57,7 @@ def outline(context: Context, id: str) -> Outline | None:
 def outlines(
     context: Context, image: str, states: Sequence[State], box: Box | None
 ) -> list[tuple[Nucleus, Outline]]:
-    """See `Nuclei.outlines`."""
+    """Nuclei in these states with their outlines (rejected ones with what was rejected)."""
     row = context.images.row(image)
     sql = (
         "SELECT n.id, n.serial, :name, n.y, n.x, n.class, n.origin, n.state, o.frozen, "
@@ -76,7 +76,7 @@ def outlines(
 def settled(
     context: Context, image: str, box: Box, labels: NDArray[np.int32], rejected: bool
 ) -> NDArray[np.int32]:
-    """See `Nuclei.settled`."""
+    """A run's nuclei, int32 (h, w) of `box`, as a person has left them: in a new array."""
     found = outlines(context, image, STATES, box)
     kept = [(n, o) for n, o in found if n.frozen and n.state != "rejected"]
     gone = [n.serial for n, _ in kept]
@@ -110,7 +110,7 @@ def decide(
     outlines: Mapping[str, Outline],
     look: Look | None = None,
 ) -> None:
-    """See `Nuclei.decide`."""
+    """Decide on nuclei or candidates as one action; `look`: how it came about, to be kept."""
     if state not in STATES:
         raise NoisySegError(f"{state!r} is no decision: choose one of {', '.join(STATES)}")
     ids = list(dict.fromkeys(ids))

@@ -24,7 +24,7 @@ WHERE f.image = ? ORDER BY l.born, f.rowid
 
 
 def add(context: Context, image: str, box: Box, complete: bool) -> Field:
-    """See `Nuclei.add_field`."""
+    """A field, cut to the image; `complete` promises that every nucleus in it is marked."""
     inside, id = _cut(context, image, box), str(uuid.uuid4())
     row = context.images.row(image)
     with (
@@ -38,7 +38,7 @@ def add(context: Context, image: str, box: Box, complete: bool) -> Field:
 
 
 def remove(context: Context, id: str) -> None:
-    """See `Nuclei.remove_field`."""
+    """Take a field away; the nuclei in it stay."""
     field = get(context, id)
     with (
         context.history.action(
@@ -50,7 +50,7 @@ def remove(context: Context, id: str) -> None:
 
 
 def change(context: Context, id: str, box: Box | None, complete: bool | None) -> Field:
-    """See `Nuclei.change_field`."""
+    """Give a field another box or another promise."""
     old = get(context, id)
     inside = old.box if box is None else _cut(context, old.image, box)
     done = old.complete if complete is None else complete
@@ -76,14 +76,14 @@ def get(context: Context, id: str) -> Field:
 
 
 def of(context: Context, image: str) -> list[Field]:
-    """See `Nuclei.fields`."""
+    """The fields of an image, in the order in which they were drawn."""
     row = context.images.row(image)
     found = context.database.rows(f"{_SELECT} {_IN_ORDER}", (row.id,))
     return [_field(r) for r in found]
 
 
 def known(context: Context, image: str, box: Box | None) -> NDArray[np.bool_]:
-    """See `Nuclei.known`."""
+    """Bool (h, w) of `box` (else of the image): inside a field that is declared complete."""
     row = context.images.row(image)
     view = box if box is not None else Box(0, 0, row.height, row.width)
     inside = np.zeros(view.shape, bool)

@@ -182,7 +182,7 @@ class History:
         return [JournalEntry(r[0], r[1], r[2], Aspect(r[3]), r[4]) for r in rows]
 
     def touched(self, since: int) -> dict[str, set[str]]:
-        """See `Nuclei.touched`."""
+        """Per image the ids of nuclei that actions, undos and redos after `since` changed."""
         acted = "(SELECT DISTINCT action FROM journal WHERE version > :since)"
         rows = self._database.rows(
             " UNION ".join(

@@ -1,4 +1,4 @@
-"""Points, fields, outlines, decisions, classes, rough masks: all that people do, undoable for ever.
+"""Points, fields, outlines, decisions, classes, rough masks: all that people do, and can undo.
 
 Every writing method is one action, one SQLite transaction: when it returns, it is on the disk.
 Errors of all: `NoisySegError` for what is not there (any more), lies outside its image or cannot be

@@ -79,7 +79,7 @@ def _words(origin: str, count: int) -> str:
 
 
 def dropped(context: Context, image: str) -> NDArray[np.float64]:
-    """See `Nuclei.dropped`."""
+    """Places (n, 2) of (y, x) of suggestions that a person dropped."""
     rows = context.database.rows(
         "SELECT y, x FROM nucleus WHERE image = ? AND origin = ? ORDER BY serial",
         (context.images.row(image).id, DROPPED),
@@ -88,7 +88,7 @@ def dropped(context: Context, image: str) -> NDArray[np.float64]:
 
 
 def move(context: Context, id: str, y: float, x: float) -> None:
-    """See `Nuclei.move`."""
+    """Put a nucleus's point elsewhere in its image; its outline stays."""
     nucleus = get(context, id)
     row = context.images.row(nucleus.image)
     _inside([(y, x)], row)
@@ -102,7 +102,7 @@ def move(context: Context, id: str, y: float, x: float) -> None:
 
 
 def remove(context: Context, ids: Sequence[str]) -> None:
-    """See `Nuclei.remove`."""
+    """Take nuclei away, with their outlines and decisions."""
     if not ids:
         return
     image = one_image(context, ids)
@@ -118,7 +118,7 @@ def remove(context: Context, ids: Sequence[str]) -> None:
 
 
 def set_class(context: Context, ids: Sequence[str], name: str | None) -> None:
-    """See `Nuclei.set_class`."""
+    """Name the class of nuclei or candidates (None takes it away); a new class is added."""
     if not ids:
         return
     image = one_image(context, ids)
@@ -134,7 +134,7 @@ def set_class(context: Context, ids: Sequence[str], name: str | None) -> None:
 def of(
     context: Context, image: str, box: Box | None, every: bool, ids: Collection[str] | None = None
 ) -> list[Nucleus]:
-    """See `Nuclei.of`."""
+    """The nuclei of an image whose point's pixel lies in `box`, in order of serial."""
     where, parameters = _where(context, image, box, every, ids)
     return [as_nucleus(r) for r in context.database.rows(f"{_SELECT} {where}", parameters)]
 
@@ -142,7 +142,7 @@ def of(
 def marks(
     context: Context, image: str, box: Box | None
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """See `Nuclei.marks`."""
+    """Serials (n,) and points (n, 2) of `of`, as arrays: for many nuclei much faster."""
     where, parameters = _where(context, image, box, every=False)
     rows = context.database.rows(f"SELECT n.serial, n.y, n.x FROM nucleus n {where}", parameters)
     table = np.array(rows, np.float64).reshape(-1, 3)
@@ -167,7 +167,7 @@ def _where(
 
 
 def get(context: Context, id: str) -> Nucleus:
-    """See `Nuclei.get`."""
+    """One nucleus; `NoisySegError` when there is none of this id."""
     found = context.database.row(f"{_SELECT} WHERE n.id = ?", (id,))
     if found is None:
         raise NoisySegError(f"there is no nucleus {id} in {context.images.root.name}")

@@ -20,7 +20,7 @@ _REPAIR = Aspect.DECISIONS | Aspect.OUTLINES | Aspect.POINTS
 
 
 def split(context: Context, id: str, parts: Sequence[Outline], run: str | None) -> list[Nucleus]:
-    """See `Nuclei.split`."""
+    """Put two or more parts in place of a nucleus or candidate, with its decision and class."""
     if len(parts) < 2:
         raise NoisySegError("a nucleus is split into two parts at least")
     new = [str(uuid.uuid4()) for _ in parts[1:]]
@@ -59,7 +59,7 @@ def _add_part(context: Context, whole: Nucleus, id: str, outline: Outline) -> No
 
 
 def merge(context: Context, ids: Sequence[str], outline: Outline, run: str | None) -> None:
-    """See `Nuclei.merge`."""
+    """Let the first of these nuclei or candidates, of one image, stand for all of them."""
     kept, *gone = dict.fromkeys(ids)
     if not gone:
         raise NoisySegError("a nucleus is merged with another one, not with itself")
@@ -99,7 +99,7 @@ def _replace(context: Context, kept: str, gone: Sequence[str]) -> None:
 
 
 def set_class(context: Context, ids: Sequence[str], name: str | None, run: str | None) -> None:
-    """See `Nuclei.set_class`."""
+    """Name the class of nuclei or candidates (None takes it away); a new class is added."""
     if not ids:
         return
     words = "a nucleus" if len(ids) == 1 else f"{len(ids)} nuclei"
@@ -111,7 +111,7 @@ def set_class(context: Context, ids: Sequence[str], name: str | None, run: str |
 
 
 def set_comment(context: Context, image: str, id: str, words: str) -> None:
-    """See `Nuclei.set_comment`."""
+    """What a person wants to say of a nucleus or candidate; "" takes it away."""
     words, row = words.strip(), context.images.row(image)
     if len(words) > LONGEST:
         raise NoisySegError(f"a comment has at most {LONGEST} letters, this one {len(words)}")
@@ -128,12 +128,12 @@ def set_comment(context: Context, image: str, id: str, words: str) -> None:
 
 
 def comment(context: Context, id: str) -> str:
-    """See `Nuclei.comment`."""
+    """What was said of one nucleus, "" where nothing was."""
     found = context.database.value("SELECT words FROM comment WHERE id = ?", (id,))
     return str(found or "")
 
 
 def comments(context: Context, image: str) -> Mapping[str, str]:
-    """See `Nuclei.comments`."""
+    """Comments by nucleus id."""
     row = context.images.row(image)
     return dict(context.database.rows("SELECT id, words FROM comment WHERE image = ?", (row.id,)))

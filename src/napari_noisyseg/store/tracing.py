@@ -26,7 +26,7 @@ SELECT a.time, a.words FROM action a WHERE a.state = 'done' AND a.id IN
 
 
 def find(context: Context, which: str) -> tuple[str, str]:
-    """See `Nuclei.find`."""
+    """Image and id of a nucleus, or of a run's find, by its serial or its id."""
     serial = int(which) if which.isdecimal() else None
     found = context.database.row(_FIND, {"id": which, "serial": serial})
     if found is None:
@@ -38,11 +38,11 @@ def find(context: Context, which: str) -> tuple[str, str]:
 
 
 def run_of(context: Context, id: str) -> str | None:
-    """See `Nuclei.run_of`."""
+    """The run that outlined a nucleus as it was decided on, else the newest; None: no run."""
     found = context.database.value(_RUN, {"id": id})
     return None if found is None else str(found)
 
 
 def history_of(context: Context, id: str) -> list[tuple[float, str]]:
-    """See `Nuclei.history_of`."""
+    """(Unix seconds, words) of every action on a nucleus that was not undone, oldest first."""
     return [(float(at), str(words)) for at, words in context.database.rows(_HISTORY, {"id": id})]

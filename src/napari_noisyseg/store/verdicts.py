@@ -46,7 +46,7 @@ FROM verdict v JOIN image i ON i.id = v.image
 
 
 def of(context: Context, image: str | None, ways: Sequence[Way]) -> list[Verdict]:
-    """See `Nuclei.verdicts`."""
+    """What each person said of each nucleus (of one image, or of all), the first look first."""
     sql = f"{_SELECT} WHERE v.way {IN_KEYS}"
     parameters: list[Any] = [as_keys(ways)]
     if image is not None:
@@ -68,7 +68,7 @@ def looked_at(context: Context, id: str) -> bool:
 
 
 def machine(context: Context, image: str, ids: Collection[str]) -> dict[str, Outline]:
-    """See `Nuclei.machine`."""
+    """The outlines of these nuclei as a run found them, whatever a person drew since."""
     rows = context.database.rows(
         "SELECT n.id, c.y0, c.x0, c.y1, c.x1, c.mask "
         "FROM candidate c JOIN nucleus n ON n.id = c.id "
@@ -79,7 +79,7 @@ def machine(context: Context, image: str, ids: Collection[str]) -> dict[str, Out
 
 
 def of_run(context: Context, image: str, run: str, ids: Collection[str]) -> dict[str, Outline]:
-    """See `Nuclei.of_run`."""
+    """The outlines of these nuclei as one run found them; those it lacks are left out."""
     rows = context.database.rows(
         "SELECT id, y0, x0, y1, x1, mask FROM candidate "
         f"WHERE image = ? AND run = ? AND id {IN_KEYS}",
@@ -89,7 +89,7 @@ def of_run(context: Context, image: str, run: str, ids: Collection[str]) -> dict
 
 
 def adopted(context: Context) -> dict[str, float]:
-    """See `Nuclei.adopted`."""
+    """When each run's results came into the project first (Unix seconds)."""
     sql = "SELECT run, min(time) FROM adoption GROUP BY run ORDER BY min(time)"
     return {str(run): float(time) for run, time in context.database.rows(sql)}
 
@@ -165,7 +165,7 @@ def overlap(one: Outline, other: Outline) -> float:
 def judge_blind(
     context: Context, ids: Sequence[str], state: State, reviewer: str, ms: int | None
 ) -> None:
-    """See `Nuclei.judge_blind`."""
+    """Keep what a second person says of nuclei of one image, beside the decision that stands."""
     if state not in STATES:
         raise NoisySegError(f"{state!r} is no decision: choose one of {', '.join(STATES)}")
     if not reviewer.strip():

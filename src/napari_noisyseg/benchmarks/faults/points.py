@@ -14,7 +14,7 @@ Passing = Callable[[str, tuple[Any, ...]], None]
 
 
 def watch(before: Passing, after: Passing) -> None:
-    """Let every such call of this process, and every commit, be heard of; for ever."""
+    """Let every such call of this process, and every commit, be heard of, from now on."""
     for name in CALLS:
         setattr(os, name, _heard(name, getattr(os, name), before, after))
 

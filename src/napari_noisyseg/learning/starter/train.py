@@ -116,7 +116,7 @@ def dice_loss(found: Tensor, target: Tensor) -> Tensor:
 
 
 def squares(seen: list[View], sources: list[str], seed: int) -> Iterator[Batch]:
-    """Squares around clicks for ever; each source as often, in it each click."""
+    """Squares around clicks, without end; each source as often, in it each click."""
     random = np.random.default_rng((seed, 1))
     clicks = [(view, at) for view in seen for at in range(len(view.clicks))]
     named = [s for view, s in zip(seen, sources, strict=True) for _ in view.clicks]
@@ -127,7 +127,7 @@ def squares(seen: list[View], sources: list[str], seed: int) -> Iterator[Batch]:
 
 
 def tiles(seen: list[View], sources: list[str], seed: int) -> Iterator[Batch]:
-    """Tiles anywhere for ever; each source as often, in it each look of a field."""
+    """Tiles anywhere, without end; each source as often, in it each look of a field."""
     random = np.random.default_rng((seed, 2))
     depths = [torch.from_numpy(depth(view.labels.numpy())) for view in seen]
     share = _even(sources)
