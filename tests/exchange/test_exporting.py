@@ -19,8 +19,10 @@ from napari_noisyseg.exchange import labels as label_files
 from napari_noisyseg.exchange.exporting import export
 from napari_noisyseg.exchange.formats import FORMATS
 from napari_noisyseg.exchange.formats import labels as label_format
+from napari_noisyseg.exchange.cells import text_of
 from napari_noisyseg.exchange.importing import import_rough
 from napari_noisyseg.exchange.layers import LAYERS
+from napari_noisyseg.exchange.measurements import is_csv
 from napari_noisyseg.exchange.outlines import fill
 from napari_noisyseg.slides import Box, open_image, read_labels
 from napari_noisyseg.store import Candidate, Outline, Project
@@ -125,6 +127,29 @@ def test_geojson_is_as_qupath_demands(
             assert ring[0] == ring[-1]
     first = document["features"][0]["properties"]["metadata"]
     assert (first["state"], first["run"], first["image"]) == ("accepted", "run-1", image)
+
+
+def test_comments_and_classes_leave_with_their_nuclei(
+    project: Project, image: str, tmp_path: Path, found: list[Candidate]
+) -> None:
+    words = '=mitosis?, "late"\nsee slide 3'
+    first, second = found[0].id, found[1].id
+    project.nuclei.decide([first, second], "accepted")
+    project.nuclei.set_class([first], "tumour")
+    project.nuclei.set_comment(image, first, words)
+    (path,) = export(project, tmp_path, "geojson")
+    said = {f["id"]: f["properties"] for f in json.loads(path.read_text("utf-8"))["features"]}
+    assert said[first]["metadata"]["comment"] == project.nuclei.comment(first)
+    assert said[first]["classification"]["name"] == "tumour"
+    assert "comment" not in said[second]["metadata"]
+    (table,) = export(project, tmp_path, "csv")
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = {row["id"]: row for row in csv.DictReader(file)}
+    assert text_of(rows[first]["comment"]) == project.nuclei.comment(first)
+    assert rows[first]["comment"].startswith("'=")
+    assert (rows[first]["class"], rows[second]["comment"]) == ("tumour", "")
+    assert len(rows) == len(found)
+    assert is_csv(table)
 
 
 @pytest.mark.parametrize("mpp", [0.1, 0.25, 0.499])

@@ -57,6 +57,8 @@ def test_a_second_person_sees_and_changes_nothing_of_what_was_decided(
     assert {n.id: n.state for n in many.nuclei.of("i", every=True)} == before
     review.undo()
     assert review.progress().reviewed == 0
+    review.undo()
+    assert {n.id: n.state for n in many.nuclei.of("i", every=True)} == before
     review.who.be_second(False)
     assert review.session.looks == {"blind": False}  # type: ignore[attr-defined]
     assert review.progress().reviewed == len(ADA)

@@ -15,7 +15,7 @@ from napari.layers import Labels
 from numpy.typing import NDArray
 from skimage.draw import disk, polygon2mask
 
-from napari_noisyseg.gui.canvas.outlines import PENS, OutlinesOverlay, outlines_of, paths_of
+from napari_noisyseg.gui.canvas.outlines import PENS, STEP, OutlinesOverlay, outlines_of, paths_of
 from napari_noisyseg.gui.canvas.strips import COLUMNS, SIDE, strips_of
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.slides import Box
@@ -134,6 +134,25 @@ def test_model_without_a_window() -> None:
     assert outlines.strips().shape == (0, COLUMNS)
 
 
+def test_groups_are_kept_beside_the_pens() -> None:
+    layer = ViewerModel().add_labels(np.zeros((400, 400), np.int32))
+    outlines = outlines_of(layer)
+    outlines.set_all({1: [SQUARE], 2: [SQUARE + 5]}, {1: "accepted"})
+    outlines.strips()
+    outlines.group({1: 2, 9: 1, 2: 7}, ["#ff0000", "#00ff00"])
+    assert dict(outlines.groups) == {1: 2, 9: 1}
+    accepted, rejected, untouched = (
+        1 + list(PENS).index(state) for state in ("accepted", "rejected", "untouched")
+    )
+    assert set(np.abs(outlines.strips()[:, SIDE])) == {accepted + 2 * STEP, untouched}
+    outlines.restate({1: "rejected"})
+    outlines.put(2, [SQUARE], "accepted")
+    assert set(np.abs(outlines.strips()[:, SIDE])) == {rejected + 2 * STEP, accepted}
+    outlines.group({}, [])
+    assert set(np.abs(outlines.strips()[:, SIDE])) == {rejected, accepted}
+    assert max(accepted, rejected, len(PENS)) <= STEP
+
+
 def test_one_of_five_thousand_is_put_without_the_others() -> None:
     turn = np.linspace(0, 2 * np.pi, 41)
     circle = 9 * np.stack([np.sin(turn), np.cos(turn)], axis=1)
@@ -215,6 +234,25 @@ def test_layer_opacity_fades_the_lines(shown: Any) -> None:
     strong = look(shown, (200, 99.5), 4).min()
     shown.layers[-1].opacity = 0.3
     assert look(shown, (200, 99.5), 4).min() > strong + 80
+
+
+def test_by_group_the_colour_is_another_and_the_form_is_kept(shown: Any) -> None:
+    outlines = outlines_of(shown.layers[-1])
+    outlines.set_all({1: [SQUARE]}, {1: "rejected"})
+    before = look(shown, (200, 99.5), 4)
+    outlines.group({1: 1}, ["#0000ff"])
+    assert np.array_equal(look(shown, (200, 99.5), 4), before)
+    outlines.by_group = True
+    after = look(shown, (200, 99.5), 4)
+    outlines.by_group = False
+    assert np.array_equal(look(shown, (200, 99.5), 4), before)
+    moved = np.abs(after.astype(int) - before)[..., :3].max(axis=-1) > 60
+    assert moved.any()
+    blue = after[moved][:, 2].astype(int) - after[moved][:, 0]
+    assert np.median(blue) > 100
+    # the dashes are where they were: nothing outside the line has changed
+    ink = np.abs(before.astype(int) - before[5, 5])[..., :3].max(axis=-1) > 20
+    assert ink[moved].all()
 
 
 def test_one_nucleus_is_redrawn_and_goes(shown: Any) -> None:

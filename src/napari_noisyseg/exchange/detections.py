@@ -25,16 +25,22 @@ NO_COLOR = "#999999"
 def write_detections(image: ExportedImage, path: Path) -> None:
     """All nuclei, one a line, in order of serial."""
     colors = {c.name: c.color for c in image.project.nuclei.classes()}
+    comments = image.project.nuclei.comments(image.record.name)
     with path.open("wb") as file:
         file.write(f'{{"type": "FeatureCollection", {GENERATOR}, "features": ['.encode())
         between = b"\n"
         for nuclei in image.in_order():
-            file.write(between + b",\n".join(_features(nuclei, image, colors)))
+            file.write(between + b",\n".join(_features(nuclei, image, colors, comments)))
             between = b",\n"
         file.write(b"\n]}\n")
 
 
-def _features(nuclei: Packed, image: ExportedImage, colors: Mapping[str, str]) -> list[bytes]:
+def _features(
+    nuclei: Packed,
+    image: ExportedImage,
+    colors: Mapping[str, str],
+    comments: Mapping[str, str],
+) -> list[bytes]:
     """The lines of some nuclei."""
     rings = rings_of(nuclei)
     shapes = texts_of(rings)
@@ -46,9 +52,19 @@ def _features(nuclei: Packed, image: ExportedImage, colors: Mapping[str, str]) -
     line = _line(image.record.name)
     columns = (nuclei.ids, shapes, nuclei.classes, areas, nuclei.scores, nuclei.serials,
                nuclei.states, nuclei.runs)  # fmt: skip
+    said = {id: b', "comment": ' + _text(words) for id, words in comments.items()}
     # filled in, as `json.dumps` takes longer over a nucleus than all the rest together
     return [
-        line % (_text(id), shape, classes[name], area, _score(score), serial, told[state, run])
+        line
+        % (
+            _text(id),
+            shape,
+            classes[name],
+            area,
+            _score(score),
+            serial,
+            told[state, run] + said.get(id, b""),
+        )
         for id, shape, name, area, score, serial, state, run in zip(*columns, strict=True)
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,7 +23,7 @@ Table = NDArray[np.float64]
 TILE = 4096
 COLUMNS = (
     *("id", "label", "x", "y", "area_um2", "perimeter_um", "eccentricity", "mean_hematoxylin"),
-    *("class", "state", "score"),
+    *("class", "state", "score", "comment"),
 )
 
 
@@ -35,8 +35,10 @@ def write_csv(image: ExportedImage, path: Path) -> None:
     """
     rows: list[str] = []
     serials: list[int] = []
+    comments = image.project.nuclei.comments(image.record.name)
+    said = {id: _fields(words) for id, words in comments.items()}
     for nuclei, measured in _measured(image):
-        rows += _rows(nuclei, measured)
+        rows += _rows(nuclei, measured, said)
         serials += nuclei.serials
     with path.open("w", newline="", encoding="utf-8") as file:
         file.write(",".join(COLUMNS) + "\n")
@@ -44,23 +46,27 @@ def write_csv(image: ExportedImage, path: Path) -> None:
 
 
 def is_csv(path: Path) -> bool:
-    """Whether a file is such a table."""
+    """Whether a file is such a table; one of before there were comments is."""
     with path.open("rb") as file:
-        return file.read(200).startswith(",".join(COLUMNS).encode())
+        return file.read(200).startswith(",".join(COLUMNS[:-1]).encode())
 
 
-def _rows(nuclei: Packed, measured: Table) -> list[str]:
-    ends = {}
-    for kind in set(zip(nuclei.classes, nuclei.states, strict=True)):
-        text = io.StringIO()
-        csv.writer(text, lineterminator="").writerow([cell(kind[0] or ""), kind[1]])
-        ends[kind] = text.getvalue()
+def _fields(*values: str) -> str:
+    """Fields of a row, quoted where need be; nothing that a spreadsheet would run as a formula."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow([cell(value) for value in values])
+    return text.getvalue()
+
+
+def _rows(nuclei: Packed, measured: Table, comments: Mapping[str, str]) -> list[str]:
+    kinds = set(zip(nuclei.classes, nuclei.states, strict=True))
+    ends = {kind: _fields(kind[0] or "", kind[1]) for kind in kinds}
     scores = ["" if score is None else f"{score:.6g}" for score in nuclei.scores]
     columns = (nuclei.ids, nuclei.serials, nuclei.x, nuclei.y, measured.tolist(),
                nuclei.classes, nuclei.states, scores)  # fmt: skip
     return [
         f"{id},{serial},{x:.6g},{y:.6g},{area:.6g},{around:.6g},{long:.6g},{dark:.6g},"
-        f"{ends[name, state]},{score}\n"
+        f"{ends[name, state]},{score},{comments.get(id, '')}\n"
         for id, serial, x, y, (area, around, long, dark), name, state, score in zip(
             *columns, strict=True
         )

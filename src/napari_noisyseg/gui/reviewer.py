@@ -85,9 +85,8 @@ class Reviewer:
 
         self._until(shown)
         took = (time.perf_counter() - began) * 1e3, (time.thread_time() - used) * 1e3
-        if not shown() or self.dock.review.nucleus == before:
-            return float("nan"), float("nan")
-        return took
+        # there is no next nucleus where an undo was about this one; what is never drawn counts
+        return took if self.dock.review.nucleus != before else (float("nan"), float("nan"))
 
     def decide(self) -> tuple[float, float]:
         """One decision; where all have one already, on the nucleus after this one."""

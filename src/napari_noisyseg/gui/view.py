@@ -26,7 +26,7 @@ class View:
     `toggles` are what a person has switched on or off,
     apart for the steps that mark and those that look at results. `bare`: the hide key is held.
     `found`: there are nuclei of a run in the image. `blind`: nobody sees what was decided, but the
-    nucleus under review alone.
+    nucleus under review alone. `by_class`: outlines have the colours of the nuclei's classes.
     """
 
     image: str | None = None
@@ -36,6 +36,7 @@ class View:
     bare: bool = False
     found: bool = False
     blind: bool = False
+    by_class: bool = False
 
     def shows(self, kind: str) -> bool:
         """Whether layers of a kind, of the active image, are to be seen."""

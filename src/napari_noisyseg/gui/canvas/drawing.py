@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,10 +21,15 @@ SETTLED: tuple[State, ...] = ("accepted", "rejected", "unsure")
 
 
 class Drawn(NamedTuple):
-    """Outlines by serial number, and the state of those that a person decided on."""
+    """Outlines by serial number, and the state of those that a person decided on.
+
+    `groups`: the number of each one's class, from 1; `colors`: those of the classes.
+    """
 
     paths: Mapping[int, Paths]
     states: Mapping[int, str]
+    groups: Mapping[int, int] = MappingProxyType({})
+    colors: Sequence[str] = ()
 
 
 def of_results(project: Project, image: str, labels: NDArray[np.int32]) -> Drawn:
@@ -33,7 +39,16 @@ def of_results(project: Project, image: str, labels: NDArray[np.int32]) -> Drawn
         states[nucleus.serial] = nucleus.state
         if nucleus.state == "rejected":
             paths[nucleus.serial] = outline_paths(outline)
-    return Drawn(paths, states)
+    return Drawn(paths, states, *classed(project, image))
+
+
+def classed(project: Project, image: str) -> tuple[dict[int, int], list[str]]:
+    """By serial number the number of each nucleus's class, from 1; and the classes' colours."""
+    known = project.nuclei.classes()
+    numbers = {one.name: at for at, one in enumerate(known, 1)}
+    named = project.nuclei.of(image, every=True) if known else []
+    groups = {n.serial: numbers[n.class_name] for n in named if n.class_name in numbers}
+    return groups, [one.color for one in known]
 
 
 def draw(layer: Any, kind: str, drawn: Drawn | None = None) -> None:
@@ -42,7 +57,10 @@ def draw(layer: Any, kind: str, drawn: Drawn | None = None) -> None:
     if not pen or not isinstance(layer.data, np.ndarray):
         return
     found = drawn if drawn is not None else Drawn(paths_of(layer.data), {})
-    outlines_of(layer).set_all(found.paths, {s: found.states.get(s, pen) for s in found.paths})
+    overlay = outlines_of(layer)
+    overlay.set_all(found.paths, {s: found.states.get(s, pen) for s in found.paths})
+    if (found.groups, tuple(found.colors)) != (overlay.groups, tuple(overlay.colors)):
+        overlay.group(found.groups, found.colors)
 
 
 def redraw(layer: Any, kind: str, box: Box) -> None:

@@ -38,6 +38,8 @@ PENS: dict[str, Pen] = {
 }
 """What each state of a nucleus looks like: told apart by form and lightness, not by hue alone."""
 KEY = "noisyseg_outlines"
+STEP = 16
+"""pens that a number can tell apart in each group"""
 
 Paths = Sequence[NDArray[np.floating]]
 
@@ -48,11 +50,15 @@ class OutlinesOverlay(SceneOverlay):  # type: ignore[misc]
     visible: bool = True
     blending: Blending = Blending.TRANSLUCENT_NO_DEPTH
     revision: int = 0
+    by_group: bool = False
+    """whether nuclei have the colour of their group; their pen still says how a line is drawn"""
 
     _paths: dict[int, Paths] = PrivateAttr(default_factory=dict)
     _states: dict[int, str] = PrivateAttr(default_factory=dict)
     _strips: dict[int, Strip] = PrivateAttr(default_factory=dict)
     _pinned: dict[int, tuple[Paths, str]] = PrivateAttr(default_factory=dict)
+    _groups: dict[int, int] = PrivateAttr(default_factory=dict)
+    _colors: tuple[str, ...] = PrivateAttr(default=())
 
     @property
     def paths(self) -> Mapping[int, Paths]:
@@ -68,6 +74,30 @@ class OutlinesOverlay(SceneOverlay):  # type: ignore[misc]
     def pinned(self) -> Mapping[int, tuple[Paths, str]]:
         """Paths and states that stand whatever else is said of these nuclei."""
         return self._pinned
+
+    @property
+    def groups(self) -> Mapping[int, int]:
+        """The group of each nucleus that is in one, from 1; by serial number."""
+        return self._groups
+
+    @property
+    def colors(self) -> Sequence[str]:
+        """The colours of groups 1, 2 and so on, as #rrggbb."""
+        return self._colors
+
+    def group(self, groups: Mapping[int, int], colors: Sequence[str]) -> None:
+        """Put nuclei into groups; those that are not named are in none."""
+        groups = {serial: at for serial, at in groups.items() if 0 < at <= len(colors)}
+        strips, states, before = self._strips, self._states, self._groups
+        self._groups = groups
+        for serial in before.keys() | groups.keys():
+            if serial in strips and before.get(serial) != groups.get(serial):
+                _ink(strips[serial], states[serial], groups.get(serial, 0))
+        shown, self._colors = self.by_group, tuple(colors)
+        if shown:  # the colours are told anew
+            self.by_group = False
+            self.by_group = True
+        self._tell()
 
     def pin(self, paths: Mapping[int, Paths], state_of: Mapping[int, str]) -> None:
         """Let these stand from the next drawing on, in place of what is drawn of them then."""
@@ -127,7 +157,7 @@ class OutlinesOverlay(SceneOverlay):  # type: ignore[misc]
             if known.get(serial, state) != state:
                 known[serial] = state
                 if serial in strips:
-                    _ink(strips[serial], state)
+                    _ink(strips[serial], state, self._groups.get(serial, 0))
         self._tell()
 
     def clear(self) -> None:
@@ -141,10 +171,10 @@ class OutlinesOverlay(SceneOverlay):  # type: ignore[misc]
     def strips(self) -> Strip:
         """All corners to draw; only what is new since the last call is worked out."""
         # by their short names: pydantic takes 5 µs to find a private attribute
-        paths, states, strips = self._paths, self._states, self._strips
+        paths, states, strips, groups = self._paths, self._states, self._strips, self._groups
         new = [serial for serial in paths if serial not in strips]
         for serial, strip in zip(new, strips_of([paths[s] for s in new]), strict=True):
-            _ink(strip, states[serial])
+            _ink(strip, states[serial], groups.get(serial, 0))
             strips[serial] = strip
         return np.concatenate([strips[serial] for serial in paths] or strips_of([()]))
 
@@ -161,9 +191,9 @@ def _check(states: Iterable[str]) -> None:
         raise ValueError(f"no pen for {sorted(unknown)}; there are {sorted(PENS)}")
 
 
-def _ink(strip: Strip, state: str) -> None:
-    """Write the number of the state's pen into every corner; the sign says the side."""
-    number = list(PENS).index(state) + 1
+def _ink(strip: Strip, state: str, group: int) -> None:
+    """Write the numbers of pen and group into every corner; the sign says the side."""
+    number = list(PENS).index(state) + 1 + STEP * group
     strip[:, SIDE] = np.copysign(number, strip[:, SIDE])
 
 

@@ -25,6 +25,9 @@ from napari_noisyseg.gui.canvas.strips import COLUMNS, Strip
 from napari_noisyseg.gui.widgets.pens import CASING, CASING_OPACITY, Pen
 
 PENS_AT_MOST = 16
+"""as `outlines.STEP`"""
+GROUPS_AT_MOST = 15
+"""colours that nuclei may have by their class"""
 SMALL = 44.0
 """screen pixels round a nucleus below which its line gets thinner, not to paint it shut"""
 THINNEST = 0.4
@@ -37,9 +40,11 @@ VERTEX = f"""#version 120
 attribute vec2 a_at;      // x, y in the layer's pixels
 attribute vec2 a_mitre;   // towards the outside
 attribute vec2 a_along;   // way from the path's start, and the path's length
-attribute float a_pen;    // number of the pen, from 1; negative on the inside
+attribute float a_pen;    // pen, from 1, and {PENS_AT_MOST} times the group; negative inside
 uniform vec4 u_color[{PENS_AT_MOST}];
 uniform vec4 u_form[{PENS_AT_MOST}];  // width, length of dash, of gap, width of casing
+uniform vec4 u_group[{GROUPS_AT_MOST}];  // colours
+uniform float u_by_group;
 uniform vec4 u_casing;
 uniform float u_is_casing;
 uniform float u_level;    // level-0 pixels of one pixel on the canvas
@@ -51,8 +56,12 @@ varying float v_turn;     // in lengths of a dash with its gap
 varying vec2 v_dash;      // length of a dash with its gap, and of the dash
 
 void main() {{
-    int pen = int(abs(a_pen) - 0.5);
+    int both = int(abs(a_pen) - 0.5);
+    int group = both / {PENS_AT_MOST};
+    int pen = both - {PENS_AT_MOST} * group;
     vec4 form = u_form[pen];
+    vec4 color = u_color[pen];
+    if (u_by_group > 0.5 && group > 0) color.rgb = u_group[group - 1].rgb;
     vec2 at = (a_at + 0.5) / u_level - 0.5;
     vec4 here = $to_canvas(vec4(at, 0.0, 1.0));
     vec4 there = $to_canvas(vec4(at + a_mitre / u_level, 0.0, 1.0));
@@ -74,7 +83,7 @@ void main() {{
     bool broken = form.z > 0.0 && ring > {UNBROKEN};
     v_dash = broken ? vec2(ring / steps, form.y / step * ring / steps) : vec2(0.0);
     v_turn = a_along.x / max(a_along.y, 1e-6) * steps;
-    v_color = u_is_casing > 0.5 ? vec4(u_casing.rgb, u_casing.a * u_color[pen].a) : u_color[pen];
+    v_color = u_is_casing > 0.5 ? vec4(u_casing.rgb, u_casing.a * color.a) : color;
     v_color.a *= u_opacity;
     gl_Position = $to_render(vec4(here.xyz, 1.0));
 }}
@@ -117,6 +126,7 @@ class StrokesVisual(Visual):  # type: ignore[misc]
         self.set_level(1.0)
         self.set_opacity(1.0)
         self.set_pens(())
+        self.set_groups((), False)
 
     def set_pens(self, pens: Sequence[Pen]) -> None:
         """The looks that numbers stand for; the first is number 1."""
@@ -127,6 +137,14 @@ class StrokesVisual(Visual):  # type: ignore[misc]
             # one by one: vispy cannot set a whole array again when it rebuilds the program
             self.shared_program[f"u_color[{at}]"] = (*Color(pen.color).rgb, pen.opacity)
             self.shared_program[f"u_form[{at}]"] = (pen.width, pen.on, pen.off, pen.casing)
+        self.update()
+
+    def set_groups(self, colors: Sequence[str], shown: bool) -> None:
+        """The colours of groups 1, 2 and so on; whether they are drawn in place of the pens'."""
+        for at in range(GROUPS_AT_MOST):
+            color = colors[at] if at < len(colors) else "#000000"
+            self.shared_program[f"u_group[{at}]"] = tuple(Color(color).rgba)
+        self.shared_program["u_by_group"] = float(shown)
         self.update()
 
     def set_strips(self, rows: Strip) -> None:
@@ -178,6 +196,7 @@ class VispyOutlines(LayerOverlayMixin, VispySceneOverlay):  # type: ignore[misc]
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(node=Strokes(), **kwargs)
         self.overlay.events.revision.connect(self._on_change)
+        self.overlay.events.by_group.connect(self._on_groups)
         self.layer.events.set_data.connect(self._on_level_change)
         self.layer.events.opacity.connect(self._on_layer_opacity)
         self.reset()
@@ -204,6 +223,9 @@ class VispyOutlines(LayerOverlayMixin, VispySceneOverlay):  # type: ignore[misc]
     def _on_change(self) -> None:
         self.node.set_strips(self.overlay.strips())
 
+    def _on_groups(self) -> None:
+        self.node.set_groups(self.overlay.colors, self.overlay.by_group)
+
     def _on_level_change(self) -> None:
         # a pyramid's tiles are drawn in the pixels of their level, the outlines in those of level 0
         displayed = list(self.layer._slice_input.displayed)
@@ -218,12 +240,14 @@ class VispyOutlines(LayerOverlayMixin, VispySceneOverlay):  # type: ignore[misc]
         super().reset()
         self._on_layer_opacity()
         self.node.set_pens(self.overlay.pens())
+        self._on_groups()
         self._on_level_change()
         self._on_change()
 
     def close(self) -> None:
         """Let go of the model, which may live on."""
         self.overlay.events.revision.disconnect(self._on_change)
+        self.overlay.events.by_group.disconnect(self._on_groups)
         super().close()
 
 

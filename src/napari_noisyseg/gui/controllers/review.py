@@ -353,7 +353,10 @@ class ReviewController:
     def undo(self) -> None:
         """Take back the last action and show the nucleus that it was about."""
         self.end_edit()
-        self.session.undo()
+        if self.who.may_undo():
+            self.session.undo()
+        else:
+            self.session.say("you have taken back all that you said in this blind review")
 
     def move(self, step: int) -> None:
         """Go along the queue, decided nuclei included."""

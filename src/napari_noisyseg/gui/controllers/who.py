@@ -26,10 +26,11 @@ class Who:
         self._review = review
         self.name = name or system_name()
         self.blind = False
+        self._since = 0
 
     def be(self, name: str) -> None:
-        """Let decisions carry this name from now on."""
-        review, name = self._review, name.strip()
+        """Let decisions carry this name from now on; without one, the system's."""
+        review, name = self._review, name.strip() or system_name()
         if name == self.name:
             return
         self.name = name
@@ -42,12 +43,13 @@ class Who:
 
     def be_second(self, blind: bool) -> None:
         """Judge what others decided without seeing it, or see and decide again."""
-        if blind == self.blind:
-            return
         review = self._review
+        if blind == self.blind or review.session.project is None:
+            review.changed.emit()
+            return
         review.end_edit()
         self.cover(False)
-        self.blind = blind
+        self.blind, self._since = blind, self._last()
         self.cover(review.open)
         review.begin_anew()
 
@@ -55,6 +57,16 @@ class Who:
         """Another project is open."""
         self.cover(False)
         self.blind = False
+
+    def may_undo(self) -> bool:
+        """Whether the last action is their own: a second person takes back nothing of others."""
+        return not self.blind or self._last() > self._since
+
+    def _last(self) -> int:
+        """The number of the last action that was not taken back."""
+        project = self._review.session.project
+        entries = project.nuclei.history() if project is not None else []
+        return next((entry.id for entry in entries if entry.state == "done"), 0)
 
     def cover(self, covers: bool) -> None:
         """In a blind review nothing of what was decided is seen on the canvas."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QVBoxLayout, QWidget
@@ -15,6 +16,8 @@ from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.tools.kit import kit_of
 from napari_noisyseg.gui.widgets.legend import Entry, Legend, Ramp, Stroke, Swatch
 
+NEUTRAL = "#e8e8e8"
+"""of a line whose colour says nothing of a decision"""
 ALWAYS = ("refined", "probability", "uncertainty", "points", "fields", "outline")
 """boxes that keep their place where there is nothing to show yet"""
 COARSE = (Swatch("nucleus", looks.NUCLEUS), Swatch("background", looks.BACKGROUND),
@@ -90,6 +93,14 @@ class ShownKinds(QWidget):  # type: ignore[misc]
     def _follow(self, change: Change) -> None:
         self.refresh()
 
+    def _meaning(self, name: str) -> tuple[Entry, ...]:
+        """What a kind's lines mean; where classes give the colours it is their form alone."""
+        entries = MEANING.get(name, ())
+        if name != "refined" or not self._session.view.by_class:
+            return entries
+        strokes = [entry for entry in entries if isinstance(entry, Stroke)]
+        return tuple(Stroke(one.words, replace(one.pen, color=NEUTRAL)) for one in strokes)
+
     def refresh(self, event: Any = None) -> None:
         """Show what is shown; what is out of sight asks nothing of the disk."""
         if not self.isVisible():
@@ -100,6 +111,6 @@ class ShownKinds(QWidget):  # type: ignore[misc]
             box.setEnabled(name in there)
         self._lay_out([name for name in self.boxes if name in there or name in ALWAYS])
         on = [name for name in there if self._session.view.shows(name)]
-        entries = dict.fromkeys(entry for name in on for entry in MEANING.get(name, ()))
+        entries = dict.fromkeys(entry for name in on for entry in self._meaning(name))
         self.legend.set_entries(tuple(entries))
         self.legend.setVisible(bool(entries))

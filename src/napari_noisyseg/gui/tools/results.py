@@ -8,6 +8,7 @@ from typing import Any
 
 from napari_noisyseg.gui.canvas import drawing, layers
 from napari_noisyseg.gui.canvas.drawing import Drawn
+from napari_noisyseg.gui.canvas.outlines import outlines_of
 from napari_noisyseg.gui.change import FRONT, Change, What
 from napari_noisyseg.gui.kinds import KINDS, OF_RUN, is_labels
 from napari_noisyseg.gui.session import Session
@@ -16,8 +17,10 @@ from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Aspect
 
 SHOWN = What.CANDIDATES | What.OUTLINES | What.DECISIONS | What.POINTS | What.IMAGES
+SHOWN |= What.CLASSES
 FOUND = Aspect.CANDIDATES
 SETTLED = Aspect.CANDIDATES | Aspect.OUTLINES | Aspect.DECISIONS | Aspect.POINTS | Aspect.IMAGES
+SETTLED |= Aspect.CLASSES
 Versions = dict[tuple[str, str], int]
 Read = tuple[dict[str, Any], Drawn | None]
 
@@ -44,6 +47,16 @@ class Results:
                 known.clear()
         if change.concerns(self.session.image):
             self.refresh()
+        if change.what & What.VIEW:
+            self._colour()
+
+    def _colour(self) -> None:
+        """The outlines have their states' colours, or those of the nuclei's classes."""
+        image = self.session.image
+        layer = layers.find(self.session.viewer, image, "refined") if image is not None else None
+        by_class = self.session.view.by_class
+        if layer is not None and outlines_of(layer).by_group != by_class:
+            outlines_of(layer).by_group = by_class
 
     def forget(self) -> None:
         """What is on the canvas came from elsewhere, or is old without a word: read it anew."""
@@ -119,6 +132,7 @@ class Results:
                     drawing.draw(layer, kind, lines)
             else:
                 layers.show_map(viewer, record, kind, data)
+        self._colour()
         self.session.tell(What.LABELS, image)
 
     def stored(self, kinds: Iterable[str] = KINDS) -> list[str]:

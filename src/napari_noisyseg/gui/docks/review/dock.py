@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QSizePolicy
+from qtpy.QtWidgets import QCheckBox, QSizePolicy
 
 from napari_noisyseg.gui.canvas.outlines import PENS, outline_paths
 from napari_noisyseg.gui.change import Change, What
@@ -75,7 +75,7 @@ class ReviewDock(StepDock):
             part.changed.connect(self._soon)
         # whoever heard of the nuclei while the labels were still being written read old ones
         self.review.adopted.connect(lambda: kit_of(session).results.forget())
-        self._deaf = session.on(What.LAYERS, self._layer_gone)
+        self._deaf = session.on(What.LAYERS | What.VIEW, self._follow)
         self.above.wanted.connect(self.review.accept_above)
         self.filters.changed.connect(self.review.narrow)
         self.images.chosen.connect(session.show_image)
@@ -118,6 +118,12 @@ class ReviewDock(StepDock):
         box.addLayout(line(*self._moves(), spacing=4))
         box.addWidget(self.repairing)
         box.addWidget(self.maps)
+        self.by_class = QCheckBox("Colour by class")
+        self.by_class.setToolTip(
+            "Outlines in their classes' colours; the form of the line still tells the decision (K)"
+        )
+        self.by_class.clicked.connect(lambda wanted: self.session.look(by_class=wanted))
+        box.addWidget(self.by_class)
         box.addWidget(
             Legend((Stroke("the outline now", PENS["now"]), Stroke("before", PENS["before"])))
         )
@@ -207,6 +213,7 @@ class ReviewDock(StepDock):
             ),
             Binding("T", "next round of training", self.next_round.begin, footer=False),
             Binding("G", "many nuclei side by side", self.show_grid, footer=False),
+            Binding("K", "colour by class", self._flip_colours, footer=False),
             Binding("C", "comment", self.repairing.comment.begin, footer=False),
             Binding("Esc", "lay the tool down", repairs.drop, footer=False),
             Binding("X", "erase while editing", self.canvas.editing.erase, footer=False),
@@ -243,7 +250,13 @@ class ReviewDock(StepDock):
         self.review.leave()
         self.canvas.leave()
 
-    def _layer_gone(self, change: Change) -> None:
+    def _follow(self, change: Change) -> None:
+        if change.what & What.LAYERS:
+            self._layer_gone()
+        if change.what & What.VIEW:
+            self.by_class.setChecked(self.session.view.by_class)
+
+    def _layer_gone(self) -> None:
         """A person has deleted the layer under the brush: nothing is edited any more.
 
         The outlines of the nucleus under review come back.
@@ -253,6 +266,9 @@ class ReviewDock(StepDock):
             self.review.end_edit()
         elif self.canvas.lacks():
             self._soon()
+
+    def _flip_colours(self) -> None:
+        self.session.look(by_class=not self.session.view.by_class)
 
     def _bare(self, bare: bool) -> None:
         self.session.look(bare=bare)
@@ -305,8 +321,8 @@ class ReviewDock(StepDock):
         self.two.show_it()
         self.people_more.toggle.setText(self.two.title())
         alone = not self.review.who.blind
-        for part in (self.repairing, self.above, self.lesson, self.maps, self.rounds_more,
-                     self.round_button):  # fmt: skip
+        for part in (self.repairing, self.above, self.lesson, self.maps, self.by_class,
+                     self.rounds_more, self.round_button):  # fmt: skip
             part.setVisible(alone)
         self.round_button.setEnabled(not self.next_round.starting)
         if self.review.who.name != self._named:
