@@ -64,6 +64,8 @@ class Session:
         self.saved_at: datetime | None = None
         self.stated_mpp: float | None = None
         self.resumes = False
+        self.frozen = False
+        """whoever opened the window keeps the garbage collector from what stays for good"""
         self._seen = 0
         self._together, self._removals = False, 0
         self.front = Front(self)
@@ -143,7 +145,7 @@ class Session:
             with self.viewer.layers.batched_update():
                 yield
                 # where nothing went there is no garbage worth the fifth of a second of a search
-                if self._removals == removals and not gc.get_freeze_count():
+                if self._removals == removals and not self.frozen:
                     gc.freeze()
                     thaw = True
         finally:

@@ -69,8 +69,8 @@ class Closeup:
         """Draw both outlines, the old one under the new, and those that are chosen together."""
         layer = self.layer
         if layer is not None and layers.image_name(layer) != record.name:
-            self.remove()
-            layer = None
+            layers.hand_over(self._viewer, layer, record, KIND)
+            layer.visible = True
         layer = layer or self._make(record)
         both = {BEFORE: old, NOW: new}
         paths: dict[int, Any] = {n: outline_paths(o) for n, o in both.items() if o is not None}

@@ -123,19 +123,35 @@ def name_of(record: ImageRecord, kind: str) -> str:
 
 def insert(viewer: Any, layer: Any, record: ImageRecord, kind: str, **more: Any) -> Any:
     """Mark a new layer and put it at its place in the group of its image; selection is kept."""
+    at = _place_for(viewer, record, kind)
     mark(layer, record.name, kind, **more)
-    rank, at = RANK[kind], len(viewer.layers)
-    group = [
-        (i, other) for i, other in enumerate(viewer.layers) if image_name(other) == record.name
-    ]
-    below = [i for i, other in group if RANK[tag(other)["kind"]] <= rank]
-    if group:
-        at = (below[-1] + 1) if below else group[0][0]
     selected = set(viewer.layers.selection)
     viewer.layers.insert(at, layer)
     if selected:
         viewer.layers.selection = selected
     return layer
+
+
+def hand_over(viewer: Any, layer: Any, record: ImageRecord, kind: str) -> None:
+    """Let a layer of ours be of another image, where a new one would take napari a while."""
+    # not of the other image yet, it is not counted among its layers
+    viewer.layers.move(viewer.layers.index(layer), _place_for(viewer, record, kind))
+    mark(layer, record.name, kind)
+    layer.name = name_of(record, kind)
+    where = geometry(viewer, record)
+    layer.scale, layer.translate = where["scale"], where["translate"]
+
+
+def _place_for(viewer: Any, record: ImageRecord, kind: str) -> int:
+    """Where in the list a layer of this kind belongs: in the group of its image, by its rank."""
+    rank = RANK[kind]
+    group = [
+        (i, other) for i, other in enumerate(viewer.layers) if image_name(other) == record.name
+    ]
+    below = [i for i, other in group if RANK[tag(other)["kind"]] <= rank]
+    if not group:
+        return len(viewer.layers)
+    return (below[-1] + 1) if below else group[0][0]
 
 
 # --- showing -------------------------------------------------------------------------------------
