@@ -34,7 +34,6 @@ def show(
     # napari collects garbage whenever a layer goes: what stays for good is not looked at again
     gc.collect()
     gc.freeze()
-    panel.session.frozen = True
     return viewer, panel
 
 

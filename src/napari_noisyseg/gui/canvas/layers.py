@@ -134,12 +134,13 @@ def insert(viewer: Any, layer: Any, record: ImageRecord, kind: str, **more: Any)
 
 def hand_over(viewer: Any, layer: Any, record: ImageRecord, kind: str) -> None:
     """Let a layer of ours be of another image, where a new one would take napari a while."""
-    # not of the other image yet, it is not counted among its layers
-    viewer.layers.move(viewer.layers.index(layer), _place_for(viewer, record, kind))
+    # not of the other image yet, it is not counted among its layers; it may lie above others' too
+    here, place = viewer.layers.index(layer), _place_for(viewer, record, kind)
+    if here < place:
+        viewer.layers.move(here, place)
     mark(layer, record.name, kind)
     layer.name = name_of(record, kind)
-    where = geometry(viewer, record)
-    layer.scale, layer.translate = where["scale"], where["translate"]
+    _place(viewer, layer, record, (0, 0))
 
 
 def _place_for(viewer: Any, record: ImageRecord, kind: str) -> int:
@@ -215,14 +216,21 @@ def _update(
     viewer: Any, layer: Any, record: ImageRecord, data: NDArray[Any],
     origin: tuple[float, float], step: float = 1.0,
 ) -> Any:  # fmt: skip
-    where = geometry(viewer, record, origin)
     layer.data = data
+    _place(viewer, layer, record, origin, step)
+    return layer
+
+
+def _place(
+    viewer: Any, layer: Any, record: ImageRecord, origin: tuple[float, float], step: float = 1.0
+) -> None:
+    """What is as before costs nothing: napari reckons with all layers whenever one is moved."""
+    where = geometry(viewer, record, origin)
     scale = tuple(step * s for s in where["scale"])
     if not np.allclose(layer.scale, scale):
         layer.scale = scale
     if not np.allclose(layer.translate, where["translate"]):
         layer.translate = where["translate"]
-    return layer
 
 
 def refresh_box(layer: Any, box: Box) -> None:
