@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import subprocess
@@ -32,10 +31,10 @@ def readings(megabytes: list[float], kinds: list[dict[str, int]] | None = None) 
 
 
 def test_what_fills_at_first_and_what_comes_and_goes_is_no_growth() -> None:
-    flat = [400.0, 600, 700, 800, 800, 830, 800, 815, 800, 800, 830, 800]
-    assert readings(flat).growth() == pytest.approx(0, abs=1)
+    flat = [400.0, 600, 700, *[800.0, 830, 800, 815, 800] * 6]
+    assert readings(flat).growth() == pytest.approx(0, abs=5)
     # the last image is a large one
-    assert readings([*flat[:-1], 1200.0]).growth() == pytest.approx(0, abs=5)
+    assert readings([*flat[:-1], 1200.0]).growth() == pytest.approx(0, abs=10)
 
 
 def test_a_leak_is_growth() -> None:
@@ -57,24 +56,24 @@ def test_objects_of_ours_are_counted() -> None:
     assert census()[name] - before[name] == len(kept)
 
 
-def test_no_search_for_garbage_where_no_layer_went(panel: Any) -> None:
-    canvas, searches = sys.modules[garbage.SEARCHES], []
+def test_no_search_for_garbage_where_no_layer_went(
+    panel: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canvas, searches = sys.modules[garbage.SEARCHES], list[int]()
     session = panel.session
     session.require_image()
     viewer = session.viewer
-    setattr(canvas, "gc", SimpleNamespace(collect=lambda: searches.append(1)))
-    try:
-        with session.together():
-            viewer.add_points(name="theirs")
-        assert searches == []
-        with session.together():
-            viewer.layers.remove("theirs")
-        assert searches == [1]
-        with session.guard(), session.together():
-            raise KeyError
-        assert canvas.gc.collect is not int  # type: ignore[attr-defined]
-    finally:
-        setattr(canvas, "gc", gc)
+    kept = SimpleNamespace(collect=lambda: searches.append(1))
+    monkeypatch.setattr(canvas, "gc", kept)
+    with session.together():
+        viewer.add_points(name="theirs")
+    assert searches == []
+    with session.together():
+        viewer.layers.remove(viewer.layers["theirs"])
+    assert searches == [1]
+    with session.guard(), session.together():
+        raise KeyError
+    assert canvas.gc is kept
 
 
 def test_the_report_names_what_went_wrong_and_what_grew() -> None:

@@ -53,7 +53,9 @@ def _soaked(data: Path, seed: int, acts: int) -> dict[str, Any]:
     """The day in a process of its own, on a virtual display where there is none."""
     with tempfile.TemporaryDirectory() as scratch:
         words = [scratch, str(seed), str(acts), str(data)]
-        command = on_display([sys.executable, "-P", "-m", "napari_noisyseg.gui.wander.soak", *words])
+        command = on_display(
+            [sys.executable, "-P", "-m", "napari_noisyseg.gui.wander.soak", *words]
+        )
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         raise JobError(f"soak: seed {seed} broke off, see above")

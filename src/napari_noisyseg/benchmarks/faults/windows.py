@@ -133,5 +133,5 @@ def _same(shown: Any, stored: Any) -> bool:
         pairs = zip(shown, stored, strict=False)
         return len(shown) == len(stored) and all(_same(a, b) for a, b in pairs)
     if isinstance(shown, int | float):
-        return abs(shown - stored) < 0.01
+        return bool(abs(shown - stored) < 0.01)
     return bool(shown == stored)

@@ -90,6 +90,11 @@ class Closeup:
         elif layer is not None:
             outlines_of(layer).drop(SKETCH)
 
+    def clear(self) -> None:
+        """Draw nothing; the layer stays, as making one takes napari a while."""
+        if (layer := self.layer) is not None:
+            outlines_of(layer).set_all({}, {})
+
     def remove(self) -> None:
         """Take our layer from the viewer."""
         if (layer := self.layer) is not None:

@@ -1,6 +1,6 @@
 """The window as the program that is killed: `python -m … FOLDER SEED FIRST LOG`.
 
-A hand acts on the bundled tissue in FOLDER with real events, from act FIRST of its day on and without
+A hand acts on the bundled tissue in FOLDER with real events, from act FIRST of its day on, without
 end. After each act, and whenever anybody in the window hears of a change, LOG tells what the window
 shows by now.
 """

@@ -21,8 +21,8 @@ from napari_noisyseg.worker.lessons.beside import learn_beside
 
 TICK_MS = 5
 PATIENCE, LESSON = 60.0, 900.0
-"""seconds that a piece of work in the background may take, and one that a child does at the lowest
-priority: half a minute of processor time after some hundred decisions, on a busy machine far more"""
+"""seconds that work in the background may take, and such as a child does at the lowest priority:
+half a minute of processor time after some hundred decisions, far more on a busy machine"""
 TURNS = 4
 """turns of the event loop without work in the background that count as rest"""
 HARMLESS = ("propagateSizeHints", "QXcbConnection", "XDG_RUNTIME_DIR", "does not support raise")

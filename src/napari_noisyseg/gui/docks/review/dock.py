@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, ClassVar
 
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QSizePolicy
 
+from napari_noisyseg.gui.canvas import layers
 from napari_noisyseg.gui.canvas.closeup import Closeup, centre
 from napari_noisyseg.gui.canvas.outlines import PENS
 from napari_noisyseg.gui.change import Change, What
@@ -256,7 +258,7 @@ class ReviewDock(StepDock):
         self.measurements.show_queue(review.queue)
         if item is not None:
             self.measurements.follow(item)
-        with self.session.guard():
+        with self.session.guard(), self.session.together() if self._relays() else nullcontext():
             self._draw_canvas()
         self.changed.emit()
 
@@ -298,6 +300,14 @@ class ReviewDock(StepDock):
     def _grid_closed(self, _: int = 0) -> None:
         self._grid = None
 
+    def _relays(self) -> bool:
+        """Whether layers come, go, or are of another image: napari then draws just once."""
+        layer, review, item = self.closeup.layer, self.review, self.review.item
+        of = layers.image_name(layer) if layer is not None else None
+        here = review.open and item is not None and item.image == self.session.image
+        wanted = self.session.image if here else None
+        return of != wanted or (here and review.editing) != self.editing.active
+
     def _draw_canvas(self) -> None:
         review, item, project = self.review, self.review.item, self.session.project
         here = item is not None and project is not None and item.image == self.session.image
@@ -316,7 +326,7 @@ class ReviewDock(StepDock):
                 centre(self.session.viewer, record, (item.candidate.y, item.candidate.x), VIEW_UM)
         new, old = review.outlines()
         if review.editing and new is not None:
-            self.closeup.remove()
+            self.closeup.clear()
             self.editing.show(record, item.id, new)
         else:
             self.editing.end()
