@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from napari_noisyseg.benchmarks.faults import acts, commands, full, kills, power
+from napari_noisyseg.benchmarks.faults import acts, commands, full, kills, points, power, windows
 from napari_noisyseg.benchmarks.faults.counts import Counts
+from napari_noisyseg.slides import Box
 from napari_noisyseg.store import Project
 
 NOTHING = (0, 0)
@@ -113,6 +117,60 @@ def test_what_is_there_by_halves_is_noticed(states: tuple[Path, list[str]]) -> N
         stray = project.nuclei.painted(acts.IMAGE) * 0 + max(serials) + 99
         project.labels.write(acts.IMAGE, "refined", stray)
     assert wrong(kills.judge(path, [acts_state(path)], 0)) == (0, 1)
+
+
+@pytest.fixture
+def seen(tmp_path: Path) -> tuple[Path, Path, dict[str, Any]]:
+    """A project with points, a field and a mask, a window's log, and what the window shows."""
+    path, log = tmp_path / "p.noisyseg", tmp_path / "log"
+    acts.begin(path)
+    with Project.open(path) as project:
+        project.nuclei.add_field(acts.IMAGE, Box(0, 0, 40, 40))
+        shown: dict[str, Any] = {"image": acts.IMAGE, "version": project.nuclei.version()}
+        told = shown | {"rough": [[0, 0, 96, 96], ""]}
+        shown |= windows._stored(project, acts.IMAGE, told)
+    return path, log, shown
+
+
+def judged(log: Path, path: Path, shown: dict[str, Any]) -> tuple[int, int]:
+    points.Log(log).say("shown", json.dumps(shown))
+    with tempfile.TemporaryDirectory() as scratch:
+        # to judge is to undo and to redo
+        return wrong(windows.judge(Path(shutil.copytree(path, Path(scratch) / path.name)), log))
+
+
+def test_what_a_window_showed_and_the_project_lacks_is_noticed(
+    seen: tuple[Path, Path, dict[str, Any]],
+) -> None:
+    path, log, shown = seen
+    assert judged(log, path, shown) == NOTHING
+    for kind, other in (
+        ("points", shown["points"] | {"99": [1.0, 2.0]}), ("fields", []),
+        ("rough", [[0, 0, 96, 96], "another"]), ("decided", {"somebody": "accepted"}),
+    ):  # fmt: skip
+        assert judged(log, path, shown | {kind: other}) == (1, 0)
+    points.Log(log).say("told", shown["version"] + 1)
+    assert judged(log, path, shown) == (1, 0)
+
+
+def test_an_act_that_was_stored_and_not_shown_yet_is_no_loss(
+    seen: tuple[Path, Path, dict[str, Any]],
+) -> None:
+    path, log, shown = seen
+    with Project.open(path) as project:
+        project.nuclei.add(acts.IMAGE, 30.0, 30.0)
+    assert judged(log, path, shown) == NOTHING
+    # the fields were not touched by it
+    assert judged(log, path, shown | {"fields": []}) == (1, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_window_that_is_killed_loses_nothing(tmp_path: Path) -> None:
+    counts = windows.run(kills=4, seed=7, folder=tmp_path)
+    assert counts.kills == 4
+    assert counts.acts > 4
+    assert wrong(counts) == NOTHING
 
 
 def acts_state(path: Path) -> str:

@@ -261,3 +261,27 @@ class TestLargeSlide:
         assert image is not None
         y, x = image.world_to_data(slide.viewer.scene.camera.center[-2:])
         assert (y, x) == pytest.approx((1649.5, 1049.5))
+
+
+def test_layers_of_images_that_were_left_long_ago_go_and_come_again(bare: Any) -> None:
+    first, project = bare.require_image().name, bare.require_project()
+    kit_of(bare).points.add(100, 120)
+    for number in range(4):
+        project.add_array(np.full((80, 90, 3), 200, np.uint8), f"image {number}")
+        project.nuclei.add(f"image {number}", 10.0, 20.0)
+    bare.sync()
+    for number in range(4):
+        bare.show_image(f"image {number}")
+        assert layers.find(bare.viewer, f"image {number}", "points") is not None
+    held = [layers.image_name(layer) for layer in bare.viewer.layers]
+    assert (
+        {"image 1", "image 2", "image 3"} <= set(held) <= {"image 1", "image 2", "image 3", first}
+    )
+    # the first image is napari's own: it stays, what we drew on it does not
+    assert held.count(first) == 1
+    assert bare.view.shows("points")
+    bare.show_image("image 0")
+    assert len(layers.find(bare.viewer, "image 0", "points").data) == 1
+    bare.show_image(first)
+    assert len(layers.find(bare.viewer, first, "points").data) == 1
+    assert bare.image == first

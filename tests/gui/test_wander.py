@@ -63,12 +63,15 @@ def test_a_long_walk_on_real_images(tmp_path: Path, data_dir: Path) -> None:
 def test_the_report_adds_walks_up() -> None:
     trouble = {"act": 3, "did": "click", "words": "points differ", "before": ["2 wheel"]}
     walks = [
-        {"seed": 1, "acts": 5, "disagreements": [trouble], "exceptions": [], "worst_stall_ms": 7.0},
-        {"seed": 2, "acts": 5, "disagreements": [], "exceptions": [], "worst_stall_ms": 9.0},
-    ]
+        {"seed": 1, "acts": 5, "disagreements": [trouble], "exceptions": [], "worst_stall_ms": 7.0,
+         "worst_turn_cpu_ms": 6.0},
+        {"seed": 2, "acts": 5, "disagreements": [], "exceptions": [], "worst_stall_ms": 9.0,
+         "worst_turn_cpu_ms": 5.0},
+    ]  # fmt: skip
     found = report(walks)
     assert found.figures == {
         "acts": 10, "disagreements": 1, "exceptions": 0, "worst_stall_ms": 9,
+        "worst_turn_cpu_ms": 6,
     }  # fmt: skip
     assert found.rows == [{"seed": 1, "act": 3, "did": "click", "words": "points differ"}]
 

@@ -1,14 +1,21 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import pickle
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
+import numcodecs
 import numpy as np
 import pytest
 import zarr
+from hypothesis import given
+from hypothesis import strategies as st
 
+from napari_noisyseg.bounded_codecs import unpack
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box, open_image
 
@@ -156,3 +163,84 @@ def test_codecs_that_are_not_known_to_be_harmless_are_refused(tmp_path: Path) ->
     (path / "0" / ".zarray").write_text(json.dumps(metadata | {"filters": [codec]}))
     with pytest.raises(NoisySegError, match="packed with fixedscaleoffset"):
         open_image(path)
+
+
+# --- chunks that unpack to more than their shape says ---------------------------------------------
+
+BIG = 64 * 2**20
+CODECS = {
+    "zstd": (numcodecs.Zstd(level=3), {"level": 3, "checksum": False}),
+    "gzip": (numcodecs.GZip(level=1), {"level": 1}),
+    "blosc": (
+        numcodecs.Blosc("lz4"),
+        {"cname": "lz4", "clevel": 5, "shuffle": "noshuffle", "typesize": 1, "blocksize": 0},
+    ),
+    "lz4": (numcodecs.LZ4(), {"acceleration": 1}),
+    "zlib": (numcodecs.Zlib(1), {"level": 1}),
+    "bz2": (numcodecs.BZ2(1), {"level": 1}),
+    "lzma": (numcodecs.LZMA(preset=1), {"preset": 1, "format": 1, "check": -1, "filters": None}),
+}
+OF_V3 = ("zstd", "gzip", "blosc")
+OF_NUMCODECS = ("lz4", "zlib", "bz2", "lzma")
+
+
+def packed_with(path: Path, name: str, version: str, **options: Any) -> Path:
+    """An image that is packed with this codec."""
+    if version == "0.4":
+        return write(path, "yxc", version, compressors=CODECS[name][0])
+    known = name if name in OF_V3 else f"numcodecs.{name}"
+    codec = {"name": known, "configuration": CODECS[name][1]}
+    return write(path, "yxc", version, compressors=[codec], **options)
+
+
+def first_chunk(path: Path) -> Path:
+    named = (p for p in (path / "0").rglob("*") if p.is_file() and "zarr" not in p.name)
+    return sorted(p for p in named if p.name != ".zattrs")[0]
+
+
+@pytest.mark.filterwarnings("ignore:Numcodecs codecs are not in the Zarr version 3")
+@pytest.mark.parametrize("version", ["0.5", "0.4"])
+@pytest.mark.parametrize("name", list(CODECS))
+def test_a_chunk_that_unpacks_to_more_than_its_shape_is_refused(
+    tmp_path: Path, name: str, version: str
+) -> None:
+    path = packed_with(tmp_path / "a.zarr", name, version)
+    whole = Box(0, 0, 96, 128)
+    assert np.array_equal(open_image(path).read(whole), PIXELS)
+    first_chunk(path).write_bytes(CODECS[name][0].encode(bytes(BIG)))
+    tracemalloc.start()
+    with pytest.raises(NoisySegError, match="damaged, or more than 1,") as caught:
+        open_image(path).read(whole)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < BIG / 4
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_a_chunk_inside_a_shard_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
+    path = packed_with(tmp_path / "a.zarr", "zstd", "0.5", shards=(96, 128, 3))
+    bomb = bytes(CODECS["zstd"][0].encode(bytes(BIG)))
+    index = np.full((4 * 3 * 3, 2), 2**64 - 1, "<u8")
+    index[0] = 0, len(bomb)
+    first_chunk(path).write_bytes(
+        bomb + index.tobytes() + google_crc32c.value(index.tobytes()).to_bytes(4, "little")
+    )
+    with pytest.raises(NoisySegError, match="damaged, or more than 1,"):
+        open_image(path).read(Box(0, 0, 96, 128))
+
+
+@given(st.binary(min_size=1, max_size=3000), st.sampled_from(list(CODECS)), st.booleans())
+def test_what_fits_is_unpacked_and_nothing_else(raw: bytes, name: str, fits: bool) -> None:
+    packed = bytes(CODECS[name][0].encode(raw))
+    if fits:
+        assert unpack(name, packed, max(len(raw), len(packed))) == raw
+    elif len(raw) > len(packed):
+        with pytest.raises(ValueError, match="more than"):
+            unpack(name, packed, len(raw) - 1)
+
+
+@given(st.binary(max_size=300), st.sampled_from(list(CODECS)))
+def test_what_is_damaged_is_refused_in_words(packed: bytes, name: str) -> None:
+    with contextlib.suppress(ValueError):
+        assert len(unpack(name, packed, 1000)) <= 1000

@@ -41,6 +41,7 @@ _TABLE = {
     "tables": ("tables", "run", "all tables of the papers from one version of the code, resumable"),
     "gui": ("gui", "run", "how smooth the window stays while a run trains"),
     "window-walk": ("window_walk", "run", "whether disk, canvas and panel agree in a random walk"),
+    "soak": ("soak", "run", "a day's work in one window in fast motion: memory, stalls"),
     "overhead": ("overhead", "run", "share of a training step outside the networks"),
     "meta-step": ("meta_step", "run", "what a bilevel step costs against a plain one"),
     "scale": ("scale", "run", "half a million nuclei: open, review, look, adopt, export"),

@@ -36,6 +36,7 @@ def report(walks: list[dict[str, Any]]) -> Report:
         "disagreements": float(sum(len(walk["disagreements"]) for walk in walks)),
         "exceptions": float(sum(len(walk["exceptions"]) for walk in walks)),
         "worst_stall_ms": max(walk["worst_stall_ms"] for walk in walks),
+        "worst_turn_cpu_ms": max(walk["worst_turn_cpu_ms"] for walk in walks),
     }
     rows = [
         {"seed": walk["seed"], "act": one["act"], "did": one["did"], "words": one["words"]}

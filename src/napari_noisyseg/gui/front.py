@@ -17,6 +17,8 @@ from napari_noisyseg.store.records import ImageRecord
 if TYPE_CHECKING:
     from napari_noisyseg.gui.session import Session
 
+KEPT, FEW = 3, 3
+"""images, the last in front, whose layers stay in the window; layers of others that go at once"""
 MARGIN = 0.02
 """share of the canvas left round an image that is shown as a whole"""
 Camera = tuple[tuple[float, ...], float]
@@ -28,6 +30,7 @@ class Front:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._cameras: dict[str, Camera] = {}
+        self._last: list[str] = []
         self.focus: tuple[float, float] | None = None
 
     # --- asking --------------------------------------------------------------------------------
@@ -98,6 +101,8 @@ class Front:
             if turned and fit:
                 self._go_back(name, layer)
         viewer.canvas.overlays["scale_bar"].visible = True
+        self._last = [*(one for one in self._last if one != name), name][-KEPT:]
+        session.later(self._let_go)
 
     def fit(self) -> None:
         """Show the image in front as a whole."""
@@ -163,6 +168,7 @@ class Front:
         """The project is closed: what we made goes, images that napari opened stay its own."""
         viewer = self._session.viewer
         self._cameras.clear()
+        self._last.clear()
         self.focus = None
         for layer in [x for x in viewer.layers if layers.tag(x).get("kind")]:
             if layers.tag(layer)["kind"] == "image" and not layers.tag(layer).get("made"):
@@ -263,6 +269,25 @@ class Front:
             with self._session.together():
                 for layer in reversed(layers.of_image(viewer, image)):
                     viewer.layers.remove(layer)
+
+    def _let_go(self) -> None:
+        """What we made of images that others followed goes, a little at a time; it comes again.
+
+        It would pile up: a dozen layers of each image that was ever in front.
+        """
+        session, known = self._session, set(self.names()) - set(self._last)
+        noted = [(layer, layers.tag(layer)) for layer in session.viewer.layers]
+        old = [
+            layer
+            for layer, note in noted
+            if note.get("image") in known and (note.get("kind") != "image" or note.get("made"))
+        ]
+        if old:
+            with session.together():
+                # the pixels lie below and go last
+                for layer in reversed(old[-FEW:]):
+                    session.viewer.layers.remove(layer)
+            session.later(self._let_go)
 
     def _uncover(self, layer: Any) -> None:
         """Images of nobody's project do not lie over the one that a person chose."""

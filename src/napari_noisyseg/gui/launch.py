@@ -21,9 +21,6 @@ def show(
 ) -> tuple[napari.Viewer, Panel]:
     """A window with the panel docked at its right, on a project or on images."""
     viewer = napari.Viewer(title="NoisySeg")
-    # napari collects garbage whenever a layer goes: what stays for good is not looked at again
-    gc.collect()
-    gc.freeze()
     for path in images:
         pixels, keywords, _ = layer_data(open_image(path))
         viewer.add_image(pixels, **keywords, metadata={"noisyseg": {"path": str(path)}})
@@ -34,6 +31,9 @@ def show(
             panel.session.open(project)
     panel.open_step(step)
     quieten(viewer, panel)
+    # napari collects garbage whenever a layer goes: what stays for good is not looked at again
+    gc.collect()
+    gc.freeze()
     return viewer, panel
 
 

@@ -7,10 +7,9 @@ another process. Errors become a notice. Nothing here needs Qt.
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +20,7 @@ from psygnal import EmitLoopError, Signal
 
 from napari_noisyseg.coarse.project import regions
 from napari_noisyseg.errors import NoisySegError, in_window
-from napari_noisyseg.gui.canvas import layers, tissue
+from napari_noisyseg.gui.canvas import garbage, layers, tissue
 from napari_noisyseg.gui.canvas.painter import Painter
 from napari_noisyseg.gui.change import Change, What
 from napari_noisyseg.gui.front import Front
@@ -133,23 +132,20 @@ class Session:
     def together(self) -> Iterator[None]:
         """The canvas is drawn once, after all that is done inside; may be nested.
 
-        napari draws, and collects garbage, after every layer that comes, goes, or is hidden.
+        napari draws, and searches for garbage, after every layer that comes, goes, or is hidden.
         """
         if self._together:
             yield
             return
-        self._together, removals, thaw = True, self._removals, False
+        self._together, removals = True, self._removals
         try:
-            with self.viewer.layers.batched_update():
+            with ExitStack() as ending, self.viewer.layers.batched_update():
                 yield
-                # where nothing went there is no garbage worth the fifth of a second of a search
-                if self._removals == removals and not gc.get_freeze_count():
-                    gc.freeze()
-                    thaw = True
+                # where nothing went there is no garbage worth the tenth of a second of a search
+                if self._removals == removals:
+                    ending.enter_context(garbage.unsearched())
         finally:
             self._together = False
-            if thaw:
-                gc.unfreeze()
 
     # --- project -------------------------------------------------------------------------------
 

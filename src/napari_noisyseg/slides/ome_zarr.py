@@ -12,6 +12,7 @@ import zarr
 from zarr.core.metadata import ArrayV2Metadata, ArrayV3Metadata
 
 from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.slides.bounded_zarr import bounded
 from napari_noisyseg.slides.box import Box
 from napari_noisyseg.slides.colour import divisor_of_16_bits, to_rgb
 from napari_noisyseg.slides.level import Level, Pixels
@@ -89,10 +90,12 @@ def checked(array: Any, axes: Sequence[str], path: Path) -> Any:
         raise NoisySegError(f"{path} is no single picture (its axes are {lengths})")
     if lengths.get("c", 3) not in (1, 3, 4):
         raise NoisySegError(f"{path} has {lengths['c']} channels: one RGB image is needed")
-    chunk = dict(zip(axes, array.chunks, strict=True))
+    # a shard that is packed as a whole is unpacked as a whole
+    packed_whole = isinstance(array.metadata, ArrayV3Metadata) and len(array.metadata.codecs) > 1
+    chunk = dict(zip(axes, (packed_whole and array.shards) or array.chunks, strict=True))
     size = array.dtype.itemsize * math.prod(n for a, n in chunk.items() if a not in ("y", "x"))
     check_decodable(chunk["y"], chunk["x"], f"a chunk of {path}", size)
-    return array
+    return bounded(array)
 
 
 def _codecs(metadata: ArrayV2Metadata | ArrayV3Metadata) -> set[str]:

@@ -20,6 +20,7 @@ from zarr.storage import LocalStore
 
 from napari_noisyseg import bounded_json
 from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.slides.bounded_zarr import bounded
 from napari_noisyseg.store.durable import make_folder, write_atomically
 
 CHUNK = 512
@@ -30,13 +31,15 @@ DTYPES = tuple(np.dtype(n) for n in ["u1", "i1", "u2", "i2", "i4", "f2", "f4"])
 CHUNK_BYTES = 3 * CHUNK * CHUNK * 4
 """Of the largest chunk, unpacked."""
 FILE_BYTES = 2 * CHUNK_BYTES
-_ZSTD = b"\x28\xb5\x2f\xfd"
 
 Mode = Literal["r", "r+", "a"]
 
 
 def open_array(place: Path, level: int, mode: Mode = "r+") -> Any:
-    """Level `level` of the pyramid at `place`; `NoisySegError` where it is none of ours."""
+    """Level `level` of the pyramid at `place`; `NoisySegError` where it is none of ours.
+
+    A chunk that unpacks to more than it has pixels raises ValueError when it is read.
+    """
     store = OwnStore(place, read_only=mode == "r")
     array = zarr.open_array(store, path=str(level), mode=mode, zarr_format=3)
     about: Any = array.metadata.to_dict()
@@ -54,7 +57,7 @@ def open_array(place: Path, level: int, mode: Mode = "r+") -> Any:
             f"{place / str(level)} is none of this program's arrays (packed with "
             f"{', '.join(names)}), and is not opened: make it again (derive, train or predict)"
         )
-    return array
+    return bounded(array)
 
 
 def open_group(place: Path, mode: Mode = "r") -> zarr.Group:
@@ -105,10 +108,7 @@ def _is_junction(path: Path) -> bool:
 
 
 class OwnStore(LocalStore):
-    """Files of one pyramid: plain ones, none larger than ours are, none behind a link on writing.
-
-    Chunks that say that they unpack to more than a chunk holds are refused before they do.
-    """
+    """Files of one pyramid: plain ones, none larger than ours, none behind a link on writing."""
 
     async def get(self, key: str, prototype: Any = None, byte_range: Any = None) -> Any:
         """As `LocalStore.get`, of a plain file of bounded size."""
@@ -167,24 +167,6 @@ class OwnStore(LocalStore):
             return
         if not stat.S_ISREG(found.st_mode) or found.st_size > FILE_BYTES:
             raise ValueError(f"{path.name} is no plain file of a project")
-        if not key.endswith(".json") and found.st_size:
-            with path.open("rb") as file:
-                size = unpacked_size(file.read(18))
-            if size is None or size > CHUNK_BYTES:
-                raise ValueError(f"{path.name} is no chunk of ours: it says it holds {size} bytes")
-
-
-def unpacked_size(header: bytes) -> int | None:
-    """Bytes that a Zstandard frame says it holds, by its first 18; None where it does not say."""
-    if not header.startswith(_ZSTD) or len(header) < 6:
-        return None
-    flags = header[4]
-    single, width = bool(flags & 0x20), (0, 2, 4, 8)[flags >> 6]
-    if not width and not single:
-        return None
-    start = 5 + (not single) + (0, 1, 2, 4)[flags & 3]
-    raw = header[start : start + (width or 1)]
-    return int.from_bytes(raw, "little") + (256 if width == 2 else 0)
 
 
 def is_plain(path: Path) -> bool:

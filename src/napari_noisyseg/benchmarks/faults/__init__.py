@@ -15,9 +15,9 @@ SEED, KEPT, READERS = "NOISYSEG_FAULTS_SEED", "NOISYSEG_FAULTS_KEPT", "NOISYSEG_
 """of the environment: another seed; a folder in which what failed stays; readers (a,b) only"""
 INPUTS, KILLS = (2_000, 10_000), (200, 1_000)
 """of the short form, and of the long one"""
-ENGINES = {"kills": 0.85, "power": 0.25, "full": 0.1, "commands": 0.1}
+ENGINES = {"kills": 0.85, "power": 0.25, "full": 0.1, "commands": 0.1, "windows": 0.02}
 """The modules that kill, with their share of the kills: `run(*, kills, seed, folder)` of each gives
-`counts.Counts`."""
+`counts.Counts`. To open a window takes seconds, so that few of them are killed."""
 FIGURES = (
     "kills", "acts", "lost", "inputs", "internal", "hangs", "over_memory", "outside", "half",
 )  # fmt: skip

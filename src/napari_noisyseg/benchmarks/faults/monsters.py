@@ -16,6 +16,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numcodecs
 import numpy as np
 import tifffile
 
@@ -264,6 +265,50 @@ def arrays_that_fill_the_memory(folder: Path) -> Sample:
         index.write_text(json.dumps(document))
 
     return _run(folder, change)
+
+
+def _packed_zeros(packing: str) -> bytes:
+    """4.5 GB, as Zarr would find them in a chunk."""
+    if packing == "gzip":
+        return _zeros(BOMB, b"", 31)
+    # each frame says how much it holds; only together they are too much
+    return bytes(numcodecs.Zstd(level=3).encode(bytes(PIECE))) * BOMB
+
+
+def _bomb_of_zarr(folder: Path, version: int, packing: str) -> Sample:
+    """The first chunk of an OME-Zarr image unpacks to more than the memory."""
+    path = write_zarr(folder / "a.ome.zarr", tissue()[0], version)
+    first = "0/0.0.0" if version == 2 else "0/c/0/0/0"
+    (path / first).write_bytes(_packed_zeros(packing))
+    about = path / "0" / (".zarray" if version == 2 else "zarr.json")
+    document = json.loads(about.read_text())
+    if version == 2:
+        document["compressor"] = {"id": packing, "level": 3}
+    else:
+        options = {"level": 3} | ({"checksum": False} if packing == "zstd" else {})
+        document["codecs"] = [{"name": "bytes"}, {"name": packing, "configuration": options}]
+    about.write_text(json.dumps(document))
+    return Sample("image", path)
+
+
+for _version, _packing in ((2, "zstd"), (2, "gzip"), (3, "zstd"), (3, "gzip")):
+    _MONSTERS[f"{_packing} bomb in Zarr {_version}"] = partial(
+        _bomb_of_zarr, version=_version, packing=_packing
+    )
+
+
+@_monster
+def chunk_of_a_project_that_fills_the_memory(folder: Path) -> Sample:
+    """Many frames that hold little each, in the labels of a run."""
+    rgb, ids = tissue()
+    path = folder / "a.noisyseg"
+    with Project.create(path) as project:
+        project.add_array(rgb, "tissue", 0.25)
+        project.labels.write("tissue", "refined", ids)
+    chunk = path / "images" / "tissue" / "labels" / "refined" / "0" / "c" / "0" / "0"
+    frame = bytes(numcodecs.Zstd(level=3).encode(bytes(2**20)))
+    chunk.write_bytes(frame * (BOMB * PIECE // 2**20))
+    return Sample("adopting", path)
 
 
 @_monster

@@ -72,8 +72,8 @@ class Closeup:
         """
         layer = self.layer
         if layer is not None and layers.image_name(layer) != record.name:
-            self.remove()
-            layer = None
+            layers.hand_over(self._viewer, layer, record, KIND)
+            layer.visible = True
         layer = layer or self._make(record)
         paths: dict[int, Any] = {n: o for n, o in ((BEFORE, old), (NOW, new)) if len(o)}
         if self._sketch is not None:
@@ -91,6 +91,11 @@ class Closeup:
             outlines_of(layer).put(SKETCH, [self._sketch], "sketch")
         elif layer is not None:
             outlines_of(layer).drop(SKETCH)
+
+    def clear(self) -> None:
+        """Draw nothing; the layer stays, as making one takes napari a while."""
+        if (layer := self.layer) is not None:
+            outlines_of(layer).set_all({}, {})
 
     def remove(self) -> None:
         """Take our layer from the viewer."""

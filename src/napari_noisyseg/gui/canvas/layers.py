@@ -123,19 +123,48 @@ def name_of(record: ImageRecord, kind: str) -> str:
 
 def insert(viewer: Any, layer: Any, record: ImageRecord, kind: str, **more: Any) -> Any:
     """Mark a new layer and put it at its place in the group of its image; selection is kept."""
+    at = _place_for(viewer, record, kind)
     mark(layer, record.name, kind, **more)
-    rank, at = RANK[kind], len(viewer.layers)
-    group = [
-        (i, other) for i, other in enumerate(viewer.layers) if image_name(other) == record.name
-    ]
-    below = [i for i, other in group if RANK[tag(other)["kind"]] <= rank]
-    if group:
-        at = (below[-1] + 1) if below else group[0][0]
+    _lighten(layer)
     selected = set(viewer.layers.selection)
     viewer.layers.insert(at, layer)
     if selected:
         viewer.layers.selection = selected
     return layer
+
+
+def _lighten(layer: Any) -> None:
+    """Let napari make no visuals for its own polygon and brush, which never act on our layers.
+
+    They are four of the five things that a label layer draws, and half of the time that one takes.
+    """
+    for name in ("polygon", "brush_stroke"):
+        overlay = layer._overlays.get(name)
+        if overlay is not None:
+            overlay.visible = False
+
+
+def hand_over(viewer: Any, layer: Any, record: ImageRecord, kind: str) -> None:
+    """Let a layer of ours be of another image, where a new one would take napari a while."""
+    # not of the other image yet, it is not counted among its layers; it may lie above others' too
+    here, place = viewer.layers.index(layer), _place_for(viewer, record, kind)
+    if here < place:
+        viewer.layers.move(here, place)
+    mark(layer, record.name, kind)
+    layer.name = name_of(record, kind)
+    _place(viewer, layer, record, (0, 0))
+
+
+def _place_for(viewer: Any, record: ImageRecord, kind: str) -> int:
+    """Where in the list a layer of this kind belongs: in the group of its image, by its rank."""
+    rank = RANK[kind]
+    group = [
+        (i, other) for i, other in enumerate(viewer.layers) if image_name(other) == record.name
+    ]
+    below = [i for i, other in group if RANK[tag(other)["kind"]] <= rank]
+    if not group:
+        return len(viewer.layers)
+    return (below[-1] + 1) if below else group[0][0]
 
 
 # --- showing -------------------------------------------------------------------------------------
@@ -199,14 +228,21 @@ def _update(
     viewer: Any, layer: Any, record: ImageRecord, data: NDArray[Any],
     origin: tuple[float, float], step: float = 1.0,
 ) -> Any:  # fmt: skip
-    where = geometry(viewer, record, origin)
     layer.data = data
+    _place(viewer, layer, record, origin, step)
+    return layer
+
+
+def _place(
+    viewer: Any, layer: Any, record: ImageRecord, origin: tuple[float, float], step: float = 1.0
+) -> None:
+    """What is as before costs nothing: napari reckons with all layers whenever one is moved."""
+    where = geometry(viewer, record, origin)
     scale = tuple(step * s for s in where["scale"])
     if not np.allclose(layer.scale, scale):
         layer.scale = scale
     if not np.allclose(layer.translate, where["translate"]):
         layer.translate = where["translate"]
-    return layer
 
 
 def refresh_box(layer: Any, box: Box) -> None:

@@ -212,7 +212,8 @@ class Canvas:
         new = self.disk.project.nuclei.outline(item.id) or item.candidate.outline
         judged, edited = self._layer("judged"), self._layer("edited")
         if review.editing:
-            if judged is not None or edited is None:
+            drawn = judged is not None and outlines_of(judged).paths
+            if drawn or edited is None:
                 yield "an outline is under the brush and not on the canvas alone"
             elif not np.array_equal(np.asarray(edited.data) > 0, new.cut(self._box(edited))):
                 yield "the outline under the brush is another than the one stored"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ from napari_noisyseg.store.records import JournalEntry
 from napari_noisyseg.worker.adoption.clicked import CLICKS
 
 SIZE = (1200, 800)
+NO_REST = "the work never came to an end"
 LAST = 20
 """acts that are told with a disagreement"""
 
@@ -41,7 +42,10 @@ class Trouble:
 
 @dataclass
 class Walked:
-    """What a walk came to; the worst stall in ms, and the act that it was in."""
+    """What a walk came to; the worst stall in ms, and the act that it was in.
+
+    `worst_turn_cpu_ms` is that of one turn of the event loop, in the window's own processor time.
+    """
 
     seed: int
     acts: int = 0
@@ -49,6 +53,8 @@ class Walked:
     exceptions: list[Trouble] = field(default_factory=list)
     worst_stall_ms: float = 0.0
     worst_act: str = ""
+    worst_turn_cpu_ms: float = 0.0
+    busiest_act: str = ""
 
     def document(self) -> dict[str, Any]:
         """As JSON."""
@@ -105,18 +111,28 @@ class Wandering:
     # --- one act -------------------------------------------------------------------------------
 
     def _one(self, number: int) -> None:
-        random = np.random.default_rng((self.seed, number))
         front, since = self.session.image, self.disk.version()
         self._typing = self.panel.header.mpp.isModified()
-        acts = list(self._table)
-        weights = np.array([self._table[act] for act in acts])
+        did, rested = self.do(number, self._table)
+        wrong = self._wrong(did, front, since)
+        self._tell(number, did, wrong if rested else [*wrong, NO_REST])
+
+    def work_on(self, number: int, table: Mapping[Do, float], look: bool) -> None:
+        """An act of a table, wherever it stores; `look`: whether all agrees then."""
+        did, rested = self.do(number, table)
+        wrong = self.canvas.check() + self.truth.check() if look else []
+        self._tell(number, did, wrong if rested else [*wrong, NO_REST])
+
+    def do(self, number: int, table: Mapping[Do, float]) -> tuple[Did, bool]:
+        """One act of a table, by chance, and what comes of it; False: that came to no end."""
+        random = np.random.default_rng((self.seed, number))
+        acts, weights = list(table), np.array(list(table.values()))
         act = acts[int(random.choice(len(acts), p=weights / weights.sum()))]
         with self.stalls.watching():
             did = self._try(act, random)
             rested = self.work.rest()
         self._note(number, did)
-        wrong = self._wrong(did, front, since)
-        self._tell(number, did, wrong if rested else [*wrong, "the work never came to an end"])
+        return did, rested
 
     def _try(self, act: Do, random: np.random.Generator) -> Did:
         try:
@@ -131,6 +147,9 @@ class Wandering:
         if self.stalls.worst > self.walked.worst_stall_ms:
             self.walked.worst_stall_ms = self.stalls.worst
             self.walked.worst_act = f"{number} {did.words}"
+        if self.stalls.busiest > self.walked.worst_turn_cpu_ms:
+            self.walked.worst_turn_cpu_ms = self.stalls.busiest
+            self.walked.busiest_act = f"{number} {did.words}"
         for words in self.errors.take():
             self.walked.exceptions.append(self._trouble(number, did, words))
 

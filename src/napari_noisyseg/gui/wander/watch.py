@@ -17,10 +17,12 @@ from qtpy.QtWidgets import QApplication
 
 from napari_noisyseg.gui.jobs import Jobs
 from napari_noisyseg.gui.session import Session
+from napari_noisyseg.worker.lessons.beside import learn_beside
 
 TICK_MS = 5
-PATIENCE = 60.0
-"""seconds that background work may take"""
+PATIENCE, LESSON = 60.0, 900.0
+"""seconds that work in the background may take, and such as a child does at the lowest priority:
+half a minute of processor time after some hundred decisions, far more on a busy machine"""
 TURNS = 4
 """turns of the event loop without work in the background that count as rest"""
 HARMLESS = ("propagateSizeHints", "QXcbConnection", "XDG_RUNTIME_DIR", "does not support raise")
@@ -86,10 +88,10 @@ def _where(error: BaseException | None) -> str:
 
 
 class Work:
-    """Knows how much work in the background was asked for and is not answered yet."""
+    """Knows which work in the background was asked for and is not answered yet."""
 
     def __init__(self) -> None:
-        self.waiting = 0
+        self._ends: dict[object, float] = {}
         self._do = Jobs.do
         setattr(Jobs, "do", self._counted(Jobs.do))  # noqa: B010 (mypy forbids the plain way)
 
@@ -97,47 +99,62 @@ class Work:
         """Count no more."""
         setattr(Jobs, "do", self._do)  # noqa: B010
 
+    @property
+    def waiting(self) -> int:
+        """How many pieces are not answered."""
+        return len(self._ends)
+
     def _counted(self, do: Callable[..., None]) -> Callable[..., None]:
         def counted(jobs: Any, work: Any, then: Any, failed: Any) -> None:
-            self.waiting += 1
-            do(jobs, work, self._answering(then), self._answering(failed))
+            piece = object()
+            lesson = getattr(work, "func", None) is learn_beside
+            self._ends[piece] = time.monotonic() + (LESSON if lesson else PATIENCE)
+            do(jobs, work, self._answering(piece, then), self._answering(piece, failed))
 
         return counted
 
-    def _answering(self, act: Callable[[Any], object]) -> Callable[[Any], None]:
+    def _answering(self, piece: object, act: Callable[[Any], object]) -> Callable[[Any], None]:
         def answered(found: Any) -> None:
-            self.waiting -= 1
+            self._ends.pop(piece, None)
             act(found)
 
         return answered
 
     def rest(self) -> bool:
         """Let the window live until nothing is at work any more; False where that never comes."""
-        end, quiet = time.monotonic() + PATIENCE, 0
+        quiet = 0
         while quiet < TURNS:
             QApplication.processEvents()
-            quiet = 0 if self.waiting else quiet + 1
-            if self.waiting:
+            quiet = 0 if self._ends else quiet + 1
+            if self._ends:
                 time.sleep(0.001)
-            if time.monotonic() > end:
+            if any(time.monotonic() > end for end in self._ends.values()):
+                # it is told once, and not waited for again
+                self._ends.clear()
                 return False
         return True
 
 
 class Stalls:
-    """The longest time in which the window could not answer, while it is watched."""
+    """The longest time in which the window could not answer, while it is watched, in ms.
+
+    `worst` is by the clock; `busiest` by the processor time of the window's own thread, which other
+    programs do not prolong.
+    """
 
     def __init__(self) -> None:
-        self.worst, self.on = 0.0, False
-        self._last = 0.0
+        self.worst = self.busiest = 0.0
+        self.on = False
+        self._last = self._used = 0.0
         self._timer = QTimer(interval=TICK_MS, timerType=Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self._tick)
         self._timer.start()
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
-        """Watch; `worst` is that of this time alone, in ms."""
-        self.worst, self._last, self.on = 0.0, time.perf_counter(), True
+        """Watch; the figures are those of this time alone."""
+        self.worst, self.busiest, self.on = 0.0, 0.0, True
+        self._last, self._used = time.perf_counter(), time.thread_time()
         yield
         self._tick()
         self.on = False
@@ -147,13 +164,14 @@ class Stalls:
         """What the walk itself does meanwhile does not count."""
         self._tick()
         yield
-        self._last = time.perf_counter()
+        self._last, self._used = time.perf_counter(), time.thread_time()
 
     def _tick(self) -> None:
-        now = time.perf_counter()
+        now, used = time.perf_counter(), time.thread_time()
         if self.on:
             self.worst = max(self.worst, (now - self._last) * 1e3)
-        self._last = now
+            self.busiest = max(self.busiest, (used - self._used) * 1e3)
+        self._last, self._used = now, used
 
     def close(self) -> None:
         """Stop."""

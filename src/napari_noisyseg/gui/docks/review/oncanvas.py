@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
+from napari_noisyseg.gui.canvas import layers
 from napari_noisyseg.gui.canvas.closeup import Closeup, centre
 from napari_noisyseg.gui.controllers.review import ReviewController
 from napari_noisyseg.gui.tools.editing import Editing
@@ -28,6 +30,18 @@ class OnCanvas:
 
     def draw(self) -> None:
         """Bring it to where the review stands."""
+        with self._session.together() if self._relays() else nullcontext():
+            self._draw()
+
+    def _relays(self) -> bool:
+        """Whether layers come, go, or are of another image: napari then draws just once."""
+        layer, review, item = self.closeup.layer, self._review, self._review.item
+        of = layers.image_name(layer) if layer is not None else None
+        here = review.open and item is not None and item.image == self._session.image
+        wanted = self._session.image if here else None
+        return of != wanted or (here and review.editing) != self.editing.active
+
+    def _draw(self) -> None:
         review, item, project = self._review, self._review.item, self._session.project
         here = item is not None and project is not None and item.image == self._session.image
         if not review.open or not here:
@@ -45,7 +59,7 @@ class OnCanvas:
                 centre(self._session.viewer, record, (item.candidate.y, item.candidate.x), VIEW_UM)
         shape = review.shape()
         if review.editing and shape.new is not None:
-            self.closeup.remove()
+            self.closeup.clear()
             self.editing.show(record, item.id, shape.new)
         else:
             self.editing.end()
