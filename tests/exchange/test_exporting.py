@@ -16,10 +16,10 @@ from exchange_parts import candidates_of, outlines_of
 from napari_noisyseg.errors import JobError, NoisySegError
 from napari_noisyseg.exchange import exporting, geojson, measurements
 from napari_noisyseg.exchange import labels as label_files
+from napari_noisyseg.exchange.cells import text_of
 from napari_noisyseg.exchange.exporting import export
 from napari_noisyseg.exchange.formats import FORMATS
 from napari_noisyseg.exchange.formats import labels as label_format
-from napari_noisyseg.exchange.cells import text_of
 from napari_noisyseg.exchange.importing import import_rough
 from napari_noisyseg.exchange.layers import LAYERS
 from napari_noisyseg.exchange.measurements import is_csv
