@@ -116,8 +116,9 @@ def test_every_method_of_table_2_takes_as_many_meta_steps() -> None:
     assert {c.meta_every for c in configs if hasattr(c, "meta_every")} == {1}
 
 
-def test_pixel_weights_follow_the_whole_network_and_not_its_decoder_alone() -> None:
+@pytest.mark.parametrize("name", ["spatial-reweighting", "mcpm"])
+def test_pixel_weights_follow_the_whole_network_and_not_its_decoder_alone(name: str) -> None:
     """The decoder's part of v had cosines down to 0.53 to the exact gradient in this setting."""
-    arm = Arm("spatial-reweighting", "box")
+    arm = Arm(name, "box")
     config: Any = config_of(registry.load(arm.method), "small", arm, {})
     assert config.meta_gradient == "difference"

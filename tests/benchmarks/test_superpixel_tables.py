@@ -9,15 +9,21 @@ import pytest
 
 from napari_noisyseg import registry
 from napari_noisyseg.benchmarks import superpixel, superpixel_case
-from napari_noisyseg.benchmarks.patches import Counts, Tissue, load
+from napari_noisyseg.benchmarks.patches import Counts, Tissue
 from napari_noisyseg.benchmarks.superpixel import METHODS, Arm, Size, config_of
+from napari_noisyseg.benchmarks.tissue import fields
+
+
+@pytest.fixture(scope="module")
+def tissue(data_dir: Path) -> Tissue:
+    """Three images to train on and two to test on."""
+    found = fields(data_dir, "monuseg")[:5]
+    return Tissue([f.rgb() for f in found], [f.truth() for f in found])
 
 
 @pytest.fixture
-def few(monkeypatch: pytest.MonkeyPatch, data_dir: Path) -> Path:
-    """Few windows of real tissue, two epochs, one seed."""
-    whole = load(data_dir)
-    tissue = Tissue(whole.rgb[:5], whole.truth[:5])
+def few(monkeypatch: pytest.MonkeyPatch, data_dir: Path, tissue: Tissue) -> Path:
+    """Few windows of real tissue, one epoch, one seed."""
     for cached in (superpixel_case.windows, superpixel_case.protocol_of, superpixel_case._factor):
         cached.cache_clear()
     monkeypatch.setattr(superpixel_case, "load", lambda data: tissue)

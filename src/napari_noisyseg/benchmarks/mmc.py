@@ -61,6 +61,9 @@ SMALL: Settings = {
 """The network of the short form: patches of 64x64 px hold little, and 13 arms have 20 minutes. In
 MMC and the two that weigh pixels the same clean patches teach the segmentation too. Clean patches
 have no noisy twin, as in the paper, so nothing learns from pairs."""
+PIXEL_WEIGHTS: Settings = {"meta_gradient": "difference"}
+"""Of the two that weigh pixels: in a network as narrow as this the decoder's part of the gradient,
+which is enough for corrected targets (`mmc-modes`), points elsewhere for weights."""
 SHORT_MULTI = Counts(240, 120, 50)
 PREDICTED_AT_ONCE = 100
 
@@ -162,7 +165,8 @@ def config_of(method: type[Method], preset: Preset, arm: Arm, settings: Settings
     side = patches.SIDE if arm.kind == "single" else patches.WINDOW
     given = {"tile": side, "tile_overlap": 0, "crop": side, "level_stains": False, **settings}
     if preset == "small":
-        given = {**SMALL, **given}
+        weighs = arm.method in ("spatial-reweighting", "mcpm")
+        given = {**SMALL, **(PIXEL_WEIGHTS if weighs else {}), **given}
     if arm.clean:
         given["clean_share"] = 0.0
     known = {name: value for name, value in given.items() if name in method.Config.model_fields}
