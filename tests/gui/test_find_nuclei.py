@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from napari_noisyseg.gui.docks.train.dock import TrainDock
@@ -18,12 +20,17 @@ def dock(qtbot, bare):
     qtbot.addWidget(made)
     made.show()
     yield made
-    runs = bare.require_project().runs.list()
-    for run in runs:
-        client.stop(run)
-        qtbot.waitUntil(lambda run=run: not run.alive(), timeout=60_000)
-        process.reap(run)
     made.closing()
+    for run in bare.require_project().runs.list():
+        client.stop(run)
+        limit = time.monotonic() + 60
+        while not _gone(run) and time.monotonic() < limit:
+            time.sleep(0.05)
+
+
+def _gone(run):
+    process.reap(run)
+    return not run.alive()
 
 
 def test_nuclei_of_an_image_nobody_clicked_in_appear(dock, bare, qtbot):
