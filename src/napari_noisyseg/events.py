@@ -15,13 +15,17 @@ LARGEST, MOST = 2**53, 1000
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The run's plan: method, preset and device chosen, and why, in words."""
+    """The run's plan: method, preset and device chosen, and why, in words.
+
+    unit: what its epochs are, where they are none ("tile").
+    """
 
     method: str
     epochs: int
     steps_per_epoch: int
     device: str
     note: str = ""
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)

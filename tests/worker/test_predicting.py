@@ -66,7 +66,9 @@ def test_what_cannot_be_predicted_is_said_and_leaves_nothing(project, model, ima
     assert [run.id for run in project.runs.list()] == [model.id]
 
 
-def test_a_slide_is_sent_to_the_command_line(project, model, monkeypatch):
+def test_a_large_image_goes_tile_by_tile(project, model, monkeypatch):
     monkeypatch.setattr("napari_noisyseg.worker.parent.predicting.LARGEST", 100)
-    with pytest.raises(NoisySegError, match="noisyseg predict"):
-        start_prediction(project, model, ["first"])
+    monkeypatch.setattr("napari_noisyseg.worker.parent.slides.launch", lambda run: None)
+    spec = start_prediction(project, model, ["first"]).spec()
+    assert spec["slides"] == [{"image": "first", "regions": None}]
+    assert spec["init"] == model.id

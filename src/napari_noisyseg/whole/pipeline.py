@@ -35,13 +35,13 @@ def predicted(
         splitting: deque[Future[TileNuclei]] = deque()
         try:
             _read_ahead(readers, reading, waiting, slide, model, plan)
-            while gathering or (reading and not stopping()):
-                if reading and not stopping():
+            while (going := bool(reading) and not stopping()) or gathering:
+                if going:
                     tile, prepared = reading.popleft().result()
                     _read_ahead(readers, reading, waiting, slide, model, plan)
                     gathering.append((tile, split.submit(model.gather, model.look(prepared))))
                     del prepared
-                if len(gathering) > 1 or not reading or stopping():
+                if len(gathering) > 1 or not (going and reading):
                     tile, gathered = gathering.popleft()
                     drawn = model.draw(gathered.result())
                     splitting.append(split.submit(_split, model, drawn, plan, tile))

@@ -18,20 +18,28 @@ class Adoption:
         self._session = session
         self._jobs = jobs
         self._told: set[str] = set()
+        self._busy = self._again = False
 
     def adopt(self) -> None:
         """Take in finished runs, if the project is ours to write."""
         project = self._session.project
-        if project is not None and project.writable:
+        if self._busy:  # tiles come faster than they are taken in
+            self._again = True
+        elif project is not None and project.writable:
+            self._busy = True
             words: list[str] = []
             done = partial(self._adopted, words=words)
             self._jobs.do(partial(adopt_finished, project, words.append), done, self.failed)
 
     def failed(self, error: BaseException) -> None:
         """Tell of an error in the background."""
+        self._busy = self._again = False
         self._session.failed(error)
 
     def _adopted(self, found: list[str], words: Sequence[str] = ()) -> None:
+        self._busy, again, self._again = False, self._again, False
+        if again:
+            self.adopt()
         # what was passed over is tried again with every run that ends, and told once
         for word in set(words) - self._told:
             self._session.notice(word)

@@ -76,6 +76,11 @@ class Follower:
         """Follow nothing any more; the runs go on."""
         self.follow(None)
 
+    def expect(self, run: str) -> None:
+        """A run was started, perhaps one that had ended before: look at it anew."""
+        self._seen.discard(run)
+        self._dying.pop(run, None)
+
     def look(self) -> None:
         """See which runs there are and which live; begin to follow the living."""
         if self._project is None:

@@ -130,7 +130,8 @@ class RunProgress:
     def _start(self, event: Started) -> None:
         self.method, self.device, self.note = event.method, event.device, event.note
         self.epochs, self._steps_per_epoch = event.epochs, event.steps_per_epoch
-        self.unit = "epoch" if event.steps_per_epoch else "image"
+        pieces = "tile" if event.unit == "tile" else "image"
+        self.unit = "epoch" if event.steps_per_epoch else pieces
         self.end, self.doing = None, ""
 
     def _step(self, event: Stepped) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
@@ -13,7 +13,7 @@ from psygnal import Signal
 
 from napari_noisyseg import registry
 from napari_noisyseg.annotation.advice import Advice
-from napari_noisyseg.events import Doing, Event, Failed, Finished, Previewed, Relabelled
+from napari_noisyseg.events import Doing, Event, Failed, Finished, Previewed, Relabelled, Stepped
 from napari_noisyseg.gui.controllers.follow import Follower
 from napari_noisyseg.gui.controllers.progress import RunProgress, note_words
 from napari_noisyseg.gui.controllers.runs import (
@@ -26,10 +26,17 @@ from napari_noisyseg.gui.controllers.runs import (
 )
 from napari_noisyseg.gui.controllers.runspec import Choice, begin, predict_others, run_spec
 from napari_noisyseg.gui.summary import Summary
+from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import ImageRecord
 from napari_noisyseg.store.runs import Run
 from napari_noisyseg.worker.parent import client
+from napari_noisyseg.worker.parent.slides import (
+    is_slide,
+    model_of,
+    resume_slides,
+    start_slides,
+)
 
 Submit = Callable[
     [Callable[[], Any], Callable[[Any], object], Callable[[BaseException], object]], None
@@ -40,6 +47,7 @@ COPYING = {
     "train": "preparing: copying the annotated fields",
     "resume": "preparing: copying the run to go on from",
     "predict": "preparing: copying the images",
+    "slide": "preparing: looking for the slide",
 }
 """what happens from the press of a button until the child lives"""
 
@@ -143,9 +151,13 @@ class TrainController:
 
     def resume(self) -> None:
         """Go on with the run that is shown."""
-        run = self._run()
-        if run is not None:
-            with self._guard():
+        run, project = self._run(), self._session.project
+        if run is None or project is None:
+            return
+        with self._guard():
+            if is_slide(run):
+                self._prepare("slide", partial(resume_slides, project, run, self._choose().device))
+            else:
                 self._start(self._choose(), resume=run)
 
     def stop(self) -> None:
@@ -168,6 +180,18 @@ class TrainController:
             with self._guard():
                 work = partial(predict_others, project, run, self._choose().device)
                 self._prepare("predict", work)
+
+    def find_nuclei(self, boxes: Sequence[Box] | None) -> None:
+        """Predict the image in front tile by tile: all of it, or the tiles that boxes reach into.
+
+        With the run that is shown where it has a model, else with the starter.
+        """
+        with self._guard():
+            record, project = self._session.require_image(), self._session.require_project()
+            run = model_of(project, self._run() if self.can_predict else None)
+            device = self._choose().device if run is not None else "cpu"
+            regions = {record.name: None if boxes is None else list(boxes)}
+            self._prepare("slide", partial(start_slides, project, regions, run, device))
 
     def show(self, run_id: str) -> None:
         """Show a run's curve and figures, and act on it from now on."""
@@ -201,6 +225,8 @@ class TrainController:
 
     def _started(self, run: Run) -> None:
         self._starting, self.shown = None, run.id
+        self._over.pop(run.id, None)
+        self.follower.expect(run.id)
         self.follower.look()
         self.show(run.id)
         self.runs_changed.emit()
@@ -235,8 +261,15 @@ class TrainController:
         if any(isinstance(event, Relabelled) for event in events):
             self.relabelled.emit()
         # a state without an event, and what these say, is no matter for the next drawing
+        if any(isinstance(e, Stepped) for e in events) and self._in_tiles(run_id):
+            self._adopt()
         at_once = not events or any(isinstance(e, Doing | Finished | Failed) for e in events)
         (self.changed if at_once else self.progressed).emit()
+
+    def _in_tiles(self, run_id: str) -> bool:
+        """Whether what a run finds comes in while it works."""
+        progress = self.follower.progress(run_id)
+        return progress is not None and progress.unit == "tile"
 
     def _say(self, run_id: str, event: Event) -> None:
         """A run's last word, to whoever is at the window."""
@@ -355,7 +388,7 @@ class TrainController:
             return Button("Train", can_train())
         if progress is not None and progress.end is None and progress.stopping:
             return Button("Stopping …", False)
-        predicts = progress is not None and progress.end is None and progress.unit == "image"
+        predicts = progress is not None and progress.end is None and progress.unit != "epoch"
         return Button("Stop predicting" if predicts else "Stop training", True)
 
     @property
@@ -363,6 +396,11 @@ class TrainController:
         """Whether the shown run can go on."""
         free = self._starting is None and not self.follower.living
         return free and can_train() and self._state() in RESUMABLE
+
+    @property
+    def can_find(self) -> bool:
+        """Whether nuclei of an image can be sought now."""
+        return self._starting is None and not self.follower.living
 
     @property
     def can_predict(self) -> bool:

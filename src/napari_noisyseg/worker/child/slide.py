@@ -34,7 +34,7 @@ def predict_slides(folder: Path, stopping: Callable[[], bool]) -> Iterator[Event
         count = sum(len(wanted) for _, _, wanted in tasks)
         done = sum(len(wanted & tiles.done) for _, tiles, wanted in tasks)
         first, nuclei = done, 0
-        yield Started(str(spec["method"]), count, 0, str(spec["device"]), "tiles")
+        yield Started(str(spec["method"]), count, 0, str(spec["device"]), unit="tile")
         for task, tiles, wanted in tasks:
             due = [tiles.plan.tile(n) for n in sorted(wanted - tiles.done)]
             with closing(project.pixels(task.image)) as slide:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -13,15 +14,18 @@ from napari_noisyseg.coarse.starter import CENTRES, OUTLINE
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box, content_hash
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.store.runs import Run
+from napari_noisyseg.store.runs import EVENTS, Run
 from napari_noisyseg.store.spec import RunSpec, read_spec, write_spec
 from napari_noisyseg.whole.model import learned_key, starter_key
 from napari_noisyseg.worker.adoption.tiles import FOLDER, tasks_of
+from napari_noisyseg.worker.parent import process
 from napari_noisyseg.worker.parent.client import INIT, MODEL, launch
 
 PREDICTS = "predicts"
 """note in the spec of a run that does not train"""
 STARTER = "starter"
+PATIENCE = 20.0
+"""Seconds in which a child that has said its last word comes to its end"""
 Regions = Mapping[str, Sequence[Box] | None]
 """Images, and the boxes of each in which nuclei are sought; None for all of it."""
 
@@ -49,6 +53,25 @@ def start_slides(
         _write(run, spec, key, [(name, boxes) for name, boxes in regions.items()])
     launch(run)
     return run
+
+
+def resume_slides(project: Project, run: Run, device: str = "auto") -> Run:
+    """Go on with a run that predicts slides. Raises as `start_slides` does."""
+    regions = {task.image: task.regions for task in tasks_of(run)}
+    return start_slides(project, regions, model_of(project, run), device)
+
+
+def is_slide(run: Run) -> bool:
+    """Whether a run predicts images tile by tile."""
+    return (run.dir / FOLDER).is_dir()
+
+
+def model_of(project: Project, run: Run | None) -> Run | None:
+    """The run whose model a run would predict with; None where that is the starter."""
+    if run is None or (run.dir / MODEL).is_file():
+        return run
+    init = run.spec().get("init")
+    return project.runs.get(str(init)) if init and is_slide(run) else None
 
 
 def _check(project: Project, regions: Regions, model: Run | None) -> None:
@@ -83,9 +106,11 @@ def _put_weights(project: Project, weights: Path | None, folder: Path) -> None:
 def _before(project: Project, images: list[str], key: str) -> Run | None:
     """The last run of the same model on the same images."""
     for run in reversed(project.runs.list()):
-        if not (run.dir / FOLDER).is_dir():
-            continue
-        if run.spec().get("key") == key and [t.image for t in tasks_of(run)] == images:
+        if (
+            is_slide(run)
+            and run.spec().get("key") == key
+            and [t.image for t in tasks_of(run)] == images
+        ):
             if run.state() in ("running", "waiting"):
                 raise NoisySegError(
                     f"run {run.id} works on this already: let it finish, or stop it"
@@ -104,14 +129,20 @@ def _go_on(run: Run, regions: Regions, device: str) -> Run:
     spec = read_spec(run.dir).model_copy(update={"device": device})
     _write(run, spec, str(run.spec()["key"]), joined)
     (run.dir / "STOP").unlink(missing_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        # what it said last is no word on what it does now
+        (run.dir / EVENTS).replace(run.dir / f"before-{EVENTS}")
     launch_again(run)
     return run
 
 
 def launch_again(run: Run) -> None:
-    """Start a child on a run that has results; where that fails they stay."""
-    from napari_noisyseg.worker.parent import process
-
+    """Start a child on a run that has tiles, once the last one is gone; the tiles stay."""
+    limit = time.monotonic() + PATIENCE
+    while run.alive() and time.monotonic() < limit:
+        process.reap(run)
+        time.sleep(0.05)
+    process.reap(run)
     process.launch(run)
 
 

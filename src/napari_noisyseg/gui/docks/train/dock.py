@@ -18,6 +18,7 @@ from napari_noisyseg.gui.controllers.runspec import Choice
 from napari_noisyseg.gui.docks import StepDock
 from napari_noisyseg.gui.docks.toggles import ShownKinds
 from napari_noisyseg.gui.docks.train.elsewhere import ElsewhereView
+from napari_noisyseg.gui.docks.train.finding import FindNuclei
 from napari_noisyseg.gui.docks.train.options import TrainOptions
 from napari_noisyseg.gui.docks.train.question import FieldQuestion
 from napari_noisyseg.gui.docks.train.rounds import RoundsView
@@ -81,6 +82,7 @@ class TrainDock(StepDock):
         self.maps = ShownKinds(self.session)
         self.rounds = RoundsView(self.session, self.jobs)
         self.runs = RunsOfProject()
+        self.finding = FindNuclei(self.session, self.controller.find_nuclei)
         box = QVBoxLayout(self)
         box.setContentsMargins(12, 10, 12, 10)
         box.setSpacing(10)
@@ -88,6 +90,7 @@ class TrainDock(StepDock):
         asked = (self.question, self.options, self.elsewhere)
         for part in (self.button, self.notice, *asked, *shown):
             box.addWidget(part)
+        box.addWidget(self.finding)
         box.addWidget(self.runs)
         box.addStretch()
 
@@ -214,6 +217,7 @@ class TrainDock(StepDock):
         self.runs.setVisible(bool(mine.rows))
         self.runs.resume.setEnabled(mine.can_resume)
         self.runs.predict.setEnabled(mine.can_predict)
+        self.finding.setEnabled(mine.can_find)
         self._draw_run()
         self.changed.emit()
 
