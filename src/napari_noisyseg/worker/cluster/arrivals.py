@@ -49,6 +49,10 @@ def check_name(name: str, size: int) -> None:
         raise JobError(f"the worker sent {name} of {size:,} bytes, more than {limit:,}: not taken")
 
 
+class DiskError(JobError):
+    """The disk at home does not take what comes."""
+
+
 def _told(
     act: Callable[Concatenate[Arrivals, P], None],
 ) -> Callable[Concatenate[Arrivals, P], None]:
@@ -59,7 +63,7 @@ def _told(
         try:
             act(arrivals, *words, **more)
         except OSError as error:
-            raise JobError(
+            raise DiskError(
                 f"what came from the other machine cannot be written into {arrivals.folder} "
                 f"({regular_file.advice(error)}): free space, then --resume",
                 window=f"what came from the other machine cannot be written into {arrivals.folder} "

@@ -25,12 +25,11 @@ from napari_noisyseg.events import (
     Relabelled,
     Started,
     Warned,
-    from_json,
 )
 from napari_noisyseg.store.spec import RunSpec, read_spec
 from napari_noisyseg.worker.cluster import far
 from napari_noisyseg.worker.cluster.address import Scheduler
-from napari_noisyseg.worker.cluster.arrivals import Arrivals
+from napari_noisyseg.worker.cluster.arrivals import Arrivals, DiskError
 from napari_noisyseg.worker.cluster.connect import LostError, connected
 from napari_noisyseg.worker.cluster.offers import Offer, able, offers
 from napari_noisyseg.worker.cluster.there import There
@@ -132,6 +131,7 @@ class _Carrier:
                 if self.deaths >= DEATHS:
                     raise LostError("the machine is gone")
                 self.there = There.new(self.folder, self._best(client), client)
+                self.shown = ""
                 yield from self._send(self.there)
             try:
                 yield from self._follow(self.there)
@@ -169,18 +169,18 @@ class _Carrier:
         """Its events, each after the files that it speaks of; ends with its last word."""
         while True:
             self._pass_on(there)
-            lines, told = there.news()
+            told = there.news()
             self.heard = time.monotonic()
-            events = [event for event in map(from_json, lines) if event is not None]
-            for event in _newest(events):
-                for brought in self._bring(there, event):
+            while there.due:
+                for brought in self._bring(there, there.due[0]):
                     yield brought
                     if isinstance(brought, Finished | Failed):
                         self._leave(there)
                         return
+                there.due.popleft()
             if told["ended"] and not told["lines"]:
                 self._died(there)
-            if not lines:
+            if not told["lines"]:
                 time.sleep(ASKS)
 
     def _died(self, there: There) -> None:
@@ -240,7 +240,7 @@ class _Carrier:
             if not self._fetched(there, path):
                 return False
             settle(path)
-        except LostError:
+        except (LostError, DiskError):
             raise
         except NoisySegError:
             return False
@@ -266,11 +266,3 @@ class _Carrier:
     def _leave(self, there: There) -> None:
         with contextlib.suppress(Exception):
             there.ask(far.clear)
-
-
-def _newest(events: list[Event]) -> Iterator[Event]:
-    """Of many pictures and checkpoints that came at once only the last: the others are gone."""
-    last = {type(event): i for i, event in enumerate(events)}
-    for i, event in enumerate(events):
-        if not isinstance(event, Previewed | Checkpointed) or last[type(event)] == i:
-            yield event

@@ -73,12 +73,16 @@ def _unanswered(scheduler: Scheduler, seconds: float, error: BaseException) -> N
     if _by_certificate(error):
         return NoisySegError(
             f"{scheduler.address}: its certificate and ours do not fit together; ask whoever runs "
-            "the scheduler for the right ones"
+            "the scheduler for the right ones",
+            window=f"{scheduler.address} does not take this computer's certificate. Ask whoever "
+            "looks after that machine for the right one.",
         )
     perhaps = "does it take our certificate" if scheduler.encrypted else "does it want tls://"
     return LostError(
         f"{scheduler.address} does not answer within {seconds:g} seconds: is the scheduler "
-        f"running, is the address right, {perhaps}, and may this network reach it?"
+        f"running, is the address right, {perhaps}, and may this network reach it?",
+        window=f"{scheduler.address} does not answer. Is that machine on, is the address right, "
+        "and are you in its network?",
     )
 
 
@@ -119,7 +123,9 @@ def _check_versions(scheduler: Scheduler, client: Client) -> None:
             if there.get(name) != here[name]:
                 raise NoisySegError(
                     f"{scheduler.address}: {where} has {name} {there.get(name) or 'unknown'} and "
-                    f"this machine {here[name]}: install the same on both"
+                    f"this machine {here[name]}: install the same on both",
+                    window=f"{scheduler.address} answers, but has other versions of its programs "
+                    f"than this computer ({name}). Whoever looks after it can mend that.",
                 )
 
 

@@ -40,7 +40,13 @@ def _check(scheduler: Scheduler, name: str, value: str | None) -> None:
         return  # the certificate's file may hold both
     if not value:
         raise NoisySegError(
-            f"{scheduler.address}: tls:// needs certificates and none are set: {_HOW}"
+            f"{scheduler.address}: tls:// needs certificates and none are set: {_HOW}",
+            window=f"{scheduler.address} wants to know who you are, and no certificate is set up "
+            "on this computer. Whoever looks after that machine can do it.",
         )
     if "-----BEGIN" not in value and not regular_file.is_file(Path(value).expanduser()):
-        raise NoisySegError(f"{scheduler.address}: there is no certificate {value}: {_HOW}")
+        raise NoisySegError(
+            f"{scheduler.address}: there is no certificate {value}: {_HOW}",
+            window=f"The certificate {value} is not there. Whoever looks after {scheduler.address} "
+            "can give you another.",
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_noisyseg import regular_file
 from napari_noisyseg.errors import JobError, NoisySegError
+from napari_noisyseg.events import Checkpointed, Event, Previewed, from_json
 from napari_noisyseg.store.runs import Run
 from napari_noisyseg.worker.cluster import far
 from napari_noisyseg.worker.cluster.connect import LostError, broken
@@ -30,7 +32,11 @@ RETURN = 2.0
 
 @dataclass
 class There:
-    """One run at one worker. offset: bytes of its events that were read; job: its folder there."""
+    """One run at one worker.
+
+    offset: bytes of its events that were read; due: events whose files are still to be brought,
+    which outlive a broken connection; job: its folder there.
+    """
 
     folder: Path
     offer: Offer
@@ -41,6 +47,7 @@ class There:
     task: Future | None = field(default=None, repr=False)
     rest: bytes = b""
     looked: float = 0.0
+    due: deque[Event] = field(default_factory=deque, repr=False)
 
     @classmethod
     def new(cls, folder: Path, offer: Offer, client: Client) -> There:
@@ -106,14 +113,15 @@ class There:
             allow_other_workers=False, pure=False, retries=0,
         )  # fmt: skip
 
-    def news(self) -> tuple[list[bytes], far.News]:
-        """Whole lines that the run has said since, and how it stands. Raises LostError."""
+    def news(self) -> far.News:
+        """Hear what the run has said since, into `due`; how it stands. Raises LostError."""
         told: far.News = self.ask(far.news, self.offset)
         self.offset += len(told["lines"])
         *lines, self.rest = (self.rest + told["lines"]).split(b"\n")
         if not told["begun"]:
             self._look_at_task()
-        return lines, told
+        self.due += _newest([event for event in map(from_json, lines) if event is not None])
+        return told
 
     def _look_at_task(self) -> None:
         """Raise what kept the task from starting the run."""
@@ -148,3 +156,11 @@ def _files(folder: Path) -> Sequence[tuple[str, int]]:
         for path in found
         if path.is_file() and not path.is_symlink() and ".part" not in path.name
     ]
+
+
+def _newest(events: list[Event]) -> Iterator[Event]:
+    """Of many pictures and checkpoints that came at once only the last: the others are gone."""
+    last = {type(event): i for i, event in enumerate(events)}
+    for i, event in enumerate(events):
+        if not isinstance(event, Previewed | Checkpointed) or last[type(event)] == i:
+            yield event

@@ -100,7 +100,12 @@ def predicted_there(
 
 def _check_reach(scheduler: Scheduler, client: Client, slides: Mapping[str, str]) -> None:
     """Raise NoisySegError where a worker cannot read a slide, or has another of its name."""
-    offers(scheduler, client)
+    same, every = len(offers(scheduler, client)), len(client.nthreads())
+    if same < every:
+        raise NoisySegError(
+            f"{scheduler.address}: {every - same} of {every} workers have another version of "
+            "napari-noisyseg, or none: install the same on all of them"
+        )
     told = client.run(unreadable, dict(slides), on_error="return")
     doubts = [str(words) for words in told.values() if words]
     if doubts:

@@ -13,8 +13,8 @@ from napari_noisyseg.gui.widgets.parts import More, button, label, line
 
 TITLE = "Run on another machine"
 WHY = (
-    "Training runs on a faster computer of your lab, and its results come back. The marked parts of "
-    "the images are sent there. napari may be closed meanwhile; this computer must stay on."
+    "Training runs on a faster computer of your lab, and its results come back. The marked parts "
+    "of the images are sent there. napari may be closed meanwhile; this computer must stay on."
 )
 GROUP, KEY = "cluster", "address"
 
