@@ -225,7 +225,8 @@ FILE = '<!DOCTYPE a SYSTEM "file:///etc/passwd"><Annotations/>'
 DEEP = "<Annotations>" + "<Region>" * 40 + "</Region>" * 40 + "</Annotations>"
 ONE = (
     '<Annotations><Annotation><Regions><Region><Vertices><Vertex X="{}" Y="{}"/>'
-    '<Vertex X="2" Y="1"/><Vertex X="2" Y="9"/></Vertices></Region></Regions></Annotation></Annotations>'
+    '<Vertex X="2" Y="1"/><Vertex X="2" Y="9"/></Vertices></Region></Regions>'
+    "</Annotation></Annotations>"
 )
 COCO = '{{"images": [{{"id": 1, "file_name": "a"}}], "annotations": [{}], "categories": []}}'
 RLE = '{{"image_id": 1, "segmentation": {{"size": [10, 10], "counts": {}}}}}'
