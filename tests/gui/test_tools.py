@@ -268,6 +268,19 @@ class TestRough:
         assert layer.data[90, 40] == 2
         assert set(np.unique(layer.data)) == {0, 1, 2}
 
+    def test_two_fields_of_a_large_image_share_no_number(
+        self, hand: Kit, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("napari_noisyseg.coarse.project.WHOLE_PIXELS", 300 * 300)
+        hand.fields.add(Box(0, 0, 200, 200))
+        hand.fields.add(Box(300, 300, 500, 500))
+        hand.use("paint")
+        drag(hand, [(30.0, 40.0)])
+        drag(hand, [(330.0, 340.0)])
+        drag(hand, [(400.0, 440.0)])
+        painted = self.painted(hand)
+        assert sorted(np.unique(painted)) == [0, 1, 2, 3]
+
     def test_a_stroke_that_cannot_be_kept_is_not_shown(
         self, hand: Kit, monkeypatch: pytest.MonkeyPatch
     ) -> None:

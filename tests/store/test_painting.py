@@ -40,6 +40,19 @@ def test_strokes_replay_to_what_was_painted(painted: tuple[Project, Labels32]) -
     assert np.array_equal(part, mask[100:300, 50:512])
 
 
+def test_the_highest_number_is_told_also_of_what_is_in_no_sight(tissue: Project) -> None:
+    assert tissue.nuclei.highest_painted("tissue") == 0
+    before = np.zeros((8, 8), np.int32)
+    tissue.nuclei.paint("tissue", Box(0, 0, 8, 8), before, before + 7)
+    assert tissue.nuclei.highest_painted("tissue") == 7
+    tissue.nuclei.paint("tissue", Box(40, 40, 48, 48), before, before + 9)
+    assert tissue.nuclei.highest_painted("tissue") == 9
+    tissue.close()
+    with Project.open(tissue.path) as again:
+        assert again.nuclei.highest_painted("tissue") == 9
+        assert again.nuclei.highest_painted("tissue", "other") == 0
+
+
 def test_the_array_on_disk_follows(painted: tuple[Project, Labels32]) -> None:
     project, mask = painted
     project.flush()

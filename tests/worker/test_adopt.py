@@ -18,6 +18,7 @@ from napari_noisyseg import registry
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store import pyramid
 from napari_noisyseg.store.project import Project
+from napari_noisyseg.store.records import Outline
 from napari_noisyseg.store.runs import Run
 from napari_noisyseg.worker.adoption.adopt import adopt_finished
 from napari_noisyseg.worker.adoption.found import MAPS
@@ -91,6 +92,29 @@ def test_frozen_outlines_stay_as_a_person_left_them(project: Project) -> None:
     expected = np.zeros((SIDE, SIDE), bool)
     expected[3:6, 3:12] = True
     assert np.array_equal(refined == nucleus.serial, expected)
+
+
+@pytest.mark.parametrize("judged", [True, False])
+def test_halves_that_a_person_merged_do_not_come_back(project: Project, judged: bool) -> None:
+    labels = np.zeros((SIDE, SIDE), np.int32)
+    labels[2:8, 2:8], labels[2:8, 8:14], labels[20:26, 2:8] = 90_001, 90_002, 90_003
+    rows = [row(number, 0) for number in (90_001, 90_002, 90_003)]
+
+    def train() -> None:
+        run = project.runs.new()
+        write(run, ("tissue", Box(0, 0, SIDE, SIDE), labels, rows))
+        assert adopt_finished(project) == [run.id]
+
+    train()
+    first, second, other = project.nuclei.candidates("tissue")
+    if judged:
+        project.nuclei.decide([first.id], "accepted")
+    both = Outline(Box(2, 2, 8, 14), np.ones((6, 12), bool))
+    project.nuclei.merge([first.id, second.id], both)
+    train()
+    assert {c.id for c in project.nuclei.judged("tissue")} == {first.id, other.id}
+    refined = project.labels.read("tissue", "refined")
+    assert set(np.unique(refined[2:8, 2:14])) == {first.serial}
 
 
 def test_regions_are_put_where_they_came_from(project: Project) -> None:
@@ -242,6 +266,31 @@ def test_what_unpacks_to_more_than_its_box_is_not_read(project: Project) -> None
     # kilobytes; the array alone has 1.6 GB
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
     assert "more than belong there" in run.skipped
+
+
+@pytest.mark.parametrize("torn", ['{"candidates": [{"label": 1', '{"candidates": 3}', "[]"])
+def test_nuclei_beside_the_index_come_in_and_damage_there_takes_in_nothing(
+    project: Project, torn: str
+) -> None:
+    run = project.runs.new()
+    box = Box(0, 0, SIDE, SIDE)
+    write(run, *[("tissue", box, blocks((SIDE, SIDE), 7), [row(7, 0)])] * 2)
+    index = run.dir / "results" / "index.json"
+    document = json.loads(index.read_text())
+    for k, entry in enumerate(document["regions"]):
+        beside = index.with_name(f"{k}.json")
+        beside.write_text(json.dumps({"candidates": entry["candidates"]}))
+        entry["candidates"] = beside.name
+    index.write_text(json.dumps(document))
+    whole = index.with_name("1.json").read_text()
+    index.with_name("1.json").write_text(torn)
+    assert adopt_finished(project) == []
+    assert "results cannot be read" in run.skipped
+    assert project.nuclei.candidates("tissue") == []
+    assert project.labels.read("tissue", "probability") is None
+    index.with_name("1.json").write_text(whole)
+    assert adopt_finished(project) == [run.id]
+    assert len(project.nuclei.candidates("tissue")) == 2
 
 
 def test_a_label_of_any_number_is_adopted(project: Project) -> None:

@@ -125,7 +125,9 @@ def _write_results(
         scores = generator.beta(5, 2, len(rows)).tolist()
         found = [{**row, "score": score} for row, score in zip(rows, scores, strict=True)]
         box = Box(y, x, y + SIDE, x + SIDE)
-        regions.append({"file": name, "image": IMAGE, "box": list(box), "candidates": found})
+        listed = target / f"at-{k}.json"
+        listed.write_text(json.dumps({"candidates": found}), "utf-8")
+        regions.append({"file": name, "image": IMAGE, "box": list(box), "candidates": listed.name})
         count += len(rows)
     (target / "index.json").write_text(json.dumps({"regions": regions}), "utf-8")
     return count

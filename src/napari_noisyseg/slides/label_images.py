@@ -97,6 +97,10 @@ def as_int32(labels: NDArray[Any], path: Path) -> NDArray[np.int32]:
 
 def windows_of(labels: NDArray[np.int32]) -> dict[int, tuple[slice, slice]]:
     """The bounding box of each value but 0 in a label image (H, W), as an index; ascending."""
+    if labels.min(initial=0) >= 0 and labels.max(initial=0) <= labels.size:
+        # no more places are made than the image has pixels: nothing needs to be renumbered
+        plain = ndimage.find_objects(labels)
+        return {n: (p[0], p[1]) for n, p in enumerate(plain, start=1) if p is not None}
     values, numbered = without_gaps(labels)
     found = ndimage.find_objects(numbered)
     return {int(values[n]): (p[0], p[1]) for n, p in enumerate(found, start=1) if p is not None}

@@ -183,6 +183,10 @@ class Nuclei:
         """Int32 (h, w) of `box` cut to the image, 0 where nothing is painted."""
         return self._painting.painted(image, plane, box)
 
+    def highest_painted(self, image: str, plane: str = "rough") -> int:
+        """The largest number that was ever painted in an image, 0 where there is none."""
+        return self._painting.highest(image, plane)
+
     def planes(self, image: str) -> list[str]:
         """Planes that were ever painted on in this image."""
         return self._painting.planes(image)

@@ -46,6 +46,7 @@ class Painting:
         self._history = history
         self._database = images.database
         self._trusted: set[tuple[int, str]] = set()
+        self._highest: dict[tuple[int, str], int] = {}
 
     def paint(self, image: str, box: Box, before: Labels32, after: Labels32, plane: str) -> None:
         """One stroke, one action: the int32 pixels of `box` as they were and as they are now."""
@@ -59,6 +60,8 @@ class Painting:
                 part = tile.within(box)
                 if not np.array_equal(before[part], after[part]):
                     self._keep(action.id, row, plane, tile, (before[part], after[part]))
+        if (row.id, plane) in self._highest:
+            self._note_highest(row, plane, after)
         if self._pending(row, plane) >= PENDING:
             # the stroke is safe; where its cache finds no room now, it does so later
             with contextlib.suppress(NoisySegError):
@@ -69,6 +72,26 @@ class Painting:
         row = self._images.row(image)
         whole = Box(0, 0, row.height, row.width)
         return self._replayed(row, plane, (box or whole).clip((row.height, row.width)))
+
+    def highest(self, image: str, plane: str) -> int:
+        """The largest number that any stroke of an image ever painted, 0 where there is none.
+
+        Read from all strokes once, and kept from then on.
+        """
+        row = self._images.row(image)
+        if (row.id, plane) not in self._highest:
+            found = self._database.rows(
+                "SELECT y0, x0, y1, x1, after FROM stroke WHERE image = ? AND plane = ?",
+                (row.id, plane),
+            )
+            self._highest[row.id, plane] = 0
+            for *corners, blob in found:
+                self._note_highest(row, plane, unpack_labels(blob, Box(*corners)))
+        return self._highest[row.id, plane]
+
+    def _note_highest(self, row: ImageRow, plane: str, painted: Labels32) -> None:
+        before = self._highest[row.id, plane]
+        self._highest[row.id, plane] = max(before, int(painted.max(initial=0)))
 
     def planes(self, image: str) -> list[str]:
         """Names of the planes that hold strokes."""

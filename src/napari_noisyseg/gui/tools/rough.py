@@ -81,13 +81,20 @@ class RoughTool:
         assert self.box is not None
         if not self.box.contains(*place):
             raise NoisySegError("that is outside the field: paint inside it")
-        value = 0 if self.session.view.tool == "erase" else _number(layer.data, self._at(place))
+        value = 0 if self.session.view.tool == "erase" else self._number(layer.data, place)
         stroke = Stroke(layer, value, self.brush(), self._at(place))
         return Painting(stroke, self._at, self.keep)
 
     def cursor(self) -> tuple[str, float]:
         """See `Tool`."""
         return "circle", self.brush()
+
+    def _number(self, painted: NDArray[Any], place: Place) -> int:
+        """The number that a stroke paints with which begins at a place (y, x) of the image."""
+        y, x = (int(np.floor(v + 0.5)) for v in self._at(place))
+        # free in the whole image, of which no more than a field may be in sight
+        nuclei, image = self.session.require_project().nuclei, self.session.require_image().name
+        return int(painted[y, x]) or nuclei.highest_painted(image, PLANE) + 1
 
     def _at(self, place: Place) -> Place:
         assert self.box is not None
@@ -137,9 +144,3 @@ class RoughTool:
     def _painted(self, record: ImageRecord, box: Box) -> NDArray[np.int32]:
         nuclei = self.session.require_project().nuclei
         return np.array(nuclei.painted(record.name, PLANE, box), np.int32)
-
-
-def _number(painted: NDArray[Any], place: Place) -> int:
-    """The number that a stroke beginning at (y, x) of the array paints with."""
-    y, x = (int(np.floor(v + 0.5)) for v in place)
-    return int(painted[y, x]) or int(painted.max(initial=0)) + 1

@@ -12,14 +12,19 @@ from numpy.typing import NDArray
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box, windows_of, without_gaps
 from napari_noisyseg.store.making import uncollected
+from napari_noisyseg.store.matching import swallowed
 from napari_noisyseg.store.packing import pack_mask
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.store.records import Candidate, Outline
+from napari_noisyseg.store.records import Candidate, Outline, State
 from napari_noisyseg.store.runs import Run
-from napari_noisyseg.worker.adoption.found import Found, Stored, read_results
+from napari_noisyseg.worker.adoption.found import Found, Stored, listed_results, readable
 from napari_noisyseg.worker.adoption.laying import lay, write
 
 REFINED = "refined"
+HELD: tuple[State, ...] = ("accepted", "unsure", "unreviewed")
+"""States in which an outline that a person drew or decided on holds its pixels"""
+Draft = list[tuple[int, Candidate]]
+"""Value in the label image of a region, and the candidate that it becomes"""
 TABLE = 2**22
 """Largest label that is looked up in a table with a row for each; a stranger's may be any number"""
 
@@ -49,12 +54,17 @@ def adopt_finished(project: Project, tell: Callable[[str], object] | None = None
 def adopt(project: Project, run: Run) -> None:
     """Take in one run's results; `NoisySegError` where they are damaged or the disk is full."""
     by_image: defaultdict[str, list[Stored]] = defaultdict(list)
-    for result in read_results(run.dir):
-        by_image[result.image].append(result)
     present = {image.name for image in project.images()}
+    for result in listed_results(run.dir):
+        if result.image in present:
+            by_image[result.image].append(result)
     source = {"run": run.id, "method": run.spec().get("method", "")}
-    for image in sorted(present & set(by_image)):
-        adopt_results(project, run.id, image, by_image[image], source)
+    with uncollected():
+        # all of them are read before anything is written: damage leaves the project as it was
+        with readable(run.dir):
+            drafts = {name: _drafts(project, run.id, name, by_image[name]) for name in by_image}
+        for image in sorted(drafts):
+            _take_in(project, run.id, image, by_image[image], drafts.pop(image), source)
     project.mark_adopted(run.id)
 
 
@@ -62,14 +72,35 @@ def adopt_results(
     project: Project, run: str, image: str, results: Sequence[Found], source: Mapping[str, Any]
 ) -> None:
     """Take in what was found in the regions of one image; frozen outlines stay as they are."""
-    ids = {n.serial: n.id for n in project.nuclei.of(image, every=True)}
     with uncollected():
-        drafts = [_candidates(result, ids, run) for result in results]
-        # nuclei come last but one: where maps do not fit on the disk, nothing is half taken in
-        for result in results:
-            for kind, values in result.maps.items():
-                write(project, image, kind, result.box, values, source)
-        named = project.nuclei.adopt(image, run, [c for draft in drafts for _, c in draft])
+        drafts = _drafts(project, run, image, results)
+        _take_in(project, run, image, results, drafts, source)
+
+
+def _drafts(project: Project, run: str, image: str, results: Sequence[Found]) -> list[Draft]:
+    """The candidates of each region; its maps are looked through as well."""
+    ids = {n.serial: n.id for n in project.nuclei.of(image, every=True)}
+    drafts = []
+    for result in results:
+        _ = result.maps
+        drafts.append(_candidates(result, ids, run))
+    return drafts
+
+
+def _take_in(
+    project: Project,
+    run: str,
+    image: str,
+    results: Sequence[Found],
+    drafts: Sequence[Draft],
+    source: Mapping[str, Any],
+) -> None:
+    drafts = _without_swallowed(project, image, drafts)
+    # nuclei come last but one: where maps do not fit on the disk, nothing is half taken in
+    for result in results:
+        for kind, values in result.maps.items():
+            write(project, image, kind, result.box, values, source)
+    named = project.nuclei.adopt(image, run, [c for draft in drafts for _, c in draft])
     serials = iter(named)
     finals = [{label: next(serials).serial for label, _ in draft} for draft in drafts]
 
@@ -81,16 +112,21 @@ def adopt_results(
     lay(project, image, REFINED, [result.box for result in results], refined, source)
 
 
-def _candidates(result: Found, ids: Mapping[int, str], run: str) -> list[tuple[int, Candidate]]:
+def _without_swallowed(project: Project, image: str, drafts: Sequence[Draft]) -> list[Draft]:
+    """The drafts without finds that are a part of what a person accepted or drew as one nucleus."""
+    held = [outline for _, outline in project.nuclei.outlines(image, HELD)]
+    finds = [c for draft in drafts for _, c in draft if not c.id]
+    gone = {id(finds[k]) for k in swallowed([c.outline for c in finds], held)}
+    return [[pair for pair in draft if id(pair[1]) not in gone] for draft in drafts]
+
+
+def _candidates(result: Found, ids: Mapping[int, str], run: str) -> Draft:
     """(value in the label image, candidate) of every nucleus whose point is still there."""
     labels = result.labels
     windows = windows_of(labels)
     top, left = result.box.origin
     found = []
-    rows = result.rows
-    if isinstance(result, Stored):
-        result.rows = ()
-    for row in rows:
+    for row in result.rows:
         label, serial = int(row["label"]), int(row["serial"])
         window = windows.get(label)
         if window is None or (serial and serial not in ids):

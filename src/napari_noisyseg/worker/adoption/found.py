@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,14 +39,24 @@ class Result:
 
 @dataclass
 class Stored:
-    """The same as it lies in a run's folder; its pixels are read each time they are asked for, so
-    that those of one region at a time are in memory. Its rows are let go once they were used.
+    """The same as it lies in a run's folder; what is not in the index is read each time it is
+    asked for, so that one region at a time is in memory.
+
+    listed: the rows, or the file that holds them.
     """
 
     image: str
     box: Box
     path: Path
-    rows: Sequence[Mapping[str, Any]]
+    listed: Sequence[Mapping[str, Any]] | Path
+
+    @property
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """A row per nucleus, its numbers typed and finite."""
+        rows = self.listed
+        if isinstance(rows, Path):
+            rows = bounded_json.read_record(rows)["candidates"]
+        return [_row(row) for row in rows]
 
     @property
     def labels(self) -> NDArray[np.int32]:
@@ -70,25 +81,43 @@ Found = Result | Stored
 
 
 def read_results(folder: Path) -> list[Stored]:
-    """The results of a run's folder; NoisySegError when they are damaged."""
+    """The results of a run's folder; NoisySegError when they are damaged, wherever that is."""
+    found = listed_results(folder)
+    with readable(folder):
+        for result in found:
+            _ = result.labels, result.maps, result.rows
+    return found
+
+
+def listed_results(folder: Path) -> list[Stored]:
+    """What the index of a run's results names; NoisySegError when the index is damaged.
+
+    What it names is not read yet: that is to be done within `readable`.
+    """
     index = folder / RESULTS
-    try:
+    with readable(folder):
         entries = bounded_json.read_record(index)["regions"]
-        return [_read_one(index.parent, entry) for entry in entries]
+        return [_stored(index.parent, entry) for entry in entries]
+
+
+@contextlib.contextmanager
+def readable(folder: Path) -> Iterator[None]:
+    """Whatever is wrong in a run's results becomes a NoisySegError that names them."""
+    try:
+        yield
     except (NoisySegError, *bounded_json.WRONG) as error:
         raise NoisySegError(
-            f"{index.parent}: results cannot be read ({error or type(error).__name__}): "
-            "resume the run, or train again"
+            f"{(folder / RESULTS).parent}: results cannot be read "
+            f"({error or type(error).__name__}): resume the run, or train again"
         ) from error
 
 
-def _read_one(target: Path, entry: Mapping[str, Any]) -> Stored:
+def _stored(target: Path, entry: Mapping[str, Any]) -> Stored:
     box = Box(*(int(v) for v in entry["box"]))
-    path = target / Path(entry["file"]).name
-    found = Stored(str(entry["image"]), box, path, [_row(c) for c in entry["candidates"]])
-    # read once, so that damage is known before anything is taken in
-    _ = found.labels, found.maps
-    return found
+    listed = entry["candidates"]
+    if isinstance(listed, str):
+        listed = target / Path(listed).name
+    return Stored(str(entry["image"]), box, target / Path(entry["file"]).name, listed)
 
 
 def _row(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -120,8 +120,8 @@ def write_results(
 ) -> Iterator[tuple[str, Refined]]:
     """Save the model and every region's results; yields each file's name as it is there.
 
-    images: the regions as the run trained on them. index.json comes last: with it the results are
-    whole.
+    images: the regions as the run trained on them. Pixels of region i are in i.npz, its nuclei in
+    i.json. index.json comes last: with it the results are whole.
     """
     write_model(folder / MODEL, model.file, model.method.weights())
     target = folder / FOLDER
@@ -143,14 +143,18 @@ def _write_one(path: Path, refined: Refined) -> dict[str, Any]:
         np.savez(file, **arrays)
     region = refined.region
     marked = {int(s) for s in region.serials}
+    rows = [
+        {**asdict(found), "serial": found.label if found.label in marked else 0}
+        for found in refined.found
+    ]
+    # beside the index, which would be too long to be read where there are very many
+    listed = path.with_suffix(".json")
+    write_atomically(listed, json.dumps({"candidates": rows}))
     return {
         "file": path.name,
+        "candidates": listed.name,
         "name": region.name,
         "image": region.image,
         "box": list(region.box),
         "mpp": region.mpp,
-        "candidates": [
-            {**asdict(found), "serial": found.label if found.label in marked else 0}
-            for found in refined.found
-        ],
     }

@@ -45,8 +45,8 @@ def learn_beside(
     """
     with tempfile.TemporaryDirectory(prefix="noisyseg-") as scratch:
         child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "napari_noisyseg.worker.lessons.beside", str(project), scratch,
-             subject],
+            [sys.executable, "-P", "-m", "napari_noisyseg.worker.lessons.beside", str(project),
+             scratch, subject],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             env={**os.environ, **PASSIVE, "PYTHONUTF8": "1"}, cwd=scratch, **detached(),
         )  # fmt: skip

@@ -26,7 +26,7 @@ class SuggestRow(QWidget):  # type: ignore[misc]
         super().__init__()
         self.tool = tool
         self.ask = button("Suggest the rest", SUGGESTS, tool.ask)
-        self.teach = button("Learn from complete fields", TEACHES, tool.teach)
+        self.teach = button("Learn from fields", TEACHES, tool.teach)
         self.keep = button("✓ Keep", "It is a nucleus (K)", tool.keep)
         self.drop = button("✗ Drop", "It is none; it is never suggested again (D)", tool.drop)
         self.back = button("←", "The one before (Left)", lambda: tool.move(-1))
@@ -78,7 +78,7 @@ class SuggestRow(QWidget):  # type: ignore[misc]
         self.ask.setText("Looking for the rest …" if tool.busy else "Suggest the rest")
         self.teach.setVisible(tool.teachable or tool.learning)
         self.teach.setEnabled(not tool.learning)
-        self.teach.setText("Learning …" if tool.learning else "Learn from complete fields")
+        self.teach.setText("Learning …" if tool.learning else "Learn from fields")
         self.words.setText(self._words())
         self.words.setVisible(bool(self.words.text()))
         self.queue.setVisible(bool(tool.open))
