@@ -225,3 +225,41 @@ def test_a_file_takes_one_image_of_several(noisyseg, field: Path, tmp_path: Path
     word = ("--layer", "outline", "--image", "two")
     assert noisyseg("export", project, tmp_path / "a.geojson", *word).code == 0
     assert '"image": "two"' in (tmp_path / "a.geojson").read_text()
+
+
+def test_a_coco_file_goes_to_each_image_that_it_names(noisyseg, clicked: Path) -> None:
+    other = clicked.parent / "zweites Bild.png"
+    other.write_bytes((clicked.parent / "field.png").read_bytes())
+    assert noisyseg("add", clicked, other).code == 0
+    with Project.open(clicked, write=True) as opened:
+        opened.nuclei.add_many(opened.images()[1].name, [(40, 40)])
+    file = clicked.parent / "annotations.json"
+    done = noisyseg("export", clicked, file, "--format", "coco", "--layer", "outline")
+    assert done.code == 0, done.err
+    bare = clicked.parent / "bare.noisyseg"
+    images = ("--images", clicked.parent / "field.png", "--images", other)
+    assert noisyseg("create", bare, *images, "--mpp", 0.25).code == 0
+    done = noisyseg("import", bare, file, "--as", "clean")
+    assert done.code == 0, done.err
+    with Project.open(bare, write=True) as opened:
+        assert all(opened.nuclei.of(record.name) for record in opened.images())
+        opened.nuclei.undo()
+        assert not any(opened.nuclei.of(record.name) for record in opened.images())
+    done = noisyseg("import", bare, file, "--format", "hovernet")
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    done = noisyseg("import", bare, file, "--format", "pdf")
+    assert done.code == 2
+    assert "choose one of geojson" in done.err
+
+
+def test_xml_masks_make_a_project(noisyseg, clicked: Path) -> None:
+    done = noisyseg("export", clicked, clicked.parent / "field.xml", "--format", "imagescope",
+                    "--layer", "outline")  # fmt: skip
+    assert done.code == 0, done.err
+    again = clicked.parent / "again.noisyseg"
+    done = noisyseg("create", again, "--images", clicked.parent / "field.png", "--mpp", 0.25,
+                    "--masks", clicked.parent / "field.xml")  # fmt: skip
+    assert done.code == 0, done.err
+    clicks = len((clicked.parent / "field.csv").read_text().splitlines()) - 1
+    with Project.open(again) as opened:
+        assert len(np.unique(opened.nuclei.painted("field"))) == clicks + 1

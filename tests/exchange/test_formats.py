@@ -225,7 +225,8 @@ FILE = '<!DOCTYPE a SYSTEM "file:///etc/passwd"><Annotations/>'
 DEEP = "<Annotations>" + "<Region>" * 40 + "</Region>" * 40 + "</Annotations>"
 ONE = (
     '<Annotations><Annotation><Regions><Region><Vertices><Vertex X="{}" Y="{}"/>'
-    '<Vertex X="2" Y="1"/><Vertex X="2" Y="9"/></Vertices></Region></Regions></Annotation></Annotations>'
+    '<Vertex X="2" Y="1"/><Vertex X="2" Y="9"/></Vertices></Region></Regions>'
+    "</Annotation></Annotations>"
 )
 COCO = '{{"images": [{{"id": 1, "file_name": "a"}}], "annotations": [{}], "categories": []}}'
 RLE = '{{"image_id": 1, "segmentation": {{"size": [10, 10], "counts": {}}}}}'
@@ -361,3 +362,23 @@ def test_cellpose_files_hold_what_cellpose_opens(reviewed: Project, tmp_path: Pa
     inside = content["outlines"] > 0
     assert np.array_equal(content["outlines"][inside], content["masks"][inside])
     assert set(np.unique(content["outlines"])) == set(range(count + 1))
+
+
+def test_a_missing_library_is_named_with_the_way_to_it(
+    reviewed: Project, image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (path,) = export(reviewed, tmp_path, "roi")
+    monkeypatch.setattr("napari_noisyseg.exchange.formats.format.find_spec", lambda _: None)
+    for name, extra in (("roi", "formats"), ("dicom", "dicom")):
+        with pytest.raises(NoisySegError, match=rf"pip install 'napari-noisyseg\[{extra}\]'"):
+            export(reviewed, tmp_path / name, name)
+        assert not (tmp_path / name).exists()
+    with pytest.raises(NoisySegError, match="roifile, which is not installed"):
+        import_rough(reviewed, image, path)
+
+
+def test_a_contour_that_runs_over_the_whole_slide_is_refused(tmp_path: Path) -> None:
+    far = [[0, 0], [9 * 10**6, 0], [0, 1]]
+    (tmp_path / "a.json").write_text(json.dumps({"nuc": {"7": {"contour": far}}}))
+    with pytest.raises(NoisySegError, match=r"a\.json, nucleus 7: a contour is a tangle"):
+        annotation.read_masks(tmp_path / "a.json", (50, 50))

@@ -89,13 +89,11 @@ def images(held: Project) -> st.SearchStrategy[ExportedImage]:
 
 def image_of(held: Project, record: ImageRecord, found: Sequence[tuple[Any, ...]]) -> ExportedImage:
     """An image with nuclei of outline, state, class, score and run."""
-    nuclei = [
-        ExportedNucleus(
-            str(uuid.uuid5(uuid.NAMESPACE_OID, f"{k} {outline!r}")), 3 * k, *outline.middle(),
-            outline, state, name, score, run,
-        )
-        for k, (outline, state, name, score, run) in enumerate(found, start=1)
-    ]  # fmt: skip
+    nuclei = []
+    for k, (outline, state, name, score, run) in enumerate(found, start=1):
+        y, x = outline.middle()
+        id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{k} {outline!r}"))
+        nuclei.append(ExportedNucleus(id, 3 * k, y, x, outline, state, name, score, run))
     return ExportedImage(held, record, nuclei)
 
 

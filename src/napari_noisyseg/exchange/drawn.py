@@ -148,7 +148,10 @@ def check_sizes(boxes: Sequence[tuple[str, Box]]) -> None:
 
 def _rasterised(shape: Shape, box: Box) -> Outline | None:
     if shape.draw is not None:
-        return Outline.of(shape.draw(box), box)
+        try:
+            return Outline.of(shape.draw(box), box)
+        except NoisySegError as error:
+            raise NoisySegError(f"{shape.where}: {error}") from error
     # a line that runs up and down endlessly has more crossings than there is memory for
     heights = [np.clip(ring[:, 1], box.y0, box.y1) for p in shape.polygons for ring in p]
     if sum(float(np.abs(np.diff(h)).sum()) for h in heights) > MAX_TOTAL // 64:

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,7 +102,7 @@ def _shape(feature: Any, where: str) -> Shape | None:
 
 def _state(value: Any) -> State | None:
     """What a person decided, as we write it."""
-    return cast(State, value) if isinstance(value, str) and value in STATES else None
+    return next((state for state in STATES if state == value), None)
 
 
 def _uuid(value: Any) -> str | None:

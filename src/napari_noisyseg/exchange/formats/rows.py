@@ -7,7 +7,7 @@ import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,7 +101,7 @@ def told_shape(
         where=where,
         color=color,
         measurements=_score(told.get("score")),
-        state=cast(State, told["state"]) if told.get("state") in STATES else None,
+        state=next((state for state in STATES if state == told.get("state")), None),
     )
 
 
