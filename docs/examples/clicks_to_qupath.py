@@ -53,7 +53,8 @@ print(written[0].name)
 
 # %%
 truth = ns.samples.true_nuclei()
-print({name: round(value, 3) for name, value in ns.metrics.evaluate(labels, truth).items()})
+scores = ns.metrics.evaluate(labels, truth)
+print(f"AJI {scores['aji']:.3f}, PQ {scores['pq']:.3f}, Dice {scores['dice']:.3f}")
 
 # %% [markdown]
 # An image in which nobody has clicked:

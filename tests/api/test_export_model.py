@@ -15,7 +15,7 @@ import pytest
 import napari_noisyseg as ns
 from napari_noisyseg.coarse import starter
 
-ZOO = Path(os.environ.get("NOISYSEG_BIO_PYTHON", "/work/venv-bio/bin/python"))
+ZOO = Path(os.environ.get("NOISYSEG_BIO_PYTHON", "nowhere"))
 """A Python that has bioimageio.core, which cannot be installed beside napari."""
 CHECK = """
 import json, sys

@@ -31,6 +31,8 @@ def test_a_project_that_learned_nothing_is_the_starter(tnbc, tmp_path) -> None:
     with ns.Project.create(tmp_path / "a.noisyseg") as project:
         of_project = ns.predict(tnbc[0][:96, :96], project, mpp=0.25)
     assert np.array_equal(of_project, ns.predict(tnbc[0][:96, :96], mpp=0.25))
+    of_folder = ns.predict(tnbc[0][:96, :96], tmp_path / "a.noisyseg", mpp=0.25)
+    assert np.array_equal(of_project, of_folder)
 
 
 def test_no_model_is_told(tnbc, tmp_path) -> None:

@@ -12,7 +12,9 @@ import psutil
 import pytest
 import tifffile
 
-from napari_noisyseg.cli.training import _Shown
+from napari_noisyseg.api.trainings import Meter
+from napari_noisyseg.cli.output import Progress
+from napari_noisyseg.cli.training import _show
 from napari_noisyseg.events import Started, Stepped
 from napari_noisyseg.store.runs import Run
 from napari_noisyseg.worker.parent import process
@@ -124,7 +126,7 @@ def test_a_killed_training_says_what_may_help(
 
 def test_the_bar_counts_what_is_done(capsys: pytest.CaptureFixture[str]) -> None:
     for steps, of, words in [(1, 1, "25% epoch 1/1"), (6, 2, "75% epoch 2/2")]:
-        shown = _Shown("run")
-        shown.take(Started("m", of, 4, "cpu"))
-        shown.take(Stepped((steps - 1) // 4, steps, of, {"total": 1.0}))
+        meter, bar = Meter(), Progress("run", every=0)
+        _show(Started("m", of, 4, "cpu"), meter, bar)
+        _show(Stepped((steps - 1) // 4, steps, of, {"total": 1.0}), meter, bar)
         assert words in capsys.readouterr().err

@@ -1,7 +1,7 @@
 """What a rough annotation is worth, before any training: its bias, what it misses, what it keeps.
 
-Accepted nuclei are the measure; until there are some, only figures that need none are given. All intervals
-are 95 % ones over nuclei: pixels of one nucleus err together.
+Accepted nuclei are the measure; without any, only figures that need none are given. All
+intervals are 95 % ones over nuclei: pixels of one nucleus err together.
 """
 
 from __future__ import annotations

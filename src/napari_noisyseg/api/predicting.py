@@ -14,7 +14,7 @@ from napari_noisyseg.api.trainings import Training
 from napari_noisyseg.coarse.centres import segment
 from napari_noisyseg.coarse.project import centres_of, look_of
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.store import Project, Run
+from napari_noisyseg.store import SUFFIX, Project, Run
 
 STARTER = "starter"
 ModelLike = str | os.PathLike[str] | Project | Training | Run
@@ -30,14 +30,17 @@ def predict(
     """Find and outline every nucleus of an image.
 
     image: a file, or pixels (H, W, 3), uint8. model: "starter", the networks that come with the
-    package; a project, for these with what they learned there; a `Training`, or the folder or
-    .safetensors file of one. The starter needs no torch and stained tissue in colour. mpp: µm per
-    pixel; without it the file's own counts, else 0.25 with a warning. device: auto, cpu, cuda or
-    mps, for models of a training. channel: of fluorescence, 1 the first.
+    package; a project (or its folder), for these with what they learned there; a `Training`, or
+    the folder or .safetensors file of one. The starter needs no torch, and works on stained tissue
+    in colour. mpp: µm per pixel; without it the file's own counts, else 0.25 with a warning.
+    device: auto, cpu, cuda or mps, for models of a training. channel: of fluorescence, 1 the first.
 
     Returns labels, int32 (H, W), one number a nucleus, 0 elsewhere. Raises NoisySegError where the
     model cannot be read, or cannot judge the image.
     """
+    if isinstance(model, (str, os.PathLike)) and Path(model).suffix == SUFFIX:
+        with Project.open(model, write=False) as opened:
+            return predict(image, opened, mpp, device, channel)
     if isinstance(model, Project):
         rgb, size = pixels(image, mpp, channel)
         return segment(rgb, size, look_of(model), network=centres_of(model))

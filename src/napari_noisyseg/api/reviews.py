@@ -118,9 +118,12 @@ class Review:
             self._queue.decide(ids, state)
 
     def _item(self, nucleus: Which) -> ReviewItem:
-        if isinstance(nucleus, ReviewItem):
-            nucleus = nucleus.id
-        for item in self._queue.items:
-            if nucleus in (item.id, item.candidate.serial):
-                return item
+        if isinstance(nucleus, int):
+            found = (item for item in self._queue.items if item.candidate.serial == nucleus)
+            item = next(found, None)
+        else:
+            row = self._queue.row(nucleus.id if isinstance(nucleus, ReviewItem) else nucleus)
+            item = None if row is None else self._queue.items[row]
+        if item is not None:
+            return item
         raise NoisySegError(f"nucleus {nucleus}: it is not among those to be judged")

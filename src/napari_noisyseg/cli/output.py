@@ -104,8 +104,9 @@ class Progress:
 
     def __init__(self, title: str, every: float = 3.0) -> None:
         self._title, self._every = title, every
-        self._last = 0.0
         self._bar = _rich_bar(title) if sys.stderr.isatty() and not Loudness.quiet else None
+        # quick work needs no line of its own
+        self._last = time.monotonic() if self._bar is None else 0.0
 
     def __enter__(self) -> Self:
         return self

@@ -52,7 +52,7 @@ _TABLE = (
     Kind("rough", "labels", MARKING, pen="rough", toggle="rough masks",
          tip="What was painted or imported"),
     Kind("local", "labels", pen="local", toggle="untrained outlines",
-         tip="An outline grown around each point from the colours alone: nothing has learnt it"),
+         tip="An outline grown around each point from the colours alone, without any training"),
     Kind("outline", "labels", MARKING, until_found=frozenset({"train"}), pen="outline",
          toggle="outlines",
          tip="An outline at each click, by a network that has seen nuclei"),

@@ -86,7 +86,7 @@ class Repairs:
             return "Looking for the outline…"
         if self.chosen:
             count = len(self.chosen)
-            return f"{count} nuclei chosen: A, R, U or a class is for all of them; Esc: for none."
+            return f"{count} nuclei chosen: A, R, U or a class is for all; Esc lets them go."
         return HINTS.get(self.mode, "")
 
     # --- one nucleus ---------------------------------------------------------------------------

@@ -128,7 +128,7 @@ class ExportDialog(QDialog):  # type: ignore[misc]
         self.images.currentIndexChanged.connect(self._show)
         beside = self.project.path
         self.folder = QLineEdit(str(beside.with_name(f"{beside.stem} export")))
-        self.folder.setToolTip("One file for each image is written here; it is made if need be")
+        self.folder.setToolTip("A file for each image is written here; a missing folder is made")
         browse = button("Browse…", "Choose another folder", self._browse)
         for part in (self.format, self.images, self.folder, browse):
             part.setMinimumHeight(ROW)

@@ -225,8 +225,8 @@ class Grid(QDialog):  # type: ignore[misc]
     def _say(self) -> None:
         self.words.setText(
             f"{len(self.model.ids)} nuclei in squares of {WIDE_UM:g} µm. Click the wrong ones "
-            "(again: not wrong), then accept the rest. Ctrl or Shift and a click choose several "
-            "for A, R and U. A right click shows one on the slide."
+            "(click again if it is right), then accept the rest. Ctrl or Shift and a click choose "
+            "several for A, R and U. A right click shows one on the slide."
         )
         count = len(self._open_in_sight())
         self.rest.setText(f"Accept the {count} others in sight" if count else "Further down")

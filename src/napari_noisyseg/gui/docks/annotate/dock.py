@@ -172,9 +172,7 @@ class AnnotateDock(StepDock):
         if name == "points" and self.session.project is not None and not fields:
             return "Draw a field (F) or take the whole image: outside fields nothing is assumed."
         if name == "points" and fields and not any(field.complete for field in fields):
-            return (
-                "Tick a field once every nucleus in it is marked: only there is background known."
-            )
+            return "Tick a field once every nucleus in it is marked: its rest is then background."
         return HINTS[name]
 
     def _show_counts(self) -> None:

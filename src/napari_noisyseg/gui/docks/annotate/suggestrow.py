@@ -10,7 +10,7 @@ from napari_noisyseg.gui.keys import Binding
 from napari_noisyseg.gui.tools.suggesting import SuggestTool
 from napari_noisyseg.gui.widgets.parts import button, label, line
 
-SUGGESTS = "Propose nuclei: learned from those you have clicked, or before any click by the starter"
+SUGGESTS = "Propose more nuclei: learned from your clicks, or, before any click, by the starter"
 TEACHES = (
     "Learn from the fields that are marked as complete where nuclei lie, for suggestions in other "
     "images and for prediction; two minutes, in the background. It is used only if it finds more."
@@ -28,7 +28,7 @@ class SuggestRow(QWidget):  # type: ignore[misc]
         self.ask = button("Suggest the rest", SUGGESTS, tool.ask)
         self.teach = button("Learn from fields", TEACHES, tool.teach)
         self.keep = button("✓ Keep", "It is a nucleus (K)", tool.keep)
-        self.drop = button("✗ Drop", "It is none; it is never suggested again (D)", tool.drop)
+        self.drop = button("✗ Drop", "Not a nucleus: it is never suggested again (D)", tool.drop)
         self.back = button("←", "The one before (Left)", lambda: tool.move(-1))
         self.on = button("→", "The next one (Right)", lambda: tool.move(1))
         for arrow in (self.back, self.on):

@@ -30,7 +30,7 @@ WHY = {
     "need a field": "Labels are kept for fields: draw one in step 1.",
     "up to date": "They follow every click by themselves.",
     "working …": "Making labels …",
-    "could not be made": "The reason was told below. The next click tries again.",
+    "could not be made": "The message below says why. The next click tries again.",
 }
 SETTLE_MS = 1500
 """quiet after the last click before the project's labels are written anew"""
@@ -84,7 +84,7 @@ class CoarseDock(StepDock):
         self.sizes = ClusterSizes(self.kit.live)
         box.addWidget(self.sizes)
         self.refit = button(
-            "Refit", "Fit the cluster label to the points of now", self.kit.live.refit
+            "Refit", "Fit the cluster label to the points as they are now", self.kit.live.refit
         )
         box.addLayout(line(self.refit, 1))
         self.superpixels = SuperpixelView(self.session, self.jobs)

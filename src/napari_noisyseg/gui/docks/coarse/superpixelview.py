@@ -23,7 +23,9 @@ class SuperpixelView(QWidget):  # type: ignore[misc]
         super().__init__()
         self._session, self._jobs = session, jobs
         self.check = QCheckBox("Superpixels")
-        self.check.setToolTip("Patches of like colour, which superpixel learning relabels as one")
+        self.check.setToolTip(
+            "Patches of similar colour, relabelled as a whole by superpixel learning"
+        )
         self.check.clicked.connect(self._clicked)
         self.size = QDoubleSpinBox(minimum=1.0, maximum=20.0, singleStep=0.2, decimals=1)
         self.size.setValue(SIZE_UM)

@@ -35,7 +35,7 @@ class WorthView(QWidget):  # type: ignore[misc]
         self.heat = QCheckBox("Density of the masks")
         self.heat.setToolTip("Share of nucleus in the 8 µm around each pixel, as a layer")
         self.heat.clicked.connect(self._want_heat)
-        self.again = button("Look again", "Work it out for the masks of now", self.look)
+        self.again = button("Look again", "Work it out for the masks as they are now", self.look)
         self._build()
         self.refresh()
 

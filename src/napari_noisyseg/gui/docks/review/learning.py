@@ -24,7 +24,9 @@ class LearningLine(QWidget):  # type: ignore[misc]
         )
         self.words = label(role="quiet", wrap=True)
         self.back = button(
-            "Take back", "Outline as before all lessons, and learn no more", learning.take_back
+            "Take back",
+            "Back to the outlines as they were before all lessons; learning stops",
+            learning.take_back,
         )
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 4, 0, 0)
