@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from napari_noisyseg.coarse import CoarseLabels
-from napari_noisyseg.gui.canvas import layers
+from napari_noisyseg.gui.canvas import layers, looks
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.tools.kit import Kit, kit_of
 from napari_noisyseg.gui.tools.live import shown_of
@@ -455,3 +455,35 @@ class TestOthersLayers:
         assert not others.visible
         kit.session.undo()
         assert stored(kit) == []
+
+
+def test_a_decision_draws_no_point_anew(bare: Session) -> None:
+    project, record = bare.require_project(), bare.require_image()
+    one, two = project.nuclei.add_many(record.name, [(20.0, 30.0), (60.0, 70.0)])
+    kit_of(bare)
+    bare.sync()
+    layer = layers.find(bare.viewer, record.name, "points")
+    assert layer is not None
+    told: list[str] = []
+    for name in ("data", "face_color", "border_color"):
+        getattr(layer.events, name).connect(lambda _, name=name: told.append(name))
+    project.nuclei.decide([one.id], "unsure")
+    bare.sync()
+    assert kit_of(bare).points.nuclei[one.serial].state == "unsure"
+    assert told == []
+    project.nuclei.add_class("tumour", "#d55e00")
+    project.nuclei.set_class([two.id], "tumour")
+    bare.sync()
+    assert "border_color" in told
+    assert "data" not in told
+
+
+def test_a_layer_whose_nuclei_are_lines_has_clear_pixels(bare: Session) -> None:
+    data = np.zeros((8, 8), np.int32)
+    record = bare.require_image()
+    refined = layers.show_labels(bare.viewer, record, "refined", data)
+    rough = layers.show_labels(bare.viewer, record, "rough", data)
+    assert looks.is_clear(refined)
+    assert not looks.is_clear(rough)
+    refined.contour = 1
+    assert not looks.is_clear(refined)

@@ -120,7 +120,7 @@ class ReviewDock(StepDock):
         box.addWidget(self.maps)
         self.by_class = QCheckBox("Colour by class")
         self.by_class.setToolTip(
-            "Outlines in their classes' colours; the form of the line still tells the decision (K)"
+            "Outlines in their classes' colours; the form of the line still tells the decision (V)"
         )
         self.by_class.clicked.connect(lambda wanted: self.session.look(by_class=wanted))
         box.addWidget(self.by_class)
@@ -213,7 +213,7 @@ class ReviewDock(StepDock):
             ),
             Binding("T", "next round of training", self.next_round.begin, footer=False),
             Binding("G", "many nuclei side by side", self.show_grid, footer=False),
-            Binding("K", "colour by class", self._flip_colours, footer=False),
+            Binding("V", "colour by class", self._flip_colours, footer=False),
             Binding("C", "comment", self.repairing.comment.begin, footer=False),
             Binding("Esc", "lay the tool down", repairs.drop, footer=False),
             Binding("X", "erase while editing", self.canvas.editing.erase, footer=False),
