@@ -24,6 +24,7 @@ def soak(folder: Path, seed: int, acts: int, data: Path | None) -> dict[str, Any
 
     wandering, memory = Wandering(build(folder, data), seed), Memory()
     day = Day(wandering.hands)
+    day.tour(wandering.work.rest)
     for number in range(acts):
         wandering.work_on(number, day.table(number), look=number % ROUND == ROUND - 1)
         if number % EVERY == EVERY - 1:
