@@ -12,11 +12,14 @@ from napari.components import ViewerModel
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui.canvas import layers, tissue
+from napari_noisyseg.gui.canvas.closeup import Closeup
+from napari_noisyseg.gui.canvas.outlines import outlines_of
 from napari_noisyseg.gui.session import Session, session_of
 from napari_noisyseg.gui.tools.hand import Press
 from napari_noisyseg.gui.tools.kit import kit_of
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
+from napari_noisyseg.store.records import Outline
 
 
 def test_nothing_is_written_before_the_first_act(bare: Session, png: Path) -> None:
@@ -285,3 +288,33 @@ def test_layers_of_images_that_were_left_long_ago_go_and_come_again(bare: Any) -
     bare.show_image(first)
     assert len(layers.find(bare.viewer, first, "points").data) == 1
     assert bare.image == first
+
+
+def test_outlines_under_review_are_handed_over_to_another_image(bare: Any) -> None:
+    first, project = bare.require_image(), bare.require_project()
+    other = project.add_array(np.full((80, 90, 3), 200, np.uint8), "other", mpp=2 * first.mpp)
+    bare.sync()
+    bare.show_image("other")
+    bare.show_image(first.name)
+    bare.look(step="review")
+    outline = Outline(Box(5, 5, 20, 20), np.ones((15, 15), bool))
+    closeup = Closeup(bare.viewer)
+    closeup.show(first, outline, None)
+    layer = closeup.layer
+    for record in (project.image("other"), first, project.image("other")):
+        bare.show_image(record.name)
+        closeup.show(record, outline, None)
+        assert closeup.layer is layer
+        assert layers.image_name(layer) == record.name
+        assert layer.visible
+        assert layer.name.startswith(record.name)
+        assert layer.scale[-1] == pytest.approx(record.mpp)
+        above = list(bare.viewer.layers)[bare.viewer.layers.index(layer) :]
+        assert not [x for x in above[1:] if layers.image_name(x) == record.name]
+    assert other.name == "other"
+    # napari's own tools, which never act on our layers, have nothing drawn for them
+    assert not layer._overlays["polygon"].visible
+    assert not layer._overlays["brush_stroke"].visible
+    closeup.clear()
+    assert closeup.layer is layer
+    assert not outlines_of(layer).paths

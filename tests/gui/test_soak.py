@@ -81,14 +81,17 @@ def test_the_report_names_what_went_wrong_and_what_grew() -> None:
     soaked = {
         "acts": 50, "memory_growth_mb": 1.5, "megabytes": [600.0, 610.0], "worst_stall_ms": 70.0,
         "worst_turn_cpu_ms": 60.0, "exceptions": [], "disagreements": [trouble],
-        "grown": {"ours.Leak": [3, 9]},
+        "grown": {"ours.Leak": [3, 9]}, "layers": [20, 21],
     }  # fmt: skip
     found = report(soaked)
     assert found.figures == {
         "acts": 50, "memory_growth_mb": 1.5, "memory_mb": 610, "worst_stall_ms": 70,
         "worst_turn_cpu_ms": 60, "exceptions": 0, "disagreements": 1,
     }  # fmt: skip
-    assert [row["what"] for row in found.rows] == ["act 3, click", "ours.Leak"]
+    assert [row["what"] for row in found.rows] == [
+        "act 3, click", "layers in the window", "ours.Leak"
+    ]  # fmt: skip
+    assert found.rows[1]["found"] == "600 MB with 20, 610 MB with 21"
 
 
 @pytest.mark.slow

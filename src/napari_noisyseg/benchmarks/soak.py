@@ -42,11 +42,20 @@ def report(soaked: dict[str, Any]) -> Report:
     rows: list[dict[str, object]] = [
         {"what": f"act {one['act']}, {one['did']}", "found": one["words"]} for one in troubles
     ]
+    # each holds its pixels once more, as a texture, and growth is to be read beside them
+    held = [f"{mb:.0f} MB with {n}" for mb, n in zip(*_held(soaked), strict=True)]
+    rows.append({"what": "layers in the window", "found": ", ".join(held)})
     rows += [
         {"what": kind, "found": f"{counts[0]} … {counts[-1]} objects"}
         for kind, counts in soaked["grown"].items()
     ]
     return Report("soak", figures, rows)
+
+
+def _held(soaked: dict[str, Any]) -> tuple[list[float], list[int]]:
+    """Readings of the memory and layers of the window then, six of them at most."""
+    every = max(1, len(soaked["layers"]) // 6)
+    return soaked["megabytes"][every - 1 :: every], soaked["layers"][every - 1 :: every]
 
 
 def _soaked(data: Path, seed: int, acts: int) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from qtpy.QtCore import Qt
@@ -30,6 +30,20 @@ class Day:
         self._canvas, self._keys = CanvasActs(hands), KeyActs(hands)
         self._controls, self._review = PanelActs(hands), ReviewActs(hands)
 
+    def tour(self, rest: Callable[[], object]) -> None:
+        """Every image in every step with every box on once: all layers that a day needs are made.
+
+        What a window holds of its images is no growth. `rest` waits for what each act asked for.
+        """
+        for name in self.panel.session.front.names():
+            self.panel.session.show_image(name)
+            for step in self.panel.rows:
+                self._open(step)
+                rest()
+                for box in [box for box in self._boxes(step) if not box.isChecked()] * 2:
+                    self.hands.press(box)
+                    rest()
+
     def table(self, number: int) -> Mapping[Do, float]:
         """What may be done as act `number`."""
         at = number % ROUND
@@ -52,6 +66,12 @@ class Day:
         if step == "review":
             return {**look, **self._review.table(), self._canvas.click: 2, self._keys.step_key: 25}
         return look
+
+    def _boxes(self, step: str) -> list[Any]:
+        dock: Any = self.panel.docks[step]
+        if step == "annotate":
+            return []
+        return list((dock.shown if step == "coarse" else dock.maps.boxes).values())
 
     # --- the first act of a step ---------------------------------------------------------------
 

@@ -23,17 +23,19 @@ def soak(folder: Path, seed: int, acts: int, data: Path | None) -> dict[str, Any
     from napari_noisyseg.gui.wander.wandering import Wandering
 
     wandering, memory = Wandering(build(folder, data), seed), Memory()
-    day = Day(wandering.hands)
+    day, layers = Day(wandering.hands), list[int]()
+    day.tour(wandering.work.rest)
     for number in range(acts):
         wandering.work_on(number, day.table(number), look=number % ROUND == ROUND - 1)
         if number % EVERY == EVERY - 1:
             memory.read(number + 1)
+            layers.append(len(wandering.viewer.layers))
             told = f"{number + 1} acts: {memory.megabytes[-1]:.0f} MB"
             print(told, file=sys.stderr, flush=True)
     wandering.close()
     return {
         **wandering.walked.document(), "memory_growth_mb": memory.growth(),
-        "megabytes": memory.megabytes, "grown": memory.grown(),
+        "megabytes": memory.megabytes, "layers": layers, "grown": memory.grown(),
     }  # fmt: skip
 
 
