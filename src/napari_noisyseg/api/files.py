@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +13,11 @@ from napari_noisyseg.exchange.importing import Imported, import_clean, import_po
 from napari_noisyseg.store import Project
 
 Meaning = Literal["points", "rough", "clean"]
-_READERS = {"points": import_points, "rough": import_rough, "clean": import_clean}
+_READERS: dict[str, Callable[[Project, str, Path], Imported]] = {
+    "points": import_points,
+    "rough": import_rough,
+    "clean": import_clean,
+}
 
 
 def import_file(
