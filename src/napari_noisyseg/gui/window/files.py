@@ -95,20 +95,6 @@ def _import(session: Session, parent: QWidget, kinds: str, act: Callable[..., An
             act(session.require_project(), record.name, Path(chosen))
 
 
-def import_dropped(session: Session, path: Path) -> None:
-    """A file of annotation that was dropped on the window, into the image in front: its points, or
-    its outlines as rough masks. One action, which is said and can be undone.
-    """
-    with session.acting():
-        record, project = session.require_image(), session.require_project()
-        found = importing.import_drawn(project, record.name, path)
-        kind = "points" if found.points else "rough masks"
-        note = f" {found.note}." if found.note else ""
-        session.say(
-            f"imported {found.count} {kind} into {record.name}; undo takes them back.{note}"
-        )
-
-
 def export(session: Session, parent: QWidget) -> None:
     """Ask what goes out, in which form and where, and write it."""
     with session.guard():
