@@ -18,6 +18,7 @@ from napari_noisyseg import registry
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store import pyramid
 from napari_noisyseg.store.project import Project
+from napari_noisyseg.store.records import Outline
 from napari_noisyseg.store.runs import Run
 from napari_noisyseg.worker.adoption.adopt import adopt_finished
 from napari_noisyseg.worker.adoption.found import MAPS
@@ -91,6 +92,29 @@ def test_frozen_outlines_stay_as_a_person_left_them(project: Project) -> None:
     expected = np.zeros((SIDE, SIDE), bool)
     expected[3:6, 3:12] = True
     assert np.array_equal(refined == nucleus.serial, expected)
+
+
+@pytest.mark.parametrize("judged", [True, False])
+def test_halves_that_a_person_merged_do_not_come_back(project: Project, judged: bool) -> None:
+    labels = np.zeros((SIDE, SIDE), np.int32)
+    labels[2:8, 2:8], labels[2:8, 8:14], labels[20:26, 2:8] = 90_001, 90_002, 90_003
+    rows = [row(number, 0) for number in (90_001, 90_002, 90_003)]
+
+    def train() -> None:
+        run = project.runs.new()
+        write(run, ("tissue", Box(0, 0, SIDE, SIDE), labels, rows))
+        assert adopt_finished(project) == [run.id]
+
+    train()
+    first, second, other = project.nuclei.candidates("tissue")
+    if judged:
+        project.nuclei.decide([first.id], "accepted")
+    both = Outline(Box(2, 2, 8, 14), np.ones((6, 12), bool))
+    project.nuclei.merge([first.id, second.id], both)
+    train()
+    assert {c.id for c in project.nuclei.judged("tissue")} == {first.id, other.id}
+    refined = project.labels.read("tissue", "refined")
+    assert set(np.unique(refined[2:8, 2:14])) == {first.serial}
 
 
 def test_regions_are_put_where_they_came_from(project: Project) -> None:

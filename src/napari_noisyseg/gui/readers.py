@@ -9,6 +9,7 @@ from typing import Any
 from napari import current_viewer
 from napari.settings import get_settings
 
+from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui.canvas.lazy import LayerData, layer_data
 from napari_noisyseg.gui.session import SUFFIX, session_of
 from napari_noisyseg.slides import is_colour, open_image
@@ -20,6 +21,9 @@ SLIDES = ("svs", "ndpi", "mrxs", "scn", "bif", "svslide", "vms", "vmu")
 """Endings that are of scanners alone."""
 OME_TIFF = (".ome.tif", ".ome.tiff")
 """Any microscope's: ours only where a file is a picture in colours."""
+OF_OTHERS = (".dcm", ".zarr")
+"""Of many programs: ours only where there is a slide or a picture in it. What is named as an image
+of OME-Zarr is taken at its word, so that it is said what is wrong with it."""
 
 
 def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | None:
@@ -28,8 +32,19 @@ def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | 
         return None
     if path.rstrip("/\\").endswith(SUFFIX):
         return read_project
-    declined = path.lower().endswith(OME_TIFF) and not is_colour(Path(path))
-    return None if declined else read_slide
+    return None if _declined(path) else read_slide
+
+
+def _declined(path: str) -> bool:
+    """Whether a file with an ending that others have as well is none that we show best."""
+    name = path.lower().rstrip("/\\")
+    if name.endswith(OF_OTHERS) and not name.endswith(".ome.zarr"):
+        try:
+            open_image(Path(path)).close()
+        except NoisySegError:
+            return True
+        return False
+    return name.endswith(OME_TIFF) and not is_colour(Path(path))
 
 
 def read_slide(path: str) -> list[LayerData]:

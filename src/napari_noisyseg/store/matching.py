@@ -16,11 +16,16 @@ SAME = 0.5
 
 def iou(a: Outline, b: Outline) -> float:
     """Intersection over union of two outlines, in pixels."""
+    common = _common(a, b)
+    return common / (a.area + b.area - common) if common else 0.0
+
+
+def _common(a: Outline, b: Outline) -> int:
+    """Pixels that both have."""
     both = a.box.intersect(b.box)
     if both.empty:
-        return 0.0
-    common = int(np.count_nonzero(a.mask[both.within(a.box)] & b.mask[both.within(b.box)]))
-    return common / (a.area + b.area - common)
+        return 0
+    return int(np.count_nonzero(a.mask[both.within(a.box)] & b.mask[both.within(b.box)]))
 
 
 def match(new: Sequence[Outline], old: Sequence[Outline]) -> dict[int, int]:
@@ -35,6 +40,24 @@ def match(new: Sequence[Outline], old: Sequence[Outline]) -> dict[int, int]:
             taken[i] = j
             given.add(j)
     return taken
+
+
+def swallowed(new: Sequence[Outline], old: Sequence[Outline]) -> set[int]:
+    """Which of the new outlines lie by half or more in an old one, and are not that nucleus.
+
+    Such is a half of a nucleus that a person merged, found once more.
+    """
+    if not new or not old:
+        return set()
+    same = match(new, old)
+    a, b = _corners(new), _corners(old)
+    tree = shapely.STRtree(shapely.box(b[:, 1], b[:, 0], b[:, 3], b[:, 2]))
+    pairs = tree.query(shapely.box(a[:, 1], a[:, 0], a[:, 3], a[:, 2]))
+    return {
+        i
+        for i, j in zip(*pairs.tolist(), strict=True)
+        if i not in same and 2 * _common(new[i], old[j]) >= new[i].area
+    }
 
 
 def _near(new: Sequence[Outline], old: Sequence[Outline]) -> list[tuple[int, int]]:

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box, windows_of, without_gaps
 from napari_noisyseg.store.making import uncollected
+from napari_noisyseg.store.matching import swallowed
 from napari_noisyseg.store.packing import pack_mask
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.store.records import Candidate, Outline
+from napari_noisyseg.store.records import Candidate, Outline, State
 from napari_noisyseg.store.runs import Run
 from napari_noisyseg.worker.adoption.found import Found, Stored, listed_results, readable
 from napari_noisyseg.worker.adoption.laying import lay, write
@@ -22,6 +23,8 @@ from napari_noisyseg.worker.adoption.tiles import REFINED, adopt_slides
 
 __all__ = ["REFINED", "adopt", "adopt_finished", "adopt_results"]
 
+HELD: tuple[State, ...] = ("accepted", "unsure", "unreviewed")
+"""States in which an outline that a person drew or decided on holds its pixels"""
 Draft = list[tuple[int, Candidate]]
 """Value in the label image of a region, and the candidate that it becomes"""
 TABLE = 2**22
@@ -95,6 +98,7 @@ def _take_in(
     drafts: Sequence[Draft],
     source: Mapping[str, Any],
 ) -> None:
+    drafts = _without_swallowed(project, image, drafts)
     # nuclei come last but one: where maps do not fit on the disk, nothing is half taken in
     for result in results:
         for kind, values in result.maps.items():
@@ -109,6 +113,14 @@ def _take_in(
         return project.nuclei.settled(image, results[k].box, labels, rejected=True)
 
     lay(project, image, REFINED, [result.box for result in results], refined, source)
+
+
+def _without_swallowed(project: Project, image: str, drafts: Sequence[Draft]) -> list[Draft]:
+    """The drafts without finds that are a part of what a person accepted or drew as one nucleus."""
+    held = [outline for _, outline in project.nuclei.outlines(image, HELD)]
+    finds = [c for draft in drafts for _, c in draft if not c.id]
+    gone = {id(finds[k]) for k in swallowed([c.outline for c in finds], held)}
+    return [[pair for pair in draft if id(pair[1]) not in gone] for draft in drafts]
 
 
 def _candidates(result: Found, ids: Mapping[int, str], run: str) -> Draft:
