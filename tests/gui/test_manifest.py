@@ -23,6 +23,7 @@ from napari_noisyseg.gui import readers, writers
 from napari_noisyseg.gui.samples import field, slide
 from napari_noisyseg.gui.session import session_of
 from napari_noisyseg.gui.tools.kit import kit_of
+from napari_noisyseg.store.project import Project
 
 MANIFEST = Path(samples.FOLDER).parent / "napari.yaml"
 
@@ -179,3 +180,22 @@ def test_menus_and_widgets_are_there(make_napari_viewer: Callable[..., Any]) -> 
     }
     assert any("Use points as nuclei" in title for title in titles)
     assert any("Open NoisySeg project" in title for title in titles)
+
+
+def test_endings_of_others_are_ours_only_where_a_picture_is_inside(
+    tmp_path: Path, tnbc: tuple[Any, Any]
+) -> None:
+    import zarr
+
+    radiology = tmp_path / "scan.dcm"
+    radiology.write_bytes(b"\0" * 128 + b"DICM" + b"\0" * 64)
+    stack = tmp_path / "stack.zarr"
+    zarr.create_array(stack, shape=(4, 8, 8), dtype="uint8", zarr_format=3)
+    assert readers.get_reader(str(radiology)) is None
+    assert readers.get_reader(str(stack)) is None
+    with Project.create(tmp_path / "p.noisyseg") as project:
+        project.add_array(tnbc[0][:64, :64], "i", 0.25)
+    picture = tmp_path / "picture.zarr"
+    (found,) = (tmp_path / "p.noisyseg" / "images").iterdir()
+    found.rename(picture)
+    assert readers.get_reader(str(picture)) is readers.read_slide

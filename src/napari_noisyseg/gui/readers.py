@@ -9,6 +9,7 @@ from typing import Any
 from napari import current_viewer
 from napari.settings import get_settings
 
+from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.exchange.importing import import_drawn
 from napari_noisyseg.gui.canvas.lazy import LayerData, layer_data
 from napari_noisyseg.gui.session import SUFFIX, Session, session_of
@@ -30,6 +31,9 @@ OME_TIFF = (".ome.tif", ".ome.tiff")
 """Any microscope's: ours only where a file is a picture in colours."""
 ANNOTATION = (".geojson", ".xml")
 """Endings of annotation that no picture or table has: such a file may be dropped on the window."""
+OF_OTHERS = (".dcm", ".zarr")
+"""Of many programs: ours only where there is a slide or a picture in it. What is named as an image
+of OME-Zarr is taken at its word, so that it is said what is wrong with it."""
 
 
 def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | None:
@@ -40,8 +44,19 @@ def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | 
         return read_project
     if path.lower().endswith(ANNOTATION):
         return read_annotation
-    declined = path.lower().endswith(OME_TIFF) and not is_colour(Path(path))
-    return None if declined else read_slide
+    return None if _declined(path) else read_slide
+
+
+def _declined(path: str) -> bool:
+    """Whether a file with an ending that others have as well is none that we show best."""
+    name = path.lower().rstrip("/\\")
+    if name.endswith(OF_OTHERS) and not name.endswith(".ome.zarr"):
+        try:
+            open_image(Path(path)).close()
+        except NoisySegError:
+            return True
+        return False
+    return name.endswith(OME_TIFF) and not is_colour(Path(path))
 
 
 def read_slide(path: str) -> list[LayerData]:

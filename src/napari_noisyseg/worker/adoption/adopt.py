@@ -15,16 +15,14 @@ from napari_noisyseg.store.making import uncollected
 from napari_noisyseg.store.matching import swallowed
 from napari_noisyseg.store.packing import pack_mask
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.store.records import Candidate, Outline, State
+from napari_noisyseg.store.records import Candidate, Outline
 from napari_noisyseg.store.runs import Run
 from napari_noisyseg.worker.adoption.found import Found, Stored, listed_results, readable
 from napari_noisyseg.worker.adoption.laying import lay, write
-from napari_noisyseg.worker.adoption.tiles import REFINED, adopt_slides
+from napari_noisyseg.worker.adoption.tiles import HELD, REFINED, adopt_slides
 
 __all__ = ["REFINED", "adopt", "adopt_finished", "adopt_results"]
 
-HELD: tuple[State, ...] = ("accepted", "unsure", "unreviewed")
-"""States in which an outline that a person drew or decided on holds its pixels"""
 Draft = list[tuple[int, Candidate]]
 """Value in the label image of a region, and the candidate that it becomes"""
 TABLE = 2**22

@@ -13,15 +13,18 @@ from napari_noisyseg import bounded_json
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.making import uncollected
+from napari_noisyseg.store.matching import swallowed
 from napari_noisyseg.store.packing import count_masks
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.store.records import Candidate, Outline
+from napari_noisyseg.store.records import Candidate, Outline, State
 from napari_noisyseg.store.runs import Run
 from napari_noisyseg.whole import Plan, Tiles
 from napari_noisyseg.whole.stitch import PLAN, TILES, Settled, mark, marked
 
 FOLDER, ADOPTED = "slides", "adopted.txt"
 REFINED = "refined"
+HELD: tuple[State, ...] = ("accepted", "unsure", "unreviewed")
+"""States in which an outline that a person drew or decided on holds its pixels"""
 
 
 class SlideTask(NamedTuple):
@@ -96,7 +99,10 @@ def _adopt(project: Project, run: Run, task: SlideTask) -> int:
 
 def _take_in(project: Project, run: Run, image: str, core: Box, settled: Settled) -> None:
     mpp = project.image(image).mpp
-    project.nuclei.adopt(image, run.id, list(_candidates(settled, run.id, mpp)), core)
+    finds = list(_candidates(settled, run.id, mpp))
+    held = [outline for _, outline in project.nuclei.outlines(image, HELD)]
+    gone = set(swallowed([c.outline for c in finds], held))
+    project.nuclei.adopt(image, run.id, [c for k, c in enumerate(finds) if k not in gone], core)
     around = Box.around([core, *(settled.nuclei.box(k) for k in range(len(settled.nuclei)))])
     source = {"run": run.id, "method": str(run.spec().get("method", ""))}
     plane = _drawn(project, run.id, image, core, around)
