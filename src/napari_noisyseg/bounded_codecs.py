@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import bz2
-import lzma
 import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,8 +10,6 @@ BLOSC_HEADER, LZ4_HEADER = 16, 4
 """Bytes; blosc tells its size in the second four, numcodecs' LZ4 in all of them."""
 GZIP = 31
 """zlib's word for a gzip header, as in `wbits`."""
-LZMA_BYTES = 2**28
-"""That an LZMA stream may ask for beside what it holds."""
 MEMBERS = 64
 """Streams that may follow each other where one is expected."""
 
@@ -27,7 +23,7 @@ def unpack(packing: str, packed: bytes, most: int) -> bytes:
         raise _wrong(most, f"packed it is {len(packed):,}")
     try:
         return PACKINGS[packing](packed, most)
-    except (RuntimeError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+    except (RuntimeError, zlib.error) as error:
         raise _wrong(most, str(error)) from error
 
 
@@ -87,6 +83,4 @@ PACKINGS: Mapping[str, Callable[[bytes, int], bytes]] = {
     "lz4": _lz4,
     "gzip": _streamed(lambda: zlib.decompressobj(GZIP)),
     "zlib": _streamed(zlib.decompressobj),
-    "bz2": _streamed(bz2.BZ2Decompressor),
-    "lzma": _streamed(lambda: lzma.LZMADecompressor(memlimit=LZMA_BYTES)),
 }

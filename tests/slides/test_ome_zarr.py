@@ -177,11 +177,8 @@ CODECS = {
     ),
     "lz4": (numcodecs.LZ4(), {"acceleration": 1}),
     "zlib": (numcodecs.Zlib(1), {"level": 1}),
-    "bz2": (numcodecs.BZ2(1), {"level": 1}),
-    "lzma": (numcodecs.LZMA(preset=1), {"preset": 1, "format": 1, "check": -1, "filters": None}),
 }
 OF_V3 = ("zstd", "gzip", "blosc")
-OF_NUMCODECS = ("lz4", "zlib", "bz2", "lzma")
 
 
 def packed_with(path: Path, name: str, version: str, **options: Any) -> Path:

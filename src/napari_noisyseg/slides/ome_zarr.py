@@ -24,7 +24,7 @@ from napari_noisyseg.slides.tiff_mpp import IN_UM
 # Only codecs that turn bytes into bytes. numcodecs also has "pickle", which runs what it reads.
 CODECS = {
     *("bytes", "blosc", "gzip", "zstd", "crc32c", "sharding_indexed", "transpose"),
-    *("zlib", "lz4", "lzma", "bz2", "shuffle", "delta"),
+    *("zlib", "lz4", "shuffle", "delta"),
 }
 IN_UM_OF_ZARR = {k: v for k, v in IN_UM.items() if k.endswith("meter") or k == "micron"}
 
