@@ -46,9 +46,14 @@ def likely_preset(device: str) -> Preset:
 
 
 def menu_words(title: str, preset: Preset) -> str:
-    """A method's title and what the preset makes of the method, as the menu has them."""
-    name, colon, what = title.partition(": ")
-    return f"{name}, {PRESET_WORDS[preset]}{colon}{what}"
+    """A method's name and what the preset makes of it, short enough for the closed menu."""
+    return f"{title.partition(': ')[0]}, {PRESET_WORDS[preset]}"
+
+
+def aim(title: str) -> str:
+    """What a method does, the second part of its title, as a sentence."""
+    what = title.partition(": ")[2]
+    return f"{what[:1].upper()}{what[1:]}. " if what else ""
 
 
 def needs_words(needs: Needs) -> str:
@@ -160,11 +165,12 @@ class TrainOptions(QWidget):  # type: ignore[misc]
 
     def _say_why(self) -> None:
         name = self.method.currentData()
-        if name == self._recommended:
-            self.why.setText(self._why)
-        elif name is not None:
-            needs = needs_words(registry.describe(name).needs)
-            self.why.setText(f"{needs} {self._have}".strip())
+        if name is None:
+            return
+        described = registry.describe(name)
+        needs = f"{needs_words(described.needs)} {self._have}"
+        why = self._why if name == self._recommended else needs
+        self.why.setText(f"{aim(described.title)}{why}".strip())
 
     def _show_length(self) -> None:
         self._rows.setRowVisible(self.epochs, self.length.currentData() is None)
@@ -197,6 +203,7 @@ class TrainOptions(QWidget):  # type: ignore[misc]
         for k in range(self.method.count()):
             title = registry.describe(self.method.itemData(k)).title
             self.method.setItemText(k, menu_words(title, preset))
+            self.method.setItemData(k, title, Qt.ItemDataRole.ToolTipRole)
 
     def _swap(self, form: ConfigForm) -> None:
         old, self.form = self.form, form
