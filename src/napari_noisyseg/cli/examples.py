@@ -32,6 +32,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "predict": (
         "noisyseg predict field.png --model starter --output nuclei",
         "noisyseg predict fields --model case.noisyseg --output nuclei --format geojson",
+        "noisyseg predict slide.svs --model starter --output nuclei",
     ),
     "review": (
         "noisyseg review case.noisyseg --next 20",
@@ -45,6 +46,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "import": (
         "noisyseg import case.noisyseg clicks.csv --as points",
         "noisyseg import case.noisyseg field.geojson --as rough --dry-run",
+    ),
+    "cluster": (
+        "noisyseg cluster worker tls://head.lab:8786 --threads 4",
+        "noisyseg cluster workers tls://head.lab:8786",
     ),
     "evaluate": ("noisyseg evaluate predicted truth --json",),
     "simulate": ("noisyseg simulate labels noisy --noise dilate --target-dice 0.8",),
