@@ -21,8 +21,8 @@ from napari_noisyseg.store import Project
 
 def test_each_help_ends_with_examples(noisyseg) -> None:
     for name in commands.COMMANDS:
-        words = [name, "train"] if name == "starter" else [name]
-        words = [name, "export"] if name == "model" else words
+        inner = {"starter": "train", "model": "export", "cluster": "worker"}.get(name)
+        words = [name, inner] if inner else [name]
         done = noisyseg(*words, "--help")
         assert done.code == 0
         for line in EXAMPLES[name]:

@@ -84,7 +84,7 @@ def test_settings_may_ask_for_the_papers_windows_and_components() -> None:
         working_mpp=0.25, stains="fixed", window=224, window_overlap=80, splitting="components"
     )
     counts = []
-    for settings in (asked, MethodConfig(working_mpp=0.25)):
+    for settings in (asked, MethodConfig(working_mpp=0.25, splitting="watershed")):
         model = Model(Recording(config()), settings, ModelFile("toy", {}, 0.25), "cpu")
         counts.append(int(nuclei_of(model, rgb, 0.25).max()))
     assert sides == [(224, 224)] * 4 + [(300, 368)]

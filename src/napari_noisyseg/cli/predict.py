@@ -123,7 +123,10 @@ class Asked(NamedTuple):
 def _sorted_out(
     files: list[Path], output: Path, format: str, channel: int | None
 ) -> tuple[dict[Path, bool], dict[Path, NoisySegError]]:
-    """Which images go tile by tile, and which cannot be opened; raises where none can."""
+    """Which images go tile by tile, and which cannot be opened.
+
+    Raises where none can, and where one cannot and no slide is among them: then nothing is begun.
+    """
     kinds: dict[Path, bool] = {}
     wrong: dict[Path, NoisySegError] = {}
     for file in files:
@@ -133,7 +136,7 @@ def _sorted_out(
                 kinds[file] = _is_slide(slide)
         except NoisySegError as error:
             wrong[file] = error
-    if not kinds:
+    if wrong and not any(kinds.values()):
         raise next(iter(wrong.values()))
     return kinds, wrong
 

@@ -7,6 +7,7 @@ import errno
 import os
 import re
 import shutil
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -158,10 +159,22 @@ def replacing(target: Path) -> Iterator[Path]:
     except BaseException:
         if old.exists() and not target.exists():
             old.rename(target)
+        _clear(draft)
         raise
     finally:
         for leftover in (draft, old):
             shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _clear(folder: Path, quiet: int = 3, most: int = 40) -> None:
+    """Delete a folder that other threads of zarr may still write to: one has failed, not all."""
+    gone = 0
+    for _ in range(most):
+        gone = 0 if folder.exists() else gone + 1
+        if gone == quiet:
+            return
+        shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(0.02)
 
 
 def remove(target: Path) -> None:

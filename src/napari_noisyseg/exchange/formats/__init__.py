@@ -88,7 +88,8 @@ def of_file(path: Path, name: str | None = None) -> Format:
         if chosen not in fitting:
             raise NoisySegError(
                 f"{path}: --format {name} means files that end in "
-                f"{', '.join(chosen.all_endings)}; leave --format out to go by the ending"
+                f"{', '.join(chosen.all_endings)}; leave --format out to go by the ending",
+                window=f"{path}: files of {chosen.title} end in {', '.join(chosen.all_endings)}",
             )
         return chosen
     if not fitting:
