@@ -13,7 +13,7 @@ from napari.components import ViewerModel
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui.canvas import layers, tissue
 from napari_noisyseg.gui.canvas.closeup import Closeup
-from napari_noisyseg.gui.canvas.outlines import outlines_of
+from napari_noisyseg.gui.canvas.outlines import outline_paths, outlines_of
 from napari_noisyseg.gui.session import Session, session_of
 from napari_noisyseg.gui.tools.hand import Press
 from napari_noisyseg.gui.tools.kit import kit_of
@@ -297,13 +297,13 @@ def test_outlines_under_review_are_handed_over_to_another_image(bare: Any) -> No
     bare.show_image("other")
     bare.show_image(first.name)
     bare.look(step="review")
-    outline = Outline(Box(5, 5, 20, 20), np.ones((15, 15), bool))
+    lines = outline_paths(Outline(Box(5, 5, 20, 20), np.ones((15, 15), bool)))
     closeup = Closeup(bare.viewer)
-    closeup.show(first, outline, None)
+    closeup.show(first, lines, [])
     layer = closeup.layer
     for record in (project.image("other"), first, project.image("other")):
         bare.show_image(record.name)
-        closeup.show(record, outline, None)
+        closeup.show(record, lines, [])
         assert closeup.layer is layer
         assert layers.image_name(layer) == record.name
         assert layer.visible

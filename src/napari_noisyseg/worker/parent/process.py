@@ -21,6 +21,8 @@ PASSIVE = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME":
 """Threads that spin between operations would make the window that people work in stutter."""
 
 _children: dict[Path, subprocess.Popen[bytes]] = {}
+_leaving: list[subprocess.Popen[bytes]] = []
+"""Children that have said their last word and are about to end, of runs that go on in another"""
 _codes: dict[Path, int] = {}
 
 
@@ -44,6 +46,8 @@ def launch(run: Run, threads: int | None = None) -> None:
             close_fds=True,
             **detached(),
         )
+    if (before := _children.pop(run.dir, None)) is not None:
+        _leaving.append(before)
     _children[run.dir] = child
     run.claim(child.pid)
 
@@ -71,6 +75,7 @@ def be_nice() -> None:
 
 def reap(run: Run) -> None:
     """Let the system forget a child of ours that has ended (else it lingers as a zombie)."""
+    _leaving[:] = [child for child in _leaving if child.poll() is None]
     child = _children.get(run.dir)
     if child is not None and (code := child.poll()) is not None:
         _codes[run.dir] = code
@@ -97,6 +102,6 @@ def has_log(run: Run) -> bool:
 @atexit.register
 def _let_go() -> None:
     """Leave the children to themselves without a warning: outliving us is what they are for."""
-    for child in _children.values():
+    for child in [*_children.values(), *_leaving]:
         if child.poll() is None:
             child.returncode = 0
