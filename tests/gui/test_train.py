@@ -339,13 +339,13 @@ def test_a_method_chosen_by_hand_is_kept(qtbot):
     options = TrainOptions()
     qtbot.addWidget(options)
     options.recommend("scnet", "Points.")
-    assert options.why.text() == "Outlines from points. Points."
+    assert options.why.text() == "Points."
     at = options.method.findData("supervised")
     options.method.setCurrentIndex(at)
     options.method.activated.emit(at)
     options.recommend("scnet", "Points.")
     assert options.choice().method == "supervised"
-    assert "Needs" in options.why.text()
+    assert options.why.text().startswith("Masks as they are. Needs")
     options.length.setCurrentIndex(options.length.count() - 1)
     options.epochs.setText("12")
     assert (options.choice().epochs, options.choice().seconds) == (12, None)

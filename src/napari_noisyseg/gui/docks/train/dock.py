@@ -210,9 +210,6 @@ class TrainDock(StepDock):
     def _draw(self) -> None:
         """Show everything as the controller has it; what is as before costs nothing."""
         mine = self.controller
-        text, enabled = mine.button
-        self.button.setText(text)
-        self.button.setEnabled(enabled)
         self._draw_question(mine.asking)
         self.runs.table.show_rows(mine.rows)
         self._mark(mine.shown)
@@ -238,6 +235,10 @@ class TrainDock(StepDock):
             self.question.hide()
 
     def _draw_run(self) -> None:
+        # what a run does, training or predicting, is known with its first words
+        text, enabled = self.controller.button
+        self.button.setText(text)
+        self.button.setEnabled(enabled)
         progress = self.controller.progress
         if progress is not None:
             self.view.show_progress(progress)

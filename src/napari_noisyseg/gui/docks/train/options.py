@@ -168,9 +168,9 @@ class TrainOptions(QWidget):  # type: ignore[misc]
         if name is None:
             return
         described = registry.describe(name)
-        needs = f"{needs_words(described.needs)} {self._have}"
-        why = self._why if name == self._recommended else needs
-        self.why.setText(f"{aim(described.title)}{why}".strip())
+        needs = f"{aim(described.title)}{needs_words(described.needs)} {self._have}"
+        # what is recommended comes with words of its own on what it does
+        self.why.setText(self._why if name == self._recommended else needs.strip())
 
     def _show_length(self) -> None:
         self._rows.setRowVisible(self.epochs, self.length.currentData() is None)
