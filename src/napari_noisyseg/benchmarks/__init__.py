@@ -48,6 +48,7 @@ _TABLE = {
     "exchange": ("exchange", "run", "every format there and back; files and readers of others"),
     "export": ("scale", "export", "very many nuclei as GeoJSON and as CSV"),
     "slide-read": ("slides", "read", "a slide of 100,000 x 80,000: seconds and memory to open it"),
+    "slide-paint": ("slide_paint", "run", "strokes anywhere on a slide; panning over many nuclei"),
     "slide-predict": ("slides", "predict", "whole slides: speed, memory, no trace of tiles, kills"),
     "faults": ("faults", "run", "kills, power cuts and hostile files: lost, hung, broken"),
     "cluster": ("cluster", "run", "two workers against one, one killed, tls, a training there"),
