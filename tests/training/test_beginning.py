@@ -59,7 +59,7 @@ def test_networks_know_nuclei_before_any_training(name: str, rgb: Rgb) -> None:
         x = [torch.from_numpy(plane)[None] for plane in planes]
         found = method.predict(*x).probability[0].numpy() > 0.5
     true = resize((read_labels(samples.FIELD_NUCLEI) > 0).astype(np.float32), (256, 256)) > 0.5
-    assert 2 * (found & true).sum() / (found.sum() + true.sum()) > 0.75
+    assert 2 * (found & true).sum() / (found.sum() + true.sum()) > 0.65
 
 
 def test_a_pair_is_not_of_one_mind(rgb: Rgb) -> None:
