@@ -189,7 +189,10 @@ def outlined(seen: Seen, look: Look) -> Nuclei:
     assert seen.maps is not None
     assert seen.places is not None
     assert seen.middles is not None
-    plane = OutlinePlane(seen.planes, seen.window.shape, look, seen=seen.squares)
+    plane = OutlinePlane(
+        seen.planes, seen.window.shape, look,
+        beside=seen.probability, share=centres.SHARE, seen=seen.squares,
+    )  # fmt: skip
     plane.bring_to(_numbered(seen.middles))
     density = stains.densities(seen.rgb, stains.FIXED)[0]
     unsure = np.zeros_like(seen.maps.nucleus)
