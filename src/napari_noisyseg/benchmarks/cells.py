@@ -105,7 +105,7 @@ class Taught(IGTT):
         label = batch.planes[PLANE]
         known = ~label.isnan()
         target = torch.where(known, label, 0.0).clamp(0, 1)
-        logits = net(self._input(batch.image, batch.hematoxylin))
+        logits = net(self.sight.input(batch.image, batch.hematoxylin))
         loss = losses.soft_cross_entropy(logits, target, known)
         return {"determinant": torch.ones(()), "total": loss}
 

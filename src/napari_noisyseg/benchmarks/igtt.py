@@ -24,8 +24,8 @@ from ..methods.igtt import IGTT, IGTTConfig
 from ..noise import structure
 from . import cells
 from .cells import Cells, Mask, Size, Taught
-from .ledger import Row, rows_of
-from .report import Report
+from .ledger import rows_of
+from .report import Report, Row
 from .seeds import Job, over_seeds
 
 SHORT, FULL = Size(100, 12, 12), Size(150, 24, 16)
