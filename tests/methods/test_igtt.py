@@ -16,8 +16,9 @@ from napari_noisyseg.benchmarks.steps import take_steps
 from napari_noisyseg.data.loader import TrainingData
 from napari_noisyseg.data.prepare import training_image
 from napari_noisyseg.data.regions import region_of
+from napari_noisyseg.learning.settings.igtt import IGTTConfig
 from napari_noisyseg.method import Progress, TrainingImage
-from napari_noisyseg.methods.igtt import IGTT, PLANE, IGTTConfig
+from napari_noisyseg.methods.igtt import IGTT, PLANE
 from napari_noisyseg.nets.signal import modality_of, signal, standardised
 
 TINY: dict[str, Any] = {"width": 8, "tile": 64, "crop": 64, "batch_size": 4, "revise_every": 1}

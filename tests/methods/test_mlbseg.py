@@ -15,8 +15,9 @@ from torch.func import functional_call
 
 from napari_noisyseg import losses
 from napari_noisyseg.learning.doubt import KEPT_TILES, Clean
+from napari_noisyseg.learning.settings.mlbseg import MLBSegConfig
 from napari_noisyseg.method import UNKNOWN, Batch, Progress, TrainingImage
-from napari_noisyseg.methods.mlbseg import GENERATED, MLBSeg, MLBSegConfig
+from napari_noisyseg.methods.mlbseg import GENERATED, MLBSeg
 
 WARM = Progress(epoch=0, epochs=10, step=0, fraction=0.0)
 LATER = Progress(epoch=5, epochs=10, step=50, fraction=0.5)

@@ -17,8 +17,9 @@ from torch import Tensor
 from torch.func import functional_call
 
 from napari_noisyseg.learning.accepted import background_weight, importance
+from napari_noisyseg.learning.settings.mmc import MMCConfig
 from napari_noisyseg.method import BACKGROUND, NUCLEUS, UNKNOWN, Batch, Progress, TrainingImage
-from napari_noisyseg.methods.mmc import MMC, MMCConfig
+from napari_noisyseg.methods.mmc import MMC
 
 MIDDLE = Progress(epoch=5, epochs=10, step=0, fraction=0.5)
 TINY: dict[str, Any] = {

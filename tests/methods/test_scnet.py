@@ -11,8 +11,9 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from napari_noisyseg import losses
+from napari_noisyseg.learning.settings.scnet import SCNetConfig
 from napari_noisyseg.method import UNKNOWN, Batch, Progress, TrainingImage
-from napari_noisyseg.methods.scnet import SCNet, SCNetConfig
+from napari_noisyseg.methods.scnet import SCNet
 from napari_noisyseg.nets.colorization import ColorHead, Colorization
 from napari_noisyseg.nets.resunet import ResUNet
 from napari_noisyseg.nets.unet import UNet

@@ -21,8 +21,9 @@ from ..data.loader import TrainingData
 from ..data.prepare import training_image
 from ..data.regions import region_of
 from ..errors import NoisySegError
+from ..learning.settings.igtt import IGTTConfig
 from ..method import Batch, Method, MethodConfig, Progress, Revision, TrainingImage
-from ..methods.igtt import IGTT, PLANE, IGTTConfig
+from ..methods.igtt import IGTT, PLANE
 from .steps import take_steps
 from .tissue import fields
 

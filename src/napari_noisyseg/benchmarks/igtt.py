@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from skimage.filters import threshold_local
 from sklearn.metrics import roc_auc_score
 
-from ..methods.igtt import IGTT, IGTTConfig
+from ..learning.settings.igtt import IGTTConfig
+from ..methods.igtt import IGTT
 from ..noise import structure
 from . import cells
 from .cells import Cells, Mask, Size, Taught

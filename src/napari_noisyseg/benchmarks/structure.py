@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
 from ..learning import patterns
+from ..learning.settings.igtt import IGTTConfig
 from ..method import TrainingImage
-from ..methods.igtt import IGTTConfig
 from ..noise import structure
 from . import cells
 from .cells import Mask, Size, Taught

@@ -22,8 +22,9 @@ from torch import Tensor
 from .. import losses, registry
 from ..data.loader import TrainingData
 from ..learning import selection
+from ..learning.settings.superpixel import SuperpixelConfig
 from ..method import Batch, MethodConfig, Progress
-from ..methods.superpixel import Superpixel, SuperpixelConfig
+from ..methods.superpixel import Superpixel
 from ..training.loop import Training, train
 from ..training.plan import Plan
 from . import superpixel_case as case
