@@ -38,7 +38,7 @@ _TABLE = {
     "superpixel-speed": ("superpixel", "speed", "what pooling and a step with superpixels cost"),
     "structure": ("structure", "run", "clean, randomized, perturbed and random labels (Eq. 1)"),
     "igtt": ("igtt", "run", "no annotation at all, against thresholds and true masks (Table 6)"),
-    "tables": ("tables", "run", "all tables of the papers, each from one version of its code; resumable"),
+    "tables": ("tables", "run", "all tables of the papers, each from one version of its code"),
     "gui": ("gui", "run", "how smooth the window stays while a run trains"),
     "window-walk": ("window_walk", "run", "whether disk, canvas and panel agree in a random walk"),
     "soak": ("soak", "run", "a day's work in one window in fast motion: memory, stalls"),
