@@ -112,6 +112,26 @@ def test_tables_go_on_from_slice_to_slice(monkeypatch: pytest.MonkeyPatch) -> No
     assert "| dice_a | dice | 0.100 | 0.100 | 3 | 0.250 |" in page
 
 
+def test_tables_of_another_version_are_named_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ledger.sliced():
+        for name in ("igtt", "igtt-thresholds", "structure", "external"):
+            ledger.rows_of(name, False, [("a", lambda: {"dice": 0.5})])
+    ledger.rows_of("ablation", True, [("a", lambda: {"dice": 0.5})])
+    for name in ("igtt-thresholds", "structure", "ablation-full"):
+        stored = Path(f"benchmark-runs/{name}.json")
+        kept = json.loads(stored.read_text(encoding="utf-8"))
+        stored.write_text(json.dumps({**kept, "version": "another"}), encoding="utf-8")
+    monkeypatch.setattr(tables, "TABLES", ("igtt", "structure", "external", "ablation"))
+    with pytest.raises(NoisySegError) as refused:
+        tables.run(Path(), False)
+    words = str(refused.value)
+    assert "igtt-thresholds.json" in words
+    assert "structure.json" in words
+    assert "igtt.json" not in words
+    assert "external" not in words
+    assert "ablation" not in words
+
+
 def test_a_training_of_two_tables_is_trained_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOISYSEG_SEEDS", "2")
     trained: list[str] = []

@@ -72,6 +72,15 @@ def test_tables_in_memory_reach_no_window_no_command_and_no_project(table: str) 
         assert {n for n in found if n.startswith("methods/")} == {"methods/igtt.py"}
 
 
+def test_every_benchmark_has_code_that_can_be_found() -> None:
+    for name in benchmarks.names():
+        module = f"benchmarks/{benchmarks.module_of(name)}"
+        assert {f"{module}.py", f"{module}/__init__.py"} & names(name), name
+    assert benchmarks.module_of("unseen-image-untrained") == "unseen"
+    with pytest.raises(ValueError, match="nothing"):
+        benchmarks.module_of("nothing")
+
+
 def test_tables_of_commands_reach_what_these_run() -> None:
     found = names("rough-field")
     assert {"cli/training.py", "worker/child/execute.py", "store/project.py"} < found

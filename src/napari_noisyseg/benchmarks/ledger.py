@@ -65,6 +65,18 @@ def row_of(name: str, full: bool, key: str) -> Row | None:
     return row
 
 
+def stale(tables: Iterable[str], full: bool) -> list[Path]:
+    """Files that keep rows of these tables and are of another version than the code is now."""
+    found = []
+    for path in sorted(FOLDER.glob("*.json")):
+        name = path.stem.removesuffix("-full")
+        ours = any(name == table or name.startswith(f"{table}-") for table in tables)
+        if ours and path == _path(name, full):
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            found += [path] if stored.get("version") != version(name) else []
+    return found
+
+
 def _path(name: str, full: bool) -> Path:
     return FOLDER / f"{name}{'-full' if full else ''}.json"
 

@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..errors import NoisySegError
 from . import ledger
 from .report import Report, Row
 
@@ -24,9 +25,18 @@ SCORES = ("dice", "aji", "gain", "recall")
 
 
 def run(data: Path, full: bool) -> Report:
-    """Every table in turn, for one slice."""
+    """Every table in turn, for one slice.
+
+    Raises NoisySegError, naming all such files at once, where rows are of another version.
+    """
     from . import load
 
+    if stale := ledger.stale(TABLES, full):
+        raise NoisySegError(
+            f"{', '.join(map(str, stale))}: rows of another version of the code that their tables "
+            "depend on; move these files away to measure these tables anew (the others go on), or "
+            "go back to that version"
+        )
     reports: dict[str, Report] = {}
     with ledger.sliced():
         for name in TABLES:

@@ -36,10 +36,12 @@ class Pairs:
 
         background: see `importance`.
         """
-        weight = importance(batch, background).masked_fill(given_of(batch) == UNKNOWN, 0.0)
-        target = nucleus_of(batch.labels["clean"])
-        if not self.rate or not weight.any():
+        if not self.rate:
             return {}
+        weight = importance(batch, background).masked_fill(given_of(batch) == UNKNOWN, 0.0)
+        if not weight.any():
+            return {}
+        target = nucleus_of(batch.labels["clean"])
         with meta.full_precision(weight):  # of a probability: no such loss in half precision
             error = F.binary_cross_entropy(corrected(), target, reduction="none")
             loss = losses.weighted_mean(error, weight)
