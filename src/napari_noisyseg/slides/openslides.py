@@ -44,6 +44,18 @@ def open_openslide(path: Path) -> Slide:
     return slide
 
 
+def profile_of(path: Path) -> bytes:
+    """The colour profile of the scanned tissue, b"" for none."""
+    handle = _open(path)
+    try:
+        profile = handle.color_profile
+        return b"" if profile is None else bytes(profile.tobytes())
+    except Exception as error:
+        raise _damaged(path, f"its colour profile: {error}") from error
+    finally:
+        handle.close()
+
+
 def _slide(handle: Any, path: Path) -> Slide:
     properties: Mapping[str, str] = handle.properties
     bounds = _bounds(properties, handle.level_dimensions[0])
