@@ -30,9 +30,9 @@ def open_image(path: Path, channel: int | None = None, icc: bool = False) -> Sli
 
     channel: which channel of fluorescence to show (1 the first), stretched over its own range; for
     plain images and TIFF. icc: bring colours to sRGB by the profile in the file; where it has none
-    they stay, and `Slide.icc` is "". A file's beginning decides, not its name; slides of scanner makers go to
-    OpenSlide. Raises `NoisySegError` saying what is wrong with the file and how to mend it; nothing
-    is changed.
+    they stay, and `Slide.icc` is "". A file's beginning decides, not its name; slides of scanner
+    makers go to OpenSlide. Raises `NoisySegError` saying what is wrong with the file and how to
+    mend it; nothing is changed.
     """
     path = Path(path)
     if icc and channel is not None:

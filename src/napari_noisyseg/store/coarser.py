@@ -146,8 +146,8 @@ def too_full(image: str, room: Room) -> str:
     """That the disk has no room for the levels."""
     return (
         f"{image} has no coarser levels, and there is no room on the project's disk to make them: "
-        f"they take up to {gigabytes(room.needed)}, and {gigabytes(room.free)} are free. It is seen "
-        "slowly from afar; all else works"
+        f"they take up to {gigabytes(room.needed)}, and {gigabytes(room.free)} are free. Seen from "
+        "afar it is slow or grey; all else works"
     )
 
 

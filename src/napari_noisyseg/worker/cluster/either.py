@@ -38,18 +38,16 @@ def there_or_here(
     missing = {tile.index: tile for tile in tiles}
     while missing and not stopping():
         try:
-            for found in predicted_there(
-                scheduler, parcel, missing.values(), stopping, say, PATIENCE
-            ):
+            left = list(missing.values())
+            for found in predicted_there(scheduler, parcel, left, stopping, say, PATIENCE):
                 del missing[found.index]
                 yield found
         except (LostError, GoneError):
             say(
-                f"nobody works at {scheduler.address} any more: {_counted(len(missing))} left, done "
-                "on this computer until it is back"
+                f"nobody works at {scheduler.address} any more: {_counted(len(missing))} left, "
+                "done on this computer until it is back"
             )
-            back = _back(scheduler)
-            for found in here(list(missing.values()), lambda: stopping() or back()):
+            for found in here(list(missing.values()), _ends(stopping, _back(scheduler))):
                 del missing[found.index]
                 yield found
             if missing and not stopping():
@@ -58,6 +56,10 @@ def there_or_here(
 
 def _counted(tiles: int) -> str:
     return "1 tile is" if tiles == 1 else f"{tiles} tiles are"
+
+
+def _ends(stopping: Stopping, back: Stopping) -> Stopping:
+    return lambda: stopping() or back()
 
 
 def _back(scheduler: Scheduler) -> Stopping:

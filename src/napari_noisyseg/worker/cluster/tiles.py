@@ -119,8 +119,8 @@ def _check_reach(scheduler: Scheduler, client: Client, slides: Mapping[str, str]
         raise NoisySegError(
             f"{scheduler.address}: {every - same} of {every} workers have another version of "
             "napari-noisyseg, or none: install the same on all of them",
-            window=f"{every - same} of {every} machines of {scheduler.address} have another version "
-            "of this program, or none. Whoever looks after them can mend that.",
+            window=f"{every - same} of {every} machines of {scheduler.address} have another "
+            "version of this program, or none. Whoever looks after them can mend that.",
         )
     told = client.run(unreadable, dict(slides), on_error="return")
     doubts = [str(words) for words in told.values() if words]

@@ -18,7 +18,7 @@ class Making:
     """A child that makes the coarser levels of an image; it outlives us."""
 
     def __init__(self, project: Path, image: str) -> None:
-        self._said = tempfile.TemporaryFile()
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `leave`)
         self._child = subprocess.Popen(
             [
                 sys.executable, "-P", "-m", "napari_noisyseg.worker.child.coarser", str(project),
