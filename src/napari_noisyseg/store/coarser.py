@@ -103,8 +103,8 @@ class CoarserLevels:
             "noisyseg": {"source": self._source(row)},
         }
         with (
-            contextlib.suppress(_Stopped),
             pyramid.told(f"cannot make the coarser levels of {image}"),
+            contextlib.suppress(_Stopped),
             pyramid.replacing(place) as draft,
             leftovers.making(draft),
         ):

@@ -38,7 +38,7 @@ AHEAD = 2
 
 
 class GoneError(JobError):
-    """Nobody works at the scheduler any more, or it cannot be reached, for as long as was waited."""
+    """Nobody worked at the scheduler for as long as was waited."""
 
 
 class Workers(NamedTuple):
