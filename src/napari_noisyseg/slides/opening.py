@@ -14,7 +14,7 @@ from napari_noisyseg.slides.openslides import open_openslide
 from napari_noisyseg.slides.plain import open_plain
 from napari_noisyseg.slides.slide import Slide
 from napari_noisyseg.slides.tiff import is_of_scanner, open_tiff
-from napari_noisyseg.slides.tiff_pages import check_pages
+from napari_noisyseg.slides.tiff_pages import check_pages, check_whole
 
 PLAIN_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
@@ -71,6 +71,8 @@ def _opened(path: Path, kind: Kind, channel: int | None) -> Slide:
     if kind == "zarr":
         return open_ome_zarr(path)
     if kind == "slide":
+        if file_start(path).startswith(TIFF_STARTS):
+            check_whole(path)
         return open_openslide(path)
     return open_tiff(path, channel) if kind == "tiff" else open_plain(path, channel)
 

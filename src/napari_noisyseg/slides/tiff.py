@@ -179,11 +179,21 @@ def _many(path: Path, what: str) -> NoisySegError:
 
 
 def _check_complete(level: Any, size: int, path: Path) -> None:
-    """Refuse files that end before their last tile; the tile's size too must be believable."""
+    """Refuse files that end before their last tile; the tile's size too must be believable.
+
+    A tile that a sparse file leaves out has no bytes; where a level has none at all it is missing.
+    """
     for page in level.pages:
         if page is None:
             continue
-        ends = np.add(page.dataoffsets, page.databytecounts, dtype=np.int64)
+        places, counts = (np.asarray(v, np.int64) for v in (page.dataoffsets, page.databytecounts))
+        if not places.any() or ((places == 0) & (counts > 0)).any():
+            height, width = _size(level)
+            raise NoisySegError(
+                f"{path} is damaged: pixels of its level of {width} x {height} are missing; copy it "
+                "anew or save it again"
+            )
+        ends = places + counts
         if ends.size and int(ends.max()) > size:
             raise NoisySegError(
                 f"{path} is incomplete: it should go on to byte {int(ends.max()):,} but has "

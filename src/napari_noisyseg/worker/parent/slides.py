@@ -96,7 +96,14 @@ def _check(project: Project, regions: Regions, model: Run | None) -> None:
             )
         if boxes is not None and not boxes:
             raise NoisySegError(f"{name} has no field to predict: mark one, or predict all of it")
-        project.pixels(name).close()
+        with closing(project.pixels(name)) as slide:
+            record = project.image(name)
+            # size and time do not tell of one that was replaced with care
+            if record.link is not None and content_hash(slide.path) != record.sha:
+                raise NoisySegError(
+                    f"{slide.path} has another content than the slide {name} had: bring that one "
+                    "back, or add this one as a new image; what was annotated is safe"
+                )
     if model is None:
         return
     if find_spec("torch") is None:
