@@ -330,7 +330,9 @@ def test_nuclei_are_sought_where_trainings_go(
     monkeypatch.setattr(train, "start_slides", start)
     chosen.append(replace(SCNET, device="auto", scheduler="tls://lab:1"))
     controller.find_nuclei([Box(0, 0, 9, 9)])
-    assert controller.progress.doing == "preparing: asking whether the other machines find the image"
+    assert (
+        controller.progress.doing == "preparing: asking whether the other machines find the image"
+    )
     later.run()
     assert asked == [({"a": [Box(0, 0, 9, 9)]}, None, "cpu", "tls://lab:1")]
     assert person.refused == ["Is that machine on?"]

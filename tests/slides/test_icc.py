@@ -72,9 +72,7 @@ def test_a_pyramid_is_corrected_at_every_level(
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "tif"])
-def test_a_picture_is_corrected(
-    tmp_path: Path, tnbc: Tissue, profile: bytes, ending: str
-) -> None:
+def test_a_picture_is_corrected(tmp_path: Path, tnbc: Tissue, profile: bytes, ending: str) -> None:
     path = tmp_path / f"a.{ending}"
     Image.fromarray(tnbc[0]).save(path, icc_profile=profile)
     with open_image(path) as slide, open_image(path, icc=True) as corrected:

@@ -133,9 +133,7 @@ def test_a_scheduler_that_is_gone_costs_nothing(
 ) -> None:
     """It was there when it was asked, and answers no more: the tiles are done here."""
     monkeypatch.setattr(either, "PATIENCE", 0.2)
-    monkeypatch.setattr(
-        "napari_noisyseg.worker.cluster.tiles.check_workers", lambda *words: None
-    )
+    monkeypatch.setattr("napari_noisyseg.worker.cluster.tiles.check_workers", lambda *words: None)
     run = start_slides(project, {"linked": None}, scheduler=NOBODY)
     assert isinstance(list(works(run))[-1], Finished)
     assert len(tiles(run)) == 4

@@ -16,7 +16,7 @@ from ..coarse.project import EVERY, KINDS
 from ..errors import NoisySegError
 from ..exchange.formats import endings, stem_of
 from ..exchange.importing import Imported, import_clean, import_points, import_rough
-from ..slides import IMAGE_SUFFIXES, Box, open_image
+from ..slides import IMAGE_SUFFIXES, Box, of_each_slide, open_image
 from ..slides.coarser import lacks_levels
 from ..store import SUFFIX, ImageRecord, Project, Run, RunState, leftovers
 from ..worker.adoption.provenance import of_nucleus
@@ -167,8 +167,12 @@ def _inside(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
     if not path.exists():
         raise NoisySegError(f"{path}: there is no such file or folder")
     if path.is_dir() and not path.name.endswith(".zarr"):
-        return sorted(p for p in path.iterdir() if p.name.lower().endswith(suffixes))
+        return of_each_slide(sorted(p for p in path.iterdir() if _ends(p, suffixes)))
     return [path]
+
+
+def _ends(path: Path, suffixes: tuple[str, ...]) -> bool:
+    return path.name.lower().endswith(suffixes)
 
 
 def _paired(
