@@ -1,4 +1,4 @@
-"""A slide that is replaced, or a disk that is full, in the middle of predicting: what was done stays."""
+"""A slide that is replaced, a disk that is full in the middle: what was done stays."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def project(tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 @pytest.fixture
 def filling(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Lets the disk be full once so many tiles were written; again with a larger number it is not."""
+    """Lets the disk be full once so many more tiles were written."""
     left = [0]
     original = durable.writing
 

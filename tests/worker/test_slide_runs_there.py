@@ -1,4 +1,4 @@
-"""“Find nuclei” with the tiles of an image shared out among workers, and here where none is left."""
+"""“Find nuclei” with its tiles shared out among workers, and here where none is left."""
 
 from __future__ import annotations
 

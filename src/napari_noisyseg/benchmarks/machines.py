@@ -126,7 +126,8 @@ def _scheduler(
     process = subprocess.Popen(
         [
             sys.executable, "-P", "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1",
-            "--port", str(port), "--no-dashboard", "--no-jupyter", "--scheduler-file", str(told), *secure,
+            "--port", str(port), "--no-dashboard", "--no-jupyter", "--scheduler-file", str(told),
+            *secure,
         ],
         env=environment, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip

@@ -190,8 +190,8 @@ def _check_complete(level: Any, size: int, path: Path) -> None:
         if not places.any() or ((places == 0) & (counts > 0)).any():
             height, width = _size(level)
             raise NoisySegError(
-                f"{path} is damaged: pixels of its level of {width} x {height} are missing; copy it "
-                "anew or save it again"
+                f"{path} is damaged: pixels of its level of {width} x {height} are missing; copy "
+                "it anew or save it again"
             )
         ends = places + counts
         if ends.size and int(ends.max()) > size:
