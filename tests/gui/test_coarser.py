@@ -59,7 +59,7 @@ def test_it_is_seen_at_once_and_turns_to_what_was_made(session) -> None:
     until(watch, layer)
     assert "coarser ones are made in the background" in session.said[-2]
     assert "7 MB" in session.said[-2]
-    assert "seen quickly" in session.said[-1]
+    assert "are ready" in session.said[-1]
     assert session.image_layer() is layer
     assert np.array_equal(np.asarray(layer.data[-1]), far)
     watch.look()

@@ -58,7 +58,7 @@ class CoarserWatch:
             layer.refresh()
             if (making := self._making.pop((project, image), None)) is not None:
                 making.leave()
-                self._session.say(f"{image}: it is seen quickly from afar now")
+                self._session.say(f"{image}: its coarser resolutions are ready")
             return
         making = self._making.get((project, image))
         if making is not None and making.ended:
