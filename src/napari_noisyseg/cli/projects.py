@@ -18,7 +18,7 @@ from ..exchange.formats import endings, stem_of
 from ..exchange.importing import Imported, import_clean, import_points, import_rough
 from ..slides import IMAGE_SUFFIXES, Box, of_each_slide, open_image
 from ..slides.coarser import lacks_levels
-from ..store import SUFFIX, ImageRecord, Project, Run, RunState, leftovers
+from ..store import SUFFIX, ImageRecord, Project, Run, RunState, leftovers, shares
 from ..worker.adoption.provenance import of_nucleus
 from .output import DryRun, Json, Progress, print_json, print_table, say, show
 
@@ -310,6 +310,8 @@ def _levels(project: Project, record: ImageRecord) -> str:
     state = project.coarser.state(record.name)
     if state != "missing":
         return {"made": "made in the project", "being made": "being made"}[state]
+    if not shares.is_free(record.link, project.path):
+        return ""
     # where it was last: a search for what was moved would take its time
     with contextlib.suppress(NoisySegError), open_image(record.link) as slide:
         return "none yet: the window makes them" if lacks_levels(slide) else "the slide's"

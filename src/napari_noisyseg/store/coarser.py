@@ -26,7 +26,6 @@ SPARE = 2**28
 PACKED = 1.05
 """Share of their own size that pixels take at most, with the metadata."""
 State = Literal["made", "being made", "missing"]
-Read = Callable[[Box], Any]
 
 
 class Room(NamedTuple):

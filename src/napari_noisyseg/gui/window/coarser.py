@@ -42,7 +42,10 @@ class CoarserWatch:
         if coarser is None or coarser.made:
             return
         self._busy = True
-        done = partial(self._seen, project, image, layer, coarser)
+        # asked first: what has ended by now has left its levels, if it made any
+        making = self._making.get((project, image))
+        over = making is not None and making.ended
+        done = partial(self._seen, project, image, layer, coarser, over)
         session.submit(partial(see, project, image), done, partial(self._failed, project, image))
 
     def leave(self) -> None:
@@ -51,8 +54,19 @@ class CoarserWatch:
             making.leave()
         self._making.clear()
 
-    def _seen(self, project: Project, image: str, layer: Any, coarser: Coarser, seen: Seen) -> None:
+    def _seen(
+        self,
+        project: Project,
+        image: str,
+        layer: Any,
+        coarser: Coarser,
+        over: bool,
+        seen: Seen,
+    ) -> None:
+        """over: what makes them has ended."""
         self._busy = False
+        if project is not self._session.project:
+            return
         if seen.state == "made":
             coarser.use(seen.levels)
             layer.refresh()
@@ -61,10 +75,9 @@ class CoarserWatch:
                 self._session.say(f"{image}: its coarser resolutions are ready")
             return
         making = self._making.get((project, image))
-        if making is not None and making.ended:
-            self._give_up(
-                project, image, f"{image}: coarser levels were not made: {making.words()}"
-            )
+        if making is not None and over:
+            why = making.words() or "it was stopped"
+            self._give_up(project, image, f"{image}: coarser levels were not made: {why}")
         elif making is None and seen.state == "missing" and project.writable:
             self._begin(project, image, seen.room)
 
@@ -80,7 +93,9 @@ class CoarserWatch:
 
     def _failed(self, project: Project, image: str, error: BaseException) -> None:
         self._busy = False
-        self._give_up(project, image, in_window(error))
+        # of one that was closed meanwhile nothing can be read
+        if project is self._session.project:
+            self._give_up(project, image, in_window(error))
 
     def _give_up(self, project: Project, image: str, words: str) -> None:
         """Say why, once."""
