@@ -5,7 +5,7 @@ Each pixel is the mean of four of the level before, so that both ways give the s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 
 import numpy as np
@@ -23,7 +23,7 @@ BLOCK = 2048
 """Side of what is read at a time, pixels of the slide."""
 UNSEEN = 238
 """Grey of what is too large to be seen before the levels are made."""
-KEPT = 8
+KEPT = 4
 """Looks that are kept: a window asks for the same again and again."""
 
 
@@ -74,8 +74,8 @@ class Coarser:
     def _read(self, number: int, box: Box) -> Pixels:
         if self.made:
             return self.made[number].box(box)
-        found: Pixels = self._reckoned(number, box)
-        return found
+        # a copy, as a level's slices are promised not to write through to what others hold
+        return self._reckoned(number, box).copy()
 
     def _reckon(self, number: int, box: Box) -> Pixels:
         factor = 2 ** (number + 1)
@@ -94,8 +94,10 @@ class Coarser:
 class CoarserLevel(Level):
     """One of the levels of `source`."""
 
-    def __init__(self, height: int, width: int, read: object, what: str, source: Coarser) -> None:
-        super().__init__(height, width, read, what)  # type: ignore[arg-type]
+    def __init__(
+        self, height: int, width: int, read: Callable[[Box], Pixels], what: str, source: Coarser
+    ) -> None:
+        super().__init__(height, width, read, what)
         self.source = source
 
 
