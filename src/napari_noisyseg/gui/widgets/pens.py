@@ -28,3 +28,12 @@ class Pen:
     def broken(self) -> bool:
         """Whether it is dashed or dotted."""
         return self.on > 0 and self.off > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """A round mark; `width` is its diameter in logical screen pixels, `hollow` leaves a ring."""
+
+    color: str
+    width: float
+    hollow: bool = False
