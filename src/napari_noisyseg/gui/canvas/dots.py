@@ -24,11 +24,11 @@ from napari_noisyseg.store.records import ImageRecord
 
 KEY = "noisyseg_dots"
 DOTS: dict[str, Dot] = {
-    "untouched": Dot(PENS["untouched"].color, 3.6),
-    "accepted": Dot(PENS["accepted"].color, 5.2),
-    "rejected": Dot(PENS["rejected"].color, 4.6, hollow=True),
-    "unsure": Dot(PENS["unsure"].color, 5.6, hollow=True),
-    "points": Dot(looks.POINT["points"], 3.6),
+    "untouched": Dot(PENS["untouched"].color, 4.4),
+    "accepted": Dot(PENS["accepted"].color, 5.8),
+    "rejected": Dot(PENS["rejected"].color, 5.0, hollow=True),
+    "unsure": Dot(PENS["unsure"].color, 6.4, hollow=True),
+    "points": Dot(looks.POINT["points"], 4.4),
 }
 """what a nucleus of each state looks like: told apart by size and form as well"""
 LOOKS = tuple(DOTS)

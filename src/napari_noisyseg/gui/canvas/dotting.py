@@ -14,10 +14,8 @@ from vispy.scene.visuals import Image, Markers
 from vispy.visuals.transforms import STTransform
 
 from napari_noisyseg.gui.canvas.dots import DOTS, DotsOverlay, Marks, Shaded
-from napari_noisyseg.gui.widgets.pens import CASING
+from napari_noisyseg.gui.widgets.pens import CASING, CASING_OPACITY, EDGE, RING
 
-EDGE, RING = 0.7, 1.4
-"""screen pixels: of the dark edge round a dot, and of a hollow one's ring"""
 CLEAR = (0.0, 0.0, 0.0, 0.0)
 
 
@@ -51,7 +49,7 @@ class DotsNode(Node):  # type: ignore[misc]
         if not len(marks.places):
             return
         hollow = np.array([dot.hollow for dot in DOTS.values()])[marks.looks]
-        dark = np.array(Color(CASING).rgba, np.float32)
+        dark = np.array((*Color(CASING).rgb, CASING_OPACITY), np.float32)
         self.markers.set_data(
             np.ascontiguousarray(marks.places[:, ::-1]),
             size=np.array([dot.width for dot in DOTS.values()], np.float32)[marks.looks],

@@ -18,10 +18,10 @@ from PIL import Image
 from napari_noisyseg.gui.tools import crowd
 from napari_noisyseg.slides import Box, Slide
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.worker.adoption.clicked import CLICKS
-from napari_noisyseg.worker.adoption.tiles import ADOPTED, tasks_of
 from napari_noisyseg.whole import Plan
 from napari_noisyseg.whole.stitch import PLAN, marked
+from napari_noisyseg.worker.adoption.clicked import CLICKS
+from napari_noisyseg.worker.adoption.tiles import ADOPTED, tasks_of
 
 Rgb = NDArray[np.uint8]
 Shade = Callable[[NDArray[np.floating], float], NDArray[np.uint8]]
@@ -35,7 +35,7 @@ SMALLEST = 7.0
 """map pixels that the frame of a view is wide at least"""
 CELL = 3
 """map pixels of a density's cell"""
-TINT, STRENGTH = (53, 208, 255), 0.3
+TINT, STRENGTH = (53, 208, 255), 0.22
 """what was searched for nuclei is tinted so"""
 GROUND = (200, 200, 204)
 """of an image whose pixels cannot be read in a moment"""
@@ -164,7 +164,7 @@ def composed(
     map_[there] += STRENGTH * (np.array(TINT, np.float32) - map_[there])
     if len(nuclei):
         colours = _shaded(frame, nuclei, shade)
-        alpha = colours[..., 3:] / 255
+        alpha = np.sqrt(colours[..., 3:] / 255)  # on few pixels faint colours would be lost
         map_ += alpha * (colours[..., :3] - map_)
     return map_.round().astype(np.uint8)
 

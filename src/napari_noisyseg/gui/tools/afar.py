@@ -214,7 +214,8 @@ def picture(asked: Asked, top: float = 0.0) -> Picture:
         near = crowd.inside(found.places, asked.box)
         forms[kind] = crowd.form_of(found.places[near], asked.pixel)
         if forms[kind] == "dots":
-            marks.append(dots.Marks(*(column[near] for column in found)))
+            # clicks below: what was said of the nucleus that a run found there is seen
+            marks.insert(0, dots.Marks(*(column[near] for column in found)))
         elif shaded is None:
             there = found.places[found.looks != dots.LOOKS.index("rejected")]
             top = top or crowd.highest(there, asked.record.mpp)

@@ -60,7 +60,7 @@ def form_of(places: Places, pixel: float) -> Form:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Density:
-    """Nuclei per mm², float32 (h, w), on cells `step` level-0 pixels wide; the first at `origin`."""
+    """Nuclei per mm², float32 (h, w), on cells `step` level-0 pixels wide from `origin` on."""
 
     values: NDArray[np.float32]
     origin: tuple[int, int]

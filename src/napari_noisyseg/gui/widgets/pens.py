@@ -7,6 +7,8 @@ from dataclasses import dataclass
 CASING = "#0b0e1a"
 """colour of the dark edge round every line: it reads on pale stroma as well as on dark nuclei"""
 CASING_OPACITY = 0.5
+EDGE, RING = 0.6, 1.5
+"""widths of the dark edge round a dot, and of a hollow one's ring"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,8 +144,8 @@ class Overview(QObject):  # type: ignore[misc]
             lines.append(Line(f"{made.nuclei:,} nuclei", "area", looks.MANY))
         afar = set(self.session.view.afar.values())
         if afar:
-            words = "colours: how densely" if "density" in afar else "dots: one a nucleus"
-            lines += [Line(f"{words}"), Line("zoom in for outlines")]
+            words = "colours: nuclei per area" if "density" in afar else "each dot is a nucleus"
+            lines += [Line(words), Line("zoom in to see outlines")]
         self.map.show_lines(lines)
 
     def _on_camera(self, event: Any = None) -> None:
@@ -154,7 +154,7 @@ class Overview(QObject):  # type: ignore[misc]
             self.map.show_view(frame.view(self._seen(layer)))
 
     def _seen(self, layer: Any) -> tuple[float, float, float, float]:
-        """What the canvas shows, as (y0, x0, y1, x1) in level-0 pixels, beside the image as well."""
+        """What the canvas shows: (y0, x0, y1, x1) in level-0 pixels, beside the image as well."""
         camera = self.session.viewer.scene.camera
         middle, half = np.array(camera.center[-2:]), np.array(self._room()) / camera.zoom / 2
         scale, shift = np.array(layer.scale[-2:]), np.array(layer.translate[-2:])
@@ -246,7 +246,7 @@ def flip_overview(session: Session) -> None:
         found.flip()
 
 
-def make(wanted: Wanted, spots: Spots | None, small: NDArray[np.uint8] | None | bool) -> Made:
+def make(wanted: Wanted, spots: Spots | None, small: NDArray[np.uint8] | bool | None) -> Made:
     """Make a picture; to be called out of the way. small: the tissue's, False where not known."""
     fine = Frame(wanted.shape, (FINE * wanted.frame.size[0], FINE * wanted.frame.size[1]))
     if isinstance(small, bool):
