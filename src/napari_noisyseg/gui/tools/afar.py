@@ -146,14 +146,7 @@ class Afar:
         wide = seen.grow(max(seen.shape) // ROUND).clip((asked.record.height, asked.record.width))
         asked = replace(asked, box=wide)
         self._busy = True
-        self.session.submit(
-            partial(picture, asked, self._top(asked)), partial(self._arrived, asked), self._failed
-        )
-
-    def _top(self, asked: Asked) -> float:
-        """The density of the last colour, where it is known for these nuclei already."""
-        same = self._drawn is not None and self._drawn.spots is asked.spots
-        return self.top if same and self._drawn and self._drawn.record == asked.record else 0.0
+        self.session.submit(partial(picture, asked), partial(self._arrived, asked), self._failed)
 
     def _failed(self, error: BaseException) -> None:
         self._busy = False
@@ -203,12 +196,9 @@ class Afar:
             dots.dots_of(layer).by_group = session.view.by_class
 
 
-def picture(asked: Asked, top: float = 0.0) -> Picture:
-    """Work out what is to be drawn; to be called out of the way.
-
-    top: the density of the last colour; 0 where it is to be measured.
-    """
-    forms, marks, shaded = dict[str, crowd.Form](), list[dots.Marks](), None
+def picture(asked: Asked) -> Picture:
+    """Work out what is to be drawn; to be called out of the way."""
+    forms, marks, shaded, top = dict[str, crowd.Form](), list[dots.Marks](), None, 0.0
     for kind in asked.kinds:
         found = _marks(asked, kind)
         near = crowd.inside(found.places, asked.box)
@@ -218,8 +208,7 @@ def picture(asked: Asked, top: float = 0.0) -> Picture:
             marks.insert(0, dots.Marks(*(column[near] for column in found)))
         elif shaded is None:
             there = found.places[found.looks != dots.LOOKS.index("rejected")]
-            top = top or crowd.highest(there, asked.record.mpp)
-            shaded = _shaded(there, asked, top)
+            shaded, top = _shaded(there, asked)
     return Picture(forms, _together(marks), shaded, top)
 
 
@@ -234,10 +223,11 @@ def _marks(asked: Asked, kind: str) -> dots.Marks:
     return dots.Marks(places, looks, np.zeros(len(places), np.uint16))
 
 
-def _shaded(places: NDArray[np.float32], asked: Asked, top: float) -> dots.Shaded:
-    step = crowd.cell_of(asked.pixel)
-    found = crowd.density(places, asked.box, step, asked.record.mpp)
-    return dots.Shaded(dots.shades(found.values, top), found.origin, found.step)
+def _shaded(places: NDArray[np.float32], asked: Asked) -> tuple[dots.Shaded, float]:
+    """The colours of how densely nuclei lie, and the density of the last one."""
+    step, mpp = crowd.cell_of(asked.pixel), asked.record.mpp
+    found, top = crowd.density(places, asked.box, step, mpp), crowd.highest(places, step, mpp)
+    return dots.Shaded(dots.shades(found.values, top), found.origin, step), top
 
 
 def _together(marks: list[dots.Marks]) -> dots.Marks:

@@ -28,12 +28,12 @@ ALONE = 0.6
 """share of nuclei that must be so far apart for dots"""
 MOST = 30_000
 """dots that are drawn at most"""
-CELL = 6.0
+CELL = 9.0
 """screen pixels of a density map's cell, at least"""
 BLUR = 1.0
 """cells, standard deviation"""
 AREA_UM = 64.0
-"""side of the squares over which an image's highest density is measured"""
+"""side of the squares over which an image's highest density is measured, at least"""
 HIGH = 98.0
 """percentile of the squares with nuclei that has the density map's last colour"""
 
@@ -96,19 +96,23 @@ def counted(places: Places, cells: Box, step: float) -> NDArray[np.float32]:
     return found.reshape(cells.shape).astype(np.float32)
 
 
-def highest(places: Places, mpp: float) -> float:
-    """Nuclei per mm² where they lie densely in an image, as a round number; 0 without any."""
+def highest(places: Places, step: int, mpp: float) -> float:
+    """Nuclei per mm² where they lie densely in an image, as a round number; 0 without any.
+
+    Of cells `step` level-0 pixels wide, or as large as `AREA_UM`, lest chance has a say in it.
+    """
     if not len(places):
         return 0.0
-    side = AREA_UM / mpp
+    side = max(AREA_UM / mpp, step)
     cells = np.floor((places + 0.5) / side).astype(np.int64)
     _, counts = np.unique(cells[:, 0] << 32 | cells[:, 1], return_counts=True)
-    return rounded(float(np.percentile(counts, HIGH)) / (AREA_UM / 1000) ** 2)
+    return rounded(float(np.percentile(counts, HIGH)) / (side * mpp / 1000) ** 2)
 
 
 def rounded(value: float) -> float:
-    """Up to the next of 1, 2 or 5 and so on: a legend's number."""
+    """Up to the next number with one digit, or 1.5: a legend's."""
     if value <= 0:
         return 0.0
     ten = 10.0 ** math.floor(math.log10(value) + 1e-9)
-    return next(n * ten for n in (1, 2, 5, 10) if n * ten >= value * (1 - 1e-9))
+    steps = (1, 1.5, *range(2, 11))
+    return next(n * ten for n in steps if n * ten >= value * (1 - 1e-9))

@@ -144,7 +144,9 @@ class Overview(QObject):  # type: ignore[misc]
             lines.append(Line(f"{made.nuclei:,} nuclei", "area", looks.MANY))
         afar = set(self.session.view.afar.values())
         if afar:
-            words = "colours: nuclei per area" if "density" in afar else "each dot is a nucleus"
+            top = kit_of(self.session).afar.top
+            dense = f"yellow: {top:,.0f} per mm²"
+            words = dense if "density" in afar else "each dot is a nucleus"
             lines += [Line(words), Line("zoom in to see outlines")]
         self.map.show_lines(lines)
 
