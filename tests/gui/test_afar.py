@@ -162,8 +162,12 @@ def drawn(session: Session) -> dots.DotsOverlay:
     return dots.dots_of(layer)
 
 
+def layer_of(session: Session, kind: str) -> Any:
+    return layers.find(session.viewer, "tiled", kind)
+
+
 def refined(session: Session) -> Any:
-    return layers.find(session.viewer, "tiled", "refined")
+    return layer_of(session, "refined")
 
 
 def test_from_afar_there_are_dots_and_nearer_by_outlines(
@@ -179,7 +183,7 @@ def test_from_afar_there_are_dots_and_nearer_by_outlines(
     look(session, 1.1)
     assert session.view.afar == {}
     assert outlines_of(refined(session)).visible
-    assert not layers.find(session.viewer, "tiled", "afar").visible
+    assert not layer_of(session, "afar").visible
 
 
 def test_very_small_nuclei_become_a_density(session: Session) -> None:
@@ -231,7 +235,7 @@ def test_outlines_that_are_switched_off_have_no_dots(session: Session) -> None:
     session.toggle("refined", True)
     assert session.view.afar == {"refined": "dots"}
     # the eye of the dots in napari's list stands for that of the outlines
-    layers.find(session.viewer, "tiled", "afar").visible = False
+    layer_of(session, "afar").visible = False
     assert not session.view.shows("refined")
     assert session.view.afar == {}
 
@@ -239,7 +243,7 @@ def test_outlines_that_are_switched_off_have_no_dots(session: Session) -> None:
 def test_the_hide_key_hides_dots_and_brings_no_outlines(session: Session) -> None:
     look(session, 0.9)
     session.look(bare=True)
-    assert not layers.find(session.viewer, "tiled", "afar").visible
+    assert not layer_of(session, "afar").visible
     assert session.view.afar == {"refined": "dots"}
     session.look(bare=False)
     assert drawn(session)
@@ -258,7 +262,7 @@ def test_many_clicks_are_dots_and_few_stay_rings(
         everywhere = [np.add(real, (512 * k, 512 * n)) for k in range(3) for n in range(3)]
         project.nuclei.add_many("tiled", np.concatenate(everywhere)[60:])
     assert set(session.view.afar) == {"points"}
-    points = layers.find(session.viewer, "tiled", "points")
+    points = layer_of(session, "points")
     assert not points.visible
     look(session, 3.0)
     assert points.visible

@@ -299,7 +299,7 @@ def test_fields_searched_tiles_and_nuclei_are_on_the_map(hand: Any, panel: Any, 
 
     def said() -> bool:
         words = [line.words for line in small.lines]
-        return len(words) > 1 and words[0].startswith("searched: ") and words[1] == "2 nuclei"
+        return len(words) > 1 and words[0].startswith("searched: ") and words[1] == "2 nuclei found"
 
     qtbot.waitUntil(said, timeout=10_000)
     panel.open_step("train")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from napari_noisyseg.store import Project, spots
@@ -58,9 +60,12 @@ def test_what_comes_later_is_read_alone(tissue: Project, monkeypatch: pytest.Mon
     tissue.add_array(tissue.pixels("tissue").levels[0][:64, :64], "other", 0.25)
     reader, nuclei = tissue.nuclei.spots("tissue"), tissue.nuclei
     begun, piece = list[int](), reader._read_piece
-    monkeypatch.setattr(
-        reader, "_read_piece", lambda named: [begun.append(named["after"]), piece(named)]
-    )
+
+    def noted(named: dict[str, Any]) -> None:
+        begun.append(named["after"])
+        piece(named)
+
+    monkeypatch.setattr(reader, "_read_piece", noted)
     for core in range(3):
         begun.clear()
         box = outline(120 * core, 0, 110).box

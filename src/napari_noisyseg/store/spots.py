@@ -13,7 +13,7 @@ from napari_noisyseg.store.candidates import newest_run
 from napari_noisyseg.store.context import Context
 from napari_noisyseg.store.decisions import GONE
 from napari_noisyseg.store.images import ImageRow
-from napari_noisyseg.store.records import STATES
+from napari_noisyseg.store.records import STATES, State
 
 PIECE = 20_000
 """rows that are read at a time: whoever else asks the project waits no longer than that takes"""
@@ -104,12 +104,12 @@ class SpotReader:
         numbers = {c.name: at for at, c in enumerate(classes.listed(self._context), 1)}
         rows, named = self._context.database.rows, {"image": row.id, "run": self._run}
         states, groups = np.zeros(len(self._keys), np.uint8), np.zeros(len(self._keys), np.uint16)
-        said = [(key, *_said(*rest, numbers)) for key, *rest in rows(_SAID, named)]
+        said = [(key, *_said(state, name, numbers)) for key, state, name in rows(_SAID, named)]
         at, values = self._rows_of(np.array(said, np.int64).reshape(-1, 3))
         states[at], groups[at] = values.T
         kept = np.ones(len(self._keys), bool)
         kept[self._rows_of(np.array(rows(_GONE, named), np.int64).reshape(-1, 1))[0]] = False
-        more = [(y, x, *_said(*rest, numbers)) for y, x, *rest in rows(_BESIDE, named)]
+        more = [(y, x, *_said(s, name, numbers)) for y, x, s, name in rows(_BESIDE, named)]
         beside = np.array(more, np.float64).reshape(-1, 4)
         return Spots(
             np.concatenate([self._places[kept], beside[:, :2].astype(np.float32)]),
@@ -125,6 +125,6 @@ class SpotReader:
         return at[known], table[known, 1:]
 
 
-def _said(state: str, name: str | None, numbers: dict[str, int]) -> tuple[int, int]:
+def _said(state: State, name: str | None, numbers: dict[str, int]) -> tuple[int, int]:
     """A state and a class as numbers."""
     return STATES.index(state), numbers.get(name or "", 0)

@@ -50,6 +50,18 @@ class Marks(NamedTuple):
         """No dot."""
         return cls(np.empty((0, 2), np.float32), np.empty(0, np.uint8), np.empty(0, np.uint16))
 
+    def chosen(self, rows: NDArray[np.bool_]) -> Marks:
+        """Some of them."""
+        return Marks(self.places[rows], self.looks[rows], self.groups[rows])
+
+    def beside(self, others: Marks) -> Marks:
+        """These, and others drawn over them."""
+        return Marks(
+            np.concatenate([self.places, others.places]),
+            np.concatenate([self.looks, others.looks]),
+            np.concatenate([self.groups, others.groups]),
+        )
+
 
 class Shaded(NamedTuple):
     """Colours on cells `step` level-0 pixels wide, uint8 (h, w, 4), the first cell at `origin`."""

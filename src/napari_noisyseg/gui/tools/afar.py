@@ -47,7 +47,8 @@ OF_STATE = np.array([dots.LOOKS.index("untouched" if s == "unreviewed" else s) f
 class Asked:
     """What is to be drawn: which kinds, in which box, at how many level-0 pixels to the screen's.
 
-    What it is made of is the same as long as `spots` and `points` are the same things.
+    What it is made of is the same as long as `spots` and `points` are the same things. `clicked`:
+    the points' places (n, 2), None where they are to be read.
     """
 
     project: Project
@@ -57,6 +58,7 @@ class Asked:
     pixel: float
     spots: Spots | None
     points: Mapping[int, Nucleus]
+    clicked: NDArray[np.float32] | None = None
 
     def serves(self, other: Asked) -> bool:
         """Whether what was drawn for this does for another, which may look at less."""
@@ -78,6 +80,7 @@ class Picture(NamedTuple):
     marks: dots.Marks
     shaded: dots.Shaded | None
     top: float
+    clicked: NDArray[np.float32] | None
 
 
 class Afar:
@@ -139,7 +142,9 @@ class Afar:
         spots = self._spotting.spots if "refined" in kinds else None
         pixel = 1 / (float(session.viewer.scene.camera.zoom) * record.mpp)
         seen = visible_box(session.viewer, record)
-        return Asked(project, record, kinds, seen, pixel, spots, self._points.nuclei)
+        points, drawn = self._points.nuclei, self._drawn
+        clicked = drawn.clicked if drawn is not None and drawn.points is points else None
+        return Asked(project, record, kinds, seen, pixel, spots, points, clicked)
 
     def _draw(self, asked: Asked) -> None:
         seen = asked.box
@@ -164,7 +169,7 @@ class Afar:
 
     def _show(self, asked: Asked, made: Picture) -> None:
         session, record = self.session, asked.record
-        self._drawn, self.top = asked, made.top
+        self._drawn, self.top = replace(asked, clicked=made.clicked), made.top
         large = record.height * record.width > LARGEST  # its outlines are pixels of a pyramid
         replaced = {k for k in asked.kinds if k == "points" or large}
         with session.together():
@@ -198,18 +203,21 @@ class Afar:
 
 def picture(asked: Asked) -> Picture:
     """Work out what is to be drawn; to be called out of the way."""
-    forms, marks, shaded, top = dict[str, crowd.Form](), list[dots.Marks](), None, 0.0
+    forms, marks, shaded, top = dict[str, crowd.Form](), dots.Marks.none(), None, 0.0
+    if "points" in asked.kinds and asked.clicked is None:
+        places = asked.project.nuclei.marks(asked.record.name)[1]
+        asked = replace(asked, clicked=places.astype(np.float32))
     for kind in asked.kinds:
         found = _marks(asked, kind)
         near = crowd.inside(found.places, asked.box)
         forms[kind] = crowd.form_of(found.places[near], asked.pixel)
         if forms[kind] == "dots":
             # clicks below: what was said of the nucleus that a run found there is seen
-            marks.insert(0, dots.Marks(*(column[near] for column in found)))
+            marks = found.chosen(near).beside(marks)
         elif shaded is None:
             there = found.places[found.looks != dots.LOOKS.index("rejected")]
             shaded, top = _shaded(there, asked)
-    return Picture(forms, _together(marks), shaded, top)
+    return Picture(forms, marks, shaded, top, asked.clicked)
 
 
 def _marks(asked: Asked, kind: str) -> dots.Marks:
@@ -218,9 +226,9 @@ def _marks(asked: Asked, kind: str) -> dots.Marks:
         assert asked.spots is not None
         spots = asked.spots
         return dots.Marks(spots.places, OF_STATE[spots.states].astype(np.uint8), spots.classes)
-    places = asked.project.nuclei.marks(asked.record.name)[1].astype(np.float32)
-    looks = np.full(len(places), dots.LOOKS.index("points"), np.uint8)
-    return dots.Marks(places, looks, np.zeros(len(places), np.uint16))
+    assert asked.clicked is not None
+    looks = np.full(len(asked.clicked), dots.LOOKS.index("points"), np.uint8)
+    return dots.Marks(asked.clicked, looks, np.zeros(len(looks), np.uint16))
 
 
 def _shaded(places: NDArray[np.float32], asked: Asked) -> tuple[dots.Shaded, float]:
@@ -228,9 +236,3 @@ def _shaded(places: NDArray[np.float32], asked: Asked) -> tuple[dots.Shaded, flo
     step, mpp = crowd.cell_of(asked.pixel), asked.record.mpp
     found, top = crowd.density(places, asked.box, step, mpp), crowd.highest(places, step, mpp)
     return dots.Shaded(dots.shades(found.values, top), found.origin, step), top
-
-
-def _together(marks: list[dots.Marks]) -> dots.Marks:
-    if not marks:
-        return dots.Marks.none()
-    return dots.Marks(*(np.concatenate(column) for column in zip(*marks, strict=True)))

@@ -115,4 +115,4 @@ def rounded(value: float) -> float:
         return 0.0
     ten = 10.0 ** math.floor(math.log10(value) + 1e-9)
     steps = (1, 1.5, *range(2, 11))
-    return next(n * ten for n in steps if n * ten >= value * (1 - 1e-9))
+    return float(next(n for n in steps if n * ten >= value * (1 - 1e-9)) * ten)

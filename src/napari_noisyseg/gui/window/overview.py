@@ -24,7 +24,6 @@ from napari_noisyseg.gui.widgets.smallmap import Line, Outlined, SmallMap
 from napari_noisyseg.gui.widgets.theme import THEME, palette
 from napari_noisyseg.slides import Slide, from_array, open_image
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.store.records import STATES
 from napari_noisyseg.store.spots import Spots
 
 SIDE, CORNER = 168, 10
@@ -100,7 +99,7 @@ class Overview(QObject):  # type: ignore[misc]
     def _follow(self, change: Change) -> None:
         if change.concerns(self.session.image):
             self.refresh()
-            if change.what & ~(What.VIEW | What.LAYERS):
+            if change.what & ~(What.VIEW | What.LAYERS | What.FIELDS):
                 self._ask()
 
     def refresh(self) -> None:
@@ -141,7 +140,7 @@ class Overview(QObject):  # type: ignore[misc]
             share = "all of it" if made.found.share > 0.995 else f"{made.found.share:.0%}"
             lines.append(Line(f"searched: {share}", "area", tint))
         if made is not None and made.nuclei:
-            lines.append(Line(f"{made.nuclei:,} nuclei", "area", looks.MANY))
+            lines.append(Line(f"{made.nuclei:,} nuclei found", "area", looks.MANY))
         afar = set(self.session.view.afar.values())
         if afar:
             top = kit_of(self.session).afar.top
@@ -258,7 +257,7 @@ def make(wanted: Wanted, spots: Spots | None, small: NDArray[np.uint8] | bool | 
     if wanted.project is not None:
         found = overview.searched(wanted.project, wanted.image)
     if spots is not None:
-        places = spots.places[spots.states != STATES.index("rejected")]
+        places = spots.places
     return Made(
         small, overview.composed(small, fine, found, places, dots.shades), found, len(places)
     )
