@@ -327,3 +327,27 @@ def test_of_a_pyramid_the_outlines_are_not_even_read(
     assert session.view.shows("refined")
     look(session, 4.0)
     assert layer.visible
+
+
+@pytest.mark.gui
+def test_the_legend_says_what_stands_for_outlines(session: Session, qtbot: Any) -> None:
+    from napari_noisyseg.gui.docks.toggles import ShownKinds
+    from napari_noisyseg.gui.widgets.legend import Mark, Ramp, Stroke
+
+    made = ShownKinds(session)
+    qtbot.addWidget(made)
+    made.show()
+    assert {type(entry) for entry in made.legend.entries} == {Stroke}
+    look(session, 0.9)
+    words = [entry.words for entry in made.legend.entries if isinstance(entry, Mark)]
+    assert words == ["untouched", "accepted", "rejected", "unsure"]
+    session.look(by_class=True)
+    assert len({e.dot.color for e in made.legend.entries if isinstance(e, Mark)}) == 1
+    assert dots.dots_of(layer_of(session, "afar")).by_group
+    look(session, 0.05)
+    (ramp,) = made.legend.entries
+    assert isinstance(ramp, Ramp)
+    assert ramp.high == f"{kit(session).afar.top:,.0f} per mm²"
+    look(session, 4.0)
+    assert {type(entry) for entry in made.legend.entries} == {Stroke}
+    made.closing()

@@ -32,9 +32,9 @@ DOTS: dict[str, Dot] = {
 }
 """what a nucleus of each state looks like: told apart by size and form as well"""
 LOOKS = tuple(DOTS)
-SHADES = "viridis"
-"""napari's colour map for densities"""
-FAINT, STRONG = 0.35, 0.85
+SHADES = "summer"
+"""napari's colour map for densities: green and yellow are no colours of H&E"""
+FAINT, STRONG = 0.5, 0.85
 """how strong the colours are where there are few nuclei, and where there are many"""
 
 

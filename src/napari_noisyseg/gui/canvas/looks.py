@@ -33,7 +33,7 @@ POINT = {"points": "#ffe14d", "suggested": "#ffffff"}
 POINT_EDGE = "#10131a"
 CHANGES = {"kept": "#35d0ff50", "added": "#b7ff5a", "removed": "#d55e00"}
 """of a rough mask, by a method"""
-MANY = "#fde725"
+MANY = "#ffff66"
 """the last colour of densities"""
 FIELD = "#1e88e5"
 OPEN_FIELD = "#d55e00"

@@ -16,7 +16,6 @@ from napari_noisyseg.gui.kinds import KINDS, TOGGLES
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.tools.kit import kit_of
 from napari_noisyseg.gui.widgets.legend import Entry, Legend, Mark, Ramp, Stroke, Swatch
-from napari_noisyseg.gui.widgets.parts import label
 
 NEUTRAL = "#e8e8e8"
 """of a line whose colour says nothing of a decision"""
@@ -48,7 +47,8 @@ AS_DOTS: dict[str, tuple[Entry, ...]] = {
     "points": (Mark("point", DOTS["points"]),),
 }
 """what the dots mean that stand for nuclei too small for outlines"""
-SMALL = "Nuclei are small here: zoom in to see their outlines."
+AT_CLICKS = frozenset({"outline", "local"})
+"""outlines of clicked nuclei, which are not drawn where dots stand for the clicks"""
 
 
 class ShownKinds(QWidget):  # type: ignore[misc]
@@ -70,8 +70,6 @@ class ShownKinds(QWidget):  # type: ignore[misc]
         column.setSpacing(6)
         column.addLayout(grid)
         column.addWidget(self.legend)
-        self.small = label(SMALL, "quiet", wrap=True)
-        column.addWidget(self.small)
         self._lay_out(list(self.boxes))
         self._deaf = session.on(ANNOTATION | FRONT | What.VIEW | What.LABELS, self._follow)
         self.refresh()
@@ -104,6 +102,8 @@ class ShownKinds(QWidget):  # type: ignore[misc]
 
     def _meaning(self, name: str) -> tuple[Entry, ...]:
         """What a kind's lines mean; where classes give the colours it is their form alone."""
+        if name in AT_CLICKS and "points" in self._session.view.afar:
+            return ()
         afar = self._session.view.afar.get(name)
         if afar == "density":
             top = kit_of(self._session).afar.top
@@ -126,7 +126,6 @@ class ShownKinds(QWidget):  # type: ignore[misc]
         entries = dict.fromkeys(entry for name in on for entry in self._meaning(name))
         self.legend.set_entries(tuple(entries))
         self.legend.setVisible(bool(entries))
-        self.small.setVisible(any(name in self._session.view.afar for name in on))
 
 
 def _neutral(entry: Entry) -> Entry:
