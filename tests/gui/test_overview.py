@@ -338,3 +338,20 @@ def test_a_map_is_there_after_a_restart_and_the_image_removed_has_none(
     qtbot.waitUntil(lambda: not small.isVisible(), timeout=3000)
     session.undo()
     qtbot.waitUntil(small.isVisible, timeout=3000)
+
+
+@pytest.mark.gui
+def test_a_slide_that_is_in_no_project_yet_has_a_map_too(
+    make_napari_viewer: Any, cmu: Path, qtbot: Any
+) -> None:
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1280, 800)
+    viewer.open(str(cmu), plugin="napari-noisyseg")
+    _, panel = viewer.window.add_plugin_dock_widget("napari-noisyseg", "NoisySeg")
+    small = there(panel).map
+    qtbot.waitUntil(lambda: small.isVisible() and small.pictured, timeout=20_000)
+    qtbot.mouseClick(small, Qt.MouseButton.LeftButton, pos=on_map(panel, (2000.0, 1500.0)))
+    qtbot.waitUntil(lambda: abs(middle(panel)[0] - 2000) < 20, timeout=3000)
+    assert panel.session.project is None
+    viewer.layers.clear()
+    qtbot.waitUntil(lambda: not small.isVisible(), timeout=3000)

@@ -61,6 +61,7 @@ class SmallMap(QWidget):  # type: ignore[misc]
         self._held: QPointF | None = None
         self._dragging = False
         self.setToolTip(tip)
+        self.setAccessibleName(title)
         self.setMouseTracking(True)
         self.close_button = QToolButton(self, text="×")
         self.close_button.setToolTip(close_tip)

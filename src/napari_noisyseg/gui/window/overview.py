@@ -66,7 +66,7 @@ class Overview(QObject):  # type: ignore[misc]
         self.map = SmallMap(canvas, "Overview", TIP, "Hide the overview (O brings it back)")
         self.map.hide()
         self._frame: Frame | None = None
-        self._small: dict[tuple[object, str, Frame], NDArray[np.uint8] | None] = {}
+        self._small: dict[tuple[object, str, Frame], NDArray[np.uint8]] = {}
         self._busy = self._again = False
         self._made: tuple[Wanted, Made] | None = None
         self.map.sought.connect(self._go)
@@ -195,14 +195,15 @@ class Overview(QObject):  # type: ignore[misc]
         if self._busy:  # nuclei that came at once asked for a picture already
             return
         self._busy = True
-        small = self._small.get(_key(wanted), False)
+        small = self._small.get(_key(wanted))
         self.session.submit(
             partial(make, wanted, spots, small), partial(self._arrived, wanted), self._failed
         )
 
     def _arrived(self, wanted: Wanted, made: Made) -> None:
         self._busy, again, self._again = False, self._again, False
-        self._small[_key(wanted)] = made.small
+        if made.small is not None:  # a pyramid may be on its way
+            self._small[_key(wanted)] = made.small
         while len(self._small) > KEPT:
             self._small.pop(next(iter(self._small)))
         now = self._wanted()
@@ -247,10 +248,10 @@ def flip_overview(session: Session) -> None:
         found.flip()
 
 
-def make(wanted: Wanted, spots: Spots | None, small: NDArray[np.uint8] | bool | None) -> Made:
-    """Make a picture; to be called out of the way. small: the tissue's, False where not known."""
+def make(wanted: Wanted, spots: Spots | None, small: NDArray[np.uint8] | None) -> Made:
+    """Make a picture; to be called out of the way. small: the tissue's, where it is known."""
     fine = Frame(wanted.shape, (FINE * wanted.frame.size[0], FINE * wanted.frame.size[1]))
-    if isinstance(small, bool):
+    if small is None:
         with wanted.read() as slide:
             small = overview.small_picture(slide, fine.size)
     found, places = Searched(), np.empty((0, 2), np.float32)
