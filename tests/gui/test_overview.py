@@ -282,6 +282,26 @@ def test_the_map_comes_by_itself_and_goes_by_key_and_button(
 
 
 @pytest.mark.gui
+def test_of_two_slides_of_one_size_each_has_its_own_picture_and_words(
+    panel: Any, cmu: Path, qtbot: Any
+) -> None:
+    small, session = there(panel).map, panel.session
+    with session.acting():
+        predict(session.require_project(), "slide", 2)
+        session.require_project().add_image(cmu, name="second")
+    qtbot.waitUntil(lambda: any("found" in line.words for line in small.lines), timeout=10_000)
+    session.show_image("second")
+    assert not small.pictured
+    assert not small.lines
+    qtbot.waitUntil(lambda: small.pictured, timeout=10_000)
+    assert not small.lines
+    session.show_image("slide")
+    assert not small.pictured
+    qtbot.waitUntil(lambda: any("found" in line.words for line in small.lines), timeout=10_000)
+    assert small.pictured
+
+
+@pytest.mark.gui
 def test_fields_searched_tiles_and_nuclei_are_on_the_map(hand: Any, panel: Any, qtbot: Any) -> None:
     small, session = there(panel).map, panel.session
     assert not small.lines

@@ -86,7 +86,7 @@ class SmallMap(QWidget):  # type: ignore[misc]
         """Give the picture so many screen pixels."""
         if (self._size.height(), self._size.width()) != (height, width):
             self._size = QSize(width, height)
-            self._picture = QPixmap()
+            self.clear_picture()
         self._lay_out()
 
     def show_picture(self, rgb: NDArray[np.uint8]) -> None:
@@ -95,6 +95,11 @@ class SmallMap(QWidget):  # type: ignore[misc]
         rgb = np.ascontiguousarray(rgb)
         image = QImage(rgb.data, width, height, 3 * width, QImage.Format.Format_RGB888)
         self._picture = QPixmap.fromImage(image)
+        self.update()
+
+    def clear_picture(self) -> None:
+        """Show no picture: what comes next is of something else."""
+        self._picture = QPixmap()
         self.update()
 
     def show_outlined(self, outlined: Sequence[Outlined]) -> None:

@@ -114,8 +114,10 @@ class Overview(QObject):  # type: ignore[misc]
         if frame != self._frame:
             self._frame = frame
             self.map.show_size(*frame.size)
-        wanted = self._wanted()
-        if self._made is None or not _same(self._made[0], wanted):
+        if self._made is not None and not _same(self._made[0], self._wanted()):
+            self._made = None  # nothing of another image is seen or said
+            self.map.clear_picture()
+        if self._made is None:
             self._ask()
         self._show_fields(frame)
         self._show_lines()
