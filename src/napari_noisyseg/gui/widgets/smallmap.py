@@ -208,7 +208,9 @@ class SmallMap(QWidget):  # type: ignore[misc]
                 painter.setPen(QPen(QColor(line.color), 1.6))
                 painter.drawRect(mark.adjusted(1, 1, -1, -1))
             elif line.mark == "area":
-                painter.fillRect(mark, QColor(line.color))
+                painter.setBrush(QBrush(QColor(line.color)))
+                painter.setPen(QPen(QColor(colours.quiet), 1.0))
+                painter.drawRect(mark.adjusted(0.5, 0.5, -0.5, -0.5))
             x += MARK + 5 if line.mark else 0
             painter.setPen(QColor(colours.text if line.mark else colours.quiet))
             words = QRectF(x, y, self.width() - x - PAD, float(LINE))
