@@ -15,6 +15,7 @@ from napari.components import ViewerModel
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
+from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui.canvas import dots, layers
 from napari_noisyseg.gui.canvas.outlines import outlines_of
 from napari_noisyseg.gui.session import Session, session_of
@@ -307,6 +308,23 @@ def test_an_answer_for_what_is_seen_no_more_is_dropped(session: Session, tnbc: A
         waiting.pop(0)()
     assert session.view.afar == {}
     assert layers.find(session.viewer, "other", "afar") is None
+
+
+def test_what_goes_wrong_is_said_once_and_outlines_stay(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def submit(work: Any, done: Any, failed: Any = None) -> None:
+        failed(NoisySegError("the disk is gone"))
+
+    kit(session).spotting.want()
+    told: list[str] = []
+    monkeypatch.setattr(session, "failed", lambda error: told.append(str(error)))
+    monkeypatch.setattr(session, "submit", submit)
+    look(session, 0.9)
+    for way in range(5):
+        session.viewer.scene.camera.center = (0.0, 190.0 + way, 190.0)
+    assert told == ["the disk is gone"]
+    assert session.view.afar == {}
 
 
 def test_of_a_pyramid_the_outlines_are_not_even_read(

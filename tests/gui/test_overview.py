@@ -184,6 +184,9 @@ def test_searched_are_the_tiles_that_came_in(project: Path) -> None:
         found = overview.searched(opened, "slide")
         assert list(found.boxes) == boxes
         assert 0 < found.share < 1
+        (plan,) = project.glob(f"runs/*/slides/0/{PLAN}")
+        plan.write_text("{", "utf-8")
+        assert overview.searched(opened, "slide") == Searched()
         # a training reads all of an image
         opened.nuclei.adopt("field", "trained", [find((100, 100))])
         assert overview.searched(opened, "field") == Searched((Box(0, 0, 512, 512),), 1.0)

@@ -6,6 +6,7 @@ no Qt and no napari.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui.tools import crowd
 from napari_noisyseg.slides import Box, Slide
 from napari_noisyseg.store.project import Project
@@ -118,8 +120,14 @@ class Searched(NamedTuple):
 def searched(project: Project, image: str) -> Searched:
     """Where the nuclei that an image shows were sought: its newest run's tiles, or all of it.
 
-    Reads files; to be called out of the way.
+    Nothing where the run's files are damaged. Reads files; to be called out of the way.
     """
+    with contextlib.suppress(NoisySegError, OSError):
+        return _searched(project, image)
+    return Searched()
+
+
+def _searched(project: Project, image: str) -> Searched:
     run = project.nuclei.adopted_run(image)
     if run is None or run == CLICKS:
         return Searched()

@@ -65,12 +65,8 @@ class Asked:
         same = self.project is other.project and self.record == other.record
         same = same and self.spots is other.spots and self.points is other.points
         near = round(2 * math.log2(self.pixel)) == round(2 * math.log2(other.pixel))
-        return (
-            same
-            and near
-            and self.kinds == other.kinds
-            and self.box.intersect(other.box) == (other.box)
-        )
+        holds = self.box.intersect(other.box) == other.box
+        return same and near and holds and self.kinds == other.kinds
 
 
 class Picture(NamedTuple):
@@ -151,10 +147,12 @@ class Afar:
         wide = seen.grow(max(seen.shape) // ROUND).clip((asked.record.height, asked.record.width))
         asked = replace(asked, box=wide)
         self._busy = True
-        self.session.submit(partial(picture, asked), partial(self._arrived, asked), self._failed)
+        done, failed = partial(self._arrived, asked), partial(self._failed, asked)
+        self.session.submit(partial(picture, asked), done, failed)
 
-    def _failed(self, error: BaseException) -> None:
-        self._busy = False
+    def _failed(self, asked: Asked, error: BaseException) -> None:
+        # said once, and not with every move of the view: tried again when something is another
+        self._busy, self._drawn = False, asked
         self.session.failed(error)
 
     # --- showing -------------------------------------------------------------------------------
