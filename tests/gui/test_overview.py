@@ -88,7 +88,7 @@ def test_a_map_is_of_use_where_the_image_is_many_times_the_screen() -> None:
 def test_the_small_picture_is_the_whole_slide(cmu: Path) -> None:
     with open_image(cmu) as slide:
         frame = Frame.of(slide.shape, (168, 168))
-        small = overview.small_picture(slide, frame.size)
+        small = overview.small_picture(slide.levels, frame.size)
         assert small is not None
         assert small.shape == (*frame.size, 3)
         whole = np.asarray(slide.levels[0][:], np.float32)
@@ -102,7 +102,7 @@ def test_a_level_too_large_to_be_read_in_a_moment_is_not_read(
 ) -> None:
     monkeypatch.setattr(overview, "READABLE", 1000)
     with open_image(cmu) as slide:
-        assert overview.small_picture(slide, (168, 126)) is None
+        assert overview.small_picture(slide.levels, (168, 126)) is None
     plain = overview.composed(None, Frame((2967, 2220), (168, 126)), Searched(), np.empty((0, 2)),
                               dots.shades)  # fmt: skip
     assert (plain == overview.GROUND).all()

@@ -18,7 +18,7 @@ from PIL import Image
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui.tools import crowd
-from napari_noisyseg.slides import Box, Slide
+from napari_noisyseg.slides import Box, Level
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.whole import Plan
 from napari_noisyseg.whole.stitch import PLAN, marked
@@ -143,13 +143,12 @@ def _searched(project: Project, image: str) -> Searched:
     return Searched(boxes, len(boxes) / max(1, len(tissue)))
 
 
-def small_picture(slide: Slide, size: tuple[int, int]) -> Rgb | None:
+def small_picture(levels: Sequence[Level], size: tuple[int, int]) -> Rgb | None:
     """The whole image in few pixels, uint8 (*size, 3); None where that would take long.
 
-    Reads the coarsest level that is fine enough.
+    Reads the coarsest of its levels, the finest first, that is fine enough.
     """
-    fine = [n for n, level in enumerate(slide.levels) if level.shape[0] >= size[0]]
-    level = slide.levels[max(fine, default=0)]
+    level = next((x for x in reversed(levels) if x.shape[0] >= size[0]), levels[0])
     if level.shape[0] * level.shape[1] > READABLE:
         return None
     pixels = Image.fromarray(np.ascontiguousarray(level[:]))

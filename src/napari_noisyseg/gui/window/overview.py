@@ -99,7 +99,10 @@ class Overview(QObject):  # type: ignore[misc]
     def _follow(self, change: Change) -> None:
         if change.concerns(self.session.image):
             self.refresh()
-            if change.what & ~(What.VIEW | What.LAYERS | What.FIELDS):
+            bare = self._made is not None and self._made[1].small is None
+            # layers came: perhaps the coarser levels of a slide that had none
+            news = ~(What.VIEW | What.FIELDS) if bare else ~(What.VIEW | What.LAYERS | What.FIELDS)
+            if change.what & news:
                 self._ask()
 
     def refresh(self) -> None:
@@ -255,7 +258,10 @@ def make(wanted: Wanted, spots: Spots | None, small: NDArray[np.uint8] | None) -
     fine = Frame(wanted.shape, (FINE * wanted.frame.size[0], FINE * wanted.frame.size[1]))
     if small is None:
         with wanted.read() as slide:
-            small = overview.small_picture(slide, fine.size)
+            levels = [*slide.levels]
+            if wanted.project is not None:  # those that a slide of one level got
+                levels += wanted.project.coarser.levels(wanted.image)
+            small = overview.small_picture(levels, fine.size)
     found, places = Searched(), np.empty((0, 2), np.float32)
     if wanted.project is not None:
         found = overview.searched(wanted.project, wanted.image)
