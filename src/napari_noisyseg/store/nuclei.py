@@ -45,6 +45,7 @@ from napari_noisyseg.store.records import (
     Verdict,
     Way,
 )
+from napari_noisyseg.store.spots import SpotReader
 
 _STATES = "SELECT image, origin, state, count(*) FROM nucleus GROUP BY image, origin, state"
 _FIELDS = "SELECT image, count(*) FROM field GROUP BY image"
@@ -326,6 +327,10 @@ class Nuclei:
         Those of `candidates` that are in these states; without `of_run` those of `outlines`.
         """
         return Selection(self._context, image, states, of_run)
+
+    def spots(self, image: str) -> SpotReader:
+        """Reads where the nuclei of `candidates` lie, and nothing else of them, piece by piece."""
+        return SpotReader(self._context, image)
 
     def judged(
         self, image: str, run: str | None = None, ids: Collection[str] | None = None

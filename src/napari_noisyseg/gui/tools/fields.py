@@ -217,6 +217,7 @@ class FieldsTool:
         wanted, now = self._edge(record), float(layer.edge_width[0])
         if not 0.8 < wanted / now < 1.25:
             layer.edge_width = wanted
+            layer.events.edge_width()  # napari does not tell by itself, and draws the old width on
 
 
 class _FieldDrag:
