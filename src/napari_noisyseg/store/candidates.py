@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection, Mapping, Sequence
-from operator import itemgetter
 from typing import Any
+
+import numpy as np
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store import reach
+from napari_noisyseg.store.columns import KINDS, Columns
 from napari_noisyseg.store.context import Context
 from napari_noisyseg.store.decisions import GONE, as_outline, check
 from napari_noisyseg.store.history import IN_KEYS, as_keys
@@ -24,7 +26,7 @@ from napari_noisyseg.store.records import Aspect, Candidate, Outline
 _OF_RUN = f"""
 SELECT c.id, c.serial, c.y, c.x, coalesce(o.y0, c.y0) AS top, coalesce(o.x0, c.x0) AS left,
     coalesce(o.y1, c.y1) AS bottom, coalesce(o.x1, c.x1) AS right, coalesce(o.mask, c.mask),
-    c.score, c.reason, 1, n.state, o.id IS NOT NULL, n.class
+    c.score, c.reason, 1, n.state, o.id IS NOT NULL, n.class, coalesce(o.area, c.area)
 FROM candidate c LEFT JOIN nucleus n ON n.id = c.id
     LEFT JOIN outline o ON o.id = c.id AND o.frozen
 WHERE c.image = :image AND c.run = :run AND c.id NOT IN ({GONE})
@@ -33,8 +35,7 @@ _BESIDE = """
 SELECT n.id, n.serial, n.y, n.x, o.y0, o.x0, o.y1, o.x1, o.mask, 1.0,
     iif(not o.frozen, 'not found by the newest run',
         iif(n.state = 'unreviewed', 'drawn by a person, not judged yet', 'settled by a person')),
-    0, n.state, o.frozen,
-    n.class
+    0, n.state, o.frozen, n.class, o.area
 FROM outline o JOIN nucleus n ON n.id = o.id
 WHERE o.image = :image AND NOT EXISTS
     (SELECT 1 FROM candidate c WHERE c.image = :image AND c.run = :run AND c.id = o.id)
@@ -65,13 +66,13 @@ def of(context: Context, image: str, run: str | None, box: Box | None) -> list[C
         second += reach.INSIDE.format("o.")
         parameters |= reach.parameters(context, box)
     with uncollected():
-        return _read(context, row, f"{first} UNION ALL {second}", parameters)
+        return (
+            _read(context, row, f"{first} UNION ALL {second}", parameters).by_serial().candidates()
+        )
 
 
-def judged(
-    context: Context, image: str, run: str | None, ids: Collection[str] | None
-) -> list[Candidate]:
-    """The nuclei of a review, each once, in order of serial; with `ids` those of them alone."""
+def judged(context: Context, image: str, run: str | None, ids: Collection[str] | None) -> Columns:
+    """The nuclei of a review, each once, in no order; with `ids` those of them alone."""
     row = context.images.row(image)
     run = run if run is not None else newest_run(context, row)
     parameters: dict[str, Any] = {"image": row.id, "run": run or ""}
@@ -83,23 +84,10 @@ def judged(
         return _read(context, row, f"{first} UNION ALL {second}", parameters)
 
 
-def _read(
-    context: Context, row: ImageRow, sql: str, parameters: Mapping[str, Any]
-) -> list[Candidate]:
-    rows = context.database.rows(sql, parameters)
-    rows.sort(key=itemgetter(1))
-    boxes = [Box(*r[4:8]) for r in rows]
-    # from the pixels: they and the µm per pixel may have changed since the run
-    areas = (count_masks([r[8] for r in rows], boxes) * row.mpp**2).tolist()
-    run, reasons = str(parameters["run"]), dict[str, str]()
-    return [
-        Candidate(
-            id, serial, y, x, Outline.packed(box, mask), score, reasons.setdefault(reason, reason),
-            run if of_run else "", area, state or "unreviewed", frozen == 1, name,
-        )
-        for (id, serial, y, x, _, _, _, _, mask, score, reason, of_run, state, frozen, name), box,
-        area in zip(rows, boxes, areas, strict=True)
-    ]  # fmt: skip
+def _read(context: Context, row: ImageRow, sql: str, parameters: Mapping[str, Any]) -> Columns:
+    columns = context.database.columns(sql, parameters, KINDS)
+    # µm per pixel may have changed since the run
+    return Columns.read(columns, str(parameters["run"]), row.mpp)
 
 
 def adopt(
@@ -107,15 +95,15 @@ def adopt(
 ) -> list[Candidate]:
     """Take over what a run found in an image; not part of the undo history."""
     row = context.images.row(image)
-    masks = [_checked(c.outline, row) for c in candidates]
+    masks, areas = _checked([c.outline for c in candidates], row)
     with context.database.transaction():
         names = _names(context, row, candidates, core)
         _take_away(context, row, run, core)
         context.database.many(
-            "INSERT INTO candidate VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO candidate VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                (row.id, run, id, serial, c.y, c.x, *c.outline.box, mask, c.score, c.reason)
-                for c, (id, serial), mask in zip(candidates, names, masks, strict=True)
+                (row.id, run, id, serial, c.y, c.x, *c.outline.box, mask, c.score, c.reason, area)
+                for c, (id, serial), mask, area in zip(candidates, names, masks, areas, strict=True)
             ),
         )
         reach.note(context, (c.outline for c in candidates))
@@ -155,13 +143,19 @@ def _note_adoption(context: Context, row: ImageRow, run: str, count: int, part: 
     )
 
 
-def _checked(outline: Outline, row: ImageRow) -> bytes:
-    """The outline's packed mask; `NoisySegError` where it is empty or does not fit."""
-    y0, x0, y1, x1 = outline.box
-    inside = 0 <= y0 < y1 <= row.height and 0 <= x0 < x1 <= row.width
-    if not (inside and outline.fits):
-        check(outline, row.height, row.width)
-    return outline.packed_mask
+def _checked(outlines: Sequence[Outline], row: ImageRow) -> tuple[list[bytes], list[int]]:
+    """The packed masks and areas; `NoisySegError` where one is empty or does not fit."""
+    boxes = np.array([o.box for o in outlines], np.int64).reshape(-1, 4)
+    y0, x0, y1, x1 = boxes.T
+    inside = (y0 >= 0) & (y0 < y1) & (y1 <= row.height) & (x0 >= 0) & (x0 < x1) & (x1 <= row.width)
+    inside &= np.fromiter((o.fits for o in outlines), bool, len(outlines))
+    for wrong in np.flatnonzero(~inside).tolist():
+        check(outlines[wrong], row.height, row.width)
+    masks = [o.packed_mask for o in outlines]
+    areas = count_masks(masks, boxes)
+    for empty in np.flatnonzero(areas == 0).tolist():
+        check(outlines[empty], row.height, row.width)
+    return masks, areas.tolist()
 
 
 def _names(

@@ -114,10 +114,8 @@ class Outline:
 
     @property
     def fits(self) -> bool:
-        """Whether its mask has the size of its box, and any pixel."""
-        if self._mask is None:
-            return self.area > 0
-        return self._mask.shape == self.box.shape and bool(self._mask.any())
+        """Whether its mask has the shape of its box; one that is packed is known when unpacked."""
+        return self._mask is None or self._mask.shape == self.box.shape
 
     @property
     def packed_mask(self) -> bytes:
