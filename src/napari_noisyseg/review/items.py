@@ -74,10 +74,11 @@ class Table:
         """Some of them, in the order given."""
         return Table(self.columns.take(rows), self.image[rows], self.images)
 
-    def joined(self, other: Table) -> Table:
+    def joined(self, *others: Table) -> Table:
         """These and then those."""
-        image = np.concatenate([self.image, other.image])
-        return Table(self.columns.joined(other.columns), image, self.images)
+        parts = [self, *others]
+        image = np.concatenate([part.image for part in parts])
+        return Table(Columns.together([part.columns for part in parts]), image, self.images)
 
 
 class Items(Sequence[ReviewItem]):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -284,7 +283,7 @@ class ReviewQueue:
         return names if self._images is None else [n for n in self._images if n in names]
 
     def _read_all(self) -> Table:
-        return reduce(Table.joined, map(self._read, self._names()), self._known.none())
+        return self._known.none().joined(*map(self._read, self._names()))
 
     def _read(self, image: str, ids: Collection[str] | None = None) -> Table:
         """The nuclei of an image, or those of these that are still to be judged."""

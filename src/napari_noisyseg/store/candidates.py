@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection, Mapping, Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
@@ -42,6 +44,10 @@ WHERE o.image = :image AND NOT EXISTS
 """
 _FROZEN = " AND o.frozen = 1"
 _OF_IDS = f" AND {{0}}id {IN_KEYS.replace('?', ':ids')}"
+
+
+AT_ONCE = 20_000
+"""nuclei that are written together"""
 
 
 def newest_run(context: Context, image: ImageRow) -> str | None:
@@ -90,30 +96,37 @@ def _read(context: Context, row: ImageRow, sql: str, parameters: Mapping[str, An
     return Columns.read(columns, str(parameters["run"]), row.mpp)
 
 
-def adopt(
-    context: Context, image: str, run: str, candidates: Sequence[Candidate], core: Box | None = None
-) -> list[Candidate]:
-    """Take over what a run found in an image; not part of the undo history."""
+def adopt(context: Context, image: str, run: str, nuclei: Columns, core: Box | None = None) -> None:
+    """Take over what a run found in an image; not part of the undo history.
+
+    The nuclei get their ids and serials for life in place.
+    """
     row = context.images.row(image)
-    masks, areas = _checked([c.outline for c in candidates], row)
+    areas = _areas(nuclei, row)
     with context.database.transaction():
-        names = _names(context, row, candidates, core)
+        _name(context, row, nuclei, core)
         _take_away(context, row, run, core)
-        context.database.many(
-            "INSERT INTO candidate VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                (row.id, run, id, serial, c.y, c.x, *c.outline.box, mask, c.score, c.reason, area)
-                for c, (id, serial), mask, area in zip(candidates, names, masks, areas, strict=True)
-            ),
-        )
-        reach.note(context, (c.outline for c in candidates))
-        _note_adoption(context, row, run, len(names), core is not None)
+        _insert(context, row, run, nuclei, areas)
+        sides = nuclei.boxes[:, 2:] - nuclei.boxes[:, :2]
+        reach.note(context, int(sides.max(initial=0)))
+        _note_adoption(context, row, run, len(nuclei), core is not None)
         context.history.note_machine(f"results of run {run}", row.id, Aspect.CANDIDATES)
-    return [
-        Candidate(id, serial, c.y, c.x, c.outline, c.score, c.reason, run, c.area_um2, c.state,
-                  c.frozen, c.class_name)
-        for c, (id, serial) in zip(candidates, names, strict=True)
-    ]  # fmt: skip
+
+
+def _insert(
+    context: Context, row: ImageRow, run: str, nuclei: Columns, areas: NDArray[np.int64]
+) -> None:
+    for begin in range(0, len(nuclei), AT_ONCE):
+        part = slice(begin, begin + AT_ONCE)
+        rows = zip(
+            repeat(row.id), repeat(run), nuclei.ids[part], nuclei.serials[part].tolist(),
+            nuclei.y[part].tolist(), nuclei.x[part].tolist(), *nuclei.boxes[part].T.tolist(),
+            nuclei.masks[part], nuclei.scores[part].tolist(), nuclei.reasons[part],
+            areas[part].tolist(),
+        )  # fmt: skip
+        context.database.many(
+            "INSERT INTO candidate VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
+        )
 
 
 def _take_away(context: Context, row: ImageRow, run: str, core: Box | None) -> None:
@@ -143,38 +156,42 @@ def _note_adoption(context: Context, row: ImageRow, run: str, count: int, part: 
     )
 
 
-def _checked(outlines: Sequence[Outline], row: ImageRow) -> tuple[list[bytes], list[int]]:
-    """The packed masks and areas; `NoisySegError` where one is empty or does not fit."""
-    boxes = np.array([o.box for o in outlines], np.int64).reshape(-1, 4)
-    y0, x0, y1, x1 = boxes.T
+def _areas(nuclei: Columns, row: ImageRow) -> NDArray[np.int64]:
+    """Areas in pixels; `NoisySegError` where an outline is empty or does not fit."""
+    y0, x0, y1, x1 = nuclei.boxes.T
     inside = (y0 >= 0) & (y0 < y1) & (y1 <= row.height) & (x0 >= 0) & (x0 < x1) & (x1 <= row.width)
-    inside &= np.fromiter((o.fits for o in outlines), bool, len(outlines))
-    for wrong in np.flatnonzero(~inside).tolist():
-        check(outlines[wrong], row.height, row.width)
-    masks = [o.packed_mask for o in outlines]
-    areas = count_masks(masks, boxes)
-    for empty in np.flatnonzero(areas == 0).tolist():
-        check(outlines[empty], row.height, row.width)
-    return masks, areas.tolist()
+    areas = np.zeros(len(nuclei), np.int64)
+    if inside.all():
+        areas = count_masks(nuclei.masks, nuclei.boxes)
+    for wrong in np.flatnonzero(~inside | (areas == 0)).tolist():
+        check(nuclei.outline(wrong), row.height, row.width)
+    return areas
 
 
-def _names(
-    context: Context, row: ImageRow, candidates: Sequence[Candidate], core: Box | None
-) -> list[tuple[str, int]]:
+def _name(context: Context, row: ImageRow, nuclei: Columns, core: Box | None) -> None:
     """Ids and serials: the point's, else those of the best IoU with an earlier one, else new."""
-    serials = _serials(context, row, [c.id for c in candidates if c.id])
-    names: list[tuple[str, int] | None] = [
-        (c.id, serials[c.id]) if c.id in serials else None for c in candidates
-    ]
+    known = _serials(context, row, [id for id in nuclei.ids if id])
+    names = [(id, known[id]) if id in known else None for id in nuclei.ids]
     open_ones = [k for k, name in enumerate(names) if name is None]
     # what a person took away does not come back under its id: it is a new find, to be judged anew
     gone = {str(id) for (id,) in context.database.rows(GONE)}
-    around = None if core is None else Box.around([core, *(c.outline.box for c in candidates)])
-    earlier = _earlier(context, row, gone | set(serials), around)
-    for i, j in match([candidates[k].outline for k in open_ones], [o for *_, o in earlier]).items():
-        names[open_ones[i]] = earlier[j][:2]
+    earlier = _earlier(context, row, gone | set(known), _around(nuclei, core))
+    if earlier:
+        outlines = [nuclei.outline(k) for k in open_ones]
+        for i, j in match(outlines, [o for *_, o in earlier]).items():
+            names[open_ones[i]] = earlier[j][:2]
     fresh = zip(_new_ids(names.count(None)), context.serials(names.count(None)), strict=True)
-    return [name if name is not None else next(fresh) for name in names]
+    named = [name if name is not None else next(fresh) for name in names]
+    nuclei.ids[:] = [id for id, _ in named]
+    nuclei.serials[:] = [serial for _, serial in named]
+
+
+def _around(nuclei: Columns, core: Box | None) -> Box | None:
+    """Where earlier ones may be met: the part that is new and what reaches out of it; None: all."""
+    if core is None or not len(nuclei):
+        return core
+    (y0, x0), (y1, x1) = nuclei.boxes[:, :2].min(axis=0), nuclei.boxes[:, 2:].max(axis=0)
+    return Box.around([core, Box(int(y0), int(x0), int(y1), int(x1))])
 
 
 def _new_ids(count: int) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import chain
 from typing import Any, Self
 
 import numpy as np
@@ -56,6 +57,41 @@ class Columns:
         )  # fmt: skip
 
     @classmethod
+    def found_by(
+        cls,
+        run: str,
+        ids: list[str],
+        serials: NDArray[np.int64],
+        places: F64,
+        boxes: NDArray[np.int64],
+        masks: list[bytes],
+        scores: F64,
+        areas: F64,
+        reasons: list[str],
+    ) -> Self:
+        """What a run found, not judged yet; `places` are (2, n) of y and x."""
+        count, (y, x) = len(ids), places
+        return cls(
+            ids, serials, y, x, boxes, masks, scores, areas, reasons, np.ones(count, bool),
+            [run] * count, np.zeros(count, np.uint8), np.zeros(count, bool), [None] * count,
+        )  # fmt: skip
+
+    @classmethod
+    def of(cls, candidates: Sequence[Candidate], run: str) -> Self:
+        """The same from candidates."""
+        return cls.found_by(
+            run,
+            [c.id for c in candidates],
+            np.array([c.serial for c in candidates], np.int64),
+            np.array([(c.y, c.x) for c in candidates], float).reshape(-1, 2).T,
+            np.array([c.outline.box for c in candidates], np.int64).reshape(-1, 4),
+            [c.outline.packed_mask for c in candidates],
+            np.array([c.score for c in candidates], float),
+            np.array([c.area_um2 for c in candidates], float),
+            [c.reason for c in candidates],
+        )
+
+    @classmethod
     def none(cls) -> Self:
         """No nuclei."""
         kinds: dict[str, type[np.generic]] = {"i": np.int64, "f": np.float64}
@@ -84,13 +120,15 @@ class Columns:
         for column, given in zip(self._all(), other._all(), strict=True):
             column[row] = given[at]
 
-    def joined(self, other: Self) -> Self:
-        """These and then those."""
+    @classmethod
+    def together(cls, parts: Sequence[Self]) -> Self:
+        """All of several tables, one after the other."""
+        each = zip(*(part._all() for part in parts or [cls.none()]), strict=True)
         columns: list[Any] = [
-            a + b if isinstance(a, list) else np.concatenate([a, b])
-            for a, b in zip(self._all(), other._all(), strict=True)
+            list(chain.from_iterable(some)) if isinstance(some[0], list) else np.concatenate(some)
+            for some in each
         ]
-        return type(self)(*columns)
+        return cls(*columns)
 
     def settle(self, row: int, outline: Outline) -> None:
         """Let a person's outline stand in a row."""
@@ -104,13 +142,16 @@ class Columns:
         """The decision on one of them, and its class."""
         return self.state(row), self.classes[row]
 
+    def outline(self, row: int) -> Outline:
+        """The outline of one of them."""
+        return Outline.packed(Box(*self.boxes[row].tolist()), self.masks[row])
+
     def candidate(self, row: int) -> Candidate:
         """One of them."""
-        outline = Outline.packed(Box(*self.boxes[row].tolist()), self.masks[row])
         return Candidate(
-            self.ids[row], self.serials.item(row), self.y.item(row), self.x.item(row), outline,
-            self.scores.item(row), self.reasons[row], self.runs[row], self.areas.item(row),
-            self.state(row), self.frozen.item(row), self.classes[row],
+            self.ids[row], self.serials.item(row), self.y.item(row), self.x.item(row),
+            self.outline(row), self.scores.item(row), self.reasons[row], self.runs[row],
+            self.areas.item(row), self.state(row), self.frozen.item(row), self.classes[row],
         )  # fmt: skip
 
     def candidates(self) -> list[Candidate]:

@@ -194,7 +194,7 @@ def _refuse_without_outline(context: Context, ids: Sequence[str]) -> None:
 def put_outlines(context: Context, outlines: Mapping[str, Outline], origin: str) -> None:
     """Write outlines that a person drew or brought; inside an action."""
     if outlines:
-        reach.note(context, outlines.values())
+        reach.note(context, max(max(o.box.shape) for o in outlines.values()))
     context.database.many(
         "INSERT OR REPLACE INTO outline "
         "SELECT n.id, n.image, ?, ?, ?, ?, ?, ?, 1, ? FROM nucleus n WHERE n.id = ?",

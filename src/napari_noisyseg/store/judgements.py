@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -190,7 +191,18 @@ class Judgements(Marks):
         the nucleus named by `id` where the project knows it, else of the earlier nucleus with the
         best IoU from 0.5 on, else new ones. No frozen outline changes.
         """
-        return found.adopt(self._context, image, run, candidates, core)
+        columns = Columns.of(candidates, run)
+        row = self._context.images.row(image)
+        for candidate in candidates:
+            if not candidate.outline.fits:
+                decisions.check(candidate.outline, row.height, row.width)
+        self.adopt_columns(image, run, columns, core)
+        names = zip(candidates, columns.ids, columns.serials.tolist(), strict=True)
+        return [replace(c, id=id, serial=serial, run=run) for c, id, serial in names]
+
+    def adopt_columns(self, image: str, run: str, nuclei: Columns, core: Box | None = None) -> None:
+        """The same of very many; they get their ids and serials in place."""
+        found.adopt(self._context, image, run, nuclei, core)
 
     def adopted_run(self, image: str) -> str | None:
         """The run whose results this image shows."""
