@@ -51,7 +51,7 @@ def unpack(blob: bytes, size: int) -> bytes:
 
 def pack_mask(mask: NDArray[np.bool_]) -> bytes:
     """A bool mask, one bit a pixel."""
-    return pack(np.packbits(np.ascontiguousarray(mask, bool), axis=None).tobytes())
+    return pack(np.packbits(np.asarray(mask, bool)).tobytes())
 
 
 def unpack_mask(blob: bytes, box: Box) -> NDArray[np.bool_]:
