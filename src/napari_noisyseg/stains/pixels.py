@@ -40,8 +40,8 @@ def _tables() -> _Tables:
 def hematoxylin_of(rgb: NDArray[np.uint8], places: NDArray[np.integer]) -> F32:
     """`densities` of hematoxylin by the fixed vectors at some pixels, float32 (n,).
 
-    rgb: uint8 (h, w, 3); places: of the pixels in it, row by row, (n,). The same to the bit, several
-    times as fast: two channels are looked up at once.
+    rgb: uint8 (h, w, 3); places: of the pixels in it, row by row, (n,). The same to the bit, and
+    quicker: two channels are looked up at once.
     """
     flat, found = rgb.ravel(), np.empty(len(places), np.float32)
     for begin in range(0, len(places), CACHED):

@@ -106,8 +106,9 @@ class Selection:
         self._table = np.concatenate([found, others])
 
     def _keys(self, sql: str, parameters: dict[str, Any]) -> NDArray[np.int64]:
-        rows = self._context.database.rows(sql, parameters) if sql else []
-        return np.array(rows, np.int64).reshape(-1, 4)
+        if not sql:
+            return np.zeros((0, 4), np.int64)
+        return np.stack(self._context.database.columns(sql, parameters, "iiii"), axis=1)
 
     def __len__(self) -> int:
         return len(self._table)
