@@ -18,7 +18,7 @@ from napari_noisyseg.store.history import IN_KEYS, as_keys
 from napari_noisyseg.store.packing import unpack_stacks
 from napari_noisyseg.store.records import Outline, State
 
-PIECE = 20_000
+PIECE = 10_000
 """nuclei that are in memory at a time"""
 
 

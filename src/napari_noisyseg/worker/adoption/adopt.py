@@ -106,16 +106,17 @@ def _take_in(
     for result in results:
         for kind, values in result.maps.items():
             write(project, image, kind, result.box, values, source)
-    values = [draft.values for draft in drafts]
+    marks = [draft.values for draft in drafts]
     nuclei = Columns.together([draft.nuclei for draft in drafts])
     project.nuclei.adopt_columns(image, run, nuclei)
-    serials = np.split(nuclei.serials, np.cumsum([len(v) for v in values])[:-1])
+    ends = np.cumsum([len(each) for each in marks])
+    serials: list[NDArray[np.int64]] = np.split(nuclei.serials, ends[:-1])
     # room for pixels: the masks are in the database now
     del drafts, nuclei
 
     def refined(k: int) -> NDArray[np.int32]:
         """A region's nuclei, in which frozen outlines stand as a person left them."""
-        labels = _renumbered(results[k].labels, values[k], serials[k])
+        labels = _renumbered(results[k].labels, marks[k], serials[k])
         return project.nuclei.settled(image, results[k].box, labels, rejected=True)
 
     lay(project, image, REFINED, [result.box for result in results], refined, source)

@@ -138,8 +138,9 @@ def rows_of(listed: Sequence[Mapping[str, Any]]) -> Rows:
     numbers = {name: np.array([row[name] for row in listed], float) for name in _NUMBERS}
     if not all(np.isfinite(column).all() for column in numbers.values()):
         raise ValueError("a nucleus with a number that is not finite")
-    whole = (np.array([int(row[name]) for row in listed], np.int64) for name in _WHOLE)
-    return Rows(*whole, **numbers, reasons=[_reason(row["reason"]) for row in listed])
+    label, serial = (np.array([int(row[name]) for row in listed], np.int64) for name in _WHOLE)
+    y, x, score, area = (numbers[name] for name in _NUMBERS)
+    return Rows(label, serial, y, x, score, area, [_reason(row["reason"]) for row in listed])
 
 
 def _reason(given: Any) -> str:
