@@ -81,9 +81,9 @@ def _features(
 
 def _texts(words: Sequence[str]) -> list[bytes]:
     """`_text` of each; of plain letters and digits, as ids have them, all at once."""
-    together = "\n".join(words)
-    if together.isascii() and together.replace("-", "").replace("\n", "").isalnum():
-        return (b'"' + together.encode().replace(b"\n", b'"\n"') + b'"').split(b"\n")
+    letters = "".join(words).replace("-", "")
+    if letters.isascii() and letters.isalnum():
+        return ('"' + '"\n"'.join(words) + '"').encode().split(b"\n")
     return [_text(one) for one in words]
 
 

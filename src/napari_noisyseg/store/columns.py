@@ -48,12 +48,11 @@ class Columns:
         """What a query found, in its order; `mpp` is µm per pixel."""
         (ids, serials, y, x, *sides, masks, scores, reasons, of_run, states, frozen, classes,
          areas) = columns  # fmt: skip
-        found = of_run == 1
+        found, codes = of_run == 1, {state: CODES.get(state, 0) for state in set(states)}
         return cls(
             ids, serials, y, x, np.stack(sides, axis=1), masks, scores, areas * mpp**2, reasons,
             found, [run if one else "" for one in found.tolist()],
-            np.fromiter((CODES.get(s, 0) for s in states), np.uint8, len(states)), frozen == 1,
-            classes,
+            np.array([*map(codes.__getitem__, states)], np.uint8), frozen == 1, classes,
         )  # fmt: skip
 
     @classmethod

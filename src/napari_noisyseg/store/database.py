@@ -122,6 +122,7 @@ class Database:
         ]
 
     def _column(self, kind: str, values: Row, known: dict[Any, Any]) -> Any:
+        """A part of a column."""
         if kind in _ARRAYS:
             try:
                 return np.array(values, _ARRAYS[kind])
@@ -129,7 +130,11 @@ class Database:
                 raise NoisySegError(
                     explain(sqlite3.DatabaseError(f"malformed value: {error}"), self.path)
                 ) from error
-        return [known.setdefault(v, v) for v in values] if kind == "s" else values
+        if kind == "o":
+            return values
+        for value in set(values):
+            known.setdefault(value, value)
+        return list(map(known.__getitem__, values))
 
     def run(self, sql: str, parameters: Parameters = ()) -> int:
         """Execute one writing statement inside a transaction; the row id of an insert."""
