@@ -142,11 +142,6 @@ class Items(Sequence[ReviewItem]):
         return self._chosen(self._table.columns.areas)
 
     @property
-    def serials(self) -> NDArray[np.int64]:
-        """Serial numbers."""
-        return self._chosen(self._table.columns.serials)
-
-    @property
     def places(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Points y and x in level-0 pixels."""
         columns = self._table.columns
@@ -165,6 +160,10 @@ class Items(Sequence[ReviewItem]):
     def images(self) -> list[str]:
         """Names of their images, each once."""
         return [self._table.images.names[n] for n in np.unique(self._chosen(self._table.image))]
+
+    def numbered(self, serials: Sequence[int]) -> Items:
+        """Those of these serial numbers."""
+        return self.only(np.isin(self._chosen(self._table.columns.serials), serials))
 
     def around(self, y: float, x: float) -> Items:
         """Those whose outline's box holds the pixel of a place."""
