@@ -18,7 +18,7 @@ from napari_noisyseg.gui.controllers.shapes import NOTHING, Shape, Shapes
 from napari_noisyseg.gui.controllers.who import Who
 from napari_noisyseg.gui.summary import Summary
 from napari_noisyseg.review.filters import Filter
-from napari_noisyseg.review.queue import ReviewItem, ReviewProgress, ReviewQueue
+from napari_noisyseg.review.queue import Items, ReviewItem, ReviewProgress, ReviewQueue
 from napari_noisyseg.review.second import second_queue
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Outline, State
@@ -341,7 +341,7 @@ class ReviewController:
             return
         self.end_edit()
         if self.course.filter.active:
-            self.repairs.decide("accepted", [item.id for item in self.course.above(confidence)])
+            self.repairs.decide("accepted", self.course.above(confidence).ids)
         else:
             with self.staying(), self.session.acting():
                 count = queue.accept_above(confidence)
@@ -380,13 +380,14 @@ class ReviewController:
         if here:
             self.go_to(here[0].id)
 
-    def here(self) -> list[ReviewItem]:
+    def here(self) -> Items:
         """The nuclei of the image in front."""
         return self.course.of(self.session.image)
 
     def at(self, place: Place) -> list[ReviewItem]:
         """The nuclei at a place of the image in front, (y, x); the smallest first."""
-        found = [item for item in self.here() if item.candidate.outline.holds(*place)]
+        near = self.here().around(*place)
+        found = [item for item in near if item.candidate.outline.holds(*place)]
         return sorted(found, key=lambda item: item.candidate.outline.area)
 
     def edit(self) -> None:
