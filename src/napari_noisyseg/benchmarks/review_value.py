@@ -100,6 +100,8 @@ class Case:
     """IoU with it"""
     labels: Ints
     certainty: Floats
+    score: Floats
+    """confidence"""
     value: Floats
 
     def outlines(self, kept: NDArray[np.bool_], look: Look | None = None) -> Ints:
@@ -136,8 +138,11 @@ def case_of(one: Field) -> Case:
         for f in (judged.get(n + 1) for n in range(len(points)))
     ]  # fmt: skip
     certainty = np.array([sure.get(n + 1, 0.0) for n in range(len(points))])
-    value = values(candidates)
-    return Case(rgb, one.mpp, truth, points, len(clicked), aim, overlap, labels, certainty, value)
+    score = np.array([each.score for each in candidates])
+    return Case(
+        rgb, one.mpp, truth, points, len(clicked), aim, overlap, labels, certainty, score,
+        values(candidates),
+    )  # fmt: skip
 
 
 def _coarse(
@@ -295,9 +300,11 @@ def learned(case: Case, done: Reviewed) -> Look | None:
     gone = [n for n in done.refused if n >= case.clicked and not settled[_pixel(case.points[n])]]
     seen = clicks[[*known, *gone]]
     squares = seen_at(planes, seen, at_click(Network(OUTLINE, weights)))
-    believed = belief.learned(
-        belief.figures(planes, seen, squares), np.arange(len(seen)) < len(known)
-    )
+    open_ = np.ones(count, bool)
+    open_[[*range(case.clicked), *done.refused, *done.settled]] = False
+    right = float(case.score[open_].mean()) if open_.any() else 0.5
+    stands = np.arange(len(seen)) < len(known)
+    believed = belief.learned(belief.figures(planes, seen, squares), stands, right)
     if believed is None and not used:
         return None
     tensors = believed.tensors() if believed is not None else {}

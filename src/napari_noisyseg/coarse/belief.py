@@ -31,6 +31,8 @@ APART = 0.15
 FOLDS = 4
 PULL = 0.02
 """Inverse strength of the pull of the coefficients towards 0, as few places are known."""
+RIGHT = (0.2, 0.9)
+"""What share of finds are nuclei, at the least and at the most."""
 RING = 4
 """Px of 0.25 µm around an outline with which its inside is compared."""
 SURE_PX, LEAST_PX = 64, 20
@@ -123,10 +125,11 @@ def _odds(share: float) -> float:
     return float(np.log(share / (1 - share)))
 
 
-def learned(measured: Floats, standing: NDArray[np.bool_]) -> Belief | None:
+def learned(measured: Floats, standing: NDArray[np.bool_], right: float = 0.5) -> Belief | None:
     """What tells nuclei that stand from rejected finds, figures (n, COUNT) and bool (n,).
 
-    None with fewer than `FEWEST` of either, or where held-out ones are not told apart.
+    right: share of the finds that are nuclei; the decisions do not tell it, as the doubtful come
+    first. None with fewer than `FEWEST` of either, or where held-out ones are not told apart.
     """
     if min(standing.sum(), (~standing).sum()) < FEWEST:
         return None
@@ -138,7 +141,9 @@ def learned(measured: Floats, standing: NDArray[np.bool_]) -> Belief | None:
         chance[fold == out] = tried.chance(measured[fold == out])
     if chance[standing].mean() - chance[~standing].mean() < APART:
         return None
-    return _fitted(measured, standing)
+    right = float(np.clip(right, *RIGHT))
+    made = _fitted(measured, standing)
+    return made._replace(bias=made.bias + np.float32(np.log(right / (1 - right))))
 
 
 def _fitted(measured: Floats, standing: NDArray[np.bool_]) -> Belief:
@@ -146,7 +151,7 @@ def _fitted(measured: Floats, standing: NDArray[np.bool_]) -> Belief:
 
     mean, scale = measured.mean(axis=0), measured.std(axis=0) + 1e-3
     count = np.where(standing, standing.sum(), (~standing).sum())
-    # both kinds count as much: how often a find is wrong is not told by which were looked at
+    # both kinds count as much: what share of finds are right is added afterwards
     share = len(standing) / (2 * count)
     model = LogisticRegression(C=PULL, max_iter=500)
     model.fit((measured - mean) / scale, standing, sample_weight=share)

@@ -33,7 +33,7 @@ from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.points import DROPPED, FOUND_BY_RUN, SUGGESTED
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.store.records import Nucleus, Outline
+from napari_noisyseg.store.records import Candidate, Nucleus, Outline
 
 if TYPE_CHECKING:
     from napari_noisyseg.learning.starter.adapt import Pick
@@ -114,7 +114,9 @@ def learn(project: Project, seed: int = 0) -> tuple[Lesson, bytes]:
             f"{len(decided)} nuclei with a click are decided: outlines learn from "
             f"{learning.FEWEST} accepted or redrawn ones on"
         )
-    known = _belief(told, at_click(Network(OUTLINE, weights))) if rejected else None
+    known = None
+    if rejected >= belief.FEWEST:
+        known = _belief(told, at_click(Network(OUTLINE, weights)), _right(project))
     if known is not None:
         beside = f"less is found that looks like the {rejected} finds that you rejected"
         words, used = f"{words}; {beside}" if words else beside, True
@@ -194,7 +196,23 @@ def _in_box(project: Project, image: str, box: Box) -> Picks:
     return Picks(known, others, [Told(planes, places, np.arange(len(places)) < len(standing))])
 
 
-def _belief(told: list[Told], look: Look) -> belief.Belief | None:
+def _right(project: Project) -> float:
+    """Share of the finds without a decision that are nuclei, as their confidences have it."""
+    scores = [
+        found.score
+        for record in project.images()
+        for found in _finds(project, record.name)
+        if found.state == "unreviewed"
+    ]
+    return float(np.mean(scores)) if scores else 0.5
+
+
+def _finds(project: Project, image: str) -> list[Candidate]:
+    clicked = {nucleus.id for nucleus in project.nuclei.of(image)}
+    return [found for found in project.nuclei.candidates(image) if found.id not in clicked]
+
+
+def _belief(told: list[Told], look: Look, right: float) -> belief.Belief | None:
     """What tells nuclei from rejected finds, where enough is known of both."""
     every = sum(int(one.standing.sum()) for one in told)
     step = max(1, -(-every // MEASURED))
@@ -205,7 +223,7 @@ def _belief(told: list[Told], look: Look) -> belief.Belief | None:
         squares = look(crops(seen, clicks, chosen))
         parts.append((belief.figures(seen, clicks[chosen], squares), standing[chosen]))
     measured, standing = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return belief.learned(measured, standing)
+    return belief.learned(measured, standing, right)
 
 
 def _said_none(project: Project, image: str, box: Box) -> set[int]:
