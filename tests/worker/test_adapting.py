@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from napari_noisyseg.coarse.starter import OUTLINE, read_weights
 from napari_noisyseg.slides import Box, read_labels
 from napari_noisyseg.store import Project
 from napari_noisyseg.store.records import Candidate, Outline
-from napari_noisyseg.worker.lessons.adapting import adapt
+from napari_noisyseg.worker.lessons.adapting import _right, adapt
 
 pytest.importorskip("torch")
 WHOLE = Box(0, 0, 512, 512)
@@ -164,3 +165,23 @@ def test_a_rejected_click_teaches_nothing(project: Project) -> None:
     project.nuclei.decide([n.id for n in project.nuclei.of(image)[:20]], "rejected")
     lesson = adapt(project)
     assert (lesson.used, lesson.rejected) == (False, 0)
+
+
+def test_the_share_of_finds_that_are_right_is_that_of_the_open_ones(project: Project) -> None:
+    image = project.images()[0].name
+    assert _right(project) == 0.5
+    ids, _, _ = finds(project)  # each with a confidence of 0.5
+    found = project.nuclei.candidates(image, "r")
+    surer = [replace(c, score=0.9 if n % 2 else 0.7) for n, c in enumerate(found)]
+    project.nuclei.adopt(image, "r2", surer)
+    project.nuclei.decide([c.id for c in surer if c.score == 0.7], "rejected")
+    assert _right(project) == pytest.approx(0.9)
+    assert len(ids) > 10
+
+
+def test_few_rejected_finds_are_waited_for(project: Project) -> None:
+    ids, _, _ = finds(project)
+    project.nuclei.decide(ids[:5], "rejected")
+    lesson = adapt(project)
+    assert not lesson.used
+    assert "outlines learn from 8" in lesson.words

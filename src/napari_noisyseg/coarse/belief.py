@@ -36,7 +36,7 @@ RIGHT = (0.2, 0.9)
 RING = 4
 """Px of 0.25 µm around an outline with which its inside is compared."""
 SURE_PX, LEAST_PX = 64, 20
-"""Highest pixels, by whose mean it is told how far the network sees a nucleus; least of a one."""
+"""Highest pixels, whose mean says how far the network sees a nucleus; fewest that one has."""
 
 
 class Belief(NamedTuple):
@@ -65,10 +65,12 @@ class Belief(NamedTuple):
 
 
 def of_tensors(tensors: Mapping[str, NDArray[Any]]) -> Belief | None:
-    """The one among a network's weights; None where there is none, or one of another kind."""
+    """The one among a network's weights; None where there is none, or one that cannot be used."""
     found = [np.asarray(tensors.get(PREFIX + name, ()), np.float32) for name in Belief._fields]
     sizes = [part.shape for part in found]
-    return Belief(*found) if sizes == [(COUNT,)] * 3 + [(1,)] else None
+    if sizes != [(COUNT,)] * 3 + [(1,)] or not (found[2] > 0).all():
+        return None
+    return Belief(*found)
 
 
 def of_look(look: object) -> Belief | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -33,7 +34,7 @@ from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.points import DROPPED, FOUND_BY_RUN, SUGGESTED
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.store.records import Candidate, Nucleus, Outline
+from napari_noisyseg.store.records import Nucleus, Outline
 
 if TYPE_CHECKING:
     from napari_noisyseg.learning.starter.adapt import Pick
@@ -92,40 +93,56 @@ def keep(project: Project, lesson: Lesson, weights: bytes, unasked: bool = False
 
 def learn(project: Project, seed: int = 0) -> tuple[Lesson, bytes]:
     """The lesson and, where it is to be used, the weights as a safetensors file; writes nothing."""
-    from napari_noisyseg.learning.starter import adapt as learning
-    from napari_noisyseg.nets.half import of_weights
-
     began = time.monotonic()
-    decided, others, told = _picks(project)
-    rejected = sum(int((~one.standing).sum()) for one in told)
-    weights, words, gain, used = _present(project), "", 0.0, False
-    if len(decided) >= learning.FEWEST:
-        found = learning.adapt(weights, decided, seed)
-        gain, used = round(found.after - found.before, 4), found.better
-        words = (
-            f"{len(decided)} decided nuclei teach nothing yet that holds for those held out (IoU "
-            f"{found.before:.2f}, then {found.after:.2f}): the outlines stay; decide on more"
-        )
-        if used:
-            moved = _moved(of_weights(weights), of_weights(found.weights), others)
-            words, weights = f"learned from {len(decided)} nuclei{moved}", found.weights
-    elif rejected < belief.FEWEST:
-        words = (
-            f"{len(decided)} nuclei with a click are decided: outlines learn from "
-            f"{learning.FEWEST} accepted or redrawn ones on"
-        )
+    picks = _picks(project)
+    outlines = _outlines(_present(project), picks, seed)
+    weights, words, used = outlines.weights, outlines.words, outlines.used
+    rejected = sum(int((~one.standing).sum()) for one in picks.told)
     known = None
     if rejected >= belief.FEWEST:
-        known = _belief(told, at_click(Network(OUTLINE, weights)), _right(project))
+        known = _belief(picks.told, at_click(Network(OUTLINE, weights)), _right(project))
     if known is not None:
         beside = f"less is found that looks like the {rejected} finds that you rejected"
-        words, used = f"{words}; {beside}" if words else beside, True
+        words, used = f"{words}; {beside}" if outlines.used else beside, True
     seconds = time.monotonic() - began
-    lesson = Lesson(used, len(decided), gain, seconds, words, rejected if known else 0)
+    count, taught = len(picks.decided), rejected if known is not None else 0
+    lesson = Lesson(used, count, outlines.gain, seconds, words, taught)
     if not used:
         return lesson, b""
     tensors = belief.without(weights) | (known.tensors() if known is not None else {})
     return lesson, packed(tensors, {"network": OUTLINE, **lesson.about()})
+
+
+class _Outlines(NamedTuple):
+    """What the outlines learned: the weights as they are now, in words, and what was gained."""
+
+    weights: Mapping[str, NDArray[np.float32]]
+    words: str
+    gain: float = 0.0
+    used: bool = False
+
+
+def _outlines(weights: Mapping[str, NDArray[np.float32]], picks: Picks, seed: int) -> _Outlines:
+    from napari_noisyseg.learning.starter import adapt as learning
+    from napari_noisyseg.nets.half import of_weights
+
+    count = len(picks.decided)
+    if count < learning.FEWEST:
+        return _Outlines(
+            weights,
+            f"{count} nuclei with a click are decided: outlines learn from "
+            f"{learning.FEWEST} accepted or redrawn ones on",
+        )
+    found = learning.adapt(weights, picks.decided, seed)
+    gain = round(found.after - found.before, 4)
+    if not found.better:
+        words = (
+            f"{count} decided nuclei teach nothing yet that holds for those held out (IoU "
+            f"{found.before:.2f}, then {found.after:.2f}): the outlines stay; decide on more"
+        )
+        return _Outlines(weights, words, gain)
+    moved = _moved(of_weights(weights), of_weights(found.weights), picks.others)
+    return _Outlines(found.weights, f"learned from {count} nuclei{moved}", gain, True)
 
 
 def _present(project: Project) -> dict[str, NDArray[np.float32]]:
@@ -198,18 +215,14 @@ def _in_box(project: Project, image: str, box: Box) -> Picks:
 
 def _right(project: Project) -> float:
     """Share of the finds without a decision that are nuclei, as their confidences have it."""
-    scores = [
-        found.score
-        for record in project.images()
-        for found in _finds(project, record.name)
-        if found.state == "unreviewed"
-    ]
-    return float(np.mean(scores)) if scores else 0.5
-
-
-def _finds(project: Project, image: str) -> list[Candidate]:
-    clicked = {nucleus.id for nucleus in project.nuclei.of(image)}
-    return [found for found in project.nuclei.candidates(image) if found.id not in clicked]
+    total = count = 0.0
+    for record in project.images():
+        clicked = set(project.nuclei.marks(record.name)[0].tolist())
+        for piece in project.nuclei.selection(record.name, ("unreviewed",)).in_order():
+            for serial, score in zip(piece.serials, piece.scores, strict=True):
+                if score is not None and serial not in clicked:
+                    total, count = total + score, count + 1
+    return total / count if count else 0.5
 
 
 def _belief(told: list[Told], look: Look, right: float) -> belief.Belief | None:
