@@ -30,7 +30,7 @@ from ..noise import points as clicks
 from ..review.value import values
 from ..training.refine import Evidence, judge
 from .coarse import FIRST
-from .ledger import Row, mean, rows_of
+from .ledger import Row, mean, rows_of, sliced
 from .report import Report
 from .tissue import Field, fields
 
@@ -53,6 +53,7 @@ Floats = NDArray[np.float64]
 def run(data: Path, full: bool) -> Report:
     """First ten images of MoNuSeg; all of them with `full`. `fields`: of how many the figures are.
 
+    Works for ten minutes and keeps its rows; call it again until all is `complete`.
     `over_...`: looks at wrong nuclei, each of which corrects one, among the first 100; `all_...`:
     errors that are gone when the rest is outlined anew as well. `aji_N_still`: without learning.
     """
@@ -61,7 +62,8 @@ def run(data: Path, full: bool) -> Report:
         for one in fields(data, "monuseg")[: None if full else FIRST]
         for name, part in (("looks", _looks), ("lessons", _lessons))
     ]
-    rows, complete = rows_of("review-value", full, jobs)
+    with sliced():
+        rows, complete = rows_of("review-value", full, jobs)
     corrected = {order: mean(rows, order) for order in (*ORDERS, "ours_erring", "random_erring")}
     e = mean(rows, "error_share")
     figures = {
