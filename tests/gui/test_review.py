@@ -114,7 +114,7 @@ def test_a_nucleus_at_the_edge_is_shown_without_empty_view(dock, qtbot):
         assert box.width * record.mpp == pytest.approx(VIEW_UM, abs=2 * record.mpp)
         assert getattr(box, f"{at}0") == 0
     # an image that is smaller than the view is shown in its middle
-    centre(viewer, record, (3, 500), 4 * 512 * record.mpp)
+    centre(viewer, record, (3, 500), 4 * 512 * record.mpp, within=True)
     where = layers.geometry(viewer, record)
     middle = np.array(where["translate"]) + np.array(where["scale"]) * 255.5
     assert np.allclose(viewer.scene.camera.center[-2:], middle)

@@ -20,10 +20,16 @@ BEFORE, NOW, SKETCH, CHOSEN = 1, 2, 3, 10
 by the number that they are drawn under"""
 
 
-def centre(viewer: Any, record: ImageRecord, point: tuple[float, float], view_um: float) -> None:
+def centre(
+    viewer: Any,
+    record: ImageRecord,
+    point: tuple[float, float],
+    view_um: float,
+    within: bool = False,
+) -> None:
     """Put a level-0 point (y, x) in the middle; the canvas's shorter side shows `view_um`.
 
-    As near to the middle as can be without a view that reaches beyond the image.
+    within: as near to the middle as can be without a view that reaches beyond the image.
     """
     where = layers.geometry(viewer, record)
     scale, corner = np.array(where["scale"]), np.array(where["translate"])
@@ -33,10 +39,11 @@ def centre(viewer: Any, record: ImageRecord, point: tuple[float, float], view_um
         zoom = float(size.min()) / view_um
         if not np.isclose(camera.zoom, zoom):
             camera.zoom = zoom
-        # pixel centres are at whole numbers: the image begins half a pixel before its corner
-        low = corner - scale / 2 + size / zoom / 2
-        high = corner + scale * (np.array((record.height, record.width)) - 0.5) - size / zoom / 2
-        at = np.where(low < high, np.clip(at, low, high), (low + high) / 2)
+        if within:
+            # pixel centres are at whole numbers: the image begins half a pixel before its corner
+            half, shape = size / zoom / 2, np.array((record.height, record.width))
+            low, high = corner - scale / 2 + half, corner + scale * (shape - 0.5) - half
+            at = np.where(low < high, np.clip(at, low, high), (low + high) / 2)
     camera.center = (0.0, *at.tolist())
 
 
