@@ -15,6 +15,8 @@ from napari_noisyseg.coarse.appearance import appearance
 from napari_noisyseg.coarse.centres import believed, centres
 from napari_noisyseg.coarse.outline import seen_at
 from napari_noisyseg.coarse.starter import OUTLINE, Network, at_click, model_weights
+from napari_noisyseg.whole.model import Seen
+from napari_noisyseg.whole.model import believed as of_tile
 
 Known = tuple[NDArray[np.float64], NDArray[np.bool_]]
 
@@ -65,3 +67,23 @@ def test_it_lies_beside_the_weights_and_changes_no_outline(measured: Known, tnbc
     every = centres(tnbc[0], 0.25)
     assert len(believed(every, tnbc[0], 0.25, at_click(network)).points) < len(every.points)
     assert believed(every, tnbc[0], 0.25, at_click(Network(OUTLINE))) is every
+
+
+def test_tiles_of_slides_are_without_them_too(measured: Known, tnbc: Any) -> None:
+    made = belief.learned(*measured)
+    assert made is not None
+    taught = at_click(Network(OUTLINE, made.tensors()))
+    planes, places = appearance(tnbc[0], 0.25), centres(tnbc[0], 0.25).points.astype(np.intp)
+    squares = seen_at(planes, places.astype(np.float64), taught)
+    nothing: Any = None
+    seen = Seen(
+        nothing, nothing, nothing, nothing, tnbc[0], planes,
+        places=places, middles=places, squares=squares,
+    )  # fmt: skip
+    left = of_tile(seen, taught)
+    assert left.places is not None
+    assert left.middles is not None
+    assert left.squares is not None
+    assert 0 < len(left.places) < len(places)
+    assert len(left.middles) == len(left.squares) == len(left.places)
+    assert of_tile(seen, at_click(Network(OUTLINE))) is seen
