@@ -30,8 +30,8 @@ from ..noise import points as clicks
 from ..review.value import values
 from ..training.refine import Evidence, judge
 from .coarse import FIRST
-from .ledger import Row, mean, rows_of, sliced
-from .report import Report
+from .ledger import rows_of, sliced
+from .report import Report, Row, mean
 from .tissue import Field, fields
 
 JITTER, SHARE = 4, 0.5
