@@ -16,9 +16,10 @@ from scipy import ndimage as ndi
 from skimage.feature import peak_local_max
 from skimage.segmentation import watershed
 
+from napari_noisyseg.coarse import belief
 from napari_noisyseg.coarse.appearance import MPP, appearance, resized, unlike
 from napari_noisyseg.coarse.labels import CoarseLabels
-from napari_noisyseg.coarse.outline import Look, outlined
+from napari_noisyseg.coarse.outline import Look, outlined, seen_at
 from napari_noisyseg.coarse.starter import CENTRES, OUTLINE, Network, at_click, probability, shipped
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
@@ -116,11 +117,12 @@ def segment(
 ) -> NDArray[np.int32]:
     """Nuclei of an image that nobody has clicked in, int32 (H, W), 1 the surest; no torch needed.
 
-    look: draws the outline at a centre, the starter when None. beside: probability of nucleus by
-    another network, float32 (H, W), half of the say in what is one and in the outlines. network:
-    finds the centres, the starter's when None. Raises as `centres` does.
+    look: draws the outline at a centre, the starter when None; where it has learned from rejected
+    finds, those like them are left out (`believed`). beside: probability of nucleus by another
+    network, float32 (H, W), half of the say in what is one and in the outlines. network: finds the
+    centres, the starter's when None. Raises as `centres` does.
     """
-    points = centres(rgb, mpp, beside=beside, network=network).points
+    points = believed(centres(rgb, mpp, beside=beside, network=network), rgb, mpp, look).points
     shape = (rgb.shape[0], rgb.shape[1])
     labels = np.zeros(shape, np.int32)
     for core in _blocks(shape, _block(mpp)):
@@ -134,6 +136,24 @@ def segment(
             free = np.isin(drawn, own) & (place == 0)
             place[free] = drawn[free]
     return labels
+
+
+def believed(found: Centres, rgb: Pixels, mpp: float, look: Look | None) -> Centres:
+    """Without the centres that are like what a person rejected, where `look` has learned that.
+
+    Scores are times the chance that there is a nucleus, above what makes it one.
+    """
+    known = belief.of_look(look)
+    if look is None or known is None or not len(found.points):
+        return found
+    planes = appearance(rgb, mpp)
+    factor = np.array(planes.shape[1:]) / np.array(rgb.shape[:2])
+    clicks = (found.points + 0.5) * factor - 0.5
+    weight = known.weights_of(belief.figures(planes, clicks, seen_at(planes, clicks, look)))
+    scores = np.round(found.scores * weight, 4)
+    kept = np.flatnonzero(weight > 0)
+    order = kept[np.argsort(-scores[kept], kind="stable")]
+    return Centres(found.points[order], scores[order])
 
 
 def score(found: Maps) -> F32:

@@ -39,7 +39,6 @@ FIELD = "#1e88e5"
 OPEN_FIELD = "#d55e00"
 FIELD_TEXT = {
     "string": "{words}", "anchor": "upper_left", "size": 10, "color": POINT_EDGE,
-    "translation": (3, 3),
 }  # fmt: skip
 STATES = frozenset({"voronoi", "cluster"})
 
