@@ -13,6 +13,8 @@ from scipy.ndimage import center_of_mass
 from napari_noisyseg.gui.canvas import layers
 from napari_noisyseg.gui.docks.coarse.dock import CoarseDock
 from napari_noisyseg.gui.panel import Panel
+from napari_noisyseg.slides import Box
+from napari_noisyseg.store.records import Candidate, Outline
 
 LEFT = Qt.MouseButton.LeftButton
 PATIENCE = 60_000
@@ -186,3 +188,22 @@ def test_nothing_is_said_of_labels_made_anew_while_reviewing(
     panel.open_step("coarse")
     assert dock.summary().text == "working …"
     qtbot.waitUntil(lambda: dock.summary().text == "up to date", timeout=PATIENCE)
+
+
+def test_finds_that_were_accepted_have_labels_without_any_click(
+    panel: Panel, tnbc: Any, qtbot: QtBot
+) -> None:
+    dock: Any = panel.docks["coarse"]
+    session = panel.session
+    nuclei, image = session.require_project().nuclei, session.require_image().name
+    mask = tnbc[1] == tnbc[1][tnbc[1] > 0][0]
+    ((y, x),) = center_of_mass(mask, mask, [1])
+    outline = Outline(Box(0, 0, *mask.shape), mask)
+    found = Candidate("", 0, y, x, outline, 0.9, "", "run-1", float(mask.sum()) / 16)
+    with session.acting():
+        (named,) = nuclei.adopt(image, "run-1", [found])
+        nuclei.decide([named.id], "accepted", "run-1")
+    dock.kit.fields.add_whole()
+    panel.open_step("coarse")
+    qtbot.waitUntil(lambda: dock.summary().text == "up to date", timeout=PATIENCE)
+    assert "outline" in session.require_project().labels.kinds(image)

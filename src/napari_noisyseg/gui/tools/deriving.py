@@ -48,7 +48,7 @@ class Deriver:
         )
 
     def run(self) -> None:
-        """Derive every image that has points in a field and is not up to date."""
+        """Derive every image that has fields and nuclei, clicked or found, and is not up to date."""
         project = self.session.project
         if project is None or not project.writable or self._waiting:
             return
@@ -59,7 +59,7 @@ class Deriver:
             (record.name, box)
             for record in project.images()
             if project.nuclei.fields(record.name)
-            and project.nuclei.counts(record.name).points
+            and project.nuclei.counts(record.name).nuclei
             and not self.up_to_date(record.name)
             for box in regions(project, record.name)
         ]
