@@ -305,7 +305,7 @@ def test_a_run_is_resumed_and_its_model_predicts(
     wanted: list[Any] = []
     monkeypatch.setattr(client, "start", lambda project, spec: wanted.append(spec) or started)
     controller.resume()
-    assert controller.summary().text == "preparing: copying the run to go on from …"
+    assert controller.summary().text == "preparing: copying the run to continue …"
     later.run()
     assert (wanted[0].resume, wanted[0].method) == (started.id, "scnet")
     monkeypatch.setattr(runspec, "read_results", lambda folder: [])

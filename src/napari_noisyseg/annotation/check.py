@@ -214,12 +214,12 @@ def check_device(device: str) -> None:
     if device == "cuda" and not _may_have_cuda():
         raise NoisySegError(
             "no CUDA device here; use --device auto or cpu",
-            window="no graphics card (CUDA) is found here; choose “the fastest there is”",
+            window="no graphics card (CUDA) is found here; choose “the fastest available”",
         )
     if device == "mps" and sys.platform != "darwin":
         raise NoisySegError(
             "no Apple MPS device here; use --device auto or cpu",
-            window="no Apple graphics (MPS) is found here; choose “the fastest there is”",
+            window="no Apple graphics (MPS) is found here; choose “the fastest available”",
         )
 
 

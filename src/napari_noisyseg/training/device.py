@@ -31,12 +31,12 @@ def choose(wanted: str = "auto") -> Device:
     if wanted == "cuda" and not has_cuda:
         raise NoisySegError(
             "no CUDA device here; use --device auto or cpu",
-            window="no graphics card (CUDA) is found here; choose “the fastest there is”",
+            window="no graphics card (CUDA) is found here; choose “the fastest available”",
         )
     if wanted == "mps" and not has_mps:
         raise NoisySegError(
             "no Apple MPS device here; use --device auto or cpu",
-            window="no Apple graphics (MPS) is found here; choose “the fastest there is”",
+            window="no Apple graphics (MPS) is found here; choose “the fastest available”",
         )
     if wanted == "cuda" or (wanted == "auto" and has_cuda):
         return Device("cuda", _cuda_words())

@@ -123,14 +123,14 @@ def show_keys(session: Session, parent: QWidget) -> None:
 MENU: tuple[tuple[str, str, Act] | None, ...] = (
     ("Open project…", "Open a .noisyseg folder", open_project),
     ("New project…", "Make a project where you choose", new_project),
-    ("Add images…", "Take more images or slides into this project", add_images),
+    ("Add images…", "Add more images or slides to this project", add_images),
     ("Remove this image", "Undo brings it back with its annotation", remove_image),
     None,
     ("Import points…", f"Points, or a point in each outline: {_titles('points')}", import_points),
-    ("Import rough masks…", f"Masks to be made better: {_titles('masks')}", import_rough),
+    ("Import rough masks…", f"Masks to be corrected: {_titles('masks')}", import_rough),
     (
         "Import trusted masks…",
-        f"Masks to take as accepted nuclei: {_titles('masks')}",
+        f"Masks that count as accepted nuclei: {_titles('masks')}",
         import_clean,
     ),
     (
@@ -139,6 +139,6 @@ MENU: tuple[tuple[str, str, Act] | None, ...] = (
         export,
     ),
     None,
-    ("Show folder", "Where the project lies on disk", show_folder),
+    ("Show folder", "Open the project's folder", show_folder),
     ("All keys", "F1", show_keys),
 )

@@ -19,13 +19,13 @@ class LearningLine(QWidget):  # type: ignore[misc]
         self._learning = learning
         self.toggle = QCheckBox("Outlines learn from my decisions")
         self.toggle.setToolTip(
-            "After every few accepted or redrawn nuclei, the outlines of the others are made anew, "
-            "where that is nearer to what you decided. Accepted nuclei stay as they are."
+            "After every few accepted or redrawn nuclei, the other outlines are drawn again, if "
+            "that fits your decisions better. Accepted nuclei stay as they are."
         )
         self.words = label(role="quiet", wrap=True)
         self.back = button(
             "Take back",
-            "Back to the outlines as they were before all lessons; learning stops",
+            "Return to the outlines that came with the package, and stop learning",
             learning.take_back,
         )
         box = QVBoxLayout(self)

@@ -13,8 +13,8 @@ from napari_noisyseg.gui.widgets.parts import More, button, label, line
 
 TITLE = "Run on another machine"
 WHY = (
-    "Training runs on a faster computer of your lab, and its results come back. The marked parts "
-    "of the images are sent there. napari may be closed meanwhile; this computer must stay on."
+    "Train on a faster computer of your lab; the results come back here. The marked parts of the "
+    "images are sent there. You may close napari meanwhile, but leave this computer on."
 )
 GROUP, KEY = "cluster", "address"
 
@@ -29,8 +29,8 @@ class ElsewhereView(More):
         self.use = QCheckBox("Train there")
         self.address = QLineEdit(settings.setting(GROUP, KEY, ""))
         self.address.setPlaceholderText("tls://computer:8786")
-        self.address.setToolTip("Ask whoever looks after the computer for this address")
-        self.test = button("Test", "See whether it answers and can train", self._test)
+        self.address.setToolTip("Ask the person who runs that computer for this address")
+        self.test = button("Test", "Check whether it answers and can train", self._test)
         self.said = label("", "quiet", wrap=True)
         self._device = device
         parts = (label(WHY, "quiet", wrap=True), self.use, line(self.address, self.test), self.said)
