@@ -62,9 +62,9 @@ def test_the_audit_is_told(demo: Path, noisyseg: Command) -> None:
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (("--blind",), "say who judges with --as NAME"),
+        (("--blind",), "give --as NAME"),
         (("--as", "ben", "--blind", "--accept-above", "0.9"), "nucleus by nucleus"),
-        (("--accept", "999999"), "nucleus 999999: there is none"),
+        (("--accept", "999999"), "nucleus 999999: no nucleus with this serial"),
     ],
 )
 def test_bad_words_change_nothing(

@@ -23,13 +23,13 @@ def adapt(
         bool,
         typer.Option(
             "--places",
-            help="Learn from complete fields where nuclei lie, for predict and suggest; two "
+            help="Learn where nuclei lie, from complete fields, for predict and suggest; two "
             "minutes.",
         ),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Learn the outlines at clicks from accepted and redrawn nuclei, in seconds."""
+    """Improve the outlines at clicks from accepted and redrawn nuclei, in seconds."""
     if find_spec("torch") is None:
         raise NoisySegError("learning needs torch: pip install 'napari-noisyseg[train]'")
     from ..worker.lessons.adapting import adapt as learn

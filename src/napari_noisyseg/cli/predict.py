@@ -61,7 +61,8 @@ def predict(
     output: Annotated[
         Path,
         typer.Option(
-            metavar="DIR", help="Where DIR/<stem>.tif go, or DIR/<stem>.ome.zarr of slides."
+            metavar="DIR",
+            help="Folder for <stem>.tif or .geojson; of a slide also <stem>.ome.zarr and .csv.",
         ),
     ],
     format: Annotated[
@@ -73,22 +74,22 @@ def predict(
     ] = None,
     channel: Channel = None,
     again: Annotated[
-        bool, typer.Option("--again", help="Also images that were predicted alike before.")
+        bool, typer.Option("--again", help="Also predict images that are already done.")
     ] = False,
     scheduler: SchedulerAddress = None,
     insecure: Insecure = False,
 ) -> None:
     """Predict nuclei on other images and whole slides, with a trained model or the starter.
 
-    Slides are worked on tile by tile and go on where they were stopped; DIR/manifest.json says what
-    is done, DIR/summary.csv what was found.
+    Slides are done tile by tile; after a stop the same command does what is missing. With slides,
+    DIR/manifest.json lists what is done and DIR/summary.csv what was found.
     """
     files = image_files(images)
     starts = model == STARTER or _is_project(Path(model))
     if not starts and find_spec("torch") is None:
         raise NoisySegError(
             "predicting with a run's model needs torch: pip install 'napari-noisyseg[train]'; "
-            "--model starter does without"
+            "--model starter does not need it"
         )
     kinds, wrong = _sorted_out(files, output, format, channel)
     asked = Asked(model, _key(model, starts), format, device, mpp, channel, again)
@@ -245,10 +246,7 @@ class Engine:
         """µm per pixel; of a slide it is never guessed."""
         size = self._asked.mpp or slide.mpp
         if size is None and _is_slide(slide):
-            raise NoisySegError(
-                "the slide does not say how large its pixels are, or what it says cannot be: "
-                "give --mpp"
-            )
+            raise NoisySegError("the slide gives no pixel size, or an impossible one: give --mpp")
         if size is None:
             size = ASSUMED_MPP
             say(f"{file.name}: no pixel size in the file; {size} µm per pixel assumed (--mpp)")
@@ -262,7 +260,7 @@ class Engine:
         same = plan is not None and (plan.sha, plan.mpp) == (sha, size)
         if plan is None or not same or plan.model != self._loaded().key or self._asked.again:
             if plan is not None:
-                say(f"{file.name}: begun anew; what was there is of another slide, size or model")
+                say(f"{file.name}: starting over, as the slide, pixel size or model changed")
                 shutil.rmtree(folder)
                 shutil.rmtree(labels, ignore_errors=True)
             # a small image is otherwise one tile, at which only one worker could work
@@ -355,7 +353,7 @@ def _starter(model: str, mpp: float | None, channel: int | None) -> Predict:
         with open_project(Path(model)) as opened:
             look, network = look_of(opened), centres_of(opened)
         if look is None and network is None:
-            say(f"{model}: nothing was learned in it yet; the starter is used as it comes")
+            say(f"{model}: nothing was learned in this project yet; the starter is used")
     for name in (CENTRES, OUTLINE):
         shipped(name)
 
@@ -364,7 +362,7 @@ def _starter(model: str, mpp: float | None, channel: int | None) -> Predict:
             rgb, size = slide.read(Box(0, 0, *slide.shape)), mpp or slide.mpp
         doubt = unlike(rgb)
         if doubt:
-            raise Unlike(f"{doubt}, and the starter has seen stained tissue in colour only")
+            raise Unlike(f"{doubt}, and the starter was trained only on stained tissue in colour")
         if size is None:
             size = ASSUMED_MPP
             say(f"{file.name}: no pixel size in the file; {size} µm per pixel assumed (--mpp)")
