@@ -63,7 +63,7 @@ def test_the_audit_is_told(demo: Path, noisyseg: Command) -> None:
     ("words", "error"),
     [
         (("--blind",), "give --as NAME"),
-        (("--as", "ben", "--blind", "--accept-above", "0.9"), "nucleus by nucleus"),
+        (("--as", "ben", "--blind", "--accept-above", "0.9"), "leave out --accept-above"),
         (("--accept", "999999"), "nucleus 999999: no nucleus with this serial"),
     ],
 )

@@ -39,7 +39,10 @@ def import_file(
     names = [record.name for record in project.images()]
     name = image or (path.stem if path.stem in names or len(names) != 1 else names[0])
     if name not in names:
-        raise NoisySegError(f"{path}: there is no image {name!r} in the project; say image=...")
+        raise NoisySegError(
+            f"{path}: there is no image {name!r} in the project; give image=... "
+            f"({', '.join(names) or 'the project has no image'})"
+        )
     if kind not in _READERS:
         raise NoisySegError(f"kind {kind!r}: choose from {', '.join(_READERS)}")
     return _READERS[kind](project, name, path)

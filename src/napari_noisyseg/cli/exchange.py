@@ -12,7 +12,7 @@ import typer
 from ..errors import NoisySegError
 from ..exchange.exporting import export as export_project
 from ..exchange.exporting import export_one
-from ..exchange.formats import FORMATS, Format, of_file, stem_of
+from ..exchange.formats import FORMATS, Format, by_ending, of_file, stem_of
 from ..exchange.importing import Imported, import_clean, import_points, import_rough
 from ..exchange.layers import LAYERS
 from ..metrics import evaluate as evaluate_pair
@@ -75,7 +75,7 @@ def _chosen_format(out: Path, name: str | None) -> tuple[str, bool]:
     """The format, and whether the place is a file of it and not a folder."""
     ended = out.name.lower()
     folder = out.is_dir() and not ended.endswith(_FOLDERS)
-    meant = [] if folder else [n for n, f in FORMATS.items() if ended.endswith(f.endings)]
+    meant = [] if folder else [f.name for f in by_ending(ended, lambda f: f.endings)]
     if name is None and not meant:
         raise NoisySegError(
             f"{out}: give --format ({', '.join(FORMATS)}), or a file name with a known ending"

@@ -15,6 +15,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from ..annotation.advice import nuclei
 from ..errors import JobError, NoisySegError
 from ..exchange.formats import FORMATS
 from ..slides import Box, Slide, content_hash, open_image
@@ -152,13 +153,14 @@ def _all(
 ) -> None:
     """Every image to its files; what fails is told, and the rest goes on."""
     # small images alone leave nothing but their own files
-    output, progress, ready = engine.output, engine.progress, 0
+    output, progress, ready, count = engine.output, engine.progress, 0, 0
     cohort = Cohort(output, keeps=any(kinds.values()))
     for i, file in enumerate(files):
         key = asked.of(file) if file in kinds else {"file": str(file)}
         if not asked.again and file in kinds and cohort.is_done(file.stem, key):
-            say(f"{file.name}: done before")
-            ready += 1
+            found_before = cohort.nuclei(file.stem)
+            say(f"{file.name}: already done, {nuclei(found_before)}")
+            ready, count = ready + 1, count + found_before
             continue
         try:
             if file in wrong:
@@ -171,11 +173,14 @@ def _all(
             cohort.failed(file.stem, key, str(error))
             continue
         cohort.done(file.stem, key, [target.name for target in named], row)
+        say(f"{file.name}: {nuclei(row.nuclei)}")
         show(named[0])
-        ready += 1
+        ready, count = ready + 1, count + row.nuclei
     progress.update(1.0, "")
     progress.close()
     sys.stdout.flush()
+    if ready > 1:
+        say(f"{ready} images: {nuclei(count)} in all")
     if ready and wrong:
         cohort.keep()
     _conclude(ready, wrong, output)

@@ -47,6 +47,11 @@ class Cohort:
             and all((self.folder / Path(str(name)).name).exists() for name in files)
         )
 
+    def nuclei(self, stem: str) -> int:
+        """How many nuclei were found in an image; 0 where that is not known."""
+        found = (self.entries.get(stem, {}).get("summary") or {}).get("nuclei")
+        return found if isinstance(found, int) else 0
+
     def done(self, stem: str, asked: Mapping[str, Any], files: list[str], summary: Summary) -> None:
         """An image is predicted; keeps that at once."""
         self.entries[stem] = {

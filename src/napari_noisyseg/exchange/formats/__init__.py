@@ -5,7 +5,7 @@ The command line, the window's dialogs and what is dropped on it all read this t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +17,7 @@ from napari_noisyseg.exchange.formats import (
     coco,
     csv_table,
     dicom,
+    dicom_seg,
     geojson,
     histomics,
     hovernet,
@@ -27,7 +28,9 @@ from napari_noisyseg.exchange.formats import (
 )
 from napari_noisyseg.exchange.formats.format import Format
 
-__all__ = ["FORMATS", "Format", "endings", "named", "of_file", "read", "stem_of", "written"]
+__all__ = [
+    "FORMATS", "Format", "by_ending", "endings", "named", "of_file", "read", "stem_of", "written",
+]  # fmt: skip
 
 FORMATS: Mapping[str, Format] = {
     f.name: f
@@ -45,6 +48,7 @@ FORMATS: Mapping[str, Format] = {
         ome_zarr.FORMAT,
         cellpose.FORMAT,
         dicom.FORMAT,
+        dicom_seg.FORMAT,
     )
 }
 """By the name that the command line uses, in the order of menus."""
@@ -76,13 +80,23 @@ def named(name: str) -> Format:
     return FORMATS[name]
 
 
+def by_ending(file: str, endings_of: Callable[[Format], tuple[str, ...]]) -> list[Format]:
+    """The formats whose ending a file's name has; the longest counts (`.seg.dcm`, not `.dcm`)."""
+    ended = file.lower()
+    length = {
+        f.name: max((len(e) for e in endings_of(f) if ended.endswith(e)), default=0)
+        for f in FORMATS.values()
+    }
+    longest = max(length.values())
+    return [FORMATS[name] for name, found in length.items() if found == longest > 0]
+
+
 def of_file(path: Path, name: str | None = None) -> Format:
     """The format of a file that is to be read: the one of this name, else what it seems to be.
 
     Raises `NoisySegError` where the file's ending is of no format, or of another than `name`.
     """
-    ended = path.name.lower()
-    fitting = [f for f in FORMATS.values() if ended.endswith(f.all_endings)]
+    fitting = by_ending(path.name, lambda f: f.all_endings)
     if name is not None:
         chosen = named(name)
         if chosen not in fitting:
