@@ -11,6 +11,7 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_noisyseg.exchange import formats, importing
+from napari_noisyseg.gui.bringing import Read, bring_in
 from napari_noisyseg.gui.session import SUFFIX, Session
 from napari_noisyseg.gui.window.exportdialog import ExportDialog
 from napari_noisyseg.slides import IMAGE_SUFFIXES
@@ -84,15 +85,15 @@ def import_clean(session: Session, parent: QWidget) -> None:
     def accept(project: Any, image: str, path: Path) -> Any:
         return importing.import_clean(project, image, path, complete=False)
 
-    _import(session, parent, MASK_FILES, accept)
+    _import(session, parent, MASK_FILES, accept, "trusted masks")
 
 
-def _import(session: Session, parent: QWidget, kinds: str, act: Callable[..., Any]) -> None:
+def _import(
+    session: Session, parent: QWidget, kinds: str, read: Read, masks: str = "rough masks"
+) -> None:
     chosen, _ = QFileDialog.getOpenFileName(parent, "Import", "", kinds)
     if chosen:
-        with session.acting():
-            record = session.require_image()
-            act(session.require_project(), record.name, Path(chosen))
+        bring_in(session, Path(chosen), read, masks)
 
 
 def export(session: Session, parent: QWidget) -> None:
