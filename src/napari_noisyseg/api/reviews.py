@@ -43,7 +43,7 @@ class Review:
     ) -> None:
         if not project.writable:
             raise NoisySegError(
-                f"{project.path} is open read-only: a review saves decisions, so open it for writing"
+                f"{project.path} is open read-only: a review saves decisions; open it for writing"
             )
         adopt_finished(project)
         offer(project, images)
