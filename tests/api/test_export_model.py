@@ -73,7 +73,7 @@ def test_nothing_is_replaced_and_authors_are_named(tmp_path) -> None:
             ns.export_model(project, tmp_path / "a.zip", "bioimageio")
         with pytest.raises(ns.NoisySegError, match="no folder"):
             ns.export_model(project, tmp_path / "no" / "a.onnx")
-    with pytest.raises(ns.NoisySegError, match="no model there"):
+    with pytest.raises(ns.NoisySegError, match="there is no model"):
         ns.export_model(tmp_path / "nothing", tmp_path / "b.onnx")
     assert not (tmp_path / "a.zip").exists()
 

@@ -36,7 +36,7 @@ def test_a_project_that_learned_nothing_is_the_starter(tnbc, tmp_path) -> None:
 
 
 def test_no_model_is_told(tnbc, tmp_path) -> None:
-    with pytest.raises(ns.NoisySegError, match="no model there"):
+    with pytest.raises(ns.NoisySegError, match="there is no model"):
         ns.predict(tnbc[0][:64, :64], tmp_path, mpp=0.25)
     with pytest.raises(ns.NoisySegError, match="stained tissue in colour only"):
         ns.predict(np.zeros((64, 64), np.uint8), mpp=0.25)

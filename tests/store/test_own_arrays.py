@@ -77,9 +77,9 @@ def test_only_our_own_codecs_are_opened(tissue: Project, codecs: dict[str, objec
     )  # fmt: skip
     array[:] = 5
     for read in (tissue.labels.read, tissue.labels.levels):
-        with pytest.raises(NoisySegError, match="none of this program's arrays"):
+        with pytest.raises(NoisySegError, match="not an array of this program"):
             read("tissue", "refined")
-    with pytest.raises(NoisySegError, match="none of this program's arrays"):
+    with pytest.raises(NoisySegError, match="not an array of this program"):
         tissue.labels.write_box("tissue", "refined", Box(0, 0, 4, 4), np.ones((4, 4), np.int32))
 
 

@@ -103,7 +103,7 @@ class Judge:
             return
         what = "of the images" if needs.unlabeled else "of the rough masks"
         raise NoisySegError(
-            f"every pixel {what} is clean already, so there is nothing to correct: "
+            f"every pixel {what} is already clean, so there is nothing to correct: "
             "train with 'supervised', or add images with rough masks (--masks)"
         )
 
@@ -116,7 +116,7 @@ def judge_rough(region: Region) -> None:
     largest = areas.max() / region.rough.size
     if largest > BLOB:
         raise NoisySegError(
-            f"{region.image}: one rough mask covers {largest:.0%} of the image, which is no "
+            f"{region.image}: one rough mask covers {largest:.0%} of the image, so it is not a "
             "nucleus; rough masks need one value per nucleus and 0 for background"
         )
     specks = int((areas * region.mpp**2 < SPECK).sum())

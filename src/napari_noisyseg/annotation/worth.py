@@ -96,7 +96,7 @@ def worth(project: Project, image: str, box: Box | None = None) -> Worth:
     with project.pixels(image) as slide:
         seen = region(project, record, image, box, slide.read(box))
     if not seen.rough.any():
-        raise NoisySegError(f"{image}: there is no rough mask in what is looked at")
+        raise NoisySegError(f"{image}: there is no rough mask in the part that is checked")
     return _judged(project, seen)
 
 

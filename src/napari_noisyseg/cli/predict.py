@@ -367,7 +367,7 @@ def _starter(model: str, mpp: float | None, channel: int | None) -> Predict:
             rgb, size = slide.read(Box(0, 0, *slide.shape)), mpp or slide.mpp
         doubt = unlike(rgb)
         if doubt:
-            raise Unlike(f"{doubt}, and the starter was trained only on stained tissue in colour")
+            raise Unlike(f"{doubt}, and the starter knows only stained tissue in colour")
         if size is None:
             size = ASSUMED_MPP
             say(f"{file.name}: no pixel size in the file; {size} µm per pixel assumed (--mpp)")

@@ -63,7 +63,7 @@ def read(path: Path) -> PointTable:
     except csv.Error as error:
         raise NoisySegError(f"{path}, line {reader.line_num}: {error}") from error
     if wrong:
-        raise NoisySegError(f"{path}: {listed(wrong)}; mend these lines")
+        raise NoisySegError(f"{path}: {listed(wrong)}; correct these lines")
     if not rows:
         raise NoisySegError(f"{path} holds no points: {EXPECTED}, and the rows below it the points")
     return PointTable(np.array(rows, float), classes, lines)

@@ -87,8 +87,8 @@ def _smaller_inside(parts: Sequence[Shape]) -> NDArray[np.int64]:
         counts[at : at + some] += np.bincount(inside, minlength=len(outer[at : at + some]))
         if pairs > MAX_PAIRS:
             raise NoisySegError(
-                f"{parts[0].where} and the {len(parts) - 1:,} outlines after it lie over one "
-                "another by the thousand: export them again, each once"
+                f"{parts[0].where} and the {len(parts) - 1:,} outlines after it overlap by the "
+                "thousand: export them again, each only once"
             )
         # as many at once as find a moderate number of pairs
         at, some = at + some, max(1, min(4096, PAIRS_AT_ONCE * at // max(pairs, 1)))
@@ -139,11 +139,11 @@ def check_sizes(boxes: Sequence[tuple[str, Box]]) -> None:
         total += box.height * box.width
         if box.height * box.width > MAX_NUCLEUS:
             raise NoisySegError(
-                f"{where} covers {box.width} x {box.height} pixels, so it is a region and no "
+                f"{where} covers {box.width} x {box.height} pixels, so it is a region, not a "
                 "nucleus: leave it out of the file"
             )
         if total > MAX_TOTAL:
-            raise NoisySegError(f"{where}: the nuclei up to here fill the memory: give it in parts")
+            raise NoisySegError(f"{where}: the nuclei up to here fill the memory: split the file")
 
 
 def _rasterised(shape: Shape, box: Box) -> Outline | None:
@@ -155,5 +155,5 @@ def _rasterised(shape: Shape, box: Box) -> Outline | None:
     # a line that runs up and down endlessly has more crossings than there is memory for
     heights = [np.clip(ring[:, 1], box.y0, box.y1) for p in shape.polygons for ring in p]
     if sum(float(np.abs(np.diff(h)).sum()) for h in heights) > MAX_TOTAL // 64:
-        raise NoisySegError(f"{shape.where} is a tangle of lines and no nucleus: leave it out")
+        raise NoisySegError(f"{shape.where} is a tangle of lines, not a nucleus: leave it out")
     return Outline.of(fill(shape.polygons, box), box)

@@ -54,9 +54,9 @@ def export_one(
     chosen, images = _format(format), _images(project, layer, image)
     if len(images) > 1 and not chosen.one_file:
         raise NoisySegError(
-            f"{len(images)} images of {project.path.name} have nuclei of “{layer}”: name one with "
+            f"{len(images)} images of {project.path.name} have nuclei in “{layer}”: name one with "
             "--image, or a folder to export into",
-            window=f"{len(images)} images have nuclei of “{layer}”: export into a folder",
+            window=f"{len(images)} images have nuclei in “{layer}”: export into a folder",
         )
     if isinstance(target, Path):
         _write_one(images, target, chosen)
@@ -137,7 +137,7 @@ def _images(project: Project, layer: Layer, name: str | None) -> list[tuple[str,
     found = [image for record in records if (image := source.take(project, record)) is not None]
     if not found:
         where = name or project.path.name
-        raise NoisySegError(f"{where} has nothing of “{layer}” to export: {source.missing}")
+        raise NoisySegError(f"{where} has nothing in “{layer}” to export: {source.missing}")
     return list(zip(_stems([i.record.name for i in found]), found, strict=True))
 
 

@@ -59,7 +59,7 @@ def _features(document: Any, path: Path) -> list[Any]:
     elif isinstance(document, dict) and document.get("type") in DRAWN:
         top = [{"type": "Feature", "geometry": document}]
     else:
-        raise NoisySegError(f"{path} is JSON but no GeoJSON: export the objects as GeoJSON")
+        raise NoisySegError(f"{path} is JSON but not GeoJSON: export the objects as GeoJSON")
     found: list[Any] = []
     waiting = top[::-1]
     while waiting:
@@ -182,9 +182,9 @@ def _vertices(value: Any, where: str) -> NDArray[np.float64]:
             raise TypeError
         vertices = np.array(rows, float).reshape(-1, 2)
     except (TypeError, IndexError, KeyError, ValueError, OverflowError) as error:
-        raise NoisySegError(f"{where} has coordinates that are no pairs of numbers") from error
+        raise NoisySegError(f"{where} has coordinates that are not pairs of numbers") from error
     if not np.isfinite(vertices).all() or (len(vertices) and np.abs(vertices).max() > 1e8):
-        raise NoisySegError(f"{where} has coordinates that are no place in an image")
+        raise NoisySegError(f"{where} has coordinates that are not in an image")
     return vertices
 
 

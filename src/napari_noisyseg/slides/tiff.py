@@ -75,7 +75,7 @@ def open_tiff(path: Path, channel: int | None = None) -> Slide:
     except Exception as error:
         file.close()
         raise NoisySegError(
-            f"{path} is damaged or incomplete ({error}): copy it anew or save it again"
+            f"{path} is damaged or incomplete ({error}): copy it again or save it again"
         ) from error
     if not slide.is_pyramid:
         file.close()
@@ -89,7 +89,7 @@ def _opened(path: Path) -> Any:
         raise
     except Exception as error:
         raise NoisySegError(
-            f"{path} is not a TIFF that can be read ({error}): copy it anew or save it again"
+            f"{path} is not a TIFF that can be read ({error}): copy it again or save it again"
         ) from error
 
 
@@ -151,7 +151,7 @@ def check_axes(series: Any, path: Path) -> None:
     """Refuse stacks: rows, columns and one axis of colours are all an image has."""
     lengths = dict(zip(series.axes, series.shape, strict=True))
     if not {"Y", "X"} <= set(lengths):
-        raise NoisySegError(f"{path} is no picture (its axes are {series.axes})")
+        raise NoisySegError(f"{path} is not a picture (its axes are {series.axes})")
     colours = "S" if "S" in lengths else "C"
     stack = {a: n for a, n in lengths.items() if a not in ("Y", "X", colours) and n > 1}
     if stack:
@@ -161,7 +161,7 @@ def check_axes(series: Any, path: Path) -> None:
 
 def _many(path: Path, what: str) -> NoisySegError:
     return NoisySegError(
-        f"{path} holds {what} and is no pyramid; one image is needed: save the one you mean alone"
+        f"{path} holds {what} and is not a pyramid; one image is needed: save only the one you mean"
     )
 
 
@@ -174,7 +174,7 @@ def _check_complete(level: Any, size: int, path: Path) -> None:
         if ends.size and int(ends.max()) > size:
             raise NoisySegError(
                 f"{path} is incomplete: it should go on to byte {int(ends.max()):,} but has "
-                f"{size:,}; copy it anew"
+                f"{size:,}; copy it again"
             )
     if level.keyframe.is_tiled:
         check_decodable(

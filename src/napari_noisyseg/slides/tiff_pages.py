@@ -35,14 +35,14 @@ def check_pages(path: Path) -> None:
         while offset:
             if offset in seen:
                 raise NoisySegError(
-                    f"{path} is damaged: its pages go round in a circle; copy it anew or save the "
-                    "image alone"
+                    f"{path} is damaged: its pages form a circle; copy it again or save only the "
+                    "image"
                 )
             seen.add(offset)
             if len(seen) > MOST:
                 raise NoisySegError(
-                    f"{path} holds more than {MOST:,} pages; one image is needed: save the one you "
-                    "mean alone"
+                    f"{path} holds more than {MOST:,} pages, and one image is needed: save only "
+                    "the one you mean"
                 )
             offset = _following(file, offset)
 

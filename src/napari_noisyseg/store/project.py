@@ -275,7 +275,7 @@ class Project:
         """Say where a linked slide is now; raises `NoisySegError` if it is another slide."""
         row = self._images.row(name)
         if not row.linked:
-            raise NoisySegError(f"{name} lies in the project itself: it needs no link")
+            raise NoisySegError(f"{name} is stored in the project itself: it needs no link")
         if content_hash(path) != row.sha:
             raise NoisySegError(f"{path} is not the slide {name}: its content differs")
         with self._database.transaction():
@@ -337,7 +337,7 @@ class Project:
         twins = [name for name in same if name == fallback or name.startswith(f"{fallback} ")]
         if twins:
             called = "" if twins[0] == fallback else f", as {twins[0]}"
-            raise NoisySegError(f"{fallback} is in the project already{called}")
+            raise NoisySegError(f"{fallback} is already in the project{called}")
         return self._images.free_name(fallback)
 
     def _add_copy(
@@ -408,5 +408,5 @@ class Project:
 
 def _checked_mpp(mpp: float) -> float:
     if not math.isfinite(mpp) or not 0.01 <= mpp <= 100:
-        raise NoisySegError(f"{mpp:g} µm per pixel is no resolution of a slide: it is 0.1 to 10")
+        raise NoisySegError(f"{mpp:g} µm per pixel is not a resolution of a slide: give 0.1 to 10")
     return float(mpp)

@@ -25,7 +25,7 @@ class Device:
 def choose(wanted: str = "auto") -> Device:
     """CUDA, else Apple's MPS, else the CPU; or the named one, with an error where it is missing."""
     if wanted not in ("auto", "cpu", "cuda", "mps"):
-        raise NoisySegError(f"device {wanted!r}: not one of auto, cpu, cuda, mps")
+        raise NoisySegError(f"device {wanted!r}: choose auto, cpu, cuda or mps")
     has_cuda = torch.cuda.is_available()
     has_mps = torch.backends.mps.is_available()
     if wanted == "cuda" and not has_cuda:

@@ -105,6 +105,6 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
     images = document.get("images")
     if document.get("format") != FORMAT or not isinstance(images, dict):
         raise NoisySegError(
-            f"{path} is no manifest of predicted images: name another folder, or move it away"
+            f"{path} is not a manifest of predicted images: name another folder, or move it away"
         )
     return {str(k): dict(v) for k, v in images.items() if isinstance(v, dict)}

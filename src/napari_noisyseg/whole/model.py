@@ -130,7 +130,7 @@ class Starter:
         """How dark and of which stains the slide is."""
         doubt = unlike(sample)
         if doubt:
-            raise NoisySegError(f"{doubt}, and the starter has seen stained tissue in colour only")
+            raise NoisySegError(f"{doubt}, and the starter knows only stained tissue in colour")
         return tone_document(tone_of(sample))
 
     def prepare(self, slide: Slide, plan: Plan, tile: Tile) -> Seen:

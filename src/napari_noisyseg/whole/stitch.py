@@ -250,13 +250,13 @@ def check_same(old: Plan, new: Plan, folder: Path) -> None:
     """NoisySegError where tiles of one plan cannot go on as those of the other."""
     if (old.sha, old.height, old.width) != (new.sha, new.height, new.width):
         raise NoisySegError(
-            f"{folder} holds the tiles of another slide: the slide was replaced since, or has the "
-            "name of another; name another folder, or delete this one"
+            f"{folder} holds the tiles of another slide, which was replaced or has the same name: "
+            "name another folder, or delete this one"
         )
     if old.model != new.model:
         raise NoisySegError(
-            f"{folder} holds what another model found, or this one before it learned more: name "
-            "another folder, or delete this one"
+            f"{folder} holds the results of another model, or of this one before it learned more: "
+            "name another folder, or delete this one"
         )
     if (old.side, old.mpp) != (new.side, new.mpp):
         raise NoisySegError(

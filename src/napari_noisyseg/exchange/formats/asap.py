@@ -114,7 +114,7 @@ def read(path: Path, image: str) -> Sequence[Shape]:
     reading = _Reading(path)
     bounded_xml.read(path, reading.start, reading.end, b"<Coordinate ", MAX_VERTICES)
     if not reading.known:
-        raise NoisySegError(f"{path} is XML but none of ASAP: it has no ASAP_Annotations")
+        raise NoisySegError(f"{path} is XML but not from ASAP: it has no ASAP_Annotations")
     parts: dict[str, list[_Drawn]] = defaultdict(list)
     for k, drawn in enumerate(d for d in reading.drawn if d.corners and d.type not in LINES):
         parts[drawn.told.get("id") or f"{k}"].append(drawn)

@@ -143,7 +143,7 @@ def read(path: Path, image: str) -> Sequence[Shape]:
             if wanted is None or entry["image_id"] == wanted
         ]
     except WRONG as error:
-        raise NoisySegError(f"{path} is no COCO as a program writes it ({error!r})") from error
+        raise NoisySegError(f"{path} is not COCO as programs write it ({error!r})") from error
     plain = len(classes) == 1
     found = [_shape(entry, classes, plain, where) for entry, where in chosen]
     check_vertices((ring for s in found for p in s.polygons for ring in p), path)
@@ -153,16 +153,14 @@ def read(path: Path, image: str) -> Sequence[Shape]:
 def _document(path: Path) -> Mapping[str, Any]:
     document = bounded_json.read(path)
     if not isinstance(document, dict) or not isinstance(document.get("annotations"), list):
-        raise NoisySegError(f"{path} is JSON but no COCO: it has no list of annotations")
+        raise NoisySegError(f"{path} is JSON but not COCO: it has no list of annotations")
     return document
 
 
 def _part(document: Mapping[str, Any], key: str, path: Path) -> list[dict[str, Any]]:
     part = document.get(key, [])
     if not isinstance(part, list) or not all(isinstance(entry, dict) for entry in part):
-        raise NoisySegError(
-            f"{path} is no COCO as a program writes it: {key} is no list of objects"
-        )
+        raise NoisySegError(f"{path} is not COCO as programs write it: {key} is no list of objects")
     return part
 
 
@@ -193,7 +191,7 @@ def _shape(entry: Mapping[str, Any], classes: Mapping[Any, Any], plain: bool, wh
             told.setdefault("score", str(entry["score"]))
         polygons, runs = _outline(entry, where)
     except WRONG as error:
-        raise NoisySegError(f"{where} is no outline that a program writes ({error})") from error
+        raise NoisySegError(f"{where} is not an outline that a program writes ({error})") from error
     name = str(category.get("name", "")).strip()
     if name in PLAIN and (plain or ("color" not in category and "label" in told)):
         name = ""
@@ -229,7 +227,7 @@ def _runs(given: Mapping[str, Any], where: str) -> _Runs:
     counts = given["counts"]
     lengths = np.array(_unpacked(counts) if isinstance(counts, str) else counts)
     if lengths.dtype.kind not in "iu" or lengths.ndim != 1 or (lengths < 0).any():
-        raise NoisySegError(f"{where} has run lengths that are no counts of pixels")
+        raise NoisySegError(f"{where} has run lengths that are not counts of pixels")
     turns = np.cumsum(lengths.astype(np.int64))
     if min(height, width) < 1 or not len(turns) or turns[-1] != height * width:
         raise NoisySegError(f"{where} has run lengths that do not fill its {width} x {height}")
@@ -271,7 +269,7 @@ def _draw(runs: _Runs, box: Box) -> NDArray[np.bool_]:
     """The pixels of a box that the runs cover, bool (h, w)."""
     lengths = runs.ends - runs.starts
     if lengths.sum() > MAX_NUCLEUS:
-        raise NoisySegError("run lengths cover a region and no nucleus: leave it out of the file")
+        raise NoisySegError("run lengths cover a region, not a nucleus: leave it out of the file")
     begins = np.repeat(runs.starts - np.cumsum(lengths) + lengths, lengths)
     x, y = np.divmod(np.arange(len(begins)) + begins, runs.height)
     mask = np.zeros(box.shape, bool)

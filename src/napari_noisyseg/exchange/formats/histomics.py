@@ -97,7 +97,7 @@ def _all_elements(document: Any, path: Path) -> Iterator[dict[str, Any]]:
         entry = entry.get("annotation", entry) if isinstance(entry, dict) else None
         elements = entry.get("elements") if isinstance(entry, dict) else None
         if not isinstance(elements, list) or not all(isinstance(e, dict) for e in elements):
-            raise NoisySegError(f"{path} is JSON but none of HistomicsUI: it has no elements")
+            raise NoisySegError(f"{path} is JSON but not from HistomicsUI: it has no elements")
         yield from elements
 
 
@@ -109,7 +109,7 @@ def _shape(element: Mapping[str, Any], where: str) -> Shape:
         told = {str(k): str(v) for k, v in (element.get("user") or {}).items()}
         color = _color(element.get("lineColor"))
     except WRONG as error:
-        raise NoisySegError(f"{where} is no outline of HistomicsUI ({error!r})") from error
+        raise NoisySegError(f"{where} is not an outline of HistomicsUI ({error!r})") from error
     named = str(name) if isinstance(name, str) else None
     return told_shape([polygon], where, named, color if named else None, told)
 

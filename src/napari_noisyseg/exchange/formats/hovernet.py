@@ -77,7 +77,7 @@ def read(path: Path, image: str) -> Sequence[Shape]:
     document = bounded_json.read(path)
     nuclei = document.get("nuc", document) if isinstance(document, dict) else None
     if not isinstance(nuclei, dict) or not all(isinstance(n, dict) for n in nuclei.values()):
-        raise NoisySegError(f"{path} is JSON but none of HoVer-Net: it has no nuclei under “nuc”")
+        raise NoisySegError(f"{path} is JSON but not from HoVer-Net: it has no nuclei under “nuc”")
     legend = document.get("type_info")
     legend = legend if isinstance(legend, dict) else {}
     found = [_shape(n, legend, f"{path}, nucleus {key}") for key, n in nuclei.items()]
@@ -99,7 +99,7 @@ def _shape(nucleus: Mapping[str, Any], legend: Mapping[str, Any], where: str) ->
         if nucleus.get("type_prob") is not None:
             told.setdefault("score", str(nucleus["type_prob"]))
     except WRONG as error:
-        raise NoisySegError(f"{where} is no nucleus as HoVer-Net writes it ({error!r})") from error
+        raise NoisySegError(f"{where} is not a nucleus of HoVer-Net ({error!r})") from error
     shape = told_shape([(ring_around(contour),)], where, name, color, told)
     return replace(shape, role="nucleus", draw=partial(draw, contour))
 

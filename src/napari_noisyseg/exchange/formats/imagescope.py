@@ -124,7 +124,7 @@ def read(path: Path, image: str) -> Sequence[Shape]:
     reading = _Reading(path)
     bounded_xml.read(path, reading.start, reading.end, b"<Vertex ", MAX_VERTICES)
     if not reading.known:
-        raise NoisySegError(f"{path} is XML but none of ImageScope: it has no Annotations")
+        raise NoisySegError(f"{path} is XML but not from ImageScope: it has no Annotations")
     return [shape for layer in reading.layers for shape in _shapes(layer)]
 
 

@@ -129,7 +129,9 @@ def read(path: Path) -> LabelFile:
                 colors.setdefault(name, (rgba[0], rgba[1], rgba[2]))
         json.dumps([*classes.values()], ensure_ascii=False).encode()
     except (*bounded_json.WRONG, UnicodeError) as error:
-        raise NoisySegError(f"{path} says of its labels what cannot be read ({error})") from error
+        raise NoisySegError(
+            f"{path}: its label names or colours cannot be read ({error})"
+        ) from error
     return LabelFile(labels, classes, colors)
 
 

@@ -142,10 +142,10 @@ def _shape(data: bytes, where: str) -> Shape | None:
         rings = [np.asarray(ring, float).reshape(-1, 2) for ring in roi.coordinates(multi=True)]
     # strangers' bytes break the reader in ways without number
     except Exception as error:
-        raise NoisySegError(f"{where} is no ROI of ImageJ ({error}): save it again") from error
+        raise NoisySegError(f"{where} is not an ROI of ImageJ ({error}): save it again") from error
     rings = [ring for ring in rings if len(ring)]
     if not rings or not all(np.isfinite(r).all() and np.abs(r).max() <= FARTHEST for r in rings):
-        raise NoisySegError(f"{where} has coordinates that are no place in an image")
+        raise NoisySegError(f"{where} has coordinates that are not in an image")
     told, color = _told(roi.props), _color(roi.stroke_color)
     name = told.get(CLASS)
     if roi.roitype == ROI_TYPE.POINT:

@@ -118,9 +118,9 @@ def ring_of(values: Any, where: str) -> Ring:
             raise TypeError
         ring = ring.astype(float).reshape(-1, 2)
     except WRONG as error:
-        raise NoisySegError(f"{where} has coordinates that are no pairs of numbers") from error
+        raise NoisySegError(f"{where} has coordinates that are not pairs of numbers") from error
     if not (np.isfinite(ring).all() and np.abs(ring).max(initial=0) <= FARTHEST):
-        raise NoisySegError(f"{where} has coordinates that are no place in an image")
+        raise NoisySegError(f"{where} has coordinates that are not in an image")
     if len(ring) < 3:
         raise NoisySegError(f"{where} has an outline of fewer than 3 points: export it again")
     return ring if (ring[0] == ring[-1]).all() else np.vstack([ring, ring[:1]])

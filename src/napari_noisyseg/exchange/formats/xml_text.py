@@ -30,14 +30,14 @@ def number(value: float) -> str:
 
 
 def place(attributes: Mapping[str, str], where: str) -> tuple[float, float]:
-    """X and Y of an element. Raises `NoisySegError` where they are no place in an image."""
+    """X and Y of an element. Raises `NoisySegError` where they are not in an image."""
     try:
         x, y = float(attributes["X"]), float(attributes["Y"])
     except (KeyError, ValueError):
         raise NoisySegError(f"{where} has a vertex without numbers for X and Y") from None
     # also false where one of them is no number
     if not (abs(x) <= 1e8 and abs(y) <= 1e8):
-        raise NoisySegError(f"{where} has coordinates that are no place in an image")
+        raise NoisySegError(f"{where} has coordinates that are not in an image")
     return x, y
 
 
