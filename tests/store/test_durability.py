@@ -217,7 +217,7 @@ def test_a_corrupt_header_is_told(project: Project) -> None:
     project.close()
     damage(path / "project.sqlite", 0, 100)
     for write in (True, False):
-        with pytest.raises(NoisySegError, match="is damaged, or is none of this program"):
+        with pytest.raises(NoisySegError, match="is damaged, or is not from this program"):
             Project.open(path, write=write)
 
 
