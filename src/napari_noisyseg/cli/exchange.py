@@ -1,4 +1,4 @@
-"""export, import, evaluate: to and from other people's files."""
+"""export, import, evaluate: to and from other programs' files."""
 
 from __future__ import annotations
 

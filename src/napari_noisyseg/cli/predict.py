@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 STARTER = "starter"
 ENDINGS = {name: FORMATS[name].ending for name in ("labels", "geojson")}
 SMALL_TILE = 512
-"""Side of the tiles of an image that is no slide, where workers share it, px."""
+"""Side of the tiles of an image that is not a slide, when workers share it, px."""
 Predict = Callable[[Path], tuple[NDArray[np.int32], float]]
 """An image file to its nuclei, and µm per pixel."""
 
@@ -115,7 +115,7 @@ class Asked(NamedTuple):
     again: bool
 
     def of(self, file: Path) -> dict[str, Any]:
-        """What makes the results of an image what they are, in plain values."""
+        """Everything that the results of an image depend on, in plain values."""
         return {
             "file": str(file), "sha": content_hash(file), "model": self.key,
             "format": self.format, "mpp": self.mpp, "channel": self.channel,
@@ -151,8 +151,8 @@ def _all(
     found: Predict,
     engine: Engine,
 ) -> None:
-    """Every image to its files; what fails is told, and the rest goes on."""
-    # small images alone leave nothing but their own files
+    """Predict every image; failures are reported, and the others are done."""
+    # only with slides is there a manifest; small images leave just their own files
     output, progress, ready, count = engine.output, engine.progress, 0, 0
     cohort = Cohort(output, keeps=any(kinds.values()))
     for i, file in enumerate(files):
@@ -238,7 +238,7 @@ class Engine:
         self._model: Model | None = None
 
     def slide(self, file: Path) -> tuple[list[Path], Summary]:
-        """All that was not done yet of a slide, and its files. Raises NoisySegError."""
+        """Do what is missing of a slide; its files. Raises NoisySegError."""
         with open_image(file, self._asked.channel) as slide:
             stitched = self._stitched(file, slide, self._size(file, slide))
             there = self._workers and self._workers.on(file, stitched.plan, say)
@@ -248,7 +248,7 @@ class Engine:
         return self._written(file, stitched)
 
     def _size(self, file: Path, slide: Slide) -> float:
-        """µm per pixel; of a slide it is never guessed."""
+        """µm per pixel; never guessed for a slide."""
         size = self._asked.mpp or slide.mpp
         if size is None and _is_slide(slide):
             raise NoisySegError("the slide gives no pixel size, or an impossible one: give --mpp")
@@ -258,7 +258,7 @@ class Engine:
         return size
 
     def _stitched(self, file: Path, slide: Slide, size: float) -> Stitched:
-        """The tiles of before, or a new plan."""
+        """The tiles of an earlier command, or a new plan."""
         folder, sha = self.output / f"{file.stem}.tiles", content_hash(file)
         labels = self.output / f"{file.stem}.ome.zarr"
         plan = Plan.read(folder / PLAN) if (folder / PLAN).is_file() else None
@@ -297,7 +297,7 @@ class Engine:
 
 
 def _workers(scheduler: Scheduler, asked: Asked, slides: Sequence[Path]) -> Workers:
-    """Who predicts tiles in place of this machine. Raises NoisySegError where they cannot."""
+    """The workers that predict tiles instead of this machine; NoisySegError if they cannot."""
     from ..worker.cluster.tiles import Workers
 
     workers = Workers.of(scheduler, _source(asked.model), asked.channel, asked.device)
@@ -306,7 +306,7 @@ def _workers(scheduler: Scheduler, asked: Asked, slides: Sequence[Path]) -> Work
 
 
 def _source(model: str) -> str:
-    """A model as it is opened: a project may be named without its ending."""
+    """A model's path: a project may be named without its ending."""
     return model + SUFFIX if not Path(model).is_dir() and _is_project(Path(model)) else model
 
 
@@ -325,7 +325,7 @@ def _key(model: str, starts: bool) -> str:
             return learned_key(opened) or starter_key()
     path = Path(model)
     file = path / "model.safetensors" if path.is_dir() else path
-    # what is no model is told by who loads it
+    # the loader says so if it is not a model
     return content_hash(file) if file.is_file() else ""
 
 

@@ -1,4 +1,4 @@
-"""Points in a table: columns x, y and perhaps class, one row a nucleus."""
+"""Points in a table: columns x, y and perhaps class, one row for each nucleus."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EXPECTED = "the first line must be x,y or x,y,class (in level-0 pixels, pixel ce
 
 @dataclass(frozen=True, slots=True)
 class PointTable:
-    """`points`: (n, 2) of y, x in level-0 pixels; their `classes` and the `lines` they stood on."""
+    """`points`: (n, 2) of y, x in level-0 pixels; their `classes` and the `lines` they are from."""
 
     points: NDArray[np.float64]
     classes: list[str | None]

@@ -49,7 +49,7 @@ def read(path: Path) -> list[Shape]:
 
 
 def _features(document: Any, path: Path) -> list[Any]:
-    """The features in whichever of the ways QuPath has written them, children included."""
+    """The features, in any of the ways in which QuPath has written them, with children."""
     if isinstance(document, list):
         top = document
     elif isinstance(document, dict) and isinstance(document.get("features"), list):
@@ -101,7 +101,7 @@ def _shape(feature: Any, where: str) -> Shape | None:
 
 
 def _state(value: Any) -> State | None:
-    """What a person decided, as we write it."""
+    """The decision of a person, as we write it."""
     return next((state for state in STATES if state == value), None)
 
 
@@ -144,7 +144,7 @@ def _color(value: Any) -> tuple[int, int, int] | None:
 
 
 def _measurements(value: Any) -> dict[str, float]:
-    """An object, or the list of name and value of older files; what is no number is left out."""
+    """An object, or a list of names and values as in older files; only numbers are kept."""
     if isinstance(value, list):
         value = {str(_mapping(v).get("name")): _mapping(v).get("value") for v in value}
     numbers = ((k, v) for k, v in _mapping(value).items() if isinstance(v, (int, float)))

@@ -1,4 +1,4 @@
-"""Other people's annotation into a project: points, rough masks, trusted masks."""
+"""Imports annotation into a project: points, rough masks, trusted masks."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def import_clean(
 
 
 def _add_classes(project: Project, colors: Mapping[str, Color]) -> None:
-    """Classes that the project has not yet, in the colours of the file."""
+    """Add the classes that the project does not have yet, in the colours of the file."""
     there = {c.name for c in project.nuclei.classes()}
     for name, color in colors.items():
         if name not in there:
@@ -154,7 +154,7 @@ def _accept(project: Project, image: str, nuclei: Masks, kept: Sequence[int]) ->
 
 
 def _owners(marked: Sequence[Nucleus], outlines: Mapping[int, Outline]) -> dict[int, Nucleus]:
-    """For each outline the marked nucleus in it, the nearest to its middle; none is taken twice."""
+    """The marked nucleus in each outline, the one nearest to its middle; each is used once."""
     free = sorted((n for n in marked if not n.frozen), key=lambda n: n.y)
     cells = pixel(np.array([(n.y, n.x) for n in free], float).reshape(-1, 2))
     owners: dict[int, Nucleus] = {}

@@ -2,7 +2,7 @@
 
 What a tile found is a file of its own; that it is there says that the tile is done. A pixel that
 two tiles want is the nucleus's of the tile that comes first in the plan, and a nucleus of which
-another tile has more than half is that tile's alone. This hangs on the two tiles and not on which
+another tile has more than half is that tile's alone. This depends on the two tiles and not on which
 was done first, so that the label image is the same in whatever order the tiles came.
 """
 

@@ -1,4 +1,4 @@
-"""Every format of files that go out or come in: one file each, and this table of them.
+"""Every file format that is written or read: one module each, and this table of them.
 
 The command line, the window's dialogs and what is dropped on it all read this table.
 """
@@ -58,7 +58,7 @@ LOOKED_AT = 2**16
 
 
 def written() -> dict[str, Format]:
-    """What can be written here and now."""
+    """The formats that can be written here."""
     return {name: f for name, f in FORMATS.items() if f.installed}
 
 
@@ -69,7 +69,7 @@ def read(kind: Kind) -> list[Format]:
 
 
 def endings(kind: Kind) -> tuple[str, ...]:
-    """What files end in that points, or masks, are read from."""
+    """The endings of files that points, or masks, are read from."""
     return tuple(dict.fromkeys(ending for f in read(kind) for ending in f.all_endings))
 
 
@@ -92,7 +92,7 @@ def by_ending(file: str, endings_of: Callable[[Format], tuple[str, ...]]) -> lis
 
 
 def of_file(path: Path, name: str | None = None) -> Format:
-    """The format of a file that is to be read: the one of this name, else what it seems to be.
+    """The format of a file to read: the one of this name, else what the file seems to be.
 
     Raises `NoisySegError` where the file's ending is of no format, or of another than `name`.
     """

@@ -38,9 +38,9 @@ from napari_noisyseg.slides import Box
 
 FILE = "annotations.json"
 UNCLASSED = "nucleus"
-"""Category of nuclei without a class; COCO needs one of every annotation."""
+"""Category of nuclei without a class; in COCO every annotation needs a category."""
 PLAIN = ("nucleus", "nuclei")
-"""Categories that say nothing more than that it is a nucleus."""
+"""Categories that only say that it is a nucleus."""
 Ints = NDArray[np.int64]
 
 
@@ -77,7 +77,7 @@ def _text(document: Any) -> str:
 
 def _image(number: int, image: ExportedImage) -> dict[str, Any]:
     record = image.record
-    # the name that its file most likely has: copied images are PNG more often than not
+    # the most likely name of its file: copied images are mostly PNG
     file = record.link.name if record.link is not None else f"{record.name}.png"
     return {"id": number, "file_name": file, "name": record.name, "width": record.width,
             "height": record.height, "mpp": record.mpp}  # fmt: skip
@@ -171,7 +171,7 @@ def _name(entry: Mapping[str, Any]) -> str:
 
 
 def _image_id(entries: Sequence[Mapping[str, Any]], image: str, path: Path) -> Any:
-    """The id of the image in the file; None for any, where the file names none."""
+    """The id of the image in the file; None for any image, if the file names none."""
     named = {_name(entry): entry["id"] for entry in entries}
     if image in named or len(named) == 1:
         return named.get(image, next(iter(named.values())))
@@ -210,7 +210,7 @@ class _Runs(NamedTuple):
 
 
 def _outline(entry: Mapping[str, Any], where: str) -> tuple[list[Polygon], _Runs | None]:
-    """Its polygons; where it is given as runs, those too and the box around them."""
+    """Its polygons; if it is given as runs, also the runs and the box around them."""
     given = entry.get("segmentation")
     if isinstance(given, dict):
         runs = _runs(given, where)
@@ -258,7 +258,7 @@ def _unpacked(text: str) -> list[int]:
 def _box_of(runs: _Runs) -> Polygon:
     first, last = runs.starts, runs.ends - 1
     x0, x1 = int(first[0] // runs.height), int(last[-1] // runs.height) + 1
-    # one that goes on in the next column has pixels at both edges
+    # a run that continues in the next column has pixels at both edges
     whole = (first // runs.height != last // runs.height).any()
     y0 = 0 if whole else int((first % runs.height).min())
     y1 = runs.height if whole else int((last % runs.height).max()) + 1

@@ -49,7 +49,7 @@ def _pixels_along(ring: Ints) -> Ints:
 
 
 def ring_around(contour: Ring) -> Ring:
-    """The contour in corner-based coordinates, closed; it encloses what lies inside only."""
+    """The contour in corner-based coordinates, closed; around the inner pixels only."""
     return np.vstack([contour, contour[:1]]) + 0.5
 
 

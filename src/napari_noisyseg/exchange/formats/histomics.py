@@ -46,8 +46,8 @@ def _write(image: ExportedImage, path: Path) -> None:
 
 
 def _elements(row: Row, color: Color) -> Iterator[dict[str, Any]]:
-    """A part of the nucleus each. Keys that HistomicsUI does not know are refused by it: what is
-    ours stands under `user`.
+    """One element for each part of the nucleus. HistomicsUI refuses unknown keys: ours are under
+    `user`.
     """
     red, green, blue = color
     for polygon in row.polygons:

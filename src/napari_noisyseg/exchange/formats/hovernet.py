@@ -1,4 +1,4 @@
-"""HoVer-Net JSON, which TIAToolbox and others read too: a contour, box and type a nucleus."""
+"""HoVer-Net JSON, also read by TIAToolbox: a contour, box and type for each nucleus."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def read(path: Path, image: str) -> Sequence[Shape]:
 def _shape(nucleus: Mapping[str, Any], legend: Mapping[str, Any], where: str) -> Shape:
     try:
         given = nucleus["contour"]
-        # one or two pixels are a point or a line
+        # a contour of one or two pixels is a point or a line
         given = given + given[:1] * max(0, 3 - len(given)) if given else given
         contour = ring_of(given, where)
         if (contour[0] == contour[-1]).all():

@@ -32,7 +32,7 @@ from napari_noisyseg.exchange.shapes import Color, Shape
 
 ENDING = ".xml"
 NO_CLASS = re.compile(r"(description|name|layer \d+|)", re.IGNORECASE)
-"""What names no class: ImageScope's own names of annotations, and MoNuSeg's of attributes."""
+"""Names that are not classes: ImageScope's names of annotations, MoNuSeg's of attributes."""
 
 
 # --- writing ---------------------------------------------------------------------------------
@@ -51,7 +51,7 @@ def _write(image: ExportedImage, path: Path) -> None:
             red, green, blue = pens.get(name or "", UNNAMED)
             about = {"Id": k, "Name": name or "", "ReadOnly": 0, "Type": 4, "Visible": 1,
                      "LineColor": red | green << 8 | blue << 16}  # fmt: skip
-            # MoNuSAC and its readers have the class here
+            # MoNuSAC and its readers expect the class here
             named = "" if name is None else element("Attribute", {"Name": name, "Id": 0}, True)
             file.write(f"{element('Annotation', about)}<Attributes>{named}</Attributes><Regions>\n")
             for row in found:
@@ -87,7 +87,7 @@ def _regions(row: Row, first: int) -> Iterator[str]:
 
 @dataclass
 class _Layer:
-    """An `Annotation`: its class, and what stands in it."""
+    """An `Annotation`: its class, and what is in it."""
 
     title: str
     color: Color | None

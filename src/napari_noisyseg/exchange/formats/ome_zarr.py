@@ -104,7 +104,7 @@ def _is_ours(path: Path) -> bool:
     try:
         found = bounded_json.read_record(path / "zarr.json")
         return bool(found["attributes"]["ome"]["_creator"]["name"] == CREATOR["name"])
-    # whatever it is, it is not ours
+    # it cannot be read, so it is not ours
     except (NoisySegError, *bounded_json.WRONG):
         return False
 

@@ -1,4 +1,4 @@
-"""ImageJ ROIs: a zip of them, one a nucleus, or a single .roi file.
+"""ImageJ ROIs: a zip with one for each nucleus, or a single .roi file.
 
 Coordinates are corner-based, as the wand draws them. Nuclei with holes or in parts are composite.
 """
@@ -140,7 +140,7 @@ def _shape(data: bytes, where: str) -> Shape | None:
         if roi.roitype != ROI_TYPE.POINT and roi.roitype not in areas:
             return None
         rings = [np.asarray(ring, float).reshape(-1, 2) for ring in roi.coordinates(multi=True)]
-    # strangers' bytes break the reader in ways without number
+    # the reader fails in many different ways on bytes of strangers
     except Exception as error:
         raise NoisySegError(f"{where} is not an ROI of ImageJ ({error}): save it again") from error
     rings = [ring for ring in rings if len(ring)]
