@@ -72,7 +72,7 @@ def test_an_unknown_scale_is_assumed_and_said(project: Project, tnbc: Tissue) ->
     project.nuclei.undo()
     assert project.mpp_assumed
     for wrong in (0, -1, float("nan"), 1e6):
-        with pytest.raises(NoisySegError, match="no resolution"):
+        with pytest.raises(NoisySegError, match="not a resolution"):
             project.set_mpp("a layer", wrong)
 
 
