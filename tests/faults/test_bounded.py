@@ -47,7 +47,7 @@ def test_anything_else_is_refused_in_words(text: str | bytes) -> None:
         ("[" + "9" * 5_000 + "]", "digits"),
         ('{"a": "\\ud800"}', "lone surrogate"),
         ('{"\\uDFFF": 1}', "lone surrogate"),
-        ("{", "line 1: no JSON"),
+        ("{", "line 1: not JSON"),
         (b"\xff\xfe", "not JSON that a program would write"),
     ],
 )
