@@ -69,8 +69,8 @@ def learn(project: Project, seed: int = 0) -> tuple[Lesson, bytes]:
     decided, others = _picks(project)
     if len(decided) < learning.FEWEST:
         words = (
-            f"{len(decided)} nuclei with a click are decided: outlines learn from "
-            f"{learning.FEWEST} accepted or redrawn ones on"
+            f"{len(decided)} nuclei with a click are decided: outlines need at least "
+            f"{learning.FEWEST} accepted or redrawn ones to learn from"
         )
         return Lesson(False, len(decided), 0.0, time.monotonic() - began, words), b""
     weights = _present(project)
@@ -80,7 +80,7 @@ def learn(project: Project, seed: int = 0) -> tuple[Lesson, bytes]:
         words = f"learned from {len(decided)} nuclei{moved}"
     else:
         words = (
-            f"{len(decided)} decided nuclei teach nothing yet that holds for those held out (IoU "
+            f"learning from {len(decided)} decided nuclei does not help yet on those held out (IoU "
             f"{found.before:.2f}, then {found.after:.2f}): the outlines stay; decide on more"
         )
     gain = round(found.after - found.before, 4)

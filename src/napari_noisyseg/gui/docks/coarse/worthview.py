@@ -14,7 +14,7 @@ from napari_noisyseg.gui.jobs import Jobs
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.widgets.parts import button, label, line
 
-NOTHING = "Paint or import rough masks: here you see what they carry before you train."
+NOTHING = "Paint or import rough masks: here you see how useful they are before you train."
 OLD = "The masks or decisions have changed since."
 
 

@@ -8,7 +8,7 @@ from napari_noisyseg.gui.controllers.learning import Learning
 from napari_noisyseg.gui.widgets.parts import button, label, line
 
 LEARNING = "learning from your decisions…"
-WAITING = "from 8 accepted nuclei on"
+WAITING = "starts at 8 accepted nuclei"
 
 
 class LearningLine(QWidget):  # type: ignore[misc]
