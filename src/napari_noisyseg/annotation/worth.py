@@ -104,11 +104,11 @@ def _judged(project: Project, seen: Region) -> Worth:
     recommended = advice.recommend(project)
     shifts = _floats(outline_shifts(seen.rough, seen.clean) * seen.mpp)
     bias, bias_interval = _median(shifts)
-    missing, missing_interval, judged_by = _missing(seen)
+    fault = _fault(project, seen, recommended.method)
+    missing, missing_interval, judged_by = _missing(seen, search=not fault)
     matrix, distance_interval = _matrix(seen)
     accepted = len(np.unique(seen.clean[seen.clean > 0]))
     more = _more(accepted, bias_interval, missing if judged_by == "accepted" else None)
-    fault = _fault(project, seen, recommended.method)
     return Worth(
         image=seen.image,
         box=seen.box,
@@ -192,14 +192,18 @@ def _median(values: F64) -> tuple[float | None, Interval | None]:
     return float(np.median(values)), (float(low), float(high))
 
 
-def _missing(seen: Region) -> tuple[float | None, Interval | None, str]:
-    """Share of accepted nuclei without a rough mask; with few, that of likely nuclei."""
+def _missing(seen: Region, search: bool) -> tuple[float | None, Interval | None, str]:
+    """Share of accepted nuclei without a rough mask; with few, that of likely nuclei.
+
+    search: likely nuclei are looked for. Beside masks that are refused they take a minute and say
+    nothing.
+    """
     covered = _covered(seen)
     if len(covered) >= JUDGES:
         count = int((~covered).sum())
         return count / len(covered), wilson(count, len(covered)), "accepted"
     count = len(np.unique(seen.rough[seen.rough > 0]))
-    if count < FEWEST:
+    if count < FEWEST or not search:
         return None, None, "likely"
     names = np.unique(seen.rough, return_inverse=True)[1].reshape(seen.rough.shape)
     names = names + (0 if (seen.rough == 0).any() else 1)
