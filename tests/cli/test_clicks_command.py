@@ -35,6 +35,6 @@ def test_the_outlines_at_clicks_are_listed_and_accepted(
 
 def test_too_little_to_learn_from_is_said(demo: Path, noisyseg: Callable[..., Any]) -> None:
     pytest.importorskip("torch")
-    assert "outlines need at least 8 accepted" in noisyseg("adapt", demo).out
+    assert "outlines learn from 8 accepted" in noisyseg("adapt", demo).out
     lesson = json.loads(noisyseg("adapt", demo, "--json").out)
     assert (lesson["used"], lesson["nuclei"]) == (False, 0)

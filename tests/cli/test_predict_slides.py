@@ -100,5 +100,5 @@ def test_a_replaced_slide_is_predicted_anew(noisyseg, slide, tmp_path, tnbc):
     _pyramid(slide, tnbc[0][192:, 128:].copy())
     done = noisyseg(*words)
     assert done.code == 0
-    assert "starting over" in done.err
+    assert "begun anew" in done.err
     assert (out / "slide.csv").read_text() != before

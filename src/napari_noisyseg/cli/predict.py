@@ -115,7 +115,7 @@ class Asked(NamedTuple):
     again: bool
 
     def of(self, file: Path) -> dict[str, Any]:
-        """Everything that the results of an image depend on, in plain values."""
+        """What makes the results of an image what they are, in plain values."""
         return {
             "file": str(file), "sha": content_hash(file), "model": self.key,
             "format": self.format, "mpp": self.mpp, "channel": self.channel,
@@ -238,7 +238,7 @@ class Engine:
         self._model: Model | None = None
 
     def slide(self, file: Path) -> tuple[list[Path], Summary]:
-        """Do what is missing of a slide; its files. Raises NoisySegError."""
+        """All that was not done yet of a slide, and its files. Raises NoisySegError."""
         with open_image(file, self._asked.channel) as slide:
             stitched = self._stitched(file, slide, self._size(file, slide))
             there = self._workers and self._workers.on(file, stitched.plan, say)
@@ -265,7 +265,7 @@ class Engine:
         same = plan is not None and (plan.sha, plan.mpp) == (sha, size)
         if plan is None or not same or plan.model != self._loaded().key or self._asked.again:
             if plan is not None:
-                say(f"{file.name}: starting over, as the slide, pixel size or model changed")
+                say(f"{file.name}: begun anew; what was there is of another slide, size or model")
                 shutil.rmtree(folder)
                 shutil.rmtree(labels, ignore_errors=True)
             # a small image is otherwise one tile, at which only one worker could work

@@ -100,7 +100,7 @@ def _fill(
     boxes: list[Box],
 ) -> None:
     if record.mpp_assumed:
-        say(f"{file.name}: no µm per pixel in the file; 0.25 is assumed (set it with --mpp)")
+        say(f"{file.name}: no µm per pixel in the file; 0.25 is assumed (say --mpp)")
     for box in boxes:
         inside = box.clip((record.height, record.width))
         if inside.height < 1 or inside.width < 1:

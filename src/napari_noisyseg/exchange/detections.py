@@ -53,7 +53,7 @@ def _features(
     columns = (nuclei.ids, shapes, nuclei.classes, areas, nuclei.scores, nuclei.serials,
                nuclei.states, nuclei.runs)  # fmt: skip
     said = {id: b', "comment": ' + _text(words) for id, words in comments.items()}
-    # a template, as `json.dumps` takes longer for a nucleus than all the rest together
+    # filled in, as `json.dumps` takes longer over a nucleus than all the rest together
     return [
         line
         % (

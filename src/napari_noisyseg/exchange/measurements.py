@@ -92,7 +92,7 @@ def _measured(image: ExportedImage) -> Iterator[tuple[Packed, Table]]:
 def _read_ahead(
     slide: Slide, parts: Iterable[Packed]
 ) -> Iterator[tuple[Packed, Box, NDArray[np.uint8]]]:
-    """The region of each part and its pixels, read while the previous part is measured."""
+    """The region that each part lies in and its pixels, read while the part before is measured."""
     with ThreadPoolExecutor(1) as reader:
         waiting: list[tuple[Packed, Box, Future[NDArray[np.uint8]]]] = []
         for nuclei in parts:
@@ -116,7 +116,7 @@ def _hematoxylin(
     found = np.flatnonzero(stack.view(np.bool_)).astype(np.int32)
     owner = found // (height * width)
     within = found - owner * np.int32(height * width)
-    # masks have a border of one pixel in their stack
+    # masks lie one pixel inside their stack
     rows, columns = (np.arange(n) - 1 for n in (height, width))
     steps = (rows[:, None] * rgb.shape[1] + columns).ravel()
     places = (corners[:, 0] * rgb.shape[1] + corners[:, 1]).take(owner) + steps.take(within)

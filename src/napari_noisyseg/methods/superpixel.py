@@ -48,8 +48,8 @@ class SuperpixelConfig(RoundConfig):
     balance: Annotated[float, Field(ge=0, le=1)] = 0.65
     """lambda of Eq. 2: weight of the networks' agreement against the label"""
     sure_only: bool = False
-    """of the largest losses, relabel only what the networks are sure of, as in confident learning:
-    at least as probable as the mean of what has that label (ours)"""
+    """relabel, of the largest losses, only what the networks are sure of as confident learning has
+    it: no less probable than the mean of what carries that label (ours)"""
     cut_by_label: bool = False
     """superpixels are cut where the rough label's outline runs, so that a part of one can be wrong
     and the outline can be right (ours)"""

@@ -18,7 +18,7 @@ from napari_noisyseg.store.making import uncollected
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import NOTHING, Aspect, Candidate, Look, Outline, State, Way
 
-LITTLE = "there is little sign of a nucleus here"
+LITTLE = "little speaks for a nucleus here"
 """what it means that nothing speaks against one of a low score"""
 UNUSUAL_SIZE = 3.0
 """an area this many times larger or smaller than the image's median is a reason to look"""

@@ -205,10 +205,10 @@ class Project:
     ) -> ImageRecord:
         """Add an image file: a plain one is copied in, a slide is linked by path and content.
 
-        mpp: µm per pixel; if None, the file's own value, and without one 0.25 is assumed and the
-        record says so. channel: fluorescence channel, from 1 on. Raises `NoisySegError` for an
-        unreadable file, a name that is taken, or a file that the project already
-        has.
+        Without `mpp` (µm per pixel) the file's own counts; where it has none, 0.25 is assumed and
+        the record says so. channel: which channel of fluorescence to take, 1 the first. Errors:
+        `NoisySegError` for an unreadable file, a name that is taken, or a file that the project has
+        already.
         """
         self._database.refuse_reader()
         path = Path(path)

@@ -140,6 +140,6 @@ MENU: tuple[tuple[str, str, Act] | None, ...] = (
         export,
     ),
     None,
-    ("Show folder", "Open the project's folder", show_folder),
+    ("Show folder", "Where the project lies on disk", show_folder),
     ("All keys", "F1", show_keys),
 )

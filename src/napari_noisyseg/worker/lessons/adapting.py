@@ -69,8 +69,8 @@ def learn(project: Project, seed: int = 0) -> tuple[Lesson, bytes]:
     decided, others = _picks(project)
     if len(decided) < learning.FEWEST:
         words = (
-            f"{len(decided)} nuclei with a click are decided: outlines need at least "
-            f"{learning.FEWEST} accepted or redrawn ones to learn from"
+            f"{len(decided)} nuclei with a click are decided: outlines learn from "
+            f"{learning.FEWEST} accepted or redrawn ones on"
         )
         return Lesson(False, len(decided), 0.0, time.monotonic() - began, words), b""
     weights = _present(project)

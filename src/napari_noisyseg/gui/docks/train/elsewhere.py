@@ -13,8 +13,8 @@ from napari_noisyseg.gui.widgets.parts import More, button, label, line
 
 TITLE = "Run on another machine"
 WHY = (
-    "Train on a faster computer of your lab; the results come back here. The marked parts of the "
-    "images are sent there. You may close napari meanwhile, but leave this computer on."
+    "Training runs on a faster computer of your lab, and its results come back. The marked parts "
+    "of the images are sent there. napari may be closed meanwhile; this computer must stay on."
 )
 GROUP, KEY = "cluster", "address"
 
