@@ -64,6 +64,22 @@ def mirrored(axes: Sequence[tuple[bool, bool]]) -> Tensor:
     return identity(len(axes)) * signs.reshape(-1, 2, 1)
 
 
+FOURTH = 4
+"""the view of `several` that has the zoom given"""
+
+
+def several(zoom: float, enlarged: int, reduced: int, flips: int) -> Tensor:
+    """The input as it is and Q views of it, theta (Q + 1, 2, 3) (MLB-Seg Eq. 10).
+
+    The views of a smaller Q are among those of a larger one: the fourth enlarged one has `zoom`,
+    the fourth reduced one its inverse. flips: how many of left to right, top to bottom, both.
+    """
+    factors = [zoom ** ((k + 1) / FOURTH) for k in range(enlarged)]
+    factors += [zoom ** (-(k + 1) / FOURTH) for k in range(reduced)]
+    axes = [(False, True), (True, False), (True, True)][:flips]
+    return torch.cat([zoomed([1.0, *factors]), mirrored(axes)])
+
+
 def inverse(theta: Tensor) -> Tensor:
     """The views that undo theta: p = M q + t gives q = M^-1 p - M^-1 t."""
     matrix = torch.linalg.inv(theta[:, :, :2])

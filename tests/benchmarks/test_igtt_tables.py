@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from napari_noisyseg.benchmarks import cells, igtt, structure
+from napari_noisyseg.learning.settings.igtt import IGTTConfig
 from napari_noisyseg.method import Progress
-from napari_noisyseg.methods.igtt import IGTT, IGTTConfig
+from napari_noisyseg.methods.igtt import IGTT
 
 MASK = np.zeros((200, 200), bool)
 MASK[50:150, 50:150] = True

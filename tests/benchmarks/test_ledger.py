@@ -20,19 +20,19 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_rows_of_another_version_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    ledger.rows_of("x", True, [("a", lambda: {"dice": 0.5})])
-    monkeypatch.setattr(ledger, "version", lambda: "another")
+    ledger.rows_of("igtt", True, [("a", lambda: {"dice": 0.5})])
+    monkeypatch.setattr(ledger, "version", lambda table: "another")
     with pytest.raises(NoisySegError, match="another version of the code"):
-        ledger.rows_of("x", True, [("b", lambda: {"dice": 0.7})])
-    kept = json.loads(Path("benchmark-runs/x-full.json").read_text())
+        ledger.rows_of("igtt", True, [("b", lambda: {"dice": 0.7})])
+    kept = json.loads(Path("benchmark-runs/igtt-full.json").read_text())
     assert kept["rows"] == {"a": {"dice": 0.5}}
 
 
 def test_rows_without_a_version_are_refused() -> None:
     Path("benchmark-runs").mkdir()
-    Path("benchmark-runs/x-full.json").write_text(json.dumps({"a": {"dice": 0.5}}))
+    Path("benchmark-runs/igtt-full.json").write_text(json.dumps({"a": {"dice": 0.5}}))
     with pytest.raises(NoisySegError, match="unknown"):
-        ledger.rows_of("x", True, [("a", lambda: {"dice": 0.7})])
+        ledger.rows_of("igtt", True, [("a", lambda: {"dice": 0.7})])
 
 
 def test_short_forms_keep_rows_within_a_slice_only() -> None:
@@ -42,11 +42,14 @@ def test_short_forms_keep_rows_within_a_slice_only() -> None:
         done.append("a")
         return {"dice": 0.5}
 
-    ledger.rows_of("x", False, [("a", job)])
+    ledger.rows_of("igtt", False, [("a", job)])
     assert not Path("benchmark-runs").exists()
     with ledger.sliced():
         for _ in range(2):
-            assert ledger.rows_of("x", False, [("a", job)]) == ([{"key": "a", "dice": 0.5}], True)
+            assert ledger.rows_of("igtt", False, [("a", job)]) == (
+                [{"key": "a", "dice": 0.5}],
+                True,
+            )
     assert len(done) == 2
 
 
@@ -61,7 +64,7 @@ def test_a_cell_is_mean_and_deviation_of_its_seeds() -> None:
         return job
 
     arms = {"dice_a": arm("a", (0.1, 0.2, 0.3)), "dice_b": arm("b", (0.5, 0.5, 0.8))}
-    rows, complete = seeds.over_seeds("x", False, arms, paper={"dice_b": 0.9})
+    rows, complete = seeds.over_seeds("igtt", False, arms, paper={"dice_b": 0.9})
     assert complete
     assert order == [("a", 0), ("b", 0), ("a", 1), ("b", 1), ("a", 2), ("b", 2)]
     assert rows[0] == {
@@ -75,7 +78,7 @@ def test_a_cell_is_mean_and_deviation_of_its_seeds() -> None:
 
 def test_the_number_of_seeds_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOISYSEG_SEEDS", "1")
-    rows, _ = seeds.over_seeds("x", False, {"a": lambda seed: {"dice": 0.5}})
+    rows, _ = seeds.over_seeds("igtt", False, {"a": lambda seed: {"dice": 0.5}})
     assert (rows[0]["seeds"], rows[0]["std"]) == (1, None)
     monkeypatch.setenv("NOISYSEG_SEEDS", "many")
     with pytest.raises(NoisySegError, match="NOISYSEG_SEEDS"):
@@ -91,21 +94,68 @@ def test_tables_go_on_from_slice_to_slice(monkeypatch: pytest.MonkeyPatch) -> No
 
         return run
 
-    monkeypatch.setattr(tables, "TABLES", ("one", "two"))
+    monkeypatch.setattr(tables, "TABLES", ("igtt", "structure"))
     monkeypatch.setattr(benchmarks, "load", table)
     monkeypatch.setattr(ledger, "SLICE_SECONDS", -1.0)
     assert tables.run(Path(), False).figures["complete"] == 0
     monkeypatch.setattr(ledger, "SLICE_SECONDS", 60.0)
     report = tables.run(Path(), False)
     assert report.figures["complete"] == 1
-    assert report.figures["one.dice_a"] == pytest.approx(0.1)
+    assert report.figures["igtt.dice_a"] == pytest.approx(0.1)
     assert report.rows[1] == {
-        "table": "two", "cell": "dice_a", "score": "dice", "value": 0.1, "std": 0.1, "seeds": 3,
-        "paper": 0.25,
+        "table": "structure", "version": ledger.version("structure"), "cell": "dice_a",
+        "score": "dice", "value": 0.1, "std": 0.1, "seeds": 3, "paper": 0.25,
     }  # fmt: skip
     page = Path("benchmark-runs/tables.md").read_text(encoding="utf-8")
-    assert f"Version {ledger.version()}" in page
+    for table in tables.TABLES:
+        assert f"Version {ledger.version(table)} of" in page
     assert "| dice_a | dice | 0.100 | 0.100 | 3 | 0.250 |" in page
+
+
+def test_tables_of_another_version_are_named_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ledger.sliced():
+        for name in ("igtt", "igtt-thresholds", "structure", "external"):
+            ledger.rows_of(name, False, [("a", lambda: {"dice": 0.5})])
+    ledger.rows_of("ablation", True, [("a", lambda: {"dice": 0.5})])
+    for name in ("igtt-thresholds", "structure", "ablation-full"):
+        stored = Path(f"benchmark-runs/{name}.json")
+        kept = json.loads(stored.read_text(encoding="utf-8"))
+        stored.write_text(json.dumps({**kept, "version": "another"}), encoding="utf-8")
+    monkeypatch.setattr(tables, "TABLES", ("igtt", "structure", "external", "ablation"))
+    with pytest.raises(NoisySegError) as refused:
+        tables.run(Path(), False)
+    words = str(refused.value)
+    assert "igtt-thresholds.json" in words
+    assert "structure.json" in words
+    assert "igtt.json" not in words
+    assert "external" not in words
+    assert "ablation" not in words
+
+
+def test_a_training_of_two_tables_is_trained_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOISYSEG_SEEDS", "2")
+    trained: list[str] = []
+
+    def arm(name: str) -> seeds.Job:
+        def job(seed: int) -> ledger.Row:
+            trained.append(f"{name} {seed}")
+            return {"dice": 0.5}
+
+        return job
+
+    same = {"0": ("ablation", "d")}
+    with ledger.sliced():
+        seeds.over_seeds("ablation", False, {"d": arm("d")})
+        rows, _ = seeds.over_seeds("split-overlap", False, {"0": arm("0"), "40": arm("40")},
+                                   same=same)  # fmt: skip
+    assert trained == ["d 0", "d 1", "40 0", "40 1"]
+    assert [row["dice"] for row in rows] == [0.5, 0.5]
+    stored = Path("benchmark-runs/ablation.json")
+    stored.write_text(stored.read_text().replace(ledger.version("ablation"), "another"))
+    Path("benchmark-runs/split-overlap.json").unlink()
+    with ledger.sliced():
+        seeds.over_seeds("split-overlap", False, {"0": arm("0")}, same=same)
+    assert trained[4:] == ["0 0", "0 1"]
 
 
 def test_every_table_is_one_of_the_benchmarks() -> None:

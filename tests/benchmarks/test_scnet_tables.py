@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from napari_noisyseg import registry
+from napari_noisyseg.benchmarks import scnet, trainings
 from napari_noisyseg.benchmarks import scnet_case as case
-from napari_noisyseg.benchmarks import trainings, unseen
 from napari_noisyseg.benchmarks.report import Report
 from napari_noisyseg.benchmarks.tissue import inner_points
 from napari_noisyseg.data.regions import Region, region_of
@@ -32,7 +32,7 @@ def marked(tnbc) -> list[Region]:
 
 def test_every_arm_sees_the_same_tiles_as_often(marked: list[Region]) -> None:
     arms = {
-        "a": ("scnet", {**case.PAPERS, **unseen.ABLATION["a"]}),
+        "a": ("scnet", {**case.PAPERS, **scnet.ABLATION["a"]}),
         "d": ("scnet", case.PAPERS),
         "all shared": ("scnet", {**case.PAPERS, "split_overlap": 1.0}),
         "clean": ("supervised", {**case.PAPERS, "networks": 2}),
@@ -62,14 +62,37 @@ def test_ablation_has_the_papers_numbers_beside_and_a_ceiling(
         return {"aji": 0.5, "steps": updates}
 
     monkeypatch.setenv("NOISYSEG_SEEDS", "1")
-    monkeypatch.setattr(unseen, "_split", lambda data: ([], []))
-    monkeypatch.setattr(unseen, "_points", points)
-    monkeypatch.setattr(unseen, "_masks", lambda *words, **more: {"aji": 0.6, "steps": 600})
-    report: Report = unseen.ablation(Path(), False)
+    monkeypatch.setattr(scnet, "split", lambda data: ([], []))
+    monkeypatch.setattr(scnet, "of_points", points)
+    monkeypatch.setattr(scnet, "of_masks", lambda *words, **more: {"aji": 0.6, "steps": 600})
+    report: Report = scnet.ablation(Path(), False)
     assert {s["coarse"] for s, _ in seen} == {"cluster"}
-    assert {updates for _, updates in seen} == {unseen.UPDATES}
+    assert {updates for _, updates in seen} == {scnet.UPDATES}
     assert report.figures["aji_clean"] == 0.6
     assert {row["key"]: row["paper"] for row in report.rows}["d"] == 0.562
+
+
+def test_arms_of_two_tables_are_the_very_same_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: dict[str, dict[str, Any]] = {}
+
+    def noted(table: str):
+        def table_of(name, full, arms, paper, same=None):
+            calls[table] = arms
+            return Report(name, {})
+
+        return table_of
+
+    monkeypatch.setattr(scnet, "split", lambda data: ([], []))
+    for table, run in (("ablation", scnet.ablation), ("split-overlap", scnet.split_overlap)):
+        monkeypatch.setattr(scnet, "_table", noted(table))
+        run(Path(), False)
+    kind = registry.load("scnet").Config
+    for arm, (table, other) in scnet.SAME.items():
+        mine, theirs = calls["split-overlap"][arm], calls[table][other]
+        assert (mine.func, mine.args[:3]) == (theirs.func, theirs.args[:3])
+        assert kind.from_preset("small", **mine.args[3]) == kind.from_preset(
+            "small", **theirs.args[3]
+        )
 
 
 def test_only_a_gpus_child_sees_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:

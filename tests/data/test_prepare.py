@@ -12,8 +12,8 @@ from napari_noisyseg.coarse import CoarseLabels
 from napari_noisyseg.coarse.published import cluster_label
 from napari_noisyseg.data.prepare import label_planes, training_image
 from napari_noisyseg.data.regions import Region, region_of
+from napari_noisyseg.learning.settings.scnet import SCNetConfig
 from napari_noisyseg.method import BACKGROUND, NUCLEUS
-from napari_noisyseg.methods.scnet import SCNetConfig
 
 
 @pytest.fixture(scope="module")

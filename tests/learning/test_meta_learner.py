@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from napari_noisyseg.learning.meta_learner import per_rate
+from napari_noisyseg.learning.settings.mmc import MMCConfig
 from napari_noisyseg.method import UNKNOWN, Batch, Progress
 from napari_noisyseg.methods.mcpm import MCPM, MCPMConfig
-from napari_noisyseg.methods.mmc import MMC, MMCConfig
+from napari_noisyseg.methods.mmc import MMC
 
 TINY: dict[str, Any] = {"width": 4, "encoder": "1-1-1", "stem": "stride1", "meta_every": 1}
 STEPS = 60

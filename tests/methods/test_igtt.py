@@ -16,8 +16,9 @@ from napari_noisyseg.benchmarks.steps import take_steps
 from napari_noisyseg.data.loader import TrainingData
 from napari_noisyseg.data.prepare import training_image
 from napari_noisyseg.data.regions import region_of
+from napari_noisyseg.learning.settings.igtt import IGTTConfig
 from napari_noisyseg.method import Progress, TrainingImage
-from napari_noisyseg.methods.igtt import IGTT, PLANE, IGTTConfig
+from napari_noisyseg.methods.igtt import IGTT, PLANE
 from napari_noisyseg.nets.signal import modality_of, signal, standardised
 
 TINY: dict[str, Any] = {"width": 8, "tile": 64, "crop": 64, "batch_size": 4, "revise_every": 1}
@@ -123,7 +124,7 @@ def test_the_first_epoch_has_labels_that_teach(seed_labels: str) -> None:
     data.revise(0, PLANE, first.values)
     before = {k: v.clone() for k, v in method.weights().items() if k.startswith("net.head")}
     method.step(data.batch(0, 0, 4), START)
-    assert any(not torch.equal(v, method.net.state_dict()[k[4:]]) for k, v in before.items())
+    assert any(not torch.equal(v, method.reader.net.state_dict()[k[4:]]) for k, v in before.items())
 
 
 def test_labels_follow_from_the_seed() -> None:
@@ -158,7 +159,7 @@ def test_a_network_that_is_turned_round_is_turned_back_without_truth() -> None:
     (image,) = images(rgb)
     method = trained(built(), [image])
     upright = found(method, image)
-    for net in (method.net, method.average.module):
+    for net in (method.reader.net, method.reader.average.module):
         for values in (net.head.weight, net.head.bias):
             with torch.no_grad():
                 values.copy_(values.flip(0))
@@ -207,17 +208,17 @@ def test_a_crop_full_of_bright_nuclei_is_seen_as_its_image_is() -> None:
     assert modality_of(crop) == ["inverted"]
     method = built()
     list(method.begin([image]))
-    assert method.modality == "fluorescence"
+    assert method.sight.modality == "fluorescence"
     again = built()
     again.load_state_dict(method.state_dict())
-    assert again.modality == "fluorescence"
+    assert again.sight.modality == "fluorescence"
 
 
 def test_when_the_first_labels_come_back_the_output_is_cut_where_they_were() -> None:
     method, given = built(), images(cells()[0])
-    method.reading.set(0.01)
+    method.reader.reading.set(0.01)
     list(method.begin(given))
-    assert float(method.reading.level) == 0.5
+    assert float(method.reader.reading.level) == 0.5
 
 
 def test_standardised_images_have_mean_0_and_deviation_1_and_blank_ones_stay_quiet() -> None:
@@ -246,7 +247,7 @@ def test_labels_that_leave_the_signal_end_the_revisions_and_the_first_come_back(
     assert not list(method.revise(Progress(3, 4, 24, 0.75), [image]))
     resumed = built(agreement_drop=0.05)
     resumed.load_state_dict(method.state_dict())
-    assert resumed.settled
+    assert resumed.course.settled
     for epoch in (1, 2):
         (kept,) = other.revise(Progress(epoch, 4, 8 * epoch, epoch / 4), [image])
     assert kept.values.sum() < first.values[first.values == 1].sum()

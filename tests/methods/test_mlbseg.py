@@ -14,8 +14,10 @@ from torch import Tensor
 from torch.func import functional_call
 
 from napari_noisyseg import losses
+from napari_noisyseg.learning.doubt import KEPT_TILES, Clean
+from napari_noisyseg.learning.settings.mlbseg import MLBSegConfig
 from napari_noisyseg.method import UNKNOWN, Batch, Progress, TrainingImage
-from napari_noisyseg.methods.mlbseg import GENERATED, KEPT_TILES, Clean, MLBSeg, MLBSegConfig
+from napari_noisyseg.methods.mlbseg import GENERATED, MLBSeg
 
 WARM = Progress(epoch=0, epochs=10, step=0, fraction=0.0)
 LATER = Progress(epoch=5, epochs=10, step=50, fraction=0.5)
@@ -368,11 +370,11 @@ def test_weights_are_shown_by_several_clean_tiles(batch: Batch) -> None:
     method = build()
     for _ in range(10):
         method.step(batch, WARM)
-    assert method.reference is not None
-    assert len(method.reference.image) == KEPT_TILES
+    assert method.shown.reference is not None
+    assert len(method.shown.reference.image) == KEPT_TILES
     smaller = batch.meta and batch.meta.mapped(lambda v: v[..., :32, :32] if v.dim() > 1 else v)
     method.step(replace(batch.mapped(lambda v: v), meta=smaller), WARM)
-    assert len(method.reference.image) == 2
+    assert len(method.shown.reference.image) == 2
 
 
 def test_clean_pixels_are_shown_with_full_weight(batch: Batch) -> None:

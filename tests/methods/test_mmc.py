@@ -16,8 +16,10 @@ from pydantic import ValidationError
 from torch import Tensor
 from torch.func import functional_call
 
+from napari_noisyseg.learning.accepted import background_weight, importance
+from napari_noisyseg.learning.settings.mmc import MMCConfig
 from napari_noisyseg.method import BACKGROUND, NUCLEUS, UNKNOWN, Batch, Progress, TrainingImage
-from napari_noisyseg.methods.mmc import MMC, MMCConfig, background_weight
+from napari_noisyseg.methods.mmc import MMC
 
 MIDDLE = Progress(epoch=5, epochs=10, step=0, fraction=0.5)
 TINY: dict[str, Any] = {
@@ -277,7 +279,7 @@ def test_balance_weighs_clean_losses_outside_the_rough_masks_only(mmc: Build, ba
     method = mmc(balance=True)
     method.background = 5.0
     batch = with_given(batch)
-    weight = method._importance(batch)
+    weight = importance(batch, method.background)
     clean, given = batch.labels["clean"], batch.labels["given"]
     assert (weight[clean == UNKNOWN] == 0).all()
     assert (weight[clean == NUCLEUS] == 1).all()

@@ -11,8 +11,9 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from napari_noisyseg import losses
+from napari_noisyseg.learning.settings.scnet import SCNetConfig
 from napari_noisyseg.method import UNKNOWN, Batch, Progress, TrainingImage
-from napari_noisyseg.methods.scnet import SCNet, SCNetConfig
+from napari_noisyseg.methods.scnet import SCNet
 from napari_noisyseg.nets.colorization import ColorHead, Colorization
 from napari_noisyseg.nets.resunet import ResUNet
 from napari_noisyseg.nets.unet import UNet
@@ -51,7 +52,7 @@ def batch() -> Batch:
 
 
 def parameters(method: SCNet, side: str) -> list[Tensor]:
-    return [p.detach().clone() for p in method.nets[side].parameters()]
+    return [p.detach().clone() for p in method.pair.nets[side].parameters()]
 
 
 def same(one: list[Tensor], two: list[Tensor]) -> bool:
@@ -78,9 +79,9 @@ def test_terms_are_the_equations_on_each_half(scnet: Build, batch: Batch, coarse
             label[(first != second) & (first != UNKNOWN) & (second != UNKNOWN)] = UNKNOWN
         label = torch.where(known, label, UNKNOWN)
         voronoi = torch.where(known, batch.labels["voronoi"][rows], UNKNOWN)
-        z = twin.nets[side].train()(1 - batch.hematoxylin[rows])
+        z = twin.pair.nets[side].train()(1 - batch.hematoxylin[rows])
         target = losses.fill_unknown(batch.planes[f"pseudo_{side}"][rows], label)
-        colors = twin.nets[f"color_{side}"].train()(z.softmax(1))
+        colors = twin.pair.nets[f"color_{side}"].train()(z.softmax(1))
         expected["vor"] += losses.cross_entropy(z, voronoi).item()
         expected["clu"] += losses.cross_entropy(z, label).item()
         expected["cot"] += losses.kl_divergence(target, z, known).item()
@@ -170,16 +171,16 @@ def test_published_colour_loss(scnet: Build, batch: Batch) -> None:
 
 def test_the_pair_differs_by_seed_or_by_shape(scnet: Build) -> None:
     method = scnet()
-    assert isinstance(method.nets["b"], ResUNet)
+    assert isinstance(method.pair.nets["b"], ResUNet)
     assert not same(parameters(method, "a"), parameters(method, "b"))
-    assert isinstance(scnet(second_net="unet").nets["b"], UNet)
+    assert isinstance(scnet(second_net="unet").pair.nets["b"], UNet)
 
 
 def test_a_shared_decoder_paints_the_colours(scnet: Build, batch: Batch) -> None:
     method, twin = scnet(decoder="shared"), scnet(decoder="shared")
     expected = 0.0
     for side, rows in (("a", [0, 3]), ("b", [1, 2])):
-        net, last = twin.nets[side].train(), twin.nets[f"color_{side}"].head
+        net, last = twin.pair.nets[side].train(), twin.pair.nets[f"color_{side}"].head
         seen: list[Tensor] = []
         net.head.register_forward_hook(lambda _, given, __, seen=seen: seen.append(given[0]))
         net(1 - batch.hematoxylin[rows])
@@ -195,14 +196,14 @@ def test_a_shared_decoder_leaves_the_segmentation_as_it_starts(scnet: Build) -> 
     for side in "ab":
         assert same(parameters(separate, side), parameters(shared, side))
     assert separate.weights().keys() == shared.weights().keys()
-    assert all(isinstance(scnet(decoder="shared").nets[f"color_{s}"], ColorHead) for s in "ab")
+    assert all(isinstance(scnet(decoder="shared").pair.nets[f"color_{s}"], ColorHead) for s in "ab")
 
 
 def test_the_published_pair_is_a_shared_decoder_and_two_unets(scnet: Build) -> None:
     method = scnet(decoder="shared", second_net="unet")
-    assert isinstance(method.nets["color_a"], ColorHead)
-    assert isinstance(method.nets["b"], UNet)
-    assert isinstance(method.nets["color_b"], Colorization)
+    assert isinstance(method.pair.nets["color_a"], ColorHead)
+    assert isinstance(method.pair.nets["b"], UNet)
+    assert isinstance(method.pair.nets["color_b"], Colorization)
 
 
 def whole(height: int = 40, width: int = 52, **planes: np.ndarray[Any, Any]) -> TrainingImage:
@@ -232,7 +233,7 @@ def test_pseudo_labels_follow_equation_5_from_the_other_network(scnet: Build) ->
     image = whole()
     x = 1 - torch.as_tensor(image.hematoxylin)[None]
     with torch.no_grad():
-        y = {s: method.averages[s].module(x).softmax(1)[0, 1].numpy() for s in "ab"}
+        y = {s: method.pair.averages[s].module(x).softmax(1)[0, 1].numpy() for s in "ab"}
     first = {r.plane: r for r in method.revise(replace(MIDDLE, epoch=3), [image])}
     np.testing.assert_allclose(first["pseudo_a"].values, y["b"], atol=1e-6)
     np.testing.assert_allclose(first["pseudo_b"].values, y["a"], atol=1e-6)
@@ -246,11 +247,11 @@ def test_pseudo_labels_follow_equation_5_from_the_other_network(scnet: Build) ->
 
 def test_prediction_is_the_mean_and_uncertainty_the_disagreement(scnet: Build) -> None:
     method = scnet()
-    for average in method.averages.values():
+    for average in method.pair.averages.values():
         torch.nn.init.normal_(average.module.head.bias)
     h = torch.rand(2, 1, 21, 33, generator=torch.Generator().manual_seed(4))
     with torch.no_grad():
-        y_a, y_b = (method.averages[s].module(1 - h).softmax(1)[:, 1] for s in "ab")
+        y_a, y_b = (method.pair.averages[s].module(1 - h).softmax(1)[:, 1] for s in "ab")
     prediction = method.predict(torch.zeros(2, 3, 21, 33), h)
     torch.testing.assert_close(prediction.probability, (y_a + y_b) / 2)
     torch.testing.assert_close(prediction.maps["uncertainty"], (y_a - y_b).abs())
@@ -267,7 +268,7 @@ def test_learning_rate_follows_the_schedule(scnet: Build, batch: Batch) -> None:
     method = scnet(lr_schedule="steps", lr=1e-3)
     for fraction, expected in ((0.0, 1e-3), (0.31, 1e-4), (0.95, 1e-6)):
         method.step(batch, replace(MIDDLE, fraction=fraction))
-        assert method.optimizer.param_groups[0]["lr"] == pytest.approx(expected)
+        assert method.pair.optimizer.param_groups[0]["lr"] == pytest.approx(expected)
 
 
 def test_paper_preset_is_the_paper() -> None:
@@ -305,4 +306,4 @@ def test_the_published_code_can_be_asked_for(batch: Batch) -> None:
     color = 0.1 * (1 - 0.5**2) * terms["color"]
     expected = terms["vor"] + terms["clu"] + 0.5**2 * terms["cot"] + color
     assert terms["total"] == pytest.approx(expected, rel=1e-5)
-    assert method.optimizer.param_groups[0]["betas"] == (0.9, 0.99)
+    assert method.pair.optimizer.param_groups[0]["betas"] == (0.9, 0.99)

@@ -15,10 +15,11 @@ from torch import Tensor
 from napari_noisyseg import losses
 from napari_noisyseg.learning import selection
 from napari_noisyseg.learning.pixelwise import PixelwiseConfig
+from napari_noisyseg.learning.settings.superpixel import SuperpixelConfig
 from napari_noisyseg.method import BACKGROUND, NUCLEUS, UNKNOWN, Batch, Progress, TrainingImage
 from napari_noisyseg.methods.coteaching import CoTeaching
 from napari_noisyseg.methods.jocor import JoCoR
-from napari_noisyseg.methods.superpixel import PLANE, Superpixel, SuperpixelConfig
+from napari_noisyseg.methods.superpixel import PLANE, Superpixel
 
 MIDDLE = Progress(epoch=5, epochs=10, step=50, fraction=0.5)
 TINY: dict[str, Any] = {

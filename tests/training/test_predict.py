@@ -14,8 +14,8 @@ from toy_method import Toy, config
 
 from napari_noisyseg import registry, slides
 from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.learning.settings.scnet import SCNetConfig
 from napari_noisyseg.method import MethodConfig, Prediction
-from napari_noisyseg.methods.scnet import SCNetConfig
 from napari_noisyseg.plans import Tiling
 from napari_noisyseg.training.model import ModelFile, read_model, write_model
 from napari_noisyseg.training.predict import (

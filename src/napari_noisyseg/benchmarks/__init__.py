@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .report import Report
 
-__all__ = ["Report", "load", "names", "words"]
+__all__ = ["Report", "load", "module_of", "names", "words"]
 
 _TABLE = {
     "coarse": ("coarse", "run", "coarse labels: speed, one more click, precision"),
@@ -24,9 +24,9 @@ _TABLE = {
     "jitter": ("annotated", "jitter", "the same with carelessly placed points"),
     "partial-points": ("partial", "run", "some points given, the rest suggested"),
     "unseen-image": ("unseen", "run", "images without points, against true masks"),
-    "ablation": ("unseen", "ablation", "SC-Net's losses, one after the other (Table II)"),
-    "split-overlap": ("unseen", "split_overlap", "overlap of the two halves (Table IV)"),
-    "external": ("unseen", "external", "trained on one set, tested on others (Table V)"),
+    "ablation": ("scnet", "ablation", "SC-Net's losses, one after the other (Table II)"),
+    "split-overlap": ("scnet", "split_overlap", "overlap of the two halves (Table IV)"),
+    "external": ("scnet", "external", "trained on one set, tested on others (Table V)"),
     "rough-field": ("rough", "run", "rough masks and a tenth of the nuclei accepted"),
     "two-annotators": ("annotators", "run", "real noise: one annotator against another"),
     "mlbseg-ablation": ("mlbseg", "ablation", "MLB-Seg without rough labels: its parts (Fig. 3b)"),
@@ -38,7 +38,7 @@ _TABLE = {
     "superpixel-speed": ("superpixel", "speed", "what pooling and a step with superpixels cost"),
     "structure": ("structure", "run", "clean, randomized, perturbed and random labels (Eq. 1)"),
     "igtt": ("igtt", "run", "no annotation at all, against thresholds and true masks (Table 6)"),
-    "tables": ("tables", "run", "all tables of the papers from one version of the code, resumable"),
+    "tables": ("tables", "run", "all tables of the papers, each from one version of its code"),
     "gui": ("gui", "run", "how smooth the window stays while a run trains"),
     "window-walk": ("window_walk", "run", "whether disk, canvas and panel agree in a random walk"),
     "soak": ("soak", "run", "a day's work in one window in fast motion: memory, stalls"),
@@ -65,6 +65,14 @@ def names() -> list[str]:
 def words(name: str) -> str:
     """What it measures, in a line."""
     return _TABLE[name][2]
+
+
+def module_of(name: str) -> str:
+    """The module that makes rows of this name: a benchmark's own, or its NAME-… beside them."""
+    known = [own for own in _TABLE if name == own or name.startswith(f"{own}-")]
+    if not known:
+        raise ValueError(f"no benchmark makes rows of the name {name!r}")
+    return _TABLE[max(known, key=len)][0]
 
 
 def load(name: str) -> Callable[[Path, bool], Report]:

@@ -16,8 +16,7 @@ from ..coarse.starter import OUTLINE, Network, at_click, model_weights
 from ..metrics import aji
 from ..noise import points as clicks
 from .coarse import FIRST
-from .ledger import Row, mean
-from .report import Report
+from .report import Report, Row, mean
 from .tissue import Field, fields
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from ..instances import at_points, from_points
 from ..metrics import aji
 from ..stains.deconvolution import FIXED, densities
 from . import baselines, trainings
-from .ledger import Row, mean, rows_of
-from .report import Report
+from .ledger import rows_of
+from .report import Report, Row, mean
 from .tissue import Field, fields, inner_points, shifted
 
 SECONDS = 120.0

@@ -22,12 +22,10 @@ from ..store import Project
 from ..training.predict import Model, nuclei_of
 from . import scnet_case as case
 from . import trainings
-from .ledger import Row
-from .report import Report
-from .rough import ACCEPTED
+from .report import Report, Row
 from .scnet_case import OURS
 from .seeds import Job, figures, over_seeds
-from .tissue import Field, fields
+from .tissue import ACCEPTED, Field, fields
 
 SET = "lgg_two_annotators"
 TRAINED = 14

@@ -17,8 +17,7 @@ from ..review.agreement import share
 from ..review.audit import ENOUGH, EVERY, WANTED, Rest, due, interval, sample, wrong_before
 from ..store.records import Verdict
 from .coarse import FIRST
-from .ledger import Row, mean
-from .report import Report
+from .report import Report, Row, mean
 from .review_value import RIGHT, case_of
 from .tissue import Field, fields
 

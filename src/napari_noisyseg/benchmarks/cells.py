@@ -21,8 +21,9 @@ from ..data.loader import TrainingData
 from ..data.prepare import training_image
 from ..data.regions import region_of
 from ..errors import NoisySegError
+from ..learning.settings.igtt import IGTTConfig
 from ..method import Batch, Method, MethodConfig, Progress, Revision, TrainingImage
-from ..methods.igtt import IGTT, PLANE, IGTTConfig
+from ..methods.igtt import IGTT, PLANE
 from .steps import take_steps
 from .tissue import fields
 
@@ -105,7 +106,7 @@ class Taught(IGTT):
         label = batch.planes[PLANE]
         known = ~label.isnan()
         target = torch.where(known, label, 0.0).clamp(0, 1)
-        logits = net(self._input(batch.image, batch.hematoxylin))
+        logits = net(self.sight.input(batch.image, batch.hematoxylin))
         loss = losses.soft_cross_entropy(logits, target, known)
         return {"determinant": torch.ones(()), "total": loss}
 

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from ..coarse import CoarseLabels
 from ..metrics import aji
 from . import straight
-from .ledger import Row, mean
-from .report import Report
+from .report import Report, Row, mean
 from .tissue import Field, fields, inner_points
 
 CROWDED = "TCGA-HE-7128-01Z-00-DX1"

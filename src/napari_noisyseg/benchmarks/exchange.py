@@ -21,8 +21,7 @@ from ..exchange.formats import Format, written
 from ..exchange.nuclei import ExportedImage
 from ..slides import Box, open_image
 from ..store import Outline
-from .ledger import Row
-from .report import Report
+from .report import Report, Row
 
 CASES = 300
 """of each format"""

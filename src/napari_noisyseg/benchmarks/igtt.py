@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 from skimage.filters import threshold_local
 from sklearn.metrics import roc_auc_score
 
-from ..methods.igtt import IGTT, IGTTConfig
+from ..learning.settings.igtt import IGTTConfig
+from ..methods.igtt import IGTT
 from ..noise import structure
 from . import cells
 from .cells import Cells, Mask, Size, Taught
-from .ledger import Row, rows_of
-from .report import Report
+from .ledger import rows_of
+from .report import Report, Row
 from .seeds import Job, over_seeds
 
 SHORT, FULL = Size(100, 12, 12), Size(150, 24, 16)

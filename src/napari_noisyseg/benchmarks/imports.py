@@ -10,8 +10,7 @@ from pathlib import Path
 
 from ..errors import JobError
 from .display import on_display
-from .ledger import Row
-from .report import Report
+from .report import Report, Row
 
 _IMPORT = """
 import json, sys, time

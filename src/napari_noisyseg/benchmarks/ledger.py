@@ -1,7 +1,8 @@
 """Rows that are done stay done: a long benchmark goes on where the last call ended.
 
 Rows of different versions of the code never stand in one table: the file that keeps them names the
-version, and another version is refused.
+version, and another version is refused. The version is of the code that the table can reach and of
+nothing else (`reach`).
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from functools import cache
 from pathlib import Path
 
 from ..errors import NoisySegError
+from . import module_of
+from .reach import ROOT, reached
+from .report import Row
 
 SLICE_SECONDS = 600.0
 """how long one call of a long form works before it hands back what it has"""
 FOLDER = Path("benchmark-runs")
-_NO_FIGURES = ("gui", "cli")
-"""parts of the package that no figure of a table depends on"""
 
-Row = dict[str, object]
 _end: ContextVar[float | None] = ContextVar("end", default=None)
 
 
@@ -34,11 +35,12 @@ def rows_of(
 
     The short form runs every job. The long form (`full`), and every form within `sliced`, keeps
     rows in ./benchmark-runs, works for ten minutes and starts no further job then; call it again
-    until all are done. Raises NoisySegError where the rows kept are of another version of the code.
+    until all are done. name: of a benchmark, or begins with it (NAME-untrained). Raises
+    NoisySegError where the rows kept are of another version of the code.
     """
     if not full and _end.get() is None:
         return [{"key": key, **job()} for key, job in jobs], True
-    kept = _Kept(FOLDER / f"{name}{'-full' if full else ''}.json")
+    kept = _Kept(name, _path(name, full))
     end, complete = _end.get() or time.monotonic() + SLICE_SECONDS, True
     for key, job in jobs:
         if key in kept.rows:
@@ -48,6 +50,35 @@ def rows_of(
             break
         kept.keep(key, job())
     return [{"key": key, **row} for key, row in kept.rows.items()], complete
+
+
+def row_of(name: str, full: bool, key: str) -> Row | None:
+    """A row that another table keeps, of this version of the code; None where there is none.
+
+    For a training that is a cell of two tables. Outside `sliced`, short forms keep none.
+    """
+    path = _path(name, full)
+    if (not full and _end.get() is None) or not path.exists():
+        return None
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    row: Row | None = stored["rows"].get(key) if stored.get("version") == version(name) else None
+    return row
+
+
+def stale(tables: Iterable[str], full: bool) -> list[Path]:
+    """Files that keep rows of these tables and are of another version than the code is now."""
+    found = []
+    for path in sorted(FOLDER.glob("*.json")):
+        name = path.stem.removesuffix("-full")
+        ours = any(name == table or name.startswith(f"{table}-") for table in tables)
+        if ours and path == _path(name, full):
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            found += [path] if stored.get("version") != version(name) else []
+    return found
+
+
+def _path(name: str, full: bool) -> Path:
+    return FOLDER / f"{name}{'-full' if full else ''}.json"
 
 
 @contextmanager
@@ -61,29 +92,34 @@ def sliced() -> Iterator[None]:
 
 
 @cache
-def version() -> str:
-    """Of the code that figures depend on, 12 hex digits: the same for the same sources."""
-    root = Path(__file__).parents[1]
+def version(table: str, root: Path = ROOT) -> str:
+    """Of the code that a table's rows depend on, 12 hex digits: the same for the same sources.
+
+    table: the name of its rows (`module_of` tells the module); root: the package's folder.
+    """
     digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        part = path.relative_to(root)
-        if part.parts[0] not in _NO_FIGURES:
-            digest.update(f"{part.as_posix()}\0".encode() + path.read_bytes())
+    for path in code_of(table, root):
+        digest.update(f"{path.relative_to(root).as_posix()}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:12]
 
 
+def code_of(table: str, root: Path = ROOT) -> list[Path]:
+    """The files that a table's rows depend on."""
+    return reached(f"benchmarks.{module_of(table)}", root)
+
+
 class _Kept:
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, name: str, path: Path) -> None:
+        self._path, self._version = path, version(name)
         self.rows: dict[str, Row] = {}
         if not path.exists():
             return
         stored = json.loads(path.read_text(encoding="utf-8"))
-        if stored.get("version") != version():
+        if stored.get("version") != self._version:
             raise NoisySegError(
                 f"{path}: its rows are of another version of the code "
-                f"({stored.get('version', 'unknown')}, this is {version()}), and no table may mix "
-                "two; move the file away to measure anew, or go back to that version"
+                f"({stored.get('version', 'unknown')}, this is {self._version}), and no table may "
+                "mix two; move the file away to measure anew, or go back to that version"
             )
         self.rows = stored["rows"]
 
@@ -91,11 +127,6 @@ class _Kept:
         self.rows[key] = row
         self._path.parent.mkdir(exist_ok=True)
         partial = self._path.with_suffix(".partial")
-        partial.write_text(json.dumps({"version": version(), "rows": self.rows}), encoding="utf-8")
+        kept = {"version": self._version, "rows": self.rows}
+        partial.write_text(json.dumps(kept), encoding="utf-8")
         partial.replace(self._path)
-
-
-def mean(rows: Iterable[Row], key: str) -> float:
-    """Mean of a column over the rows that have it; NaN for none."""
-    values = [float(v) for row in rows if isinstance(v := row.get(key), int | float)]
-    return sum(values) / len(values) if values else float("nan")

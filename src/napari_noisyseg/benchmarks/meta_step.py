@@ -14,9 +14,8 @@ from pathlib import Path
 
 from ..meta import Bilevel, Settings
 from . import meta_case
-from .ledger import Row
 from .meta_case import Case, Figures
-from .report import Report
+from .report import Report, Row
 
 WARM_UP = 30
 """plain steps before anything is measured"""

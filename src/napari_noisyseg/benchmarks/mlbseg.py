@@ -15,26 +15,23 @@ from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from .. import noise, registry
 from ..data.loader import TrainingData
 from ..data.prepare import training_image
 from ..data.regions import region_of
-from ..method import Method, MethodConfig, TrainingImage
-from .ledger import Row
-from .patches import Counts, Patches, Protocol, load, many_nuclei
-from .report import Report
+from ..method import MethodConfig, TrainingImage
+from .patches import Counts, Protocol, load, many_nuclei
+from .report import Report, Row
 from .seeds import Job, figures, over_seeds
 from .steps import take_steps
+from .windows import MPP, dice
 
-CLEAN = "clean"
+CLEAN, CEILING = "clean", "dice_clean"
 DICE = {"l1": 0.4148, "l2": 0.6206, "l3": 0.8031}
 """of the noisy labels (section 4.1)"""
 Settings = Mapping[str, bool | int | float | str]
-MPP = 0.25
 SEARCHED, HALVINGS = 64, 7
 """windows on which the strength of the noise is sought, and how often its range is halved"""
 WINDOWS: Settings = {
@@ -76,7 +73,7 @@ SUPERVISION: dict[str, tuple[float, str]] = {
     "dice_semi": (0.0, "l2"),
     **{f"dice_noisy_{level}": (1.0, level) for level in DICE},
     **{f"dice_mixed_{share}": (share / 100, "l2") for share in (25, 50, 75)},
-    "dice_clean": (1.0, CLEAN),
+    CEILING: (1.0, CLEAN),
 }
 """Sections 4.2-4.4: the share of windows with a noisy label, the others without any, and which"""
 
@@ -88,7 +85,7 @@ def ablation(data: Path, full: bool) -> Report:
         name: partial(_trained, data, size, (0.0, "l2"), settings)
         for name, settings in ABLATION.items()
     }
-    jobs["dice_clean"] = partial(_trained, data, size, (1.0, CLEAN), {})
+    jobs[CEILING] = partial(_trained, data, size, (1.0, CLEAN), {})
     return _report("mlbseg-ablation", full, jobs)
 
 
@@ -98,11 +95,16 @@ def supervision(data: Path, full: bool) -> Report:
     jobs: dict[str, Job] = {
         name: partial(_trained, data, size, kind, {}) for name, kind in SUPERVISION.items()
     }
-    return _report("mlbseg-supervision", full, jobs)
+    return _report("mlbseg-supervision", full, jobs, {CEILING: ("mlbseg-ablation", CEILING)})
 
 
-def _report(name: str, full: bool, jobs: Mapping[str, Job]) -> Report:
-    rows, complete = over_seeds(name, full, jobs)
+def _report(
+    name: str,
+    full: bool,
+    jobs: Mapping[str, Job],
+    same: Mapping[str, tuple[str, str]] | None = None,
+) -> Report:
+    rows, complete = over_seeds(name, full, jobs, same=same)
     return Report(name, {**figures(rows), "complete": float(complete)}, rows)
 
 
@@ -154,23 +156,3 @@ def labelled(protocol: Protocol, share: float, config: MethodConfig) -> list[Tra
         training_image(region_of(rgb, MPP, str(k), known=on, **labels), config, ("rough", "clean"))
         for k, (rgb, labels) in enumerate(zip([*train.rgb, *clean.rgb], given, strict=True))
     ]
-
-
-def dice(method: Method, config: MethodConfig, patches: Patches) -> float:
-    """Mean over test images of the Dice of nuclei in all of an image's windows."""
-    masks = np.stack([_mask(method, config, rgb) for rgb in patches.rgb])
-    scores = [
-        noise.foreground_dice(masks[patches.image == i], patches.truth[patches.image == i])
-        for i in np.unique(patches.image)
-    ]
-    return float(np.mean(scores))
-
-
-def _mask(method: Method, config: MethodConfig, rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Nuclei of a window, (h, w), found at working resolution."""
-    image = training_image(region_of(rgb, MPP), config, ())
-    tensors = (torch.from_numpy(values)[None] for values in (image.image, image.hematoxylin))
-    probability = method.predict(*tensors).probability[None]
-    whole = F.interpolate(probability, rgb.shape[:2], mode="bilinear", antialias=False)[0, 0]
-    mask: NDArray[np.bool_] = whole.numpy() > 0.5
-    return mask

@@ -13,8 +13,7 @@ from ..coarse import CoarseLabels
 from ..metrics import aji
 from ..noise import points as clicks
 from .coarse import CLICKS, CROWDED, FIRST, NUCLEI, REPEATS, Points, numbered
-from .ledger import Row, mean
-from .report import Report
+from .report import Report, Row, mean
 from .tissue import Field, fields
 
 JITTERS = (0, 4, 8)

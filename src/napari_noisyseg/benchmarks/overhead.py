@@ -18,8 +18,7 @@ from ..data.loader import TrainingData
 from ..data.prepare import training_image
 from ..data.regions import region_of
 from ..method import Method, MethodConfig, Preset, Progress, TrainingImage
-from .ledger import Row
-from .report import Report
+from .report import Report, Row
 from .tissue import fields, inner_points
 from .trainings import CPU_THREADS
 
@@ -86,7 +85,7 @@ def _measure(data: Path, preset: Preset, device: str) -> Row:
     loader = TrainingData([_image(data, config, kind)], config, kind.needs, device)
     clock = Clock(device)
     shares, seconds = [], []
-    with _counted(method, clock):
+    with _counted(method.pair, clock):
         for step in range(WARM_UP + STEPS):
             clock.seconds, began = 0.0, time.perf_counter()
             batch = loader.batch(0, step, config.batch_size)

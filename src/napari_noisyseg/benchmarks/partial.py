@@ -17,8 +17,8 @@ import numpy as np
 from ..instances import suggest
 from ..metrics import aji, matched
 from .annotated import without_network
-from .ledger import Row, mean, rows_of
-from .report import Report
+from .ledger import rows_of
+from .report import Report, Row, mean
 from .tissue import Field, fields, inner_points
 
 SHARES = (10, 25, 50)

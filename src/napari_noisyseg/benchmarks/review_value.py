@@ -28,8 +28,7 @@ from ..noise import points as clicks
 from ..review.value import values
 from ..training.refine import Evidence, judge
 from .coarse import FIRST
-from .ledger import Row, mean
-from .report import Report
+from .report import Report, Row, mean
 from .tissue import Field, fields
 
 JITTER, SHARE = 4, 0.5

@@ -23,9 +23,9 @@ from ..training import refine
 from ..training.refine import Evidence
 from . import baselines, trainings
 from .annotated import without_network
-from .ledger import Row, mean, rows_of
-from .report import Report
-from .tissue import MIN_SIZE, Field, fields
+from .ledger import rows_of
+from .report import Report, Row, mean
+from .tissue import ACCEPTED, MIN_SIZE, Field, fields
 
 SECONDS, FULL_SECONDS = 75.0, 180.0
 """of a training; the short form has 30 of them in 40 minutes"""
@@ -33,8 +33,6 @@ FIRST, IMAGES = 10, 10
 """images 11 to 20 (to 30 in the long form): thresholds and the confidence's coefficients were
 chosen on some of the first ten"""
 SHARE = 0.4
-ACCEPTED = 0.1
-"""share of a field's nuclei that a person has accepted"""
 MARGIN_UM = 0.75
 """around an accepted nucleus, clean as well: not scored"""
 KINDS: dict[str, noise.NoiseKind] = {"box": "box", "dilate": "dilate", "partial": "partial"}

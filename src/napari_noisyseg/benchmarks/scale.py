@@ -10,8 +10,7 @@ from pathlib import Path
 
 from ..errors import JobError
 from . import many
-from .ledger import Row
-from .report import Report
+from .report import Report, Row
 
 NUCLEI = {"scale": (50_000, 500_000), "export": (50_000, 200_000)}
 """nuclei of the quick and of the long form"""

@@ -16,8 +16,8 @@ from ..review.queue import ReviewQueue
 from ..slides import Box
 from ..store import Project
 from ..worker.adoption.adopt import adopt as adopt_run
-from .ledger import Row
 from .many import IMAGE
+from .report import Row
 
 DECISIONS = 200
 LOOKS = 200

@@ -20,7 +20,7 @@ from ..method import Value
 from ..metrics import aji, evaluate
 from ..training.model import ModelFile
 from ..training.predict import Model, nuclei_of
-from .ledger import Row, mean
+from .report import Row, mean
 from .steps import take_steps
 from .tissue import MIN_SIZE, Field, inner_points
 

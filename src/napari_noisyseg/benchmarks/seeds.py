@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from ..errors import NoisySegError
-from .ledger import Row, rows_of
+from .ledger import row_of, rows_of
+from .report import Row
 
 SEEDS = 3
 """of every cell; $NOISYSEG_SEEDS overrides it"""
@@ -32,19 +33,28 @@ def over_seeds(
     arms: Mapping[str, Job],
     score: str = "dice",
     paper: Mapping[str, float] | None = None,
+    same: Mapping[str, tuple[str, str]] | None = None,
 ) -> tuple[list[Row], bool]:
     """A row per arm: the mean of `score` and its deviation over the seeds, and the paper's.
 
     All arms with one seed come before any with the next, so that what is there can be compared.
+    same: arms that are the very same training as an arm of another table, by (table, arm): what
+    that one has kept is not trained again.
     """
+    twins = same or {}
     jobs = [
-        (f"{arm} seed {seed}", partial(job, seed))
+        (f"{arm} seed {seed}", partial(_once, job, seed, full, twins.get(arm)))
         for seed in range(seeds())
         for arm, job in arms.items()
     ]
     rows, complete = rows_of(name, full, jobs)
     found = [_cell(arm, _of(arm, rows), score, (paper or {}).get(arm)) for arm in arms]
     return [row for row in found if row["seeds"]], complete
+
+
+def _once(job: Job, seed: int, full: bool, twin: tuple[str, str] | None) -> Row:
+    kept = None if twin is None else row_of(twin[0], full, f"{twin[1]} seed {seed}")
+    return job(seed) if kept is None else kept
 
 
 def _of(arm: str, rows: Sequence[Row]) -> list[Row]:

@@ -17,7 +17,7 @@ import numpy as np
 from ..slides import Box, content_hash, open_image
 from ..whole import Plan, Stitched, load_model, make_plan
 from ..whole.drive import predict_tiles
-from .ledger import Row
+from .report import Row
 from .sheet import MPP
 
 VIEW = 1024

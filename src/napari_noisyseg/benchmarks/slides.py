@@ -19,8 +19,7 @@ from ..metrics import aji
 from ..slides import without_gaps
 from ..store.arrays import open_array
 from . import sheet
-from .ledger import Row
-from .report import Report
+from .report import Report, Row
 
 HEIGHT, WIDTH = 80_000, 100_000
 SEED = 5

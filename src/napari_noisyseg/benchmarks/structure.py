@@ -19,13 +19,12 @@ from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
 from ..learning import patterns
+from ..learning.settings.igtt import IGTTConfig
 from ..method import TrainingImage
-from ..methods.igtt import IGTTConfig
 from ..noise import structure
 from . import cells
 from .cells import Mask, Size, Taught
-from .ledger import Row
-from .report import Report
+from .report import Report, Row
 from .seeds import Job, figures, over_seeds
 
 Change = Callable[[Mask, np.random.Generator], Mask]
@@ -118,8 +117,8 @@ def _trained(data: Path, size: Size, change: Change, redrawn: bool, seed: int) -
 
 def _patterns(method: Taught, image: TrainingImage) -> list[float]:
     """Mean spectrum of the patterns of the strongest filters (Algorithm 1), coarse to fine."""
-    net = method.average.module
-    strong = patterns.strongest(net, method.seen(image), FILTERS)
+    net = method.reader.average.module
+    strong = patterns.strongest(net, method.sight.shown(method.sight.of(image)), FILTERS)
     start = torch.randn(1, 1, PATTERN, PATTERN, generator=torch.Generator().manual_seed(0))
     start = start.expand(1, 1 + method.config.see_faint, PATTERN, PATTERN)
     found = [patterns.pattern(net, f, start, PATTERN_STEPS, 0.1)[0] for f in strong]

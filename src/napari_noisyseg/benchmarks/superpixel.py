@@ -22,17 +22,18 @@ from torch import Tensor
 from .. import losses, registry
 from ..data.loader import TrainingData
 from ..learning import selection
+from ..learning.settings.superpixel import SuperpixelConfig
 from ..method import Batch, MethodConfig, Progress
-from ..methods.superpixel import Superpixel, SuperpixelConfig
+from ..methods.superpixel import Superpixel
 from ..training.loop import Training, train
 from ..training.plan import Plan
 from . import superpixel_case as case
-from .ledger import Row, rows_of
-from .mlbseg import dice
+from .ledger import rows_of
 from .patches import Counts
-from .report import Report
+from .report import Report, Row
 from .seeds import figures, over_seeds
 from .superpixel_case import Kind, Struck
+from .windows import MPP, dice
 
 METHODS = ("superpixel", "supervised", "coteaching", "jocor")
 Settings = Mapping[str, bool | int | float | str]
@@ -197,7 +198,7 @@ def speed(data: Path, full: bool) -> Report:
     """Pooling by scatter-add against a loop over superpixels; a step against plain networks."""
     protocol = case.protocol_of(data, STEP_WINDOWS, "affine", *case.REFERENCE)
     config = SuperpixelConfig.from_preset(
-        "small", tile=SIDE, crop=SIDE, tile_overlap=0, working_mpp=case.MPP, warmup=0.0,
+        "small", tile=SIDE, crop=SIDE, tile_overlap=0, working_mpp=MPP, warmup=0.0,
         noise_rate=0.12,
     )  # fmt: skip
     images = case.images_of(protocol.train, config, config.label_planes() or ())

@@ -21,8 +21,8 @@ from ..data.resample import resize_mask
 from ..method import MethodConfig, TrainingImage
 from ..training.explain import explain
 from .patches import Counts, Patches, Protocol, load, many_nuclei
+from .windows import MPP
 
-MPP = 0.25
 Kind = Literal["affine", "morph"]
 Struck = Literal["windows", "nuclei"]
 KINDS: tuple[Kind, ...] = ("affine", "morph")

@@ -1,7 +1,8 @@
-"""`tables`: every table of the papers from one version of the code, by one command.
+"""`tables`: every table of the papers, by one command, each from one version of its code.
 
 Each call works for ten minutes and keeps what is done in ./benchmark-runs; call it until it is
-complete. The tables so far stand in ./benchmark-runs/tables.md.
+complete. The tables so far stand in ./benchmark-runs/tables.md. A table's version is that of the
+code that it can reach, so that an edit elsewhere costs no row.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..errors import NoisySegError
 from . import ledger
-from .ledger import Row
-from .report import Report
+from .report import Report, Row
 
 TABLES = (
     "mmc-table2", "mmc-table4", "mmc-modes", "superpixel-noise", "ablation", "split-overlap",
@@ -24,9 +25,18 @@ SCORES = ("dice", "aji", "gain", "recall")
 
 
 def run(data: Path, full: bool) -> Report:
-    """Every table in turn, for one slice."""
+    """Every table in turn, for one slice.
+
+    Raises NoisySegError, naming all such files at once, where rows are of another version.
+    """
     from . import load
 
+    if stale := ledger.stale(TABLES, full):
+        raise NoisySegError(
+            f"{', '.join(map(str, stale))}: rows of another version of the code that their tables "
+            "depend on; move these files away to measure these tables anew (the others go on), or "
+            "go back to that version"
+        )
     reports: dict[str, Report] = {}
     with ledger.sliced():
         for name in TABLES:
@@ -50,22 +60,30 @@ def _complete(report: Report) -> bool:
 
 
 def cells(table: str, report: Report) -> list[Row]:
-    """Table, cell, value, deviation, seeds and the paper's number of each row that has a value."""
+    """Each row that has a value: its table and cell, the version of the code that made it, the
+    value, its deviation, its seeds and the paper's number.
+    """
     found: list[Row] = []
+    version = ledger.version(table)
     for row in report.rows:
         score = next((s for s in SCORES if isinstance(row.get(s), int | float)), None)
         if score is not None:
             own = {key: row.get(key) for key in ("std", "seeds", "paper")}
-            found.append({"table": table, "cell": row["key"], "score": score,
+            found.append({"table": table, "version": version, "cell": row["key"], "score": score,
                           "value": row[score], **own})  # fmt: skip
     return found
 
 
 def markdown(rows: list[Row], complete: Mapping[str, bool]) -> str:
-    """The page: a table per benchmark, and the version that made them all."""
-    lines = [f"Version {ledger.version()} of the code made every cell.\n"]
+    """The page: a table per benchmark, and the version that made all its cells."""
+    lines: list[str] = []
     for table, done in complete.items():
         lines.append(f"## `{table}`{'' if done else ' (not complete)'}\n")
+        reached = len(ledger.code_of(table))
+        lines.append(
+            f"Version {ledger.version(table)} of the {reached} files that it depends on made every "
+            "cell.\n"
+        )
         lines.append(
             "| cell | score | value | deviation | seeds | paper |\n|---|---|---|---|---|---|"
         )

@@ -9,10 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..instances import middles
-from ..slides import Box, open_image, read_labels
+from ..slides import Box, read_labels
+from ..slides.plain import open_plain
 
 MIN_SIZE = 10
 """labels of fewer pixels are scraps of the annotation, dropped when scoring"""
+ACCEPTED = 0.1
+"""share of a field's nuclei that a person has accepted, beside rough masks"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,7 @@ class Field:
 
     def rgb(self) -> NDArray[np.uint8]:
         """Pixels, (H, W, 3)."""
-        with open_image(self.image) as slide:
+        with open_plain(self.image) as slide:
             return slide.read(Box(0, 0, *slide.shape))
 
     def truth(self) -> NDArray[np.int32]:

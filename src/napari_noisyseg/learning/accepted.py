@@ -12,7 +12,7 @@ from torch import Tensor
 
 from napari_noisyseg import losses, meta
 from napari_noisyseg.learning import optimizers
-from napari_noisyseg.method import BACKGROUND, NUCLEUS, UNKNOWN, Losses, TrainingImage
+from napari_noisyseg.method import BACKGROUND, NUCLEUS, UNKNOWN, Batch, Losses, TrainingImage
 
 MOST_WEIGHT = 20.0
 """Of a clean background pixel: a single pixel is no witness for a whole slide."""
@@ -29,10 +29,19 @@ class Pairs:
         self.rate = rate
         self.optimizer = torch.optim.Adam(theta, rate)
 
-    def learn(self, corrected: Callable[[], Tensor], target: Tensor, weight: Tensor) -> Losses:
-        """One update down the cross-entropy of `corrected()`, target and weight (B, h, w)."""
-        if not self.rate or not weight.any():
+    def learn(
+        self, corrected: Callable[[], Tensor], batch: Batch, background: float = 1.0
+    ) -> Losses:
+        """One update down the cross-entropy of `corrected()`, (B, h, w), with the clean labels.
+
+        background: see `importance`.
+        """
+        if not self.rate:
             return {}
+        weight = importance(batch, background).masked_fill(given_of(batch) == UNKNOWN, 0.0)
+        if not weight.any():
+            return {}
+        target = nucleus_of(batch.labels["clean"])
         with meta.full_precision(weight):  # of a probability: no such loss in half precision
             error = F.binary_cross_entropy(corrected(), target, reduction="none")
             loss = losses.weighted_mean(error, weight)
@@ -48,6 +57,26 @@ class Pairs:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Undo of `state_dict`."""
         optimizers.load_state(self.optimizer, state)
+
+
+def given_of(batch: Batch) -> Tensor:
+    """The rough masks as they came, where clean labels are too; states (B, h, w)."""
+    return batch.labels.get("given", batch.labels["rough"])
+
+
+def nucleus_of(label: Tensor) -> Tensor:
+    """States as the probability of nucleus, float (B, h, w)."""
+    return (label == NUCLEUS).float()
+
+
+def importance(batch: Batch, background: float) -> Tensor:
+    """How much each pixel counts in a clean loss, float (B, h, w): 0 where none is clean.
+
+    background: what a clean background pixel outside the rough masks counts (`background_weight`).
+    """
+    clean = batch.labels["clean"]
+    outside = (clean == BACKGROUND) & (given_of(batch) != NUCLEUS)
+    return torch.where(outside, background, (clean != UNKNOWN).float())
 
 
 def background_weight(images: Sequence[TrainingImage]) -> float:

@@ -17,7 +17,7 @@ from torch import Tensor
 from napari_noisyseg import losses
 from napari_noisyseg.learning import optimizers, presets
 from napari_noisyseg.learning.ema import WeightAverage
-from napari_noisyseg.learning.settings import StainConfig
+from napari_noisyseg.learning.settings.stain import StainConfig
 from napari_noisyseg.method import Batch, Departures, Losses, Method, Prediction, Preset, Progress
 from napari_noisyseg.nets import build
 from napari_noisyseg.nets.build import Encoder

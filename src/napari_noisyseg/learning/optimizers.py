@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from napari_noisyseg import losses
+
 
 def of_settings(settings: Any, weights: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
     """The rule that `optimizer`, `lr`, `momentum` and `weight_decay` of the settings name."""
@@ -21,6 +23,16 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """The learning rate of every group, in place."""
     for group in optimizer.param_groups:
         group["lr"] = rate
+
+
+def rate_of(settings: Any, fraction: float, every: float = 0.3) -> float:
+    """The learning rate that `lr` and `lr_schedule` of the settings say at N / N_max.
+
+    every: share of the schedule after which "steps" divides it by ten; else a cosine.
+    """
+    if settings.lr_schedule == "steps":
+        return losses.stepped_rate(fraction, settings.lr, every)
+    return losses.cosine_rate(fraction, settings.lr)
 
 
 def state_of(optimizer: torch.optim.Optimizer) -> dict[str, Any]:

@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from napari_noisyseg import losses
 from napari_noisyseg.learning import optimizers, presets
 from napari_noisyseg.learning.ema import WeightAverage
-from napari_noisyseg.learning.settings import StainConfig
-from napari_noisyseg.method import Departures, Prediction, Preset
+from napari_noisyseg.learning.settings.stain import StainConfig
+from napari_noisyseg.method import Departures, Method, Prediction, Preset
 from napari_noisyseg.nets import build
 from napari_noisyseg.nets.build import Encoder
 from napari_noisyseg.nets.resunet import Stem
+from napari_noisyseg.nets.tiling import in_windows
 from napari_noisyseg.plans import SamplingPlan
 
 
@@ -120,6 +121,13 @@ class Peers:
         a, b = (self.averages[k].module(x).softmax(dim=1) for k in "ab")
         return a, b
 
+    @torch.no_grad()
+    def whole(self, image: Tensor, hematoxylin: Tensor) -> tuple[Tensor, Tensor]:
+        """`judged` of whole images, in windows where they are large."""
+        x = torch.cat([image, hematoxylin], dim=1)
+        both = in_windows(lambda part: torch.cat(self.judged(part[:, :3], part[:, 3:]), dim=1), x)
+        return both[:, :2], both[:, 2:]
+
     def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
         """One network's probability or the mean; `uncertainty` is how far they are apart."""
         a, b = (p[:, 1] for p in self.judged(image, hematoxylin))
@@ -149,3 +157,21 @@ class Peers:
         """Undo of `weights`; training goes on from there too."""
         build.load_prefixed({k: average.module for k, average in self.averages.items()}, weights)
         build.load_prefixed({k: self.nets[k] for k in "ab"}, weights)
+
+
+class Paired(Method):
+    """A method that trains two `peers`: how they predict."""
+
+    peers: Peers
+
+    def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
+        """The probability, and `uncertainty`: how far the networks are apart."""
+        return self.peers.predict(image, hematoxylin)
+
+    def weights(self) -> dict[str, Tensor]:
+        """The networks as they predict."""
+        return self.peers.weights()
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Undo of `weights`; training goes on from there too."""
+        self.peers.load_weights(weights)

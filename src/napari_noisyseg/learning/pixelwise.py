@@ -12,17 +12,15 @@ from torch import Tensor
 
 from napari_noisyseg import losses
 from napari_noisyseg.learning import selection
-from napari_noisyseg.learning.peers import PeerConfig, Peers
+from napari_noisyseg.learning.peers import Paired, PeerConfig, Peers
 from napari_noisyseg.learning.selection import Judged, NoiseRate
 from napari_noisyseg.method import (
     NUCLEUS,
     Batch,
     Losses,
-    Method,
     MethodConfig,
     Needs,
     Outcome,
-    Prediction,
     Progress,
     Revision,
     TrainingImage,
@@ -43,7 +41,7 @@ class PixelwiseConfig(PeerConfig):
         return ("rough", "clean", "given")
 
 
-class Pixelwise(Method):
+class Pixelwise(Paired):
     """Two networks and the share of pixels that they keep; `_total` is the method's own."""
 
     Config: ClassVar[type[MethodConfig]] = PixelwiseConfig
@@ -106,10 +104,6 @@ class Pixelwise(Method):
         self.noise.look_at(images)
         return ()
 
-    def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
-        """The probability, and `uncertainty`: how far the networks are apart."""
-        return self.peers.predict(image, hematoxylin)
-
     def state_dict(self) -> dict[str, Any]:
         """Networks and noise rate."""
         return {**self.peers.state_dict(), "noise": self.noise.state_dict()}
@@ -118,14 +112,6 @@ class Pixelwise(Method):
         """Undo of `state_dict`."""
         self.peers.load_state_dict(state)
         self.noise.load_state_dict(state["noise"])
-
-    def weights(self) -> dict[str, Tensor]:
-        """The networks as they predict."""
-        return self.peers.weights()
-
-    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Undo of `weights`; training goes on from there too."""
-        self.peers.load_weights(weights)
 
 
 def entropy(log: Tensor, label: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, cast
 
 import numpy as np
@@ -69,6 +69,11 @@ class Rounds:
         self.total, self.steps = 0.0, 0
         return self.gaps[-1] >= max(self.gaps)
 
+    def keep(self, weights: Mapping[str, Tensor]) -> None:
+        """Remember the weights of a peak, to which the round may return."""
+        if self.config.return_to_peak:
+            self.kept = {k: v.clone() for k, v in weights.items()}
+
     def over(self, progress: Progress) -> bool:
         """Whether the round ends here."""
         c = self.config
@@ -108,7 +113,23 @@ def rank(loss: Tensor, sizes: Tensor) -> Tensor:
     return share
 
 
-def revision(
+def revisions(
+    plane: str,
+    images: Sequence[TrainingImage],
+    judged: Sequence[Judged],
+    chosen: Tensor,
+    number: int,
+) -> Iterator[Revision]:
+    """Every image's labels after Eq. 8; chosen: bool (K,), of the superpixels of all images."""
+    everything = selection.joined(judged)
+    ranked = rank(everything.loss, everything.sizes)
+    lengths = [len(one.loss) for one in judged]
+    parts = zip(torch.split(chosen, lengths), torch.split(ranked, lengths), strict=True)
+    for index, (one, mine) in enumerate(zip(judged, parts, strict=True)):
+        yield _revision(plane, index, images[index], one, mine, number)
+
+
+def _revision(
     plane: str,
     index: int,
     image: TrainingImage,

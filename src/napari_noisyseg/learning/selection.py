@@ -50,6 +50,17 @@ def judge(
     return Judged(index, loss, sizes, losses.vote(one, two), means[:, 2] > 0.5)
 
 
+def of_pixels(logs: tuple[Tensor, Tensor], label: Tensor, balance: float) -> Tensor:
+    """Eq. 2 of every pixel, (B, h, w); whatever it is where the label is unknown.
+
+    logs: log probabilities of two networks, (B, 2, h, w); label: states (B, h, w).
+    """
+    nucleus = (label == NUCLEUS).float()
+    target = torch.stack([1 - nucleus, nucleus], dim=-1)
+    last = (logs[0].movedim(1, -1), logs[1].movedim(1, -1))
+    return losses.co_regularised(last, target, balance)
+
+
 def joined(parts: Sequence[Judged]) -> Judged:
     """The superpixels of several images as one list, (K,); the index is lost."""
     return Judged(
@@ -66,6 +77,19 @@ def to_cpu(judged: Judged) -> Judged:
     return Judged(*(getattr(judged, f.name).cpu() for f in fields(judged)))
 
 
+def pieces_of(batch: Batch, use_superpixels: bool, cut_by_label: bool) -> Tensor:
+    """The samples of a batch, an index int (B, h, w): its superpixels, or its pixels.
+
+    cut_by_label: superpixels end where the rough label's outline runs (ours).
+    """
+    if not use_superpixels or batch.superpixels is None:
+        return pixels_of(batch.labels["rough"])
+    ids = batch.superpixels
+    if cut_by_label:
+        ids = 2 * ids + (batch.labels["rough"] == NUCLEUS)
+    return losses.superpixel_index(ids)
+
+
 def pixels_of(label: Tensor) -> Tensor:
     """An index in which every pixel stands alone, int (B, h, w)."""
     return torch.arange(label.numel(), device=label.device).view(label.shape)
@@ -76,8 +100,13 @@ def kept(judged: Judged, share: float, per_class: bool) -> Tensor:
     return _chosen(losses.small_loss, judged, share, per_class)
 
 
-def taken(judged: Judged, share: float, per_class: bool) -> Tensor:
-    """Eq. 6, bool (K,): those of largest loss, of all or of either class apart."""
+def taken(judged: Judged, share: float, per_class: bool, sure_only: bool = False) -> Tensor:
+    """Eq. 6, bool (K,): those of largest loss, of all or of either class apart.
+
+    sure_only: of what the networks are sure of alone (ours, `surely_wrong`).
+    """
+    if sure_only:
+        return surely_wrong(judged, share)
     return _chosen(losses.large_loss, judged, share, per_class)
 
 

@@ -14,8 +14,16 @@ from torch import Tensor, nn
 from napari_noisyseg import losses
 from napari_noisyseg.learning import optimizers
 from napari_noisyseg.learning.ema import WeightAverage
-from napari_noisyseg.learning.settings import StainConfig
-from napari_noisyseg.method import Prediction, Progress, TrainingImage
+from napari_noisyseg.learning.settings.stain import StainConfig
+from napari_noisyseg.method import (
+    UNKNOWN,
+    Batch,
+    Losses,
+    Method,
+    Prediction,
+    Progress,
+    TrainingImage,
+)
 from napari_noisyseg.nets import build
 from napari_noisyseg.nets.tiling import in_windows
 
@@ -75,6 +83,11 @@ class Student:
         optimizers.set_rate(self.optimizer, rate)
         self.net.train()
 
+    def begin_epoch(self) -> None:
+        """The teacher follows fast again, if the settings say so."""
+        if self.config.ema_restart and self.teacher is not None:
+            self.teacher.updates = 0
+
     def update(self, loss: Tensor) -> None:
         """One step of SGD down the loss; the teacher follows. Nothing where nothing was learned."""
         if not loss.requires_grad:
@@ -104,6 +117,15 @@ class Student:
         if self.teacher is not None and self.config.predicts == "teacher":
             return self.teacher.module
         return self.net.eval()
+
+    @torch.no_grad()
+    def judge(self, batch: Batch) -> Losses:
+        """Cross-entropy on held-out clean pixels; on rough ones where a batch has no clean one."""
+        label = batch.labels["clean"]
+        label = label if (label != UNKNOWN).any() else batch.labels["rough"]
+        logits = self.predictor()(self.input(batch.image, batch.hematoxylin))
+        loss = losses.cross_entropy(logits, label).item()
+        return {"clean": loss, "total": loss}
 
     @torch.no_grad()
     def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
@@ -147,3 +169,25 @@ class Student:
         build.load_prefixed({"net": self.net}, weights)
         if self.teacher is not None:
             build.load_prefixed({"net": self.teacher.module}, weights)
+
+
+class Taught(Method):
+    """A method that trains one `student`: how it is judged and predicts."""
+
+    student: Student
+
+    def validate(self, batch: Batch, progress: Progress) -> Losses:
+        """Cross-entropy on held-out clean pixels; on rough ones where a batch has no clean one."""
+        return self.student.judge(batch)
+
+    def predict(self, image: Tensor, hematoxylin: Tensor) -> Prediction:
+        """The softmax of the network that predicts, and its `uncertainty`."""
+        return self.student.predict(image, hematoxylin)
+
+    def weights(self) -> dict[str, Tensor]:
+        """The network that predicts."""
+        return self.student.weights()
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Undo of `weights`; training goes on from there too."""
+        self.student.load_weights(weights)

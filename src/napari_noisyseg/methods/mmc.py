@@ -2,86 +2,39 @@
 
 J. Shi, C. Jia, Z. Gao, T. Gong, C. Wang, C. Li: Meta Mask Correction for nuclei segmentation in
 histopathological image. IEEE International Conference on Bioinformatics and Biomedicine (BIBM) 2021
-(arXiv:2111.12498). Equations are numbered as there; no code was published.
+(arXiv:2111.12498). Equations are numbered as there; no code was published. What is ours beside it
+(pairs of labels, how much thin margins count) is in `learning.accepted`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar
 
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor
 
 from napari_noisyseg import losses, meta
-from napari_noisyseg.learning import presets
-from napari_noisyseg.learning.accepted import Pairs, background_weight
+from napari_noisyseg.learning import accepted
+from napari_noisyseg.learning.accepted import given_of, nucleus_of
 from napari_noisyseg.learning.learner import Learned, Learner
-from napari_noisyseg.learning.meta_learner import MetaConfig, MetaLearner
+from napari_noisyseg.learning.meta_learner import MetaLearner
+from napari_noisyseg.learning.settings.mmc import MMCConfig
 from napari_noisyseg.method import (
-    BACKGROUND,
-    NUCLEUS,
     UNKNOWN,
     Batch,
-    Departures,
     Losses,
     Method,
     MethodConfig,
     Needs,
     Outcome,
-    Preset,
     Progress,
     Revision,
     TrainingImage,
 )
 from napari_noisyseg.nets import build
-from napari_noisyseg.nets.correction import Activation, CorrectionNet, Depth, Start
+from napari_noisyseg.nets.correction import CorrectionNet, Start
 from napari_noisyseg.nets.tiling import in_windows
-
-
-class MMCConfig(MetaConfig):
-    """The paper's settings; where it is silent, ours, and it says so."""
-
-    correction_depth: Depth = "3x3+1x1"
-    """kernels of the C-Net's layers (Table IV)"""
-    correction_width: Annotated[int, Field(ge=4, le=512)] = 64
-    """channels between the C-Net's layers (not in the paper)"""
-    correction_activation: Activation = "tanh"
-    """the C-Net's activation (not in the paper); smooth, since the kinks of ReLU would spoil finite
-    differences"""
-    correction_input: Literal["logits", "features", "both"] = "both"
-    """what the C-Net sees of the image, h(x): logits (the paper's Fig. 1), the last features before
-    them (its text), or both (ours)"""
-    detach_h: bool = True
-    """gradients end at h(x), as in MLC, which MMC follows; the paper does not say"""
-    identity: Annotated[float, Field(ge=0, le=20)] = 0.0
-    """how far the first corrected mask follows the rough one, as logits (ours); 0: not at all"""
-    bootstrap: Annotated[float, Field(ge=0, le=20)] = 0.0
-    """how far it follows the prediction, as logits, as in the bootstrapping of Reed et al. 2014
-    (ours); 0 here and above: the C-Net starts at random"""
-    limit: Annotated[float, Field(ge=0, le=20)] = 0.0
-    """largest logit of a corrected mask (ours): sure labels can hardly be changed any more by the
-    gradient of Eq. 5, which their sigmoid scales down; 0: no limit"""
-    warmup: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """first share of the schedule, which trains on rough masks as they are (ours)"""
-    pairs_weight: Annotated[float, Field(ge=0, le=100)] = 0.0
-    """steps of the C-Net's own, as a share of `meta_lr`, where a pixel has a rough and a clean
-    label, as accepted nuclei with a rough mask have (ours); 0: Eq. 5 alone teaches it"""
-    balance: bool = False
-    """count clean background for what the thin margins around accepted nuclei leave out, so that
-    nuclei are as rare in clean losses as in the rough masks (ours)"""
-
-    @model_validator(mode="after")
-    def _bootstraps_from_logits(self) -> Self:
-        if self.bootstrap and self.correction_input == "features":
-            raise ValueError("bootstrap needs the logits: set correction_input to logits or both")
-        return self
-
-    @classmethod
-    def departures(cls) -> dict[Preset, Departures]:
-        """What is not the paper's, and why: see `learning.presets`."""
-        return presets.of("mmc")
 
 
 class MMC(Learned):
@@ -104,7 +57,7 @@ class MMC(Learned):
         self.correction = build.seeded(self._make_correction, device, seed + 1)
         self.meta_learner = MetaLearner(config, self.learner.net, self.correction)
         self.theta = self.meta_learner.theta
-        self.pairs = Pairs(self.theta, config.pairs_weight * config.meta_lr)
+        self.pairs = accepted.Pairs(self.theta, config.pairs_weight * config.meta_lr)
         self.background = 1.0
 
     def _make_correction(self) -> CorrectionNet:
@@ -139,28 +92,20 @@ class MMC(Learned):
     def _outer(self, clean: Batch) -> meta.Outer:
         """L' of Eq. 5: cross-entropy on the clean pixels."""
         image = self.learner.input(clean.image, clean.hematoxylin)
-        label, weight = clean.labels["clean"], self._importance(clean)
+        label, weight = clean.labels["clean"], accepted.importance(clean, self.background)
         return meta.Outer(
             image, lambda z, _: losses.weighted_mean(losses.pixel_cross_entropy(z, label), weight)
         )
 
-    def _importance(self, batch: Batch) -> Tensor:
-        """How much each pixel counts in a clean loss, float (B, h, w): 0 where none is clean."""
-        clean = batch.labels["clean"]
-        outside = (clean == BACKGROUND) & (_given(batch) != NUCLEUS)
-        return torch.where(outside, self.background, (clean != UNKNOWN).float())
-
     def _learn_pairs(self, batch: Batch, outputs: tuple[Tensor, Tensor]) -> Losses:
         """One update of the C-Net by pixels whose rough and clean label are both known (ours)."""
-        weight = self._importance(batch).masked_fill(_given(batch) == UNKNOWN, 0.0)
-        target = _nucleus(batch.labels["clean"])
 
         def corrected() -> Tensor:
             h = self._h(*(o.detach().float() for o in outputs))
-            found: Tensor = self.correction(h, _given(batch))
+            found: Tensor = self.correction(h, given_of(batch))
             return found
 
-        return self.pairs.learn(corrected, target, weight)
+        return self.pairs.learn(corrected, batch, self.background)
 
     def _target(
         self, batch: Batch, logits: Tensor, features: Tensor, warm: bool
@@ -173,8 +118,8 @@ class MMC(Learned):
         trusted = clean != UNKNOWN
         doubtful = (rough != UNKNOWN) & ~trusted
         h = self._h(logits, features)
-        target = _nucleus(rough) if warm else self.correction(h, _given(batch))
-        target = torch.where(trusted, _nucleus(clean), target)
+        target = nucleus_of(rough) if warm else self.correction(h, given_of(batch))
+        target = torch.where(trusted, nucleus_of(clean), target)
         return target, doubtful | trusted if self.config.train_on_clean else doubtful
 
     def _h(self, logits: Tensor, features: Tensor) -> Tensor:
@@ -186,7 +131,7 @@ class MMC(Learned):
     def begin(self, images: Sequence[TrainingImage]) -> Iterable[Revision]:
         """How much clean background counts."""
         if self.config.balance:
-            self.background = background_weight(images)
+            self.background = accepted.background_weight(images)
         return ()
 
     @torch.no_grad()
@@ -197,14 +142,14 @@ class MMC(Learned):
         the prediction elsewhere. weights: 1 - |corrected - rough| where rough, 1 elsewhere.
         """
         rough, clean = batch.labels["rough"], batch.labels["clean"]
-        given = _given(batch)[:, None].to(batch.image.dtype)
+        given = given_of(batch)[:, None].to(batch.image.dtype)
         planes = (batch.image, batch.hematoxylin, given)
         seen = in_windows(self._explained, torch.cat(planes, dim=1))
         trusted = clean != UNKNOWN
         doubtful = (rough != UNKNOWN) & ~trusted
         corrected = torch.where(doubtful, seen[:, 0], seen[:, 1])
-        corrected = torch.where(trusted, _nucleus(clean), corrected)
-        weights = 1 - (corrected - _nucleus(rough)).abs()
+        corrected = torch.where(trusted, nucleus_of(clean), corrected)
+        weights = 1 - (corrected - nucleus_of(rough)).abs()
         return {"corrected": corrected, "weights": weights.masked_fill(~doubtful, 1.0)}
 
     def _explained(self, planes: Tensor) -> Tensor:
@@ -232,16 +177,6 @@ class MMC(Learned):
         if "pairs_optimizer" in state:  # not in checkpoints of earlier versions
             self.pairs.load_state_dict(state["pairs_optimizer"])
         self.background = float(state["background"])
-
-
-def _given(batch: Batch) -> Tensor:
-    """The rough masks as they came, where clean labels are too; states (B, h, w)."""
-    return batch.labels.get("given", batch.labels["rough"])
-
-
-def _nucleus(label: Tensor) -> Tensor:
-    """States as the probability of nucleus."""
-    return (label == NUCLEUS).float()
 
 
 METHOD: type[Method] = MMC

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from napari_noisyseg import losses
 from napari_noisyseg.learning import optimizers, presets
 from napari_noisyseg.learning.ema import WeightAverage
-from napari_noisyseg.learning.settings import StainConfig
+from napari_noisyseg.learning.settings.stain import StainConfig
 from napari_noisyseg.method import (
     UNKNOWN,
     Batch,
@@ -102,9 +102,8 @@ class Supervised(Method):
 
     def step(self, batch: Batch, progress: Progress) -> Outcome:
         """One update of each network by cross-entropy."""
-        steps = self.config.lr_schedule == "steps"
-        schedule = losses.stepped_rate if steps else losses.cosine_rate
-        optimizers.set_rate(self.optimizer, schedule(progress.fraction, self.config.lr))
+        rate = optimizers.rate_of(self.config, progress.fraction)
+        optimizers.set_rate(self.optimizer, rate)
         self.nets.train()
         image, label = self._input(batch.image, batch.hematoxylin), self._label(batch)
         each = [losses.cross_entropy(net(image), label) for net in self.nets.values()]

@@ -11,6 +11,7 @@ from collections import defaultdict, deque
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -34,9 +35,11 @@ from napari_noisyseg.training import checkpoint as checkpoints
 from napari_noisyseg.training.checkpoint import Checkpoint, Position
 from napari_noisyseg.training.device import free_cache, is_out_of_memory, precision
 from napari_noisyseg.training.plan import Plan
-from napari_noisyseg.training.preview import Preview
 from napari_noisyseg.training.timing import Every, Schedule
 from napari_noisyseg.training.tree import copied
+
+if TYPE_CHECKING:  # the loop is given one; making pictures is no part of training
+    from napari_noisyseg.training.preview import Preview
 
 UNTRUSTED_STEPS = 100
 

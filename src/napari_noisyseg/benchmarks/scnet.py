@@ -1,0 +1,128 @@
+"""`ablation`, `split-overlap` and `external`: SC-Net's Tables II, IV and V.
+
+Trained on some images, tested on others without points; no other process, and no project.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from . import scnet_case as case
+from .report import Report, Row, mean
+from .scnet_case import OURS, PAPERS, Settings
+from .seeds import Job, figures, over_seeds
+from .tissue import Field, fields
+
+UPDATES, FULL_UPDATES = 600, 2000
+TRAINED, TESTED = 6, 6
+
+ABLATION: dict[str, Settings] = {
+    "a": {"use_clu": False, "use_cot": False, "use_color": False},
+    "b": {"use_cot": False, "use_color": False},
+    "c": {"use_color": False},
+    "d": {},
+}
+"""Table II: which losses each model leaves out"""
+PAPER_II = {"a": 0.4301, "b": 0.5177, "c": 0.5296, "d": 0.5620, "clean": 0.5893}
+"""AJI; clean: Table III, supervised"""
+PAPER_IV = {"0": 0.5620, "20": 0.5469, "40": 0.5465, "60": 0.5305, "80": 0.5413, "100": 0.5302}
+PAPER_V = {"cpm15": 0.5132}
+SAME = {"0": ("ablation", "d"), "clean": ("ablation", "clean")}
+"""arms of Table IV that are models of Table II"""
+
+
+def ablation(data: Path, full: bool) -> Report:
+    """Models A to D of Table II with the paper's labels, and true masks as the ceiling."""
+    train, test = split(data)
+    updates = updates_of(full)
+    arms: dict[str, Job] = {
+        model: partial(of_points, train, test, updates, {**PAPERS, **left_out})
+        for model, left_out in ABLATION.items()
+    }
+    arms["clean"] = partial(of_masks, train, test, updates, PAPERS)
+    return _table("ablation", full, arms, PAPER_II)
+
+
+def split_overlap(data: Path, full: bool) -> Report:
+    """Table IV with the paper's labels: how much of the tiles the two networks share."""
+    train, test = split(data)
+    arms: dict[str, Job] = {
+        f"{share}": partial(
+            of_points, train, test, updates_of(full), {**PAPERS, "split_overlap": share / 100}
+        )
+        for share in ((0, 20, 40, 60, 80, 100) if full else (0, 40, 100))
+    }
+    arms["clean"] = partial(of_masks, train, test, updates_of(full), PAPERS)
+    return _table("split-overlap", full, arms, {**PAPER_IV, "clean": PAPER_II["clean"]}, SAME)
+
+
+def external(data: Path, full: bool) -> Report:
+    """Trained on MoNuSeg, tested on CPM-15 and on the stained tissue of DSB 2018."""
+    train = fields(data, "monuseg")
+    sets = {"cpm15": fields(data, "cpm15"), "hist": fields(data, "dsb2018/hist")}
+    arms: dict[str, Job] = {"all": partial(_external, train, sets, 2 * updates_of(full))}
+    rows, complete = over_seeds("external", full, arms, "aji_cpm15")
+    parts: list[Row] = [
+        {"key": k, "aji": row[f"aji_{k}"], "std": row["std"] if k == "cpm15" else None,
+         "seeds": row["seeds"], "paper": PAPER_V.get(k)}
+        for row in rows for k in sets
+    ]  # fmt: skip
+    found = {f"aji_{row['key']}": mean([row], "aji") for row in parts}
+    return Report("external", {**found, "complete": float(complete)}, parts)
+
+
+def _external(
+    train: Sequence[Field], sets: Mapping[str, Sequence[Field]], updates: int, seed: int
+) -> Row:
+    model, row = case.trained("scnet", case.points_of(train), OURS, updates, seed)
+    for name, test in sets.items():
+        row |= {f"{key}_{name}": value for key, value in case.tested(model, test).items()}
+    return row
+
+
+def _table(
+    name: str,
+    full: bool,
+    arms: Mapping[str, Job],
+    paper: Mapping[str, float],
+    same: Mapping[str, tuple[str, str]] | None = None,
+) -> Report:
+    rows, complete = over_seeds(name, full, arms, "aji", paper, same)
+    found = figures(rows, "aji", "aji_")
+    return Report(name, {**found, "complete": float(complete)}, rows)
+
+
+def updates_of(full: bool) -> int:
+    """Of every network, in each arm."""
+    return FULL_UPDATES if full else UPDATES
+
+
+def split(data: Path) -> tuple[list[Field], list[Field]]:
+    """The images of MoNuSeg to train on and to test on."""
+    images = fields(data, "monuseg")
+    return images[:TRAINED], images[TRAINED : TRAINED + TESTED]
+
+
+def of_points(
+    train: Sequence[Field],
+    test: Sequence[Field],
+    updates: int,
+    settings: Settings,
+    seed: int,
+    starter: bool = False,
+) -> Row:
+    """SC-Net from points; with `starter` its prediction is read in that way as well."""
+    model, row = case.trained("scnet", case.points_of(train), settings, updates, seed)
+    read: Row = {"aji_starter": case.read_by_starter(model, test)} if starter else {}
+    return {**row, **read, **case.tested(model, test)}
+
+
+def of_masks(
+    train: Sequence[Field], test: Sequence[Field], updates: int, settings: Settings, seed: int
+) -> Row:
+    """Two networks on true masks, as SC-Net has two."""
+    two = {**settings, "networks": 2}
+    model, row = case.trained("supervised", case.masks_of(train), two, updates, seed)
+    return {**row, **case.tested(model, test)}
