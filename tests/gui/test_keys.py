@@ -83,7 +83,7 @@ def test_a_key_is_changed_in_the_list_and_kept(panel, hand, qtbot) -> None:
     qtbot.mouseClick(sheet.buttons[name], Qt.MouseButton.LeftButton)
     assert sheet.buttons[name].text() == "…"
     qtbot.keyClick(sheet, Qt.Key.Key_M)
-    assert "M is for" in sheet.words.text()
+    assert "M is already used for" in sheet.words.text()
     qtbot.keyClick(sheet, Qt.Key.Key_K)
     assert sheet.buttons[name].text() == "K"
     assert setting("keys", "own", "") == "review S K"
