@@ -64,7 +64,7 @@ def test_a_key_can_be_another_one() -> None:
     assert keys.find("S") is None
     assert [b.key for b in keys.legend()] == ["K", "M", "F1"]
     for taken in ("M", "F1"):
-        with pytest.raises(NoisySegError, match=f"{taken} is for"):
+        with pytest.raises(NoisySegError, match=f"{taken} is already used for"):
             keys.move("review", "S", taken)
     assert text_of(keys.moved) == "review S K"
     assert moves_of(text_of(keys.moved)) == keys.moved
