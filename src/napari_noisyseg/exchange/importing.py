@@ -134,7 +134,8 @@ def _add_classes(project: Project, colors: Mapping[str, Color]) -> None:
 
 
 def _accept(project: Project, image: str, nuclei: Masks, kept: Sequence[int]) -> None:
-    """Accept some of the file's nuclei, as the marked nucleus that lies in each or as new ones."""
+    """Accept some of the file's nuclei: the marked nucleus inside each, else a new one."""
+    # a click that lies in an outline means this nucleus: it keeps its id, class and history
     owners = _owners(project.nuclei.of(image), {k: nuclei.outlines[k] for k in kept})
     new = [k for k in kept if k not in owners]
     places = np.array([nuclei.outlines[k].middle() for k in new], float).reshape(-1, 2)
@@ -147,6 +148,7 @@ def _accept(project: Project, image: str, nuclei: Masks, kept: Sequence[int]) ->
     named: dict[str, list[str]] = defaultdict(list)
     for k, owner in owners.items():
         name = nuclei.classes[k]
+        # what a person named stays; the file only fills gaps
         if name is not None and owner.class_name is None:
             named[name].append(owner.id)
     for name, of_class in named.items():

@@ -87,6 +87,7 @@ def by_ending(file: str, endings_of: Callable[[Format], tuple[str, ...]]) -> lis
         f.name: max((len(e) for e in endings_of(f) if ended.endswith(e)), default=0)
         for f in FORMATS.values()
     }
+    # `.seg.dcm` also ends in `.dcm`: the longer ending is the one that was meant
     longest = max(length.values())
     return [FORMATS[name] for name, found in length.items() if found == longest > 0]
 

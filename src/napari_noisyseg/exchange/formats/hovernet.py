@@ -58,6 +58,7 @@ def _write(image: ExportedImage, path: Path) -> None:
 
 def _nucleus(row: Row, types: Mapping[str, int]) -> dict[str, Any]:
     box, told = row.box, row.told()
+    # the middle of the whole nucleus, though only its largest part is written
     y, x = (np.argwhere(row.outline.mask).mean(axis=0) + box.origin).tolist()
     return {
         "bbox": [[box.y0, box.x0], [box.y1, box.x1]],
@@ -118,7 +119,7 @@ FORMAT = Format(
     name="hovernet",
     title="HoVer-Net JSON",
     holds="contours, boxes, centres and types",
-    loses="Holes are filled, and of a nucleus in several parts the largest goes out.",
+    loses="Holes are filled, and of a nucleus in several parts only the largest is written.",
     ending=ENDING,
     write=per_image(ENDING, _write),
     shapes=read,

@@ -49,6 +49,7 @@ def _write(image: ExportedImage, path: Path) -> None:
         first = 1
         for k, (name, found) in enumerate(by_class.items(), start=1):
             red, green, blue = pens.get(name or "", UNNAMED)
+            # ImageScope keeps colours as Windows does: blue in the highest byte
             about = {"Id": k, "Name": name or "", "ReadOnly": 0, "Type": 4, "Visible": 1,
                      "LineColor": red | green << 8 | blue << 16}  # fmt: skip
             # MoNuSAC and its readers expect the class here
@@ -63,7 +64,7 @@ def _write(image: ExportedImage, path: Path) -> None:
 
 
 def _regions(row: Row, first: int) -> Iterator[str]:
-    """The outline of a nucleus and its holes after it; of the next part likewise."""
+    """The outline of each part of a nucleus, and its holes after it."""
     told = "".join(
         element("Attribute", {"Name": key, "Value": value}, close=True)
         for key, value in row.told().items()
