@@ -134,7 +134,7 @@ def test_add_takes_all_images_or_none(noisyseg, field: Path) -> None:
     assert done.out == ""
     assert [i["name"] for i in document(noisyseg, project)["images"]] == ["field"]
     done = noisyseg("add", project, field / "second.png", field / "field.png")
-    assert "already in the project" in done.err
+    assert "in the project already" in done.err
     assert [i["name"] for i in document(noisyseg, project)["images"]] == ["field"]
 
 

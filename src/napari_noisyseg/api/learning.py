@@ -32,8 +32,8 @@ def suggest(
 def adapt(project: Project, seed: int = 0) -> adapting.Lesson:
     """Let the outlines at clicks learn from at least eight accepted or redrawn nuclei; seconds.
 
-    project: open for writing. The result is used, as one action, only if it fits decisions that
-    were held out better than before. seed: fixes which are held out.
+    project: open for writing. What was learned is used, as one action, only where it meets
+    decisions that were held out better than before. seed: fixes what is held out.
 
     Returns the lesson (`.used`, `.nuclei`, `.gain` in IoU, `.words`). Raises NoisySegError without
     torch.

@@ -42,11 +42,11 @@ PathLike = str | os.PathLike[str]
 
 
 class Project:
-    """A folder NAME.noisyseg: use `create` or `open`, and close it (or use `with`).
+    """A folder NAME.noisyseg: use `create` or `open`, and close it (it is a context manager too).
 
-    `nuclei`: what people marked and decided. `labels`: the label images. `runs`: the trainings.
-    `learned`: what outlines learned here.
-    `notices`: messages about what was found on opening (a dead lock taken over, for example).
+    `nuclei` is what people marked and decided, `labels` the label images, `runs` the trainings,
+    `learned` what outlines learned here.
+    `notices` are words for a person about what was found on opening (a dead lock taken over, ...).
     """
 
     def __init__(self, path: Path, database: Database, lock: Lock | None) -> None:
@@ -69,10 +69,10 @@ class Project:
 
     @classmethod
     def create(cls, path: PathLike, mpp_assumed: bool = False) -> Project:
-        """Create an empty project at `path`, open for writing.
+        """A new, empty project at `path`, open for writing.
 
-        mpp_assumed: images without a resolution are taken to have 0.25 µm per pixel, without
-        asking. Raises `NoisySegError` if `path` exists already, or cannot be written.
+        `mpp_assumed` marks a project whose images may be taken to have 0.25 µm per pixel without
+        asking. Errors: `NoisySegError` when something is there already, or cannot be written.
         """
         path = Path(path).absolute()
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
@@ -88,11 +88,11 @@ class Project:
 
     @classmethod
     def open(cls, path: PathLike, write: bool = True, break_lock: bool = False) -> Project:
-        """Open a project for writing (one program at a time), or for reading beside a writer.
+        """A project, for writing (one at a time) or for reading (beside a writer).
 
-        Raises `NoisySegError` if it is not a project, is damaged, is from a later version of this
-        program, or is held by another writer (named with host, process and time). `break_lock`
-        takes it away from a writer on a machine that is gone.
+        Errors: `NoisySegError` when it is no project, is damaged, is of a later version of this
+        program, or is held by another writer (named with host, process and time; `break_lock`
+        takes it away from one that cannot be asked, on a machine that is gone).
         """
         path = Path(path).absolute()
         if backup.restoring(path) is not None:
@@ -147,7 +147,7 @@ class Project:
             lock.release()
 
     def close(self) -> None:
-        """Bring caches up to date and close; may be called twice."""
+        """Bring caches up to date and let go; may be called twice."""
         if self._closed:
             return
         if self.writable:
@@ -189,11 +189,11 @@ class Project:
         return None if found is None else float(found)
 
     def images(self) -> list[ImageRecord]:
-        """All images, in the order in which they were added."""
+        """All images, in the order in which they came."""
         return [self._images.record(row) for row in self._images.rows()]
 
     def image(self, name: str) -> ImageRecord:
-        """The image with this name; raises `NoisySegError` if there is none."""
+        """The image of this name; `NoisySegError` when there is none."""
         return self._images.record(self._images.row(name))
 
     def add_image(
@@ -203,7 +203,7 @@ class Project:
         mpp: float | None = None,
         channel: int | None = None,
     ) -> ImageRecord:
-        """Add an image file: a plain one is copied in, a slide is linked by path and content.
+        """An image file: a plain one is copied in, a slide is linked by path and content.
 
         Without `mpp` (µm per pixel) the file's own counts; where it has none, 0.25 is assumed and
         the record says so. channel: which channel of fluorescence to take, 1 the first. Errors:
@@ -227,14 +227,14 @@ class Project:
             self._new_name(None, slide.name, content_hash(path))
 
     def add_array(self, rgb: NDArray[Any], name: str, mpp: float | None = None) -> ImageRecord:
-        """Add pixels (H, W, 3) that have no file, such as a napari layer: copied in."""
+        """Pixels (H, W, 3) that come from no file, such as a napari layer: copied in."""
         self._database.refuse_reader()
         pixels = to_rgb(rgb, name)
         sha = hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
         return self._add_copy(pixels, self._new_name(name, name, sha), mpp, sha)
 
     def remove_image(self, name: str) -> None:
-        """Remove an image with all that belongs to it; undo brings everything back."""
+        """Take an image out of sight with all that belongs to it; undo brings everything back."""
         row = self._images.row(name)
         with (
             self._history.action(f"remove the image {name}", row.id, Aspect.IMAGES) as action,
@@ -244,7 +244,7 @@ class Project:
         self._restate()
 
     def set_mpp(self, name: str, mpp: float) -> None:
-        """Set the µm per level-0 pixel of an image."""
+        """State the µm per level-0 pixel of an image."""
         row, scale = self._images.row(name), _checked_mpp(mpp)
         with (
             self._history.action(f"set the scale of {name}", row.id, Aspect.IMAGES) as action,
@@ -259,7 +259,7 @@ class Project:
         """The image's pixels as a lazy pyramid; close it after use.
 
         A slide that was moved is found again by its content, beside the project and in the folders
-        `search`. Its `mpp` is the project's. Raises `NoisySegError` if it cannot be found.
+        `search`. Its `mpp` is the project's. Errors: `NoisySegError` when it is not to be found.
         """
         row = self._images.row(name)
         if not row.linked:
@@ -272,10 +272,10 @@ class Project:
         return slide
 
     def relink(self, name: str, path: Path) -> None:
-        """Say where a linked slide is now; raises `NoisySegError` if it is another slide."""
+        """Say where a linked slide is now; `NoisySegError` when it is another slide."""
         row = self._images.row(name)
         if not row.linked:
-            raise NoisySegError(f"{name} is stored in the project itself: it needs no link")
+            raise NoisySegError(f"{name} lies in the project itself: it needs no link")
         if content_hash(path) != row.sha:
             raise NoisySegError(f"{path} is not the slide {name}: its content differs")
         with self._database.transaction():
@@ -337,7 +337,7 @@ class Project:
         twins = [name for name in same if name == fallback or name.startswith(f"{fallback} ")]
         if twins:
             called = "" if twins[0] == fallback else f", as {twins[0]}"
-            raise NoisySegError(f"{fallback} is already in the project{called}")
+            raise NoisySegError(f"{fallback} is in the project already{called}")
         return self._images.free_name(fallback)
 
     def _add_copy(
@@ -408,5 +408,5 @@ class Project:
 
 def _checked_mpp(mpp: float) -> float:
     if not math.isfinite(mpp) or not 0.01 <= mpp <= 100:
-        raise NoisySegError(f"{mpp:g} µm per pixel is not a resolution of a slide: give 0.1 to 10")
+        raise NoisySegError(f"{mpp:g} µm per pixel is no resolution of a slide: it is 0.1 to 10")
     return float(mpp)
