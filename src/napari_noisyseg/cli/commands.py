@@ -37,7 +37,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     ),
     "adapt": (
         "adapt",
-        "Improve the outlines at clicks from accepted and redrawn nuclei, in seconds.",
+        "Learn the outlines at clicks from accepted and redrawn nuclei, in seconds.",
     ),
     "methods": ("training", "List the methods: paper, what each needs and shows."),
     "train": (
