@@ -56,7 +56,7 @@ def test_the_audit_is_told(demo: Path, noisyseg: Command) -> None:
     audit = json.loads(noisyseg("review", demo, "--json").out)["audit"]
     assert (audit["drawn"], audit["not_looked_at"], audit["precision"]) == (0, 117, None)
     assert not audit["stop"]
-    assert "20 more nuclei" in audit["advice"]
+    assert "20 more random nuclei" in audit["advice"]
 
 
 @pytest.mark.parametrize(
