@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
+from importlib import resources
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ import tifffile
 import zarr
 
 from napari_noisyseg.exchange.geojson import read
+from napari_noisyseg.store import Project
 
 
 @pytest.fixture
@@ -102,3 +105,53 @@ def test_a_replaced_slide_is_predicted_anew(noisyseg, slide, tmp_path, tnbc):
     assert done.code == 0
     assert "begun anew" in done.err
     assert (out / "slide.csv").read_text() != before
+
+
+def test_a_cohort_of_dicom_and_ome_zarr(noisyseg, tmp_path, tnbc, slide):
+    """A folder of DICOM is one slide; OME-Zarr keeps its name."""
+    pytest.importorskip("openslide")
+    pytest.importorskip("pydicom")
+    from dicom_slide import write_series
+
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    write_series(scans, tnbc[0][:256, :256], 0.25, (1, 2))
+    project = tmp_path / "p.noisyseg"
+    assert noisyseg("create", project, "--images", slide).code == 0
+    with Project.open(project) as opened:
+        opened.add_array(tnbc[0][:256, :256], "copied", 0.25)
+    zarred = shutil.copytree(project / "images" / "copied", tmp_path / "b.ome.zarr")
+    out = tmp_path / "o"
+    words = ("predict", scans, zarred, "--model", "starter", "--output", out)
+    done = noisyseg(*words)
+    assert done.code == 0, done.err
+    entries = json.loads((out / "manifest.json").read_text())["images"]
+    assert {name: e["state"] for name, e in entries.items()} == {"1": "done", "b.ome": "done"}
+    assert noisyseg(*words).err.count("done before") == 2
+
+
+def test_colours_by_the_profile(noisyseg, tmp_path, tnbc):
+    """Asked for, it is told, kept by the plan and the manifest, and never mixed."""
+    pytest.importorskip("highdicom")
+    icc = resources.files("highdicom") / "_icc_profiles" / "sRGB_v4_ICC_preference.icc"
+    path = tmp_path / "s.tif"
+    kind = {"tile": (128, 128), "photometric": "rgb", "compression": "zlib", "metadata": None}
+    with tifffile.TiffWriter(path) as file:
+        file.write(tnbc[0][:256, :256], subifds=1, iccprofile=icc.read_bytes(), **kind)
+        file.write(tnbc[0][:256:2, :256:2], subfiletype=1, **kind)
+    out = tmp_path / "o"
+    words = ("predict", path, "--model", "starter", "--output", out, "--mpp", 0.25)
+    plain = noisyseg(*words)
+    assert plain.code == 0, plain.err
+    before = (out / "s.csv").read_text()
+    done = noisyseg(*words, "--icc")
+    assert done.code == 0, done.err
+    assert "colours corrected by its profile, sRGB v4" in done.err
+    assert "begun anew" in done.err
+    assert (out / "s.csv").read_text() != before
+    assert json.loads((out / "s.tiles" / "plan.json").read_text())["icc"] is True
+    assert "done before" in noisyseg(*words, "--icc").err
+    assert noisyseg("create", tmp_path / "p", "--images", path, "--icc", "--mpp", 0.25).code == 0
+    told = json.loads(noisyseg("info", tmp_path / "p", "--json").out)["images"][0]
+    assert told["icc"].startswith("sRGB v4")
+    assert told["levels"] == "the slide's"

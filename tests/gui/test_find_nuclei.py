@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from napari_noisyseg.benchmarks.machines import machines
 from napari_noisyseg.gui.docks.train.dock import TrainDock
 from napari_noisyseg.slides import Box
 from napari_noisyseg.worker.parent import client, process
@@ -80,3 +81,29 @@ def test_stopped_at_once_and_gone_on_with(dock, bare, qtbot):
     qtbot.waitUntil(lambda: not dock.follower.living, timeout=60_000)
     assert run.state() == "finished"
     qtbot.waitUntil(lambda: bool(project.nuclei.candidates(record.name)), timeout=20_000)
+
+
+@pytest.mark.slow
+def test_tiles_come_from_other_machines(dock, bare, qtbot):
+    """By the tick that sends trainings there; where nobody is, it is said first."""
+    record = bare.require_image()
+    project = bare.require_project()
+    project.set_mpp(record.name, 0.25)
+    view = dock.elsewhere
+    view.use.click()
+    view.address.setText("tcp://127.0.0.1:9")
+    dock.finding.everywhere()
+    qtbot.waitUntil(lambda: any("does not answer" in words for words in bare.said), timeout=60_000)
+    assert project.runs.list() == []
+    with machines(1) as made:
+        view.address.setText(made.scheduler.address)
+        view.test.click()
+        qtbot.waitUntil(lambda: "It works" in view.said.text(), timeout=60_000)
+        dock.finding.everywhere()
+        qtbot.waitUntil(lambda: bool(dock.follower.living), timeout=60_000)
+        run = project.runs.get(dock.follower.living[0])
+        assert run.spec()["scheduler"] == made.scheduler.address
+        qtbot.waitUntil(lambda: not dock.follower.living, timeout=120_000)
+    assert run.state() == "finished"
+    qtbot.waitUntil(lambda: bool(project.nuclei.candidates(record.name)), timeout=20_000)
+    assert made.scheduler.address in dock.controller.progress.note

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -313,7 +314,33 @@ def test_a_run_is_resumed_and_its_model_predicts(
     controller.predict()
     later.run()
     assert wanted[1][1].id == started.id
-    assert wanted[1][2:] == (["a"], "cpu")
+    assert wanted[1][2:] == (["a"], "cpu", None)
+
+
+def test_nuclei_are_sought_where_trainings_go(
+    controller, project, later, chosen, person, monkeypatch
+):
+    """The whole image, again with what is missing, and other images with the same run."""
+    asked: list[tuple[Any, ...]] = []
+
+    def start(project, regions, run=None, device="auto", scheduler=None):
+        asked.append((regions, run, device, scheduler))
+        raise NoisySegError("tls://lab:1 does not answer", window="Is that machine on?")
+
+    monkeypatch.setattr(train, "start_slides", start)
+    chosen.append(replace(SCNET, device="auto", scheduler="tls://lab:1"))
+    controller.find_nuclei([Box(0, 0, 9, 9)])
+    assert (
+        controller.progress.doing == "preparing: asking whether the other machines find the image"
+    )
+    later.run()
+    assert asked == [({"a": [Box(0, 0, 9, 9)]}, None, "cpu", "tls://lab:1")]
+    assert person.refused == ["Is that machine on?"]
+    assert controller.can_find
+    chosen.append(SCNET)
+    controller.find_nuclei(None)
+    later.run()
+    assert asked[-1] == ({"a": None}, None, "cpu", None)
 
 
 def test_a_refused_run_is_told_and_leaves_the_button(controller, project, later, person, chosen):

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.slides import Box, open_image
+from napari_noisyseg.slides import Box, of_each_slide, open_image
 from napari_noisyseg.slides.openslides import open_openslide
 
 
@@ -131,3 +131,22 @@ def test_a_slide_is_cut_to_what_was_scanned(monkeypatch: pytest.MonkeyPatch) -> 
         assert fine[0, 12].tolist() == [(100 + 12) // 4, 64 // 4, 0]
         assert (fine[:, :10] == 255).all()
         assert slide.levels[1][2, 6].tolist() == [(100 + 12) // 4, 64 // 4, 0]
+
+
+def test_a_slide_in_dicom_is_one_slide(tmp_path: Path, tnbc: Any) -> None:
+    """It has a file for each level, and any of them opens it; in a folder it counts once."""
+    pytest.importorskip("openslide")
+    pytest.importorskip("pydicom")
+    from dicom_slide import write_series
+
+    write_series(tmp_path, tnbc[0], 0.25, (1, 2))
+    files = sorted(tmp_path.glob("*.dcm"))
+    for path in files:
+        with open_image(path) as slide:
+            assert (slide.shape, slide.mpp, len(slide.levels)) == ((512, 512), 0.25, 2)
+            pixels = slide.read(Box(0, 0, 512, 512)).astype(int)
+        assert np.abs(pixels - tnbc[0]).mean() < 2
+    damaged = tmp_path / "x.dcm"
+    damaged.write_bytes(b"no DICOM")
+    plain = tmp_path / "y.png"
+    assert of_each_slide([*files, damaged, plain]) == [files[0], damaged, plain]

@@ -204,6 +204,20 @@ def test_an_overlap_below_a_half_is_another_nucleus(tissue: Project) -> None:
     assert new.id != old.id
 
 
+def test_a_tile_takes_no_nucleus_from_the_one_beside_it(tissue: Project) -> None:
+    """A nucleus is a tile's by its best pixel; its middle may lie in the next tile."""
+    left, right = Box(0, 0, 256, 256), Box(0, 256, 256, 512)
+    tissue.nuclei.adopt("tissue", "r1", [candidate(50, 253), candidate(90, 20)], left)
+    (over, _) = tissue.nuclei.candidates("tissue")
+    assert right.contains(over.y, over.x)
+    tissue.nuclei.adopt("tissue", "r1", [candidate(50, 400)], right)
+    found = tissue.nuclei.candidates("tissue")
+    assert len(found) == 3
+    # killed before it was noted that the tile is in, it comes once more
+    tissue.nuclei.adopt("tissue", "r1", [candidate(50, 253), candidate(90, 20)], left)
+    assert [c.id for c in tissue.nuclei.candidates("tissue")] == [c.id for c in found]
+
+
 def test_adopting_twice_changes_nothing(tissue: Project) -> None:
     finds = [candidate(50, 50), candidate(80, 80)]
     first = tissue.nuclei.adopt("tissue", "r1", finds)

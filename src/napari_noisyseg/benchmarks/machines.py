@@ -78,8 +78,10 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def machines(workers: int = 0, encrypted: bool = False) -> Iterator[Machines]:
+def machines(workers: int = 0, encrypted: bool = False, port: int = 0) -> Iterator[Machines]:
     """A scheduler with so many workers; over tls:// where encrypted, with certificates of its own.
+
+    port: where it listens, 0 for any that is free.
 
     Inside, this process has the certificates in its environment.
     """
@@ -88,7 +90,7 @@ def machines(workers: int = 0, encrypted: bool = False) -> Iterator[Machines]:
         files = certificates(folder) if encrypted else {}
         stack.enter_context(_set(files))
         environment = {**os.environ, "PYTHONUTF8": "1"}
-        process, address = _scheduler(folder, files, environment)
+        process, address = _scheduler(folder, files, environment, port)
         stack.callback(end, process)
         made = Machines(Scheduler.of(address), process, environment)
         stack.callback(made.end)
@@ -114,7 +116,7 @@ def certificates(folder: Path) -> dict[str, str]:
 
 
 def _scheduler(
-    folder: Path, files: dict[str, str], environment: dict[str, str]
+    folder: Path, files: dict[str, str], environment: dict[str, str], port: int
 ) -> tuple[subprocess.Popen[bytes], str]:
     told = folder / "scheduler.json"
     secure: list[str] = []
@@ -124,7 +126,8 @@ def _scheduler(
     process = subprocess.Popen(
         [
             sys.executable, "-P", "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1",
-            "--port", "0", "--no-dashboard", "--no-jupyter", "--scheduler-file", str(told), *secure,
+            "--port", str(port), "--no-dashboard", "--no-jupyter", "--scheduler-file", str(told),
+            *secure,
         ],
         env=environment, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip

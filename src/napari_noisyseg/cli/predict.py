@@ -30,7 +30,7 @@ from ..whole.stitch import PLAN
 from ..whole.tissue import find_tissue
 from ..worker.cluster.address import Scheduler
 from .output import Progress, say, show
-from .projects import Channel, image_files, open_project
+from .projects import Channel, Icc, image_files, open_project, tell_profile
 from .training import Device, Insecure, SchedulerAddress
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def predict(
     ] = False,
     scheduler: SchedulerAddress = None,
     insecure: Insecure = False,
+    icc: Icc = False,
 ) -> None:
     """Predict nuclei on other images and whole slides, with a trained model or the starter.
 
@@ -92,15 +93,26 @@ def predict(
             "predicting with a run's model needs torch: pip install 'napari-noisyseg[train]'; "
             "--model starter does not need it"
         )
-    kinds, wrong = _sorted_out(files, output, format, channel)
-    asked = Asked(model, _key(model, starts), format, device, mpp, channel, again)
+    kinds, wrong = _sorted_out(files, output, format, Reading(channel, icc))
+    asked = Asked(model, _key(model, starts), format, device, mpp, Reading(channel, icc), again)
     workers = None
     if scheduler is not None:
         workers = _workers(Scheduler.of(scheduler, insecure), asked, list(kinds))
         kinds = dict.fromkeys(kinds, True)
-    found = _starter(model, mpp, channel) if starts else _run(Path(model), device, mpp, channel)
+    found = _starter(asked) if starts else _run(asked)
     _make_folder(output)
     _all(files, kinds, wrong, asked, found, Engine(asked, output, workers))
+
+
+class Reading(NamedTuple):
+    """How images are read: which channel of fluorescence, and whether by their colour profile."""
+
+    channel: int | None
+    icc: bool
+
+    def opened(self, file: Path) -> Slide:
+        """The image, opened so. Raises NoisySegError."""
+        return open_image(file, self.channel, self.icc)
 
 
 class Asked(NamedTuple):
@@ -111,19 +123,20 @@ class Asked(NamedTuple):
     format: str
     device: str
     mpp: float | None
-    channel: int | None
+    reading: Reading
     again: bool
 
     def of(self, file: Path) -> dict[str, Any]:
         """What makes the results of an image what they are, in plain values."""
+        how = {"icc": True} if self.reading.icc else {}
         return {
             "file": str(file), "sha": content_hash(file), "model": self.key,
-            "format": self.format, "mpp": self.mpp, "channel": self.channel,
+            "format": self.format, "mpp": self.mpp, "channel": self.reading.channel, **how,
         }  # fmt: skip
 
 
 def _sorted_out(
-    files: list[Path], output: Path, format: str, channel: int | None
+    files: list[Path], output: Path, format: str, reading: Reading
 ) -> tuple[dict[Path, bool], dict[Path, NoisySegError]]:
     """Which images go tile by tile, and which cannot be opened.
 
@@ -134,8 +147,9 @@ def _sorted_out(
     for file in files:
         _check_target(file, output / f"{file.stem}{ENDINGS[format]}")
         try:
-            with open_image(file, channel) as slide:
+            with reading.opened(file) as slide:
                 kinds[file] = _is_slide(slide)
+                tell_profile(file.name, reading.icc, slide.icc)
         except NoisySegError as error:
             wrong[file] = error
     if wrong and not any(kinds.values()):
@@ -209,7 +223,7 @@ def _small(file: Path, asked: Asked, found: Predict, output: Path) -> tuple[list
     target = output / f"{file.stem}{ENDINGS[asked.format]}"
     _write(target, labels, file.stem)
     areas = np.bincount(labels.ravel())[1:]
-    with open_image(file, asked.channel) as slide:
+    with asked.reading.opened(file) as slide:
         tissue = find_tissue(slide, size).area_mm2(size)
     row = summary(file.name, labels.shape, size, tissue, areas[areas > 0] * size**2, None)
     return [target], row
@@ -239,7 +253,7 @@ class Engine:
 
     def slide(self, file: Path) -> tuple[list[Path], Summary]:
         """All that was not done yet of a slide, and its files. Raises NoisySegError."""
-        with open_image(file, self._asked.channel) as slide:
+        with self._asked.reading.opened(file) as slide:
             stitched = self._stitched(file, slide, self._size(file, slide))
             there = self._workers and self._workers.on(file, stitched.plan, say)
             tiles, tell = list(stitched.plan.tiles()), partial(self._tell, file)
@@ -262,10 +276,14 @@ class Engine:
         folder, sha = self.output / f"{file.stem}.tiles", content_hash(file)
         labels = self.output / f"{file.stem}.ome.zarr"
         plan = Plan.read(folder / PLAN) if (folder / PLAN).is_file() else None
-        same = plan is not None and (plan.sha, plan.mpp) == (sha, size)
+        asked = (sha, size, bool(slide.icc))
+        same = plan is not None and (plan.sha, plan.mpp, plan.icc) == asked
         if plan is None or not same or plan.model != self._loaded().key or self._asked.again:
             if plan is not None:
-                say(f"{file.name}: begun anew; what was there is of another slide, size or model")
+                say(
+                    f"{file.name}: begun anew; what was there is of another slide, size, model or "
+                    "colours"
+                )
                 shutil.rmtree(folder)
                 shutil.rmtree(labels, ignore_errors=True)
             # a small image is otherwise one tile, at which only one worker could work
@@ -300,7 +318,7 @@ def _workers(scheduler: Scheduler, asked: Asked, slides: Sequence[Path]) -> Work
     """The workers that predict tiles instead of this machine; NoisySegError if they cannot."""
     from ..worker.cluster.tiles import Workers
 
-    workers = Workers.of(scheduler, _source(asked.model), asked.channel, asked.device)
+    workers = Workers.of(scheduler, _source(asked.model), asked.reading.channel, asked.device)
     workers.check({str(path.absolute()): content_hash(path) for path in slides})
     return workers
 
@@ -333,27 +351,27 @@ def _is_project(path: Path) -> bool:
     return path.suffix == SUFFIX or path.with_name(path.name + SUFFIX).is_dir()
 
 
-def _run(model: Path, device: str, mpp: float | None, channel: int | None) -> Predict:
+def _run(asked: Asked) -> Predict:
     from ..training.predict import load_model, predict_nuclei
 
-    loaded = load_model(model, device)
+    loaded = load_model(Path(asked.model), asked.device)
 
     def found(file: Path) -> tuple[NDArray[np.int32], float]:
-        labels = predict_nuclei(loaded, file, mpp, say, channel)
-        with open_image(file, channel) as slide:
-            return labels, mpp or slide.mpp or ASSUMED_MPP
+        labels = predict_nuclei(loaded, file, asked.mpp, say, *asked.reading)
+        with asked.reading.opened(file) as slide:
+            return labels, asked.mpp or slide.mpp or ASSUMED_MPP
 
     return found
 
 
-def _starter(model: str, mpp: float | None, channel: int | None) -> Predict:
+def _starter(asked: Asked) -> Predict:
     """The starter; of a project, with what it learned there. Raises NoisySegError without it."""
     from ..coarse.appearance import unlike
     from ..coarse.centres import segment
     from ..coarse.project import centres_of, look_of
     from ..coarse.starter import CENTRES, OUTLINE, shipped
 
-    look, network = None, None
+    look, network, model = None, None, asked.model
     if model != STARTER:
         with open_project(Path(model)) as opened:
             look, network = look_of(opened), centres_of(opened)
@@ -363,8 +381,8 @@ def _starter(model: str, mpp: float | None, channel: int | None) -> Predict:
         shipped(name)
 
     def found(file: Path) -> tuple[NDArray[np.int32], float]:
-        with open_image(file, channel) as slide:
-            rgb, size = slide.read(Box(0, 0, *slide.shape)), mpp or slide.mpp
+        with asked.reading.opened(file) as slide:
+            rgb, size = slide.read(Box(0, 0, *slide.shape)), asked.mpp or slide.mpp
         doubt = unlike(rgb)
         if doubt:
             raise Unlike(f"{doubt}, and the starter knows only stained tissue in colour")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import shutil
 from collections.abc import Iterable
@@ -15,8 +16,9 @@ from ..coarse.project import EVERY, KINDS
 from ..errors import NoisySegError
 from ..exchange.formats import endings, stem_of
 from ..exchange.importing import Imported, import_clean, import_points, import_rough
-from ..slides import IMAGE_SUFFIXES, Box
-from ..store import SUFFIX, ImageRecord, Project, Run, RunState, leftovers
+from ..slides import IMAGE_SUFFIXES, Box, of_each_slide, open_image
+from ..slides.coarser import lacks_levels
+from ..store import SUFFIX, ImageRecord, Project, Run, RunState, leftovers, shares
 from ..worker.adoption.provenance import of_nucleus
 from .output import DryRun, Json, Progress, print_json, print_table, say, show
 
@@ -25,6 +27,9 @@ Paths = Annotated[list[Path] | None, typer.Option(metavar="PATH", help="Files or
 
 Channel = Annotated[
     int | None, typer.Option(min=1, help="Fluorescence channel that shows the nuclei.")
+]
+Icc = Annotated[
+    bool, typer.Option("--icc", help="Bring colours to sRGB by the profile in the file.")
 ]
 
 
@@ -50,6 +55,7 @@ def create(
         bool, typer.Option("--clean-complete", help="The clean masks cover every nucleus.")
     ] = False,
     channel: Channel = None,
+    icc: Icc = False,
     dry_run: DryRun = False,
 ) -> None:
     """Create a project from images and annotation files, matched by name."""
@@ -76,7 +82,8 @@ def create(
         with Project.create(partial) as made, Progress("create") as progress:
             for done, file in enumerate(files):
                 progress.update(done / len(files), file.name)
-                record = made.add_image(file, mpp=mpp, channel=channel)
+                record = made.add_image(file, mpp=mpp, channel=channel, icc=icc)
+                tell_profile(file.name, icc, record.icc)
                 _fill(made, file, record, {k: v.get(file) for k, v in given.items()}, boxes)
                 if clean_complete and file in given["clean"]:
                     _declare_whole(made, made.images()[-1].name)
@@ -99,8 +106,7 @@ def _fill(
     given: dict[str, Path | None],
     boxes: list[Box],
 ) -> None:
-    if record.mpp_assumed:
-        say(f"{file.name}: no µm per pixel in the file; 0.25 is assumed (say --mpp)")
+    _tell_assumed(file, record)
     for box in boxes:
         inside = box.clip((record.height, record.width))
         if inside.height < 1 or inside.width < 1:
@@ -159,8 +165,12 @@ def _inside(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
     if not path.exists():
         raise NoisySegError(f"{path}: there is no such file or folder")
     if path.is_dir() and not path.name.endswith(".zarr"):
-        return sorted(p for p in path.iterdir() if p.name.lower().endswith(suffixes))
+        return of_each_slide(sorted(p for p in path.iterdir() if _ends(p, suffixes)))
     return [path]
+
+
+def _ends(path: Path, suffixes: tuple[str, ...]) -> bool:
+    return path.name.lower().endswith(suffixes)
 
 
 def _paired(
@@ -194,7 +204,9 @@ def _box(text: str) -> Box:
 def add(
     project: ProjectPath,
     images: Annotated[list[Path], typer.Argument()],
+    mpp: Annotated[float | None, typer.Option(help="µm per pixel of every image.")] = None,
     channel: Channel = None,
+    icc: Icc = False,
     dry_run: DryRun = False,
 ) -> None:
     """Add more images to a project."""
@@ -207,8 +219,22 @@ def add(
             return
         for done, file in enumerate(files):
             progress.update(done / len(files), file.name)
-            record = opened.add_image(file, channel=channel)
+            record = opened.add_image(file, mpp=mpp, channel=channel, icc=icc)
+            _tell_assumed(file, record)
+            tell_profile(file.name, icc, record.icc)
             show(record.name)
+
+
+def _tell_assumed(file: Path, record: ImageRecord) -> None:
+    if record.mpp_assumed:
+        say(f"{file.name}: no µm per pixel in the file; 0.25 is assumed (say --mpp)")
+
+
+def tell_profile(name: str, wanted: bool, found: str) -> None:
+    """Say which profile a file's colours were corrected by, where that was asked for."""
+    if wanted:
+        none = "no colour profile in the file; its colours stay as they are"
+        say(f"{name}: {f'colours corrected by its profile, {found}' if found else none}")
 
 
 def info(
@@ -267,10 +293,27 @@ def describe(project: Project) -> dict[str, Any]:
                 "rejected": counts.rejected,
                 "unsure": counts.unsure,
                 "labels": ", ".join(project.labels.kinds(record.name)),
+                "levels": _levels(project, record),
+                "icc": record.icc,
             }
         )
     runs = [run_row(run) for run in project.runs.list()]
     return {"project": str(project.path), "images": images, "runs": runs}
+
+
+def _levels(project: Project, record: ImageRecord) -> str:
+    """Where an image has its coarser levels; "" where its slide is gone."""
+    if record.link is None:
+        return "in the project"
+    state = project.coarser.state(record.name)
+    if state != "missing":
+        return {"made": "made in the project", "being made": "being made"}[state]
+    if not shares.is_free(record.link, project.path):
+        return ""
+    # where it was last: a search for what was moved would take its time
+    with contextlib.suppress(NoisySegError), open_image(record.link) as slide:
+        return "none yet: the window makes them" if lacks_levels(slide) else "the slide's"
+    return ""
 
 
 def run_row(run: Run) -> dict[str, Any]:

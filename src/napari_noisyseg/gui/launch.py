@@ -9,8 +9,9 @@ from pathlib import Path
 import napari
 from qtpy.QtCore import QTimer
 
+from napari_noisyseg.gui.canvas.lazy import KEY, layer_data
 from napari_noisyseg.gui.panel import Panel
-from napari_noisyseg.gui.readers import layer_data
+from napari_noisyseg.gui.settings import setting
 from napari_noisyseg.gui.window.keyfilter import window_of
 from napari_noisyseg.gui.window.lists import show_lists
 from napari_noisyseg.slides import open_image
@@ -22,8 +23,9 @@ def show(
     """A window with the panel docked at its right, on a project or on images."""
     viewer = napari.Viewer(title="NoisySeg")
     for path in images:
-        pixels, keywords, _ = layer_data(open_image(path))
-        viewer.add_image(pixels, **keywords, metadata={"noisyseg": {"path": str(path)}})
+        pixels, keywords, _ = layer_data(open_image(path, icc=setting("slides", "icc", False)))
+        noted = {**keywords.pop("metadata", {}).get(KEY, {}), "path": str(path)}
+        viewer.add_image(pixels, **keywords, metadata={KEY: noted})
     _, panel = viewer.window.add_plugin_dock_widget("napari-noisyseg", "NoisySeg")
     assert isinstance(panel, Panel)
     if project is not None:

@@ -17,6 +17,8 @@ from napari.utils.notifications import show_error
 from napari_noisyseg.api.outlines import outline
 from napari_noisyseg.api.predicting import predict
 from napari_noisyseg.errors import NoisySegError, in_window
+from napari_noisyseg.gui.canvas.lazy import coarser_of
+from napari_noisyseg.gui.canvas.tissue import level0
 
 Mpp = Annotated[float, {"min": 0.01, "max": 10.0, "step": 0.05, "label": "µm per pixel"}]
 
@@ -38,9 +40,10 @@ def find_nuclei(image: Image, mpp: Mpp = 0.25) -> FunctionWorker[Layers]:
 
 
 def _pixels(image: Image) -> Any:
-    if image.multiscale:
+    # of a small slide of one level the coarser ones are ours
+    if image.multiscale and coarser_of(image) is None:
         raise NoisySegError(f"{image.name} is a slide: open it in the NoisySeg panel")
-    return image.data
+    return np.asarray(level0(image))
 
 
 def _beside(image: Image, what: str, work: Callable[[], Any]) -> FunctionWorker[Layers]:

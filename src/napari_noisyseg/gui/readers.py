@@ -14,6 +14,7 @@ from napari_noisyseg.exchange.importing import import_drawn
 from napari_noisyseg.gui.bringing import bring_in
 from napari_noisyseg.gui.canvas.lazy import LayerData, layer_data
 from napari_noisyseg.gui.session import SUFFIX, session_of
+from napari_noisyseg.gui.settings import setting
 from napari_noisyseg.slides import is_colour, open_image
 
 __all__ = [
@@ -62,7 +63,7 @@ def _declined(path: str) -> bool:
 
 def read_slide(path: str) -> list[LayerData]:
     """An image as napari layer data: lazy, in µm where the file knows its resolution."""
-    return [layer_data(open_image(Path(path)))]
+    return [layer_data(open_image(Path(path), icc=setting("slides", "icc", False)))]
 
 
 def read_project(path: str) -> list[LayerData]:

@@ -6,6 +6,7 @@ from napari_noisyseg.slides.fingerprint import content_hash
 from napari_noisyseg.slides.label_images import read_labels, windows_of, without_gaps
 from napari_noisyseg.slides.level import Level
 from napari_noisyseg.slides.opening import IMAGE_SUFFIXES, open_image
+from napari_noisyseg.slides.openslides import of_each_slide
 from napari_noisyseg.slides.slide import Slide, from_array
 from napari_noisyseg.slides.tiff import is_colour
 
@@ -17,6 +18,7 @@ __all__ = [
     "content_hash",
     "from_array",
     "is_colour",
+    "of_each_slide",
     "open_image",
     "read_labels",
     "to_rgb",

@@ -13,6 +13,9 @@ RGB_BYTES = 3
 MAX_DECODED_PIXELS = MAX_DECODED_BYTES // RGB_BYTES
 """In 8-bit colours (13 377 x 13 377), which is Pillow's own limit against bombs."""
 
+MAX_COARSEST_PIXELS = 2**34
+"""Of the coarsest level of a slide that is read in place (131 072 x 131 072)."""
+
 MAX_LABELLED_PIXELS = 120_000_000
 """Images above this get no label image of their own."""
 
@@ -33,6 +36,17 @@ def check_decodable(height: int, width: int, what: str, per_pixel: int = RGB_BYT
             f"{what} says it is {width} x {height} pixels without smaller levels, more than can be "
             f"opened at once ({most:,} of {max(per_pixel, RGB_BYTES)} bytes): save it as a tiled "
             "pyramid (pyramidal TIFF, OME-TIFF or OME-Zarr), or cut it"
+        )
+
+
+def check_coarsest(height: int, width: int, what: str) -> None:
+    """Refuse slides of no pixels, and such as no scanner makes without smaller levels."""
+    if height < 1 or width < 1:
+        raise NoisySegError(f"{what} has no pixels ({width} x {height})")
+    if height * width > MAX_COARSEST_PIXELS:
+        raise NoisySegError(
+            f"{what} says it is {width} x {height} pixels without smaller levels, more than is "
+            "believed: save it as a tiled pyramid (pyramidal TIFF, OME-TIFF or OME-Zarr), or cut it"
         )
 
 

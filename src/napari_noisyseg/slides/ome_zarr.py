@@ -47,7 +47,7 @@ def _slide(path: Path) -> Slide:
     group, multiscale = _multiscale(path)
     axes = [a["name"] if isinstance(a, Mapping) else str(a) for a in multiscale["axes"]]
     datasets = multiscale["datasets"]
-    arrays = [checked(group[d["path"]], axes, path) for d in datasets]
+    arrays = [checked(_array(group, str(d["path"]), path), axes, path) for d in datasets]
     divisor = 1
     if arrays[0].dtype == np.uint16:
         height, width = _size(arrays[-1], axes)
@@ -72,6 +72,15 @@ def _multiscale(path: Path) -> tuple[zarr.Group, Any]:
     if "image-label" in ome:
         raise NoisySegError(f"{path} holds labels, not an image: give the image's own folder")
     return group, ome["multiscales"][0]
+
+
+def _array(group: zarr.Group, name: str, path: Path) -> Any:
+    try:
+        return group[name]
+    except KeyError as error:
+        raise NoisySegError(
+            f"{path} is incomplete: its level {name!r} is missing; copy it anew"
+        ) from error
 
 
 def checked(array: Any, axes: Sequence[str], path: Path) -> Any:

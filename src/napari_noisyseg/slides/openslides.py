@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,47 @@ def open_openslide(path: Path) -> Slide:
         handle.close()
         raise _damaged(path, str(error) or type(error).__name__) from error
     return slide
+
+
+def profile_of(path: Path) -> bytes:
+    """The colour profile of the scanned tissue, b"" for none."""
+    handle = _open(path)
+    try:
+        profile = handle.color_profile
+        return b"" if profile is None else bytes(profile.tobytes())
+    except Exception as error:
+        raise _damaged(path, f"its colour profile: {error}") from error
+    finally:
+        handle.close()
+
+
+def of_each_slide(paths: Iterable[Path]) -> list[Path]:
+    """Of files in DICOM, which has one for each level of a slide, the first of each slide.
+
+    All others stay, and what cannot be opened: opening it says why.
+    """
+    seen: set[tuple[Path, str]] = set()
+    found = []
+    for path in paths:
+        series = (path.parent, _series(path)) if path.suffix.lower() == ".dcm" else None
+        if series is None or not series[1] or series not in seen:
+            found.append(path)
+        if series is not None:
+            seen.add(series)
+    return found
+
+
+def _series(path: Path) -> str:
+    """What the files of one slide have in common; "" where that cannot be read."""
+    try:
+        _refuse_pipes_beside(path)
+        handle = _open(path)
+    except NoisySegError:
+        return ""
+    try:
+        return str(handle.properties.get("dicom.SeriesInstanceUID") or "")
+    finally:
+        handle.close()
 
 
 def _slide(handle: Any, path: Path) -> Slide:

@@ -38,6 +38,12 @@ def open_plain(path: Path, channel: int | None = None) -> Slide:
     return slide
 
 
+def profile_of(path: Path) -> bytes:
+    """The colour profile of the picture, b"" for none."""
+    with opened(path) as image:
+        return bytes(image.info.get("icc_profile") or b"")
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[Image.Image]:
     """A single picture of plausible size; whatever Pillow says against it, as `NoisySegError`."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from napari_noisyseg.slides.box import Box
 from napari_noisyseg.slides.colour import to_rgb
 from napari_noisyseg.slides.level import Level, Pixels
-from napari_noisyseg.slides.limits import check_decodable
+from napari_noisyseg.slides.limits import check_coarsest, check_decodable
 
 
 class Slide:
@@ -24,6 +24,7 @@ class Slide:
     multiscale images. `mpp` is µm per level-0 pixel, None where the file does not say it.
     `is_pyramid` tells files that are read in place, tile by tile (slides: link them), from images
     that are held decoded in memory (`levels` then has the one); a slide may have a single level.
+    `icc` is the name of the colour profile that was applied, "" for none.
     """
 
     def __init__(
@@ -38,9 +39,9 @@ class Slide:
         self.levels: tuple[Level, ...] = tuple(levels)
         self.mpp = mpp
         self.is_pyramid = is_pyramid
+        self.icc = ""
         self._close = close
-        # a slide is looked at through its coarsest level, so that one must fit into memory
-        check_decodable(*self.levels[-1].shape[:2], what=str(path))
+        check_coarsest(*self.levels[-1].shape[:2], what=str(path))
 
     @property
     def name(self) -> str:

@@ -22,6 +22,7 @@ from napari_noisyseg.slides.channels import (
     which,
 )
 from napari_noisyseg.slides.colour import in_strips
+from napari_noisyseg.slides.icc import LARGEST, TAG
 from napari_noisyseg.slides.level import Level, Pixels
 from napari_noisyseg.slides.limits import check_decodable
 from napari_noisyseg.slides.slide import Slide, from_array
@@ -82,6 +83,15 @@ def open_tiff(path: Path, channel: int | None = None) -> Slide:
     return slide
 
 
+def profile_of(path: Path) -> bytes:
+    """The colour profile of the image, b"" for none."""
+    with _opened(path) as file:
+        tag = _image_of(file, path).keyframe.tags.get(TAG)
+        if tag is None or tag.count > LARGEST:
+            return b""
+        return bytes(tag.value)
+
+
 def _opened(path: Path) -> Any:
     try:
         return open_pages(path)
@@ -109,8 +119,11 @@ def _slide(file: Any, path: Path) -> Slide:
         slide = from_array(in_strips(converter(page, pixels, path), pixels), mpp, path.name)
         slide.path = path
         return slide
-    check_decodable(*_size(levels[-1]), str(path), _bytes(series))
-    coarse = _channels_last(levels[-1].asarray(), series.axes) if page.bitspersample > 8 else None
+    coarse = None
+    if page.bitspersample > 8:
+        # the range of its colours is looked for in all of the coarsest level
+        check_decodable(*_size(levels[-1]), str(path), _bytes(series))
+        coarse = _channels_last(levels[-1].asarray(), series.axes)
     convert = converter(page, coarse, path)
     lazy = [_level(series, n, convert, path) for n in range(len(levels))]
     return Slide(path, lazy, mpp, is_pyramid=True, close=file.close)
@@ -166,11 +179,21 @@ def _many(path: Path, what: str) -> NoisySegError:
 
 
 def _check_complete(level: Any, size: int, path: Path) -> None:
-    """Refuse files that end before their last tile; the tile's size too must be believable."""
+    """Refuse files that end before their last tile; the tile's size too must be believable.
+
+    A tile that a sparse file leaves out has no bytes; where a level has none at all it is missing.
+    """
     for page in level.pages:
         if page is None:
             continue
-        ends = np.add(page.dataoffsets, page.databytecounts, dtype=np.int64)
+        places, counts = (np.asarray(v, np.int64) for v in (page.dataoffsets, page.databytecounts))
+        if not places.any() or ((places == 0) & (counts > 0)).any():
+            height, width = _size(level)
+            raise NoisySegError(
+                f"{path} is damaged: pixels of its level of {width} x {height} are missing; copy "
+                "it anew or save it again"
+            )
+        ends = places + counts
         if ends.size and int(ends.max()) > size:
             raise NoisySegError(
                 f"{path} is incomplete: it should go on to byte {int(ends.max()):,} but has "

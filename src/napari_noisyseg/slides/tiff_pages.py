@@ -7,6 +7,7 @@ import struct
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 import tifffile
 
 from napari_noisyseg import regular_file
@@ -47,6 +48,38 @@ def check_pages(path: Path) -> None:
             offset = _following(file, offset)
 
 
+def check_whole(path: Path) -> None:
+    """NoisySegError where a scanner's TIFF names pages or pixels that lie behind its end.
+
+    Only places are looked at: no picture of it, label and macro among them, is read.
+    """
+    size = path.stat().st_size
+    try:
+        with open_pages(path) as file:
+            # Hamamatsu writes its places in a way of its own, which tifffile knows
+            ends = [0 if file.is_ndpi else _last_page(path)]
+            for page in file.pages:
+                whole = np.add(page.dataoffsets, page.databytecounts, dtype=np.int64)
+                ends.append(int(whole.max(initial=0)))
+    # what tifffile cannot read the slide's own reader may
+    except Exception:
+        return
+    if max(ends) > size:
+        raise NoisySegError(
+            f"{path} is incomplete: it should go on to byte {max(ends):,} but has {size:,}; copy "
+            "it anew"
+        )
+
+
+def _last_page(path: Path) -> int:
+    """Where the last page is described that the file names, there or not."""
+    with regular_file.opened(path) as file:
+        offset = last = _first(file, named=True)
+        while 0 < offset < os.fstat(file.fileno()).st_size:
+            last, offset = offset, _following(file, offset, named=True)
+    return max(offset, last)
+
+
 def _order_and_kind(file: BinaryIO) -> tuple[str, int]:
     file.seek(0)
     start = file.read(4)
@@ -54,16 +87,19 @@ def _order_and_kind(file: BinaryIO) -> tuple[str, int]:
     return order, struct.unpack(f"{order}H", start[2:4])[0] if len(start) == 4 else 0
 
 
-def _first(file: BinaryIO) -> int:
-    """Where the first page is described; 0 where this is no TIFF, as its reader will say."""
+def _first(file: BinaryIO, named: bool = False) -> int:
+    """Where the first page is described; 0 where this is no TIFF, as its reader will say.
+
+    named: also where that lies behind the end.
+    """
     order, kind = _order_and_kind(file)
     if kind not in (_CLASSIC, _BIG):
         return 0
     file.seek(4 if kind == _CLASSIC else 8)
-    return _number(file, order, kind)
+    return _number(file, order, kind, named)
 
 
-def _following(file: BinaryIO, offset: int) -> int:
+def _following(file: BinaryIO, offset: int, named: bool = False) -> int:
     """Where the page after the one at `offset` is described; 0 after the last."""
     order, kind = _order_and_kind(file)
     count, entry = ("H", 12) if kind == _CLASSIC else ("Q", 20)
@@ -76,12 +112,12 @@ def _following(file: BinaryIO, offset: int) -> int:
     if tags > MOST:
         return 0
     file.seek(tags * entry, 1)
-    return _number(file, order, kind)
+    return _number(file, order, kind, named)
 
 
-def _number(file: BinaryIO, order: str, kind: int) -> int:
+def _number(file: BinaryIO, order: str, kind: int, named: bool) -> int:
     how = "I" if kind == _CLASSIC else "Q"
     raw = file.read(struct.calcsize(how))
     number: int = struct.unpack(order + how, raw)[0] if len(raw) == struct.calcsize(how) else 0
     # what lies behind the end is no page
-    return number if number < os.fstat(file.fileno()).st_size else 0
+    return number if named or number < os.fstat(file.fileno()).st_size else 0

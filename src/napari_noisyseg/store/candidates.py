@@ -110,7 +110,7 @@ def adopt(
     masks = [_checked(c.outline, row) for c in candidates]
     with context.database.transaction():
         names = _names(context, row, candidates, core)
-        _take_away(context, row, run, core)
+        _take_away(context, row, run, None if core is None else [id for id, _ in names])
         context.database.many(
             "INSERT INTO candidate VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
@@ -128,16 +128,17 @@ def adopt(
     ]  # fmt: skip
 
 
-def _take_away(context: Context, row: ImageRow, run: str, core: Box | None) -> None:
-    """What the run found before, in all of the image or where it looked again."""
-    sql, inside = "DELETE FROM candidate WHERE image = :image AND run = :run", {}
-    if core is not None:
-        # by their first pixel, of which there is an index; a nucleus is of one tile by its place
-        sql += reach.INSIDE.format("") + (
-            " AND y >= :top - 0.5 AND y < :bottom - 0.5 AND x >= :left - 0.5 AND x < :right - 0.5"
-        )
-        inside = reach.parameters(context, core)
-    context.database.run(sql, {"image": row.id, "run": run, **inside})
+def _take_away(context: Context, row: ImageRow, run: str, ids: Sequence[str] | None) -> None:
+    """What the run found before; ids: of a tile, those that are found once more.
+
+    Not what lies in the tile: the middle of a nucleus may lie in the tile beside its own.
+    """
+    sql = "DELETE FROM candidate WHERE image = :image AND run = :run"
+    named: dict[str, Any] = {"image": row.id, "run": run}
+    if ids is not None:
+        sql += _OF_IDS.format("")
+        named["ids"] = as_keys(ids)
+    context.database.run(sql, named)
 
 
 def _note_adoption(context: Context, row: ImageRow, run: str, count: int, part: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,14 +15,18 @@ from numpy.typing import NDArray
 from napari_noisyseg import bounded_json
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box, Level, Slide
+from napari_noisyseg.slides.coarser import halvings
 from napari_noisyseg.slides.colour import together
 from napari_noisyseg.store import pyramid
-from napari_noisyseg.store.arrays import open_array, refuse_links, write_group
+from napari_noisyseg.store.arrays import is_plain, open_array, refuse_links, write_group
 from napari_noisyseg.store.database import Database
 from napari_noisyseg.store.durable import make_folder
 from napari_noisyseg.store.records import ImageRecord
 
 FOLDER = "images"
+COARSER = "coarser"
+"""Beside the labels of a linked slide: coarser levels, which it does not have itself."""
+_ICC = "icc {}"
 _COLUMNS = "id, name, key, height, width, mpp, mpp_assumed, linked, sha, downsamples"
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)
 
@@ -78,7 +83,20 @@ class Images:
             row.mpp_assumed,
             Path(link) if row.linked and link else None,
             row.sha,
+            self.icc(row),
         )
+
+    def icc(self, row: ImageRow) -> str:
+        """Name of the profile by which the image's colours are brought to sRGB; "" for none."""
+        fact = self.database.value("SELECT value FROM fact WHERE name = ?", (_ICC.format(row.id),))
+        found = "" if fact is None else bounded_json.parse(fact, f"the colours of {row.name}")
+        return found if isinstance(found, str) else ""
+
+    def note_icc(self, image: int, name: str) -> None:
+        """Remember the profile of an image's colours; inside a transaction."""
+        if name:
+            values = (_ICC.format(image), json.dumps(name))
+            self.database.run("INSERT OR REPLACE INTO fact VALUES (?, ?)", values)
 
     def folder(self, row: ImageRow) -> Path:
         """Where its pixels (unless linked) and labels lie."""
@@ -107,12 +125,12 @@ class Images:
     def copy_pixels(self, key: str, name: str, rgb: NDArray[np.uint8], mpp: float) -> None:
         """Write RGB (H, W, 3) as images/<key>, an OME-Zarr image; all of it or nothing."""
         height, width = rgb.shape[:2]
-        geometry = pyramid.Geometry(height, width, mpp, pyramid.halvings(height, width))
+        geometry = pyramid.Geometry(height, width, mpp, halvings(height, width))
         target = self.own(self.root / FOLDER / key)
         with pyramid.told(f"cannot copy {name} into {self.root}"):
             make_folder(target.parent)
             with pyramid.replacing(target) as draft:
-                attributes = {"ome": _image_metadata(name, geometry)}
+                attributes = {"ome": image_metadata(name, geometry)}
                 pyramid.create(draft, geometry, np.dtype(np.uint8), attributes)
                 pyramid.write_image(draft, geometry, rgb)
                 # the database will say that it is there: then it must be, whatever happens
@@ -133,7 +151,7 @@ class Images:
                 height, width = row.geometry.shape(number)
                 if array.shape != (3, height, width):
                     raise ValueError(f"level {number} has shape {array.shape}")
-                levels.append(Level(height, width, _reader(array), f"{row.name} ({folder})"))
+                levels.append(Level(height, width, reader(array), f"{row.name} ({folder})"))
         return Slide(folder, levels, row.mpp, is_pyramid=False)
 
     def restate(self) -> None:
@@ -141,10 +159,21 @@ class Images:
         rows = self.rows()
         with pyramid.told(f"cannot write the metadata of {self.root}"):
             for row in rows:
-                if not row.linked:
-                    place = self.own(self.folder(row))
-                    write_group(place, {"ome": _image_metadata(row.name, row.geometry)})
+                place, geometry = self._pixels_of(row)
+                if geometry is not None:
+                    write_group(self.own(place), {"ome": image_metadata(row.name, geometry)})
             self._list_series([f"{FOLDER}/{r.key}" for r in rows if not r.linked])
+
+    def _pixels_of(self, row: ImageRow) -> tuple[Path, pyramid.Geometry | None]:
+        """Where an image's pixels lie in the project, and their levels; None where they do not."""
+        if not row.linked:
+            return self.folder(row), row.geometry
+        place = self.folder(row) / COARSER
+        return place, self.coarser_geometry(row) if is_plain(place / "zarr.json") else None
+
+    def coarser_geometry(self, row: ImageRow) -> pyramid.Geometry:
+        """Of the levels that are made here for a linked slide which has no more than one."""
+        return pyramid.Geometry(row.height, row.width, row.mpp, halvings(row.height, row.width)[1:])
 
     def _list_series(self, paths: list[str]) -> None:
         """Tell OME-Zarr readers which images there are (the layout for several images)."""
@@ -174,14 +203,17 @@ def _levels(name: str, factors: Any) -> tuple[int, ...]:
         raise NoisySegError(f"the project is damaged: image {name!r} has no sizes") from error
 
 
-def _reader(array: Any) -> Any:
+def reader(array: Any) -> Any:
+    """What reads a box of an array (3, H, W) as RGB (h, w, 3)."""
+
     def read(box: Box) -> NDArray[np.uint8]:
         return together(np.moveaxis(np.asarray(array[(slice(None), *box.slices)]), 0, -1))
 
     return read
 
 
-def _image_metadata(name: str, geometry: pyramid.Geometry) -> dict[str, Any]:
+def image_metadata(name: str, geometry: pyramid.Geometry) -> dict[str, Any]:
+    """The `ome` attribute of an image in colours."""
     ome = pyramid.multiscales(name, geometry, channels=True)
     window = {"min": 0, "max": 255, "start": 0, "end": 255}
     ome["omero"] = {

@@ -342,8 +342,7 @@ class Nuclei:
     ) -> list[Candidate]:
         """Take over what a run found in an image; not part of the undo history.
 
-        core: the part of the image that the candidates are all of, by their places; what the run
-        found elsewhere stays.
+        core: the tile that the candidates are all of; what the run found elsewhere stays.
 
         Gives back the candidates in the same order with their ids and serials for life: those of
         the nucleus named by `id` where the project knows it, else of the earlier nucleus with the

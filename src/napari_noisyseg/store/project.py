@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 from napari_noisyseg import bounded_json
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box, Slide, content_hash, open_image, to_rgb
+from napari_noisyseg.slides.coarser import halvings, lacks_levels
 from napari_noisyseg.store import backup, leftovers, opening, pyramid, schema
+from napari_noisyseg.store.coarser import CoarserLevels
 from napari_noisyseg.store.context import Context
 from napari_noisyseg.store.database import NAME, Database
 from napari_noisyseg.store.history import History
@@ -61,6 +63,7 @@ class Project:
         history = History(database)
         self._history = history
         self.labels = Labels(self._images)
+        self.coarser = CoarserLevels(self._images)
         self._painting = Painting(self._images, self.labels, history)
         context = Context(database, history, self._images)
         self.nuclei = Nuclei(context, self._painting, self._restate)
@@ -202,24 +205,27 @@ class Project:
         name: str | None = None,
         mpp: float | None = None,
         channel: int | None = None,
+        icc: bool = False,
     ) -> ImageRecord:
         """An image file: a plain one is copied in, a slide is linked by path and content.
 
         Without `mpp` (µm per pixel) the file's own counts; where it has none, 0.25 is assumed and
-        the record says so. channel: which channel of fluorescence to take, 1 the first. Errors:
+        the record says so. channel: which channel of fluorescence to take, 1 the first. icc: bring
+        colours to sRGB by the file's own profile, here and whenever it is read; the record has the
+        profile's name, or "" where the file has none. Errors:
         `NoisySegError` for an unreadable file, a name that is taken, or a file that the project has
         already.
         """
         self._database.refuse_reader()
         path = Path(path)
-        with open_image(path, channel) as slide:
+        with open_image(path, channel, icc) as slide:
             sha = content_hash(path)
             chosen = self._new_name(name, slide.name, sha)
             scale = mpp if mpp is not None else slide.mpp
             if slide.is_pyramid:
                 return self._add_link(path, slide, chosen, scale, sha)
             rgb = slide.read(Box(0, 0, *slide.shape))
-        return self._add_copy(rgb, chosen, scale, sha)
+        return self._add_copy(rgb, chosen, scale, sha, slide.icc)
 
     def check_image(self, path: Path, channel: int | None = None) -> None:
         """Raise what `add_image` would raise for this file, and add nothing."""
@@ -264,7 +270,7 @@ class Project:
         row = self._images.row(name)
         if not row.linked:
             return self._images.pixels(row)
-        slide = open_image(self._links.find(row, search))
+        slide = open_image(self._links.find(row, search), icc=bool(self._images.icc(row)))
         if slide.shape != (row.height, row.width):
             slide.close()
             raise NoisySegError(f"the slide {slide.path} is not {name}: its size differs")
@@ -341,14 +347,14 @@ class Project:
         return self._images.free_name(fallback)
 
     def _add_copy(
-        self, rgb: NDArray[np.uint8], name: str, mpp: float | None, sha: str
+        self, rgb: NDArray[np.uint8], name: str, mpp: float | None, sha: str, icc: str = ""
     ) -> ImageRecord:
         key = self._images.free_key(name)
         scale = _checked_mpp(mpp if mpp is not None else ASSUMED_MPP)
-        factors = pyramid.halvings(*rgb.shape[:2])
+        factors = halvings(*rgb.shape[:2])
         self._images.copy_pixels(key, name, rgb, scale)
         values = (name, key, *rgb.shape[:2], scale, mpp is None, False, sha, json.dumps(factors))
-        return self._insert(values)
+        return self._insert(values, lambda id: self._images.note_icc(id, icc))
 
     def _add_link(
         self, path: Path, slide: Slide, name: str, mpp: float | None, sha: str
@@ -356,9 +362,17 @@ class Project:
         key = self._images.free_key(name)
         scale = _checked_mpp(mpp if mpp is not None else ASSUMED_MPP)
         factors = sorted({max(1, round(d)) for d in slide.downsamples})
+        if lacks_levels(slide):
+            # labels have them all the same: they are seen from afar, too
+            factors = list(halvings(*slide.shape))
         self._images.prepare_link(key, name)
         values = (name, key, *slide.shape, scale, mpp is None, True, sha, json.dumps(factors))
-        return self._insert(values, lambda id: self._links.put(id, path))
+
+        def also(id: int) -> None:
+            self._links.put(id, path)
+            self._images.note_icc(id, slide.icc)
+
+        return self._insert(values, also)
 
     def _insert(
         self, values: tuple[Any, ...], also: Callable[[int], None] = lambda _: None

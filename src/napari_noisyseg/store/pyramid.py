@@ -22,11 +22,10 @@ from zarr.codecs import ZstdCodec
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.regular_file import advice
 from napari_noisyseg.slides import Box
+from napari_noisyseg.slides.coarser import halved
 from napari_noisyseg.store.arrays import CHUNK, OwnStore, is_plain, open_array, refuse_links
 from napari_noisyseg.store.durable import make_folder, sync
 
-COARSEST = 512
-"""The pyramid of an image that is copied in ends once both sides fit into this."""
 _ASIDE = re.compile(r"\.([A-Za-z0-9_-][A-Za-z0-9 ._-]*)\.(old|new)-[0-9a-f]{8}")
 _PART = re.compile(r"\d{1,2}|labels|maps|\.?zarr\.json.*|zarr\.[0-9a-f]{32}\.partial")
 
@@ -44,14 +43,6 @@ class Geometry:
         """Rows and columns of a level."""
         step = self.factors[level]
         return -(-self.height // step), -(-self.width // step)
-
-
-def halvings(height: int, width: int) -> tuple[int, ...]:
-    """Factors of a pyramid that is built by halving."""
-    factors = [1]
-    while max(height, width) > COARSEST * factors[-1]:
-        factors.append(factors[-1] * 2)
-    return tuple(factors)
 
 
 def multiscales(name: str, geometry: Geometry, channels: bool) -> dict[str, Any]:
@@ -110,18 +101,10 @@ def write_labels(folder: Path, geometry: Geometry, box: Box, labels: NDArray[Any
 
 def write_image(folder: Path, geometry: Geometry, rgb: NDArray[np.uint8]) -> None:
     """Put RGB (H, W, 3) into every level; coarser ones are means."""
-    plane = np.moveaxis(rgb, -1, 0)
     for level in range(len(geometry.factors)):
         if level:
-            plane = _halve(plane)
-        open_array(folder, level)[:] = plane
-
-
-def _halve(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    height, width = plane.shape[1:]
-    even = np.pad(plane, ((0, 0), (0, height % 2), (0, width % 2)), mode="edge").astype(np.uint16)
-    total = even[:, ::2, ::2] + even[:, 1::2, ::2] + even[:, ::2, 1::2] + even[:, 1::2, 1::2]
-    return ((total + 2) // 4).astype(np.uint8)
+            rgb = halved(rgb)
+        open_array(folder, level)[:] = np.moveaxis(rgb, -1, 0)
 
 
 def sync_box(folder: Path, geometry: Geometry, box: Box) -> None:

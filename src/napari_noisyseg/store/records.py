@@ -44,7 +44,8 @@ class Aspect(IntFlag):
 class ImageRecord:
     """An image of the project; `link` is the slide's file, None where pixels were copied in.
 
-    `mpp` is µm per level-0 pixel; `mpp_assumed` says that nobody has stated it.
+    `mpp` is µm per level-0 pixel; `mpp_assumed` says that nobody has stated it. `icc` is the name
+    of the colour profile by which its colours were brought to sRGB, "" for none.
     """
 
     name: str
@@ -54,6 +55,7 @@ class ImageRecord:
     mpp_assumed: bool
     link: Path | None
     sha: str
+    icc: str = ""
 
 
 @dataclass(frozen=True, slots=True)

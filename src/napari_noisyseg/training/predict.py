@@ -164,13 +164,14 @@ def predict_nuclei(
     mpp: float | None = None,
     say: Callable[[str], None] = print,
     channel: int | None = None,
+    icc: bool = False,
 ) -> NDArray[np.int32]:
     """One id per nucleus, int32 (H, W) at level 0, of an image file.
 
     Without an mpp, given or in the file, 0.25 is assumed and `say` is told. channel: of
-    fluorescence, 1 the first.
+    fluorescence, 1 the first. icc: colours in sRGB, by the file's own profile.
     """
-    slide = open_image(path, channel)
+    slide = open_image(path, channel, icc)
     try:
         height, width = slide.shape
         check_labelled(path, height, width)

@@ -39,6 +39,7 @@ class Tile:
 class Plan:
     """A slide's tiles, row by row, and what each needs beside the pixels.
 
+    icc: whether colours are read in sRGB, by the slide's own profile.
     model: which model, by the digest of its weights. tone: what the model measured once on the
     slide, in plain values. side: of a tile in level-0 pixels. mpp: µm per level-0 pixel. sha: of
     the slide's content.
@@ -52,6 +53,7 @@ class Plan:
     side: int
     tissue: Tissue
     tone: Mapping[str, Any] = field(default_factory=dict)
+    icc: bool = False
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -95,7 +97,7 @@ class Plan:
         return {
             "format": FORMAT, "height": self.height, "width": self.width, "mpp": self.mpp,
             "sha": self.sha, "model": self.model, "side": self.side,
-            "tissue": self.tissue.document(), "tone": dict(self.tone),
+            "tissue": self.tissue.document(), "tone": dict(self.tone), "icc": self.icc,
         }  # fmt: skip
 
     @classmethod
@@ -108,6 +110,7 @@ class Plan:
                 int(document["height"]), int(document["width"]), float(document["mpp"]),
                 str(document["sha"]), str(document["model"]), int(document["side"]),
                 Tissue.of(document["tissue"]), dict(document["tone"]),
+                bool(document.get("icc", False)),
             )  # fmt: skip
             if min(plan.height, plan.width, plan.side) < 1 or not 0 < plan.mpp < math.inf:
                 raise ValueError("its sizes")
@@ -138,7 +141,7 @@ def make_plan(slide: Slide, mpp: float, sha: str, model: Any, side: int | None =
     tone = model.measure(sample_of(slide, mpp, tissue), mpp)
     wanted = (side or model.side) * max(model.mpp(mpp) / mpp, 1e-6)
     rounded = max(ROUND, round(wanted / ROUND) * ROUND)
-    return Plan(height, width, mpp, sha, model.key, rounded, tissue, tone)
+    return Plan(height, width, mpp, sha, model.key, rounded, tissue, tone, icc=bool(slide.icc))
 
 
 def sample_of(slide: Slide, mpp: float, tissue: Tissue) -> NDArray[np.uint8]:

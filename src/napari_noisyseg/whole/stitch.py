@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
+from napari_noisyseg.slides.coarser import halvings
 from napari_noisyseg.store import pyramid
 from napari_noisyseg.store.arrays import open_array
 from napari_noisyseg.store.durable import make_folder, write_atomically
@@ -169,7 +170,7 @@ class Stitched(Tiles):
         super().__init__(folder, plan, wanted)
         self.labels = labels
         self.geometry = pyramid.Geometry(
-            plan.height, plan.width, plan.mpp, pyramid.halvings(plan.height, plan.width)
+            plan.height, plan.width, plan.mpp, halvings(plan.height, plan.width)
         )
         self._laid = marked(folder / LAID) & self.done
         self._open_labels(name)
@@ -257,6 +258,11 @@ def check_same(old: Plan, new: Plan, folder: Path) -> None:
         raise NoisySegError(
             f"{folder} holds the results of another model, or of this one before it learned more: "
             "name another folder, or delete this one"
+        )
+    if old.icc != new.icc:
+        raise NoisySegError(
+            f"{folder} was begun {'with' if old.icc else 'without'} the slide's colour profile "
+            "(--icc): give the same, name another folder, or delete this one"
         )
     if (old.side, old.mpp) != (new.side, new.mpp):
         raise NoisySegError(

@@ -115,17 +115,17 @@ def _done(run: Run, stopping: _Stop) -> int:
 def _events(run: Run, stopping: _Stop) -> Iterator[Event]:
     """What the run's spec asks for, as it goes on; each kind of work is imported when it comes."""
     spec = run.spec()
-    if spec.get("scheduler"):
-        from napari_noisyseg.worker.cluster.carry import carry
-
-        yield from carry(run.dir, stopping)
-        return
     if spec.get("slides"):
         yield Doing("looking for tissue")
         # the starter needs no PyTorch
         from napari_noisyseg.worker.child.slide import predict_slides
 
         yield from predict_slides(run.dir, stopping)
+        return
+    if spec.get("scheduler"):
+        from napari_noisyseg.worker.cluster.carry import carry
+
+        yield from carry(run.dir, stopping)
         return
     yield Doing("loading PyTorch")
     # torch and all that come only now: a broken installation becomes an event

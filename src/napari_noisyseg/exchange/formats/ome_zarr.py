@@ -21,6 +21,7 @@ from napari_noisyseg.exchange.labels import TILE, tile_boxes
 from napari_noisyseg.exchange.nuclei import ExportedImage
 from napari_noisyseg.exchange.shapes import Color, LabelFile
 from napari_noisyseg.slides import Box
+from napari_noisyseg.slides.coarser import halvings
 from napari_noisyseg.slides.ome_zarr_labels import PREFERRED, read_label_group
 from napari_noisyseg.store import pyramid
 from napari_noisyseg.store.arrays import write_group
@@ -36,7 +37,7 @@ OPAQUE = 255
 
 def _write(image: ExportedImage, path: Path) -> None:
     height, width = image.shape
-    geometry = Geometry(height, width, image.record.mpp, pyramid.halvings(height, width))
+    geometry = Geometry(height, width, image.record.mpp, halvings(height, width))
     if height * width > WHOLE_PIXELS:
         _write_labels(image, path, geometry, {})
         return

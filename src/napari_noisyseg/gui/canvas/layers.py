@@ -14,13 +14,11 @@ from napari.layers import Image, Labels
 from numpy.typing import NDArray
 
 from napari_noisyseg.gui.canvas import drawing, looks
-from napari_noisyseg.gui.canvas.lazy import layer_data
+from napari_noisyseg.gui.canvas.lazy import KEY, layer_data
 from napari_noisyseg.gui.kinds import CALLED, RANK
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import ImageRecord
-
-KEY = "noisyseg"
 
 
 def unwrap(thing: Any) -> Any:

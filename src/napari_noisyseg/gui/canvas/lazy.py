@@ -10,7 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noisyseg.slides import Box, Level, Slide
+from napari_noisyseg.slides.coarser import Coarser, CoarserLevel, lacks_levels
 
+KEY = "noisyseg"
+"""Of our notes in a layer's metadata."""
 LayerData = tuple[Any, dict[str, Any], str]
 
 
@@ -27,7 +30,10 @@ class _Keeper:
 
 
 def layer_data(slide: Slide, name: str | None = None) -> LayerData:
-    """A slide as napari layer data; the slide is closed here or when the data are gone."""
+    """A slide as napari layer data; the slide is closed here or when the data are gone.
+
+    One that has no coarser levels gets some that are reckoned when they are looked at.
+    """
     keywords: dict[str, Any] = {
         "name": name or slide.name,
         "rgb": True,
@@ -35,12 +41,22 @@ def layer_data(slide: Slide, name: str | None = None) -> LayerData:
     }
     if slide.mpp is not None:
         keywords |= {"scale": (slide.mpp, slide.mpp), "units": ("um", "um")}
-    if len(slide.levels) > 1:
+    if slide.icc:
+        keywords["metadata"] = {KEY: {"icc": True}}
+    if len(slide.levels) > 1 or lacks_levels(slide):
         keeper = _Keeper(slide)
         levels = [
             Level(*level.shape[:2], partial(keeper.read, number), slide.name)
             for number, level in enumerate(slide.levels)
         ]
+        if len(levels) == 1:
+            levels += Coarser(levels[0], slide.name).levels
         return levels, {**keywords, "multiscale": True}, "image"
     with slide:
         return np.asarray(slide.levels[0]), keywords, "image"
+
+
+def coarser_of(layer: Any) -> Coarser | None:
+    """The coarser levels of an image layer that are reckoned; None where the slide has its own."""
+    data = layer.data if layer.multiscale else ()
+    return next((level.source for level in data if isinstance(level, CoarserLevel)), None)

@@ -15,7 +15,8 @@ import numpy as np
 
 from napari_noisyseg import slides
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.gui.canvas.layers import KEY, image_name, images, tag
+from napari_noisyseg.gui.canvas.layers import image_name, images, tag
+from napari_noisyseg.gui.canvas.lazy import KEY
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import ImageRecord
 
@@ -104,7 +105,8 @@ def add_to(project: Project, layer: Any, stated_mpp: float | None = None) -> Ima
     path, mpp = source_path(layer), own or stated_mpp
     if path is not None:
         try:
-            return project.add_image(path, name=_free(path.stem, taken), mpp=mpp)
+            icc = bool(tag(layer).get("icc"))
+            return project.add_image(path, name=_free(path.stem, taken), mpp=mpp, icc=icc)
         except NoisySegError:
             if layer.multiscale:
                 raise

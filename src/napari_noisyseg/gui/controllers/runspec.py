@@ -20,7 +20,7 @@ class Choice:
     """A training as a person asks for it: exactly one of `epochs` and `seconds` is set.
 
     by_hand: the method was chosen, not only left as it was recommended. scheduler: the address of
-    the other machine to train on; None: here.
+    the other machine to work on; None: here.
     """
 
     method: str
@@ -57,8 +57,8 @@ def begin(project: Project, spec: RunSpec, unasked: bool) -> Run:
     return client.start(project, spec)
 
 
-def predict_others(project: Project, run: Run, device: str) -> Run:
+def predict_others(project: Project, run: Run, choice: Choice) -> Run:
     """Start a prediction of all images of the project that the run has no results of."""
     seen = {result.image for result in read_results(run.dir)}
     others = [record.name for record in project.images() if record.name not in seen]
-    return start_prediction(project, run, others, device)
+    return start_prediction(project, run, others, choice.device, choice.scheduler)

@@ -48,6 +48,7 @@ COPYING = {
     "resume": "preparing: copying the run to continue",
     "predict": "preparing: copying the images",
     "slide": "preparing: looking for the slide",
+    "there": "preparing: asking whether the other machines find the image",
 }
 """what happens from the press of a button until the child lives"""
 
@@ -156,7 +157,9 @@ class TrainController:
             return
         with self._guard():
             if is_slide(run):
-                self._prepare("slide", partial(resume_slides, project, run, self._choose().device))
+                choice = self._choose()
+                work = partial(resume_slides, project, run, choice.device, choice.scheduler)
+                self._prepare("there" if choice.scheduler else "slide", work)
             else:
                 self._start(self._choose(), resume=run)
 
@@ -178,20 +181,23 @@ class TrainController:
         run, project = self._run(), self._session.project
         if run is not None and project is not None:
             with self._guard():
-                work = partial(predict_others, project, run, self._choose().device)
+                work = partial(predict_others, project, run, self._choose())
                 self._prepare("predict", work)
 
     def find_nuclei(self, boxes: Sequence[Box] | None) -> None:
         """Predict the image in front tile by tile: all of it, or the tiles that boxes reach into.
 
-        With the run that is shown where it has a model, else with the starter.
+        With the run that is shown where it has a model, else with the starter; on another machine
+        where trainings go there.
         """
         with self._guard():
             record, project = self._session.require_image(), self._session.require_project()
             run = model_of(project, self._run() if self.can_predict else None)
-            device = self._choose().device if run is not None else "cpu"
+            choice = self._choose()
+            device = choice.device if run is not None else "cpu"
             regions = {record.name: None if boxes is None else list(boxes)}
-            self._prepare("slide", partial(start_slides, project, regions, run, device))
+            work = partial(start_slides, project, regions, run, device, choice.scheduler)
+            self._prepare("there" if choice.scheduler else "slide", work)
 
     def show(self, run_id: str) -> None:
         """Show a run's curve and figures, and act on it from now on."""

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 from napari_noisyseg.exchange import formats, importing
 from napari_noisyseg.gui.bringing import Read, bring_in
 from napari_noisyseg.gui.session import SUFFIX, Session
+from napari_noisyseg.gui.settings import setting
 from napari_noisyseg.gui.window.exportdialog import ExportDialog
 from napari_noisyseg.slides import IMAGE_SUFFIXES
 
@@ -63,7 +64,8 @@ def add_images(session: Session, parent: QWidget) -> None:
     patterns = " ".join(f"*{suffix}" for suffix in sorted(IMAGE_SUFFIXES))
     chosen, _ = QFileDialog.getOpenFileNames(parent, "Add images", "", f"Images ({patterns})")
     with session.acting():
-        added = [session.require_project().add_image(Path(path)) for path in chosen]
+        icc = setting("slides", "icc", False)
+        added = [session.require_project().add_image(Path(path), icc=icc) for path in chosen]
         session.sync()
         if added:
             session.show_image(added[-1].name)

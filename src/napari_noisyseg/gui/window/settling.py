@@ -11,6 +11,7 @@ from napari_noisyseg.gui.jobs import Jobs
 from napari_noisyseg.gui.readers import prefer_us_for_slides
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.settings import setting
+from napari_noisyseg.gui.window.coarser import CoarserWatch
 from napari_noisyseg.gui.window.keyfilter import window_of
 from napari_noisyseg.gui.work import at_once
 
@@ -61,8 +62,11 @@ def settle(session: Session) -> None:
     ) -> None:
         jobs.do(work, done, failed or session.failed)
 
+    coarser = CoarserWatch(session)
+
     def end() -> None:
         session.ending.emit()
+        coarser.leave()
         jobs.close()
         session.shut()
 
@@ -71,6 +75,7 @@ def settle(session: Session) -> None:
     _Ending(window, end)
     watch = QTimer(window, interval=LOOK_MS)
     watch.timeout.connect(session.sync)
+    watch.timeout.connect(coarser.look)
     session.ending.connect(lambda: watch.stop())
     watch.start()
     if setting("slides", "open_with_noisyseg", True):

@@ -29,6 +29,8 @@ class Parcel:
     """A slide, by its path and content, and how it is predicted.
 
     files: the model's weights by name (`RUN`, or what the starter learned; none as it comes).
+    proof: a path and its content, by which a worker knows that it reads the same pixels; None: the
+    slide's own.
     """
 
     path: str
@@ -36,11 +38,18 @@ class Parcel:
     plan: Mapping[str, Any]
     files: Mapping[str, bytes]
     device: str = "auto"
+    proof: tuple[str, str] | None = None
+
+    @property
+    def proven(self) -> tuple[str, str]:
+        """The path to look at, and the content that it must have."""
+        return self.proof or (self.path, str(self.plan["sha"]))
 
     @property
     def key(self) -> str:
         """Of what would have to be opened anew."""
-        about = (self.path, self.channel, self.device, self.plan["sha"], self.plan["model"])
+        plan = (self.plan["sha"], self.plan["model"], self.plan.get("icc"))
+        about = (self.path, self.channel, self.device, *plan)
         return hashlib.sha256(repr((about, self.plan["side"])).encode()).hexdigest()
 
 
@@ -62,6 +71,18 @@ def weights_of(source: str | Path) -> dict[str, bytes]:
             found = {name: project.learned.of(name) for name in (OUTLINE, CENTRES)}
             return {n: read_bytes(f.path, LARGEST) for n, f in found.items() if f is not None}
     return {RUN: read_bytes(path / RUN if path.is_dir() else path, LARGEST)}
+
+
+def proof_of(slide: Slide, sha: str) -> tuple[str, tuple[str, str]]:
+    """Where workers find a project's image, and the path and content by which they know it.
+
+    sha: of a slide. What was copied in lies in a folder to which labels are added, so that its
+    pixels alone, which never change, are looked at.
+    """
+    path = slide.path.absolute()
+    if slide.is_pyramid:
+        return str(path), (str(path), sha)
+    return str(path), (str(path / "0"), content_hash(path / "0"))
 
 
 async def unreadable(slides: Mapping[str, str]) -> str:
@@ -94,9 +115,10 @@ def _opened(parcel: Parcel) -> Opened:
         for old in _last.values():
             old.slide.close()
         _last.clear()
-        words = doubt(parcel.path, str(parcel.plan["sha"]))
+        path, content = parcel.proven
+        words = doubt(path, content)
         if words:
-            raise NoisySegError(f"{parcel.path}: {words}")
+            raise NoisySegError(f"{path}: {words}")
         plan = Plan.of(parcel.plan)
         model = model_of(parcel)
         if model.key != plan.model:
@@ -104,7 +126,8 @@ def _opened(parcel: Parcel) -> Opened:
                 f"{socket.gethostname()} has other networks than the machine that asks: install "
                 "the same version of napari-noisyseg on both"
             )
-        _last[parcel.key] = Opened(open_image(Path(parcel.path), parcel.channel), plan, model)
+        slide = open_image(Path(parcel.path), parcel.channel, plan.icc)
+        _last[parcel.key] = Opened(slide, plan, model)
     return _last[parcel.key]
 
 

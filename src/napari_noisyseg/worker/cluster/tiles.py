@@ -35,7 +35,10 @@ LOOKS = 0.5
 """Seconds after which it is seen whether to stop, and who works."""
 AHEAD = 2
 """Tiles that each worker has to do, so that it never waits for the next."""
-GOES_ON = "what is done stays; the same command goes on from there"
+
+
+class GoneError(JobError):
+    """Nobody worked at the scheduler for as long as was waited."""
 
 
 class Workers(NamedTuple):
@@ -53,16 +56,7 @@ class Workers(NamedTuple):
 
     def check(self, slides: Mapping[str, str]) -> None:
         """Raise NoisySegError where a worker cannot predict these slides (path to content)."""
-        with connected(self.scheduler) as client:
-            found = offers(self.scheduler, client)
-            without = [offer.host for offer in found if RUN in self.files and not offer.torch]
-            if without:
-                raise NoisySegError(
-                    f"{self.scheduler.address}: {without[0]} has no PyTorch, which a run's model "
-                    "needs: pip install 'napari-noisyseg[train,cluster]' there, or predict with "
-                    "the starter"
-                )
-            _check_reach(self.scheduler, client, slides)
+        check_workers(self.scheduler, slides, RUN in self.files)
 
     def on(self, slide: Path, plan: Plan, say: Callable[[str], None]) -> Source:
         """What predicts the tiles of a slide."""
@@ -71,29 +65,49 @@ class Workers(NamedTuple):
         return partial(predicted_there, self.scheduler, parcel, say=say)
 
 
+def check_workers(scheduler: Scheduler, slides: Mapping[str, str], needs_torch: bool) -> None:
+    """Raise NoisySegError where a worker cannot predict these slides (path to content)."""
+    with connected(scheduler) as client:
+        found = offers(scheduler, client)
+        without = [offer.host for offer in found if needs_torch and not offer.torch]
+        if without:
+            raise NoisySegError(
+                f"{scheduler.address}: {without[0]} has no PyTorch, which a run's model needs: pip "
+                "install 'napari-noisyseg[train,cluster]' there, or predict with the starter",
+                window=f"{without[0]}, a machine of {scheduler.address}, has no PyTorch, which the "
+                "selected run needs. Whoever looks after it can install it.",
+            )
+        _check_reach(scheduler, client, slides)
+
+
 def predicted_there(
     scheduler: Scheduler,
     parcel: Parcel,
     tiles: Iterable[Tile],
     stopping: Callable[[], bool] = lambda: False,
     say: Callable[[str], None] = lambda _: None,
+    outage: float = OUTAGE,
 ) -> Iterator[TileNuclei]:
     """The nuclei of each tile, in any order, as they are ready; stops early where asked.
 
-    A lost worker's tiles are done by others; a lost scheduler is waited for. Raises NoisySegError
-    where no worker can read the slide, JobError where the work cannot go on.
+    A lost worker's tiles are done by others; a lost scheduler is waited for, `outage` seconds.
+    Raises NoisySegError where no worker can read the slide, GoneError where nobody came back, and
+    another JobError where the work cannot go on.
     """
-    spread = _Spread(parcel, {tile.index for tile in tiles}, stopping)
+    spread = _Spread(parcel, {tile.index for tile in tiles}, stopping, outage)
+    heard, since = -1.0, 0.0
     while spread.missing and not stopping():
         try:
             with connected(scheduler) as client:
-                _check_reach(scheduler, client, {parcel.path: str(parcel.plan["sha"])})
+                _check_reach(scheduler, client, dict([parcel.proven]))
                 yield from spread.work(client)
         except LostError as lost:
             if not spread.begun:
                 raise
-            if time.monotonic() - spread.heard > OUTAGE:
-                raise JobError(f"{lost}, for {OUTAGE / 60:.0f} minutes now: {GOES_ON}") from lost
+            if heard != spread.heard:
+                heard, since = spread.heard, time.monotonic()
+            if time.monotonic() - since > outage:
+                raise _over(f"{lost}, for {outage / 60:.0f} minutes now", GoneError) from lost
             say(f"{lost}; trying again, {len(spread.missing)} tiles are left")
             time.sleep(PAUSE)
 
@@ -104,26 +118,41 @@ def _check_reach(scheduler: Scheduler, client: Client, slides: Mapping[str, str]
     if same < every:
         raise NoisySegError(
             f"{scheduler.address}: {every - same} of {every} workers have another version of "
-            "napari-noisyseg, or none: install the same on all of them"
+            "napari-noisyseg, or none: install the same on all of them",
+            window=f"{every - same} of {every} machines of {scheduler.address} have another "
+            "version of this program, or none. Whoever looks after them can mend that.",
         )
     told = client.run(unreadable, dict(slides), on_error="return")
     doubts = [str(words) for words in told.values() if words]
     if doubts:
         raise NoisySegError(
             f"{doubts[0]}; put the slides where every worker of {scheduler.address} reads them "
-            f"under the same path ({len(told) - len(doubts)} of {len(told)} workers can)"
+            f"under the same path ({len(told) - len(doubts)} of {len(told)} workers can)",
+            window=f"{doubts[0]}. The other machines must find the image (of one that was copied "
+            "in, the project) under the same path: put it in a folder that all of them share, or "
+            "clear the tick at “Run on another machine”.",
         )
+
+
+def _over(what: str, kind: type[JobError] = JobError) -> JobError:
+    """That it cannot go on, and what is left."""
+    return kind(
+        f"{what}; what is done stays, and the same command goes on from there",
+        window=f"{what}. What is done stays, and Resume goes on from there.",
+    )
 
 
 @dataclass
 class _Spread:
-    """Tiles that are to be done. heard: when the last one came."""
+    """Tiles that are to be done. heard: when the last came; empty: since when nobody works."""
 
     parcel: Parcel
     missing: set[int]
     stopping: Callable[[], bool]
+    outage: float = OUTAGE
     begun: bool = False
     heard: float = 0.0
+    empty: float | None = None
     running: dict[Future, int] = field(default_factory=dict)
 
     def work(self, client: Client) -> Iterator[TileNuclei]:
@@ -143,10 +172,11 @@ class _Spread:
         client.cancel(list(self.running))
 
     def _workers(self, client: Client) -> int:
-        """How many tasks are worked on at once. Raises LostError where nobody works for long."""
+        """How many tasks are worked on at once. Raises GoneError where nobody works for long."""
         found = sum(int(count) for count in client.nthreads().values())
-        if not found and time.monotonic() - self.heard > OUTAGE:
-            raise JobError(f"no worker is left, for {OUTAGE / 60:.0f} minutes now: {GOES_ON}")
+        self.empty = None if found else self.empty or time.monotonic()
+        if self.empty is not None and time.monotonic() - self.empty > self.outage:
+            raise _over(f"no worker is left, for {self.outage / 60:.0f} minutes now", GoneError)
         return max(1, found)
 
     def _ready(self, client: Client) -> list[tuple[int, bytes]]:
@@ -177,11 +207,11 @@ def _result(future: Future) -> bytes:
     if isinstance(error, NoisySegError):
         raise error
     if type(error).__name__ == "KilledWorker":
-        raise JobError(
+        raise _over(
             "a tile was given up after its workers died one after the other, most likely because "
-            f"memory ran out there; {GOES_ON}"
+            "memory ran out there"
         )
-    raise JobError(f"a worker failed ({type(error).__name__}: {error}); {GOES_ON}")
+    raise _over(f"a worker failed ({type(error).__name__}: {error})")
 
 
 def read(index: int, data: bytes) -> TileNuclei:

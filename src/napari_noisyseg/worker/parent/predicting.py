@@ -29,18 +29,24 @@ LARGEST = 50_000_000
 
 
 def start_prediction(
-    project: Project, model: Run, images: Sequence[str], device: str = "auto"
+    project: Project,
+    model: Run,
+    images: Sequence[str],
+    device: str = "auto",
+    scheduler: str | None = None,
 ) -> Run:
     """Predict images of the project with a run's model, in a child; returns at once.
 
-    Slides, and all of the images where there is one among them, go tile by tile (`slides`).
+    Slides, and all of the images where there is one among them or a scheduler's workers are to do
+    it, go tile by tile (`slides`).
 
     Raises NoisySegError, with nothing left behind, when that cannot be.
     """
     records = [project.image(name) for name in images]
     _check(model, records)
-    if any(r.link is not None or r.height * r.width > LARGEST for r in records):
-        return start_slides(project, dict.fromkeys(images), model, device)
+    slides = any(r.link is not None or r.height * r.width > LARGEST for r in records)
+    if slides or scheduler is not None:
+        return start_slides(project, dict.fromkeys(images), model, device, scheduler)
     with project.runs.making() as run:
         regions = (_whole(project, project.image(name)) for name in images)
         save_regions(run.dir / snapshot.FOLDER, regions)

@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -31,34 +32,45 @@ Regions = Mapping[str, Sequence[Box] | None]
 
 
 def start_slides(
-    project: Project, regions: Regions, model: Run | None = None, device: str = "auto"
+    project: Project,
+    regions: Regions,
+    model: Run | None = None,
+    device: str = "auto",
+    scheduler: str | None = None,
 ) -> Run:
     """Predict images tile by tile, in a child; returns at once.
 
-    model: a run that has one; None for the starter, with what it learned in the project. Where the
-    same model has done a part of the same images before, that run goes on, and only what is missing
-    is done. Raises NoisySegError, with nothing left behind, when that cannot be.
+    model: a run that has one; None for the starter, with what it learned in the project. scheduler:
+    of the workers that are to do it, who must find the images under the same paths. Where the same
+    model has done a part of the same images before, that run goes on, and only what is missing is
+    done. Raises NoisySegError, with nothing left behind, when that cannot be.
     """
     _check(project, regions, model)
+    if scheduler is not None:
+        scheduler = _check_there(project, regions, model, scheduler)
     weights = None if model is None else model.dir / MODEL
     key = content_hash(weights) if weights else learned_key(project) or starter_key()
     before = _before(project, list(regions), key)
     if before is not None:
-        return _go_on(before, regions, device)
+        return _go_on(before, regions, device, scheduler)
     with project.runs.making() as run:
         _put_weights(project, weights, run.dir)
         method = STARTER if model is None else str(model.spec()["method"])
         init = None if model is None else model.id
-        spec = RunSpec(method=method, device=device, init=init, images=list(regions))
+        spec = RunSpec(
+            method=method, device=device, init=init, images=list(regions), scheduler=scheduler
+        )
         _write(run, spec, key, [(name, boxes) for name, boxes in regions.items()])
     launch(run)
     return run
 
 
-def resume_slides(project: Project, run: Run, device: str = "auto") -> Run:
+def resume_slides(
+    project: Project, run: Run, device: str = "auto", scheduler: str | None = None
+) -> Run:
     """Go on with a run that predicts slides. Raises as `start_slides` does."""
     regions = {task.image: task.regions for task in tasks_of(run)}
-    return start_slides(project, regions, model_of(project, run), device)
+    return start_slides(project, regions, model_of(project, run), device, scheduler)
 
 
 def is_slide(run: Run) -> bool:
@@ -84,13 +96,34 @@ def _check(project: Project, regions: Regions, model: Run | None) -> None:
             )
         if boxes is not None and not boxes:
             raise NoisySegError(f"{name} has no field to predict: mark one, or predict all of it")
-        project.pixels(name).close()
+        with closing(project.pixels(name)) as slide:
+            record = project.image(name)
+            # size and time do not tell of one that was replaced with care
+            if record.link is not None and content_hash(slide.path) != record.sha:
+                raise NoisySegError(
+                    f"{slide.path} has another content than the slide {name} had: bring that one "
+                    "back, or add this one as a new image; what was annotated is safe"
+                )
     if model is None:
         return
     if find_spec("torch") is None:
         raise NoisySegError('predicting needs PyTorch: pip install "napari-noisyseg[train]"')
     if not (model.dir / MODEL).is_file():
         raise NoisySegError(f"run {model.id} has no model yet: let it finish, or stop it")
+
+
+def _check_there(project: Project, regions: Regions, model: Run | None, scheduler: str) -> str:
+    """The scheduler's address; raises NoisySegError where its workers cannot do it."""
+    from napari_noisyseg.worker.cluster.address import Scheduler
+    from napari_noisyseg.worker.cluster.parcel import proof_of
+    from napari_noisyseg.worker.cluster.tiles import check_workers
+
+    address, proofs = Scheduler.of(scheduler), []
+    for name in regions:
+        with closing(project.pixels(name)) as slide:
+            proofs.append(proof_of(slide, project.image(name).sha)[1])
+    check_workers(address, dict(proofs), model is not None)
+    return address.address
 
 
 def _put_weights(project: Project, weights: Path | None, folder: Path) -> None:
@@ -119,14 +152,14 @@ def _before(project: Project, images: list[str], key: str) -> Run | None:
     return None
 
 
-def _go_on(run: Run, regions: Regions, device: str) -> Run:
+def _go_on(run: Run, regions: Regions, device: str, scheduler: str | None) -> Run:
     """Let a run go on, with further regions where it had not all of an image."""
     joined: list[tuple[str, Sequence[Box] | None]] = []
     for task in tasks_of(run):
         more = regions[task.image]
         whole = more is None or task.regions is None
         joined.append((task.image, None if whole else [*(task.regions or ()), *(more or ())]))
-    spec = read_spec(run.dir).model_copy(update={"device": device})
+    spec = read_spec(run.dir).model_copy(update={"device": device, "scheduler": scheduler})
     _write(run, spec, str(run.spec()["key"]), joined)
     (run.dir / "STOP").unlink(missing_ok=True)
     with contextlib.suppress(FileNotFoundError):

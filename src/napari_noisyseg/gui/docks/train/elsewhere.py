@@ -14,7 +14,9 @@ from napari_noisyseg.gui.widgets.parts import More, button, label, line
 TITLE = "Run on another machine"
 WHY = (
     "Training runs on a faster computer of your lab, and its results come back. The marked parts "
-    "of the images are sent there. napari may be closed meanwhile; this computer must stay on."
+    "of the images are sent there. “Find nuclei” shares its tiles out among the computers there, "
+    "which must find the image under the same path as this one. napari may be closed meanwhile; "
+    "this computer must stay on."
 )
 GROUP, KEY = "cluster", "address"
 
@@ -26,7 +28,7 @@ class ElsewhereView(More):
         # its own thread: a machine that does not answer holds up nothing else
         self.jobs = Jobs()
         self.elsewhere = Elsewhere(self.jobs.do)
-        self.use = QCheckBox("Train there")
+        self.use = QCheckBox("Train and find nuclei there")
         self.address = QLineEdit(settings.setting(GROUP, KEY, ""))
         self.address.setPlaceholderText("tls://computer:8786")
         self.address.setToolTip("Ask the person who runs that computer for this address")
