@@ -127,7 +127,7 @@ def test_a_cohort_of_dicom_and_ome_zarr(noisyseg, tmp_path, tnbc, slide):
     assert done.code == 0, done.err
     entries = json.loads((out / "manifest.json").read_text())["images"]
     assert {name: e["state"] for name, e in entries.items()} == {"1": "done", "b.ome": "done"}
-    assert noisyseg(*words).err.count("done before") == 2
+    assert noisyseg(*words).err.count("already done") == 2
 
 
 def test_colours_by_the_profile(noisyseg, tmp_path, tnbc):
@@ -150,7 +150,7 @@ def test_colours_by_the_profile(noisyseg, tmp_path, tnbc):
     assert "begun anew" in done.err
     assert (out / "s.csv").read_text() != before
     assert json.loads((out / "s.tiles" / "plan.json").read_text())["icc"] is True
-    assert "done before" in noisyseg(*words, "--icc").err
+    assert "already done" in noisyseg(*words, "--icc").err
     assert noisyseg("create", tmp_path / "p", "--images", path, "--icc", "--mpp", 0.25).code == 0
     told = json.loads(noisyseg("info", tmp_path / "p", "--json").out)["images"][0]
     assert told["icc"].startswith("sRGB v4")
