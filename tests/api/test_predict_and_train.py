@@ -50,7 +50,7 @@ def test_a_training_is_waited_for_and_predicts(tnbc, tmp_path) -> None:
         places = [(float(r[1]), float(r[0])) for r in rows if max(map(float, r[:2])) < 155]
         project.nuclei.add_many("i", places)
         project.nuclei.add_field("i", ns.Box(0, 0, 160, 160))
-        with pytest.raises(ns.NoisySegError, match="one of them"):
+        with pytest.raises(ns.NoisySegError, match="only one of"):
             ns.train(project, "scnet", epochs=1, time_budget=5)
         training = ns.train(project, epochs=1, settings=TINY, device="cpu")
         assert training.run.spec()["method"] == "scnet"

@@ -177,7 +177,7 @@ def _plain(one: Agreement) -> dict[str, Any]:
 def _row(item: ReviewItem) -> dict[str, Any]:
     candidate = item.candidate
     return {
-        # first, as it is what --accept and --reject take
+        "nucleus": candidate.id,
         "serial": candidate.serial,
         "image": item.image,
         "x": round(candidate.x, 1),
@@ -185,5 +185,4 @@ def _row(item: ReviewItem) -> dict[str, Any]:
         "area_um2": round(candidate.area_um2, 1),
         "score": round(candidate.score, 3),
         "reason": item.reason,
-        "nucleus": candidate.id,
     }
