@@ -277,11 +277,11 @@ def test_without_a_field_the_recommended_method_starts(controller, project, late
 
 def test_a_wrong_setting_starts_nothing(person, later, project):
     def choose() -> Choice:
-        raise NoisySegError("epochs: '0' is no whole number")
+        raise NoisySegError("epochs: '0' is not a whole number")
 
     made = TrainController(person, later, choose, lambda: None)
     made.press()
-    assert person.refused == ["epochs: '0' is no whole number"]
+    assert person.refused == ["epochs: '0' is not a whole number"]
     assert project.runs.list() == []
 
 

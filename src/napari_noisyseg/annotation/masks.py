@@ -103,7 +103,7 @@ class Judge:
             return
         what = "of the images" if needs.unlabeled else "of the rough masks"
         raise NoisySegError(
-            f"every pixel {what} is already clean, so there is nothing to correct: "
+            f"every pixel {what} is clean already, so there is nothing to correct: "
             "train with 'supervised', or add images with rough masks (--masks)"
         )
 

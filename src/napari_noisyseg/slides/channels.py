@@ -23,7 +23,7 @@ def which(what: str, count: int, names: Sequence[str] = ()) -> NoisySegError:
         f"{i + 1} {names[i]}" if i < len(names) else str(i + 1) for i in range(count)
     )
     return NoisySegError(
-        f"{what} has {count} fluorescence channels ({listed}): choose the one with the nuclei "
+        f"{what} has {count} channels of fluorescence ({listed}): choose the one with nuclei "
         f"(--channel 1 to {count}), or save only that one"
     )
 

@@ -79,7 +79,7 @@ def _array(group: zarr.Group, name: str, path: Path) -> Any:
         return group[name]
     except KeyError as error:
         raise NoisySegError(
-            f"{path} is incomplete: its level {name!r} is missing; copy it anew"
+            f"{path} is incomplete: its level {name!r} is missing; copy it again"
         ) from error
 
 
