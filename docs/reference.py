@@ -95,12 +95,13 @@ def _own(module: ModuleType) -> list[str]:
 
 def _methods(name: str, kind: type) -> Iterator[tuple[str, Any]]:
     wanted = WRITTEN.get(name)
-    for method, found in vars(kind).items():
+    # of what is chosen also what it takes from other classes
+    chosen = {method: inspect.getattr_static(kind, method) for method in wanted or ()}
+    for method, found in (vars(kind) if wanted is None else chosen).items():
         if method.startswith("_") or not (callable(found) or isinstance(
             found, (property, classmethod, staticmethod))):  # fmt: skip
             continue
-        if wanted is None or method in wanted:
-            yield method, found
+        yield method, found
 
 
 def _signature(name: str, call: Callable[..., Any]) -> str:

@@ -132,6 +132,10 @@ class MethodConfig(BaseModel):
         """How images are predicted; overridden where a method has settings of it."""
         return PredictionPlan(splitting=self.splitting)
 
+    def begins_with_starter(self) -> bool:
+        """Whether networks begin with the first weights of the package, where these fit."""
+        return False
+
     @classmethod
     def from_preset(cls, preset: Preset, **changes: Value) -> Self:
         """The preset's settings with a person's changes on top.

@@ -67,3 +67,16 @@ def test_snapshot_of_points_without_a_field_teaches_them(tnbc, tmp_path):
     )
     assert taught
     assert not not_taught
+
+
+def test_rejected_places_are_background_where_not_all_is_marked(tnbc):
+    rgb, labels = tnbc
+    numbers, points = some_points(labels, 4)
+    rejected = labels == np.setdiff1d(np.unique(labels)[1:], numbers)[3]
+    nothing = np.zeros(labels.shape, bool)
+    region = partly_known(region_of(rgb, 0.25, points=points, known=nothing, rejected=rejected))
+    assert region.known[rejected].all()
+    for kind, plane in label_planes(region, labels.shape, ("local", "cluster", "voronoi")).items():
+        assert (plane[rejected] == BACKGROUND).mean() > 0.9, kind
+    few = region_of(rgb, 0.25, points=points[:3], known=nothing, rejected=rejected)
+    assert partly_known(few) is few

@@ -128,3 +128,14 @@ def test_torch_is_not_needed():
         "assert segment(rgb, 0.25).any()\n"
     )
     subprocess.run([sys.executable, "-c", code, str(FIELD)], check=True, timeout=120)
+
+
+def test_another_network_has_a_say_in_the_outlines(tnbc):
+    rgb, truth = tnbc[0][:160, :160], tnbc[1][:160, :160]
+    wide = ndimage.binary_dilation(truth > 0, iterations=3)
+    tight = ndimage.binary_erosion(truth > 0, iterations=2)
+    sizes = []
+    for inside in (tight, wide):
+        drawn = segment(rgb, 0.25, beside=np.where(inside, 0.97, 0.03).astype(np.float32))
+        sizes.append(np.median(np.bincount(drawn[drawn > 0])[1:]))
+    assert sizes[1] > 1.25 * sizes[0]

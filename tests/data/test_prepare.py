@@ -13,7 +13,7 @@ from napari_noisyseg.coarse.published import cluster_label
 from napari_noisyseg.data.prepare import label_planes, training_image
 from napari_noisyseg.data.regions import Region, region_of
 from napari_noisyseg.learning.settings.scnet import SCNetConfig
-from napari_noisyseg.method import BACKGROUND, NUCLEUS
+from napari_noisyseg.method import BACKGROUND, NUCLEUS, UNKNOWN
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,8 @@ def test_what_review_settled_counts_with_every_recipe(region: Region) -> None:
     config = SCNetConfig(stains="fixed", cluster_recipe="published")
     plane = training_image(settled, config, ("cluster",)).labels["cluster"]
     assert (plane[20:40, 20:40] == 1).all()
-    assert not (plane[100:130, 60:90] == 2).any()
+    assert not (plane[100:130, 60:90] == NUCLEUS).any()
+    assert (plane[100:130, 60:90] == BACKGROUND).mean() > 0.4
 
 
 def test_a_line_of_background_parts_clean_nuclei_that_touch(region: Region) -> None:
@@ -63,3 +64,31 @@ def test_a_line_of_background_parts_clean_nuclei_that_touch(region: Region) -> N
     assert (plane[20:40, 39:41] == BACKGROUND).all()
     assert ndimage.label(plane == NUCLEUS)[1] == 3
     assert (plane == NUCLEUS).sum() == (clean > 0).sum() - 2 * 20
+
+
+def test_what_was_rejected_is_background_and_what_a_click_claims_of_it_unknown(
+    region: Region, tnbc: tuple[NDArray[np.uint8], NDArray[np.int32]]
+) -> None:
+    truth = np.ascontiguousarray(tnbc[1][:200, :180])
+    pixels = np.floor(region.points + 0.5).astype(int)
+    names = truth[tuple(pixels.T)]
+    # a nucleus that a person clicked, and then rejected: its point is gone
+    gone = next(
+        n for n, (y, x) in zip(names, pixels, strict=True) if n and 40 < y < 160 and 40 < x < 110
+    )
+    left = names != gone
+    rejected = truth == gone
+    beside = replace(
+        region, points=region.points[left], serials=region.serials[left], rejected=rejected
+    )
+    planes = label_planes(beside, truth.shape, ("voronoi", "cluster", "local", "outline"))
+    for kind, plane in planes.items():
+        assert not (plane[rejected] == NUCLEUS).any(), kind
+        assert (plane[rejected] == BACKGROUND).mean() > 0.5, kind
+    # half of an outline that was rejected belongs to a nucleus that is clicked
+    other = int(names[left][np.argmax(np.bincount(truth.ravel())[names[left]])])
+    whole = truth == other
+    half = whole & (np.arange(180) > np.argwhere(whole)[:, 1].mean() + 4)
+    planes = label_planes(replace(region, rejected=half), truth.shape, ("outline",))
+    assert (planes["outline"][half] == UNKNOWN).mean() > 0.6
+    assert (planes["outline"][whole & ~half] == NUCLEUS).mean() > 0.6

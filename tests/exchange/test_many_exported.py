@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from napari_noisyseg.exchange import geojson, measurements, nuclei
+from napari_noisyseg.exchange import detections, geojson, measurements, nuclei
+from napari_noisyseg.exchange.ahead import ahead
 from napari_noisyseg.exchange.exporting import export
 from napari_noisyseg.exchange.outlines import fill, trace
 from napari_noisyseg.exchange.rings import rings_of, texts_of
@@ -155,7 +156,48 @@ def test_measurements_are_those_of_each_nucleus(
         (alone,) = measure(mask.astype(np.int32), density[place], 0.25)
         for key in ("area_um2", "perimeter_um", "eccentricity", "mean_hematoxylin"):
             assert float(row[key]) == pytest.approx(getattr(alone, key), rel=1e-5, abs=1e-6)
+        # to the last digit, as pixel by pixel
+        mean = density[place][mask].sum(dtype=np.float64) / mask.sum()
+        assert row["mean_hematoxylin"] == f"{mean:.6g}"
+        assert row["area_um2"] == f"{mask.sum() * 0.25**2:.6g}"
         assert (row["label"], row["state"]) == (str(c.serial), c.state)
         assert (row["x"], row["y"]) == (f"{c.x:.6g}", f"{c.y:.6g}")
         assert row["class"] == (c.class_name or "")
         assert row["score"] == f"{c.score:.6g}"
+
+
+def test_work_ahead_keeps_the_order_and_holds_two_parts() -> None:
+    taken, worked = [], []
+
+    def parts():
+        for part in range(6):
+            taken.append(part)
+            yield part
+
+    def work(part: int) -> int:
+        worked.append(part)
+        return part * part
+
+    seen = []
+    for result in ahead(work, parts()):
+        seen.append(result)
+        assert len(taken) <= len(seen) + 1
+    assert seen == [part * part for part in range(6)]
+    assert worked == taken == list(range(6))
+    assert list(ahead(work, [])) == []
+
+
+def test_what_goes_wrong_ahead_is_told_in_its_turn() -> None:
+    def work(part: int) -> int:
+        return 10 // part
+
+    results = ahead(work, [5, 2, 0, 1])
+    assert [next(results), next(results)] == [2, 5]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+
+
+def test_ids_that_are_no_plain_letters_are_quoted_as_json() -> None:
+    words = ["a-1", "b", 'c"d', "é", "x\ny"]
+    for some in (words, words[:2], ["a\nb"], [""]):
+        assert [json.loads(text) for text in detections._texts(some)] == some

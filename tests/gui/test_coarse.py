@@ -171,3 +171,18 @@ def test_another_scale_makes_the_labels_anew(dock: CoarseDock, qtbot: QtBot) -> 
     assert live.scale == pytest.approx(0.25 / 0.4)
     assert (plane(dock, "outline") != before).any()
     np.testing.assert_array_equal(plane(dock, "outline"), live.outlines)
+
+
+def test_nothing_is_said_of_labels_made_anew_while_reviewing(
+    dock: CoarseDock, panel: Panel, qtbot: QtBot
+) -> None:
+    qtbot.waitUntil(lambda: dock.summary().text == "up to date", timeout=PATIENCE)
+    panel.open_step("review")
+    nucleus = panel.session.require_project().nuclei.of(str(panel.session.image))[0]
+    with panel.session.acting():
+        panel.session.require_project().nuclei.move(nucleus.id, nucleus.y + 2, nucleus.x)
+    assert dock.kit.live.busy or dock.deriver.left or dock._settle.isActive()
+    assert dock.summary().text == "up to date"
+    panel.open_step("coarse")
+    assert dock.summary().text == "working …"
+    qtbot.waitUntil(lambda: dock.summary().text == "up to date", timeout=PATIENCE)

@@ -79,6 +79,19 @@ def test_a_lesson_comes_after_the_first_decisions_and_after_every_few(
     learning.close()
 
 
+def test_rejected_nuclei_count_as_well(session: Session, lessons: list[int]) -> None:
+    learning, project = Learning(session, at_once), session.require_project()
+    name = session.require_image().name
+    every = project.nuclei.candidates(name)
+    for candidate in every[: FIRST - 1]:
+        with session.acting():
+            project.nuclei.decide([candidate.id], "rejected")
+    assert lessons == []
+    accept(session, 1)
+    assert len(lessons) == 1
+    learning.close()
+
+
 def test_what_was_learned_is_used_said_and_passed_over_by_undo(
     session: Session, lessons: list[int]
 ) -> None:

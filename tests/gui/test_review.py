@@ -91,12 +91,33 @@ def test_it_begins_with_the_most_doubtful_centred_at_a_constant_zoom(dock):
         item.candidate.y,
         item.candidate.x,
     )
+    # in the middle, or as near to it as can be where the image ends
+    low, high = -record.mpp / 2, 511.5 * record.mpp
+    at = np.clip(at, low + VIEW_UM / 2, high - VIEW_UM / 2)
     assert np.allclose(viewer.scene.camera.center[-2:], at)
     zoom = viewer.scene.camera.zoom
     assert 800 / zoom == pytest.approx(VIEW_UM)
     press(dock, "Right")
     assert viewer.scene.camera.zoom == zoom
     assert not np.allclose(viewer.scene.camera.center[-2:], at)
+
+
+def test_a_nucleus_at_the_edge_is_shown_without_empty_view(dock, qtbot):
+    viewer, record = dock.session.viewer, dock.session.record()
+    for at in ("y", "x"):
+        edge = min(dock.review.here(), key=lambda item: getattr(item.candidate, at))
+        place = edge.candidate.y, edge.candidate.x
+        dock.review.go_to(edge.id)
+        qtbot.waitUntil(lambda p=place: visible_box(viewer, record).contains(*p), timeout=5000)
+        box = visible_box(viewer, record)
+        assert box.height * record.mpp == pytest.approx(VIEW_UM, abs=2 * record.mpp)
+        assert box.width * record.mpp == pytest.approx(VIEW_UM, abs=2 * record.mpp)
+        assert getattr(box, f"{at}0") == 0
+    # an image that is smaller than the view is shown in its middle
+    centre(viewer, record, (3, 500), 4 * 512 * record.mpp, within=True)
+    where = layers.geometry(viewer, record)
+    middle = np.array(where["translate"]) + np.array(where["scale"]) * 255.5
+    assert np.allclose(viewer.scene.camera.center[-2:], middle)
 
 
 def test_keys_decide_go_on_and_are_undone(dock):

@@ -320,6 +320,18 @@ def test_run_spec_counts_the_time_from_now():
     assert (epochs.epochs, epochs.time_budget, epochs.deadline) == (7, None, None)
 
 
+def test_the_menu_of_methods_is_whole(qtbot) -> None:
+    options = TrainOptions()
+    qtbot.addWidget(options)
+    options.resize(300, 600)
+    options.show()
+    options.method.showPopup()
+    view = options.method.view()
+    assert not view.verticalScrollBar().isVisible()
+    assert view.viewport().width() >= view.sizeHintForColumn(0)
+    options.method.hidePopup()
+
+
 def test_the_menu_says_what_a_preset_makes_of_a_paper(qtbot):
     options = TrainOptions()
     qtbot.addWidget(options)

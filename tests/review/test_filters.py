@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_noisyseg.review.filters import Filter, kind_of, kinds
-from napari_noisyseg.review.queue import ReviewItem
+from napari_noisyseg.review.queue import ReviewItem, ReviewQueue
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.records import Candidate, Outline
 
@@ -55,3 +55,25 @@ def test_reasons_are_counted_without_their_figures() -> None:
     assert kinds([ITEM, other, replace(ITEM, reason="the edge is faint")]) == [
         ("large", 2), ("the edge is faint", 1),
     ]  # fmt: skip
+
+
+def test_a_filter_finds_what_passes_it(project) -> None:
+    queue = ReviewQueue(project)
+    queue.decide([item.id for item in queue.items[3:9]], "accepted")
+    queue.decide([item.id for item in queue.items[20:22]], "rejected")
+    project.nuclei.set_class([item.id for item in queue.items[:5]], "tumour")
+    queue.refresh()
+    some = queue.items[2:30]
+    usual = float(np.median([item.candidate.area_um2 for item in queue.items]))
+    parts = [
+        {"image": "tnbc"}, {"image": "other"}, {"field": Box(0, 0, 200, 300)},
+        {"class_name": "tumour"}, {"class_name": ""}, {"run": "run-1"}, {"run": ""},
+        {"state": "accepted"}, {"state": "unreviewed"}, {"reason": "the edge is faint"},
+        {"smallest": usual}, {"largest": usual}, {"ids": {item.id for item in some}},
+    ]  # fmt: skip
+    for one in parts:
+        for other in parts:
+            wanted = Filter(**one | other)
+            for items in (queue.items, some):
+                expected = [row for row, item in enumerate(items) if wanted.passes(item)]
+                assert wanted.rows(items).tolist() == expected

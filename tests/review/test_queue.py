@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
 import pytest
+from review_parts import MPP, found_in
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.review import ReviewQueue, accept_above
@@ -11,8 +13,6 @@ from napari_noisyseg.review.value import FOLLOW, followers, values
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Candidate, Outline
-
-MPP = 0.5
 
 
 def states(project) -> list[str]:
@@ -153,6 +153,61 @@ def test_a_redrawn_outline_is_kept_and_undone(project):
     assert queue.outline(queue.items[0]) == item.candidate.outline
 
 
+def test_columns_say_what_the_items_say(project):
+    queue = ReviewQueue(project)
+    queue.decide([queue.items[4].id], "accepted")
+    queue.decide([queue.items[7].id], "rejected")
+    for items in (queue.items, queue.items[::3], queue.items[5:]):
+        each = [items[row] for row in range(len(items))]
+        assert list(items) == each
+        assert items.ids == [item.id for item in each]
+        assert items.scores.tolist() == [item.candidate.score for item in each]
+        assert items.areas.tolist() == [item.candidate.area_um2 for item in each]
+        some = [item.candidate.serial for item in each[1:4]]
+        assert list(items.numbered([*some, 999_999])) == each[1:4]
+        assert items.are("accepted").tolist() == [item.state == "accepted" for item in each]
+        assert items.images() == ["tnbc"]
+    place = queue.items[4].candidate.outline.middle()
+    near = [i.id for i in queue.items if i.candidate.outline.box.contains(*place)]
+    assert queue.items.around(*place).ids == near
+    assert queue.items[-1] == queue.items[len(queue) - 1]
+    with pytest.raises(IndexError):
+        queue.items[len(queue)]
+
+
+def test_the_order_is_by_worth_then_image_then_serial(project, tnbc):
+    rgb, labels = tnbc
+    project.add_array(rgb[::-1], "before", MPP)
+    found = found_in(labels[::-1].copy())
+    # half of them as sure as each other, so that ties are met
+    even = [replace(c, score=0.3, reason="") if n % 2 else c for n, c in enumerate(found)]
+    project.nuclei.adopt("before", "run-1", even)
+    queue = ReviewQueue(project)
+    value = {}
+    for image in ("tnbc", "before"):
+        read = project.nuclei.judged(image)
+        value |= dict(zip([c.id for c in read], values(read).tolist(), strict=True))
+    each = [(-value[i.id], i.image, i.candidate.serial) for i in queue.items]
+    assert each == sorted(each)
+    assert len(each) == 2 * len(found)
+
+
+def test_a_run_that_comes_in_keeps_the_order_of_what_stays(project, tnbc):
+    queue = ReviewQueue(project)
+    order = [item.id for item in queue.items]
+    queue.decide([order[2]], "accepted")
+    found = found_in(tnbc[1], run="run-2", reason="")
+    project.nuclei.adopt("tnbc", "run-2", [*found[10:], square(7, (3, 3))])
+    lost = {c.id for c in project.nuclei.candidates("tnbc", "run-1")}
+    lost -= {c.id for c in project.nuclei.judged("tnbc")}
+    assert lost
+    assert queue.refresh() == []
+    assert [i.id for i in queue.items][:-1] == [id for id in order if id not in lost]
+    assert queue.items[-1].candidate.outline.box == Box(3, 3, 10, 10)
+    again = {i.id: i for i in ReviewQueue(project).items}
+    assert {i.id: i for i in queue.items} == again
+
+
 def test_thousands_of_nuclei_are_quick(tmp_path):
     side, n = 2000, 4900
     grid = np.arange(n)
@@ -182,7 +237,7 @@ def test_of_equal_doubt_the_common_kind_comes_first(project):
     of_run = [item for item in queue.items if item.candidate.run == "run-2"]
     assert of_run[-1].candidate.y == 200
     found = [item.candidate for item in of_run]
-    common = followers(found, np.full(len(found), 0.75))
+    common = followers(np.array([c.area_um2 for c in found]), np.full(len(found), 0.75))
     assert common[0] == 1
     assert common[-1] < 0.3
     assert values(found).max() <= 0.75 * (1 + FOLLOW) + 1e-9

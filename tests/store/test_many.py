@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import uuid
 from pathlib import Path
 
@@ -11,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
-from napari_noisyseg.store import Outline, Project
+from napari_noisyseg.store import Outline, Project, schema
 from napari_noisyseg.store.candidates import _new_ids
 from napari_noisyseg.store.packing import count_mask, count_masks, pack_mask, unpack_stacks
 from napari_noisyseg.store.schema import FORMER
@@ -98,3 +101,51 @@ def test_a_project_of_before_gets_the_quicker_indices(tissue: Project, tmp_path:
     names = {name for (name,) in rows}
     assert {"candidate_spot", "outline_spot"} <= names
     assert "candidate_place" not in names
+
+
+def test_a_project_of_before_areas_gets_them_once(tissue: Project) -> None:
+    found = tissue.nuclei.adopt("tissue", "run-1", [candidate(5, 5, 9), candidate(40, 40, 60)])
+    tissue.nuclei.decide([found[0].id], "accepted")
+    drawn = Outline(Box(1, 2, 4, 9), np.ones((3, 7), bool))
+    tissue.nuclei.set_outlines({found[0].id: drawn}, "edit")
+    path = tissue.path
+    tissue.close()
+    with contextlib.closing(sqlite3.connect(path / "project.sqlite")) as connection:
+        for table in schema.WITH_AREA:
+            connection.execute(f"ALTER TABLE {table} DROP COLUMN area")
+        connection.execute("PRAGMA user_version = 4")
+        connection.commit()
+    with pytest.raises(NoisySegError, match="open it once for writing"):
+        Project.open(path, write=False)
+    with Project.open(path) as again:
+        read = {c.id: c.area_um2 / 0.25**2 for c in again.nuclei.judged("tissue")}
+        assert read == {found[0].id: 21, found[1].id: 3600}
+        again.nuclei.undo()
+        assert again.nuclei.judged("tissue")[0].area_um2 == 81 * 0.25**2
+    # it is one of today now, also for readers
+    Project.open(path, write=False).close()
+
+
+def test_a_damaged_mask_does_not_keep_a_project_from_coming_up_to_date(tissue: Project) -> None:
+    found = tissue.nuclei.adopt("tissue", "run-1", [candidate(5, 5), candidate(40, 40)])
+    path = tissue.path
+    tissue.close()
+    with contextlib.closing(sqlite3.connect(path / "project.sqlite")) as connection:
+        connection.execute("UPDATE candidate SET mask = x'7aff' WHERE id = ?", (found[0].id,))
+        connection.execute("PRAGMA user_version = 4")
+        connection.commit()
+    with Project.open(path) as again:
+        one, other = again.nuclei.judged("tissue")
+        assert (one.area_um2, other.area_um2) == (0, 100 * 0.25**2)
+        with pytest.raises(NoisySegError, match="restore an earlier copy"):
+            _ = one.outline.mask
+
+
+@pytest.mark.parametrize("blob", [b"", b"p", b"z", b"q1234", b"p" + bytes(12), b"z1234"])
+def test_damaged_masks_are_told_among_sound_ones(blob: bytes) -> None:
+    sound = pack_mask(np.ones((9, 9), bool))
+    boxes = [Box(0, 0, 9, 9)] * 3
+    assert count_masks([sound, sound], boxes[:2]).tolist() == [81, 81]
+    for blobs in ([blob, sound, sound], [sound, blob, sound], [sound, sound, blob]):
+        with pytest.raises(NoisySegError, match="damaged"):
+            count_masks(blobs, boxes)

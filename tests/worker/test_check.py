@@ -16,7 +16,7 @@ from napari_noisyseg.method import MethodConfig, Needs
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Outline
-from napari_noisyseg.store.spec import read_spec
+from napari_noisyseg.store.spec import RunSpec, read_spec
 from napari_noisyseg.worker.parent import client
 
 
@@ -164,6 +164,17 @@ def test_a_run_starts_with_the_package_s_networks_or_without(
     begun = read_spec(client.start(bare, spec(init=init, config=config)).dir)
     assert begun.init is None
     assert begun.config.get("splitting") == splitting  # None: as the preset reads
+    assert begun.config["first_weights"] == init
+
+
+def test_a_method_that_learns_from_nothing_is_asked_for_no_first_weights(
+    bare: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client.process, "launch", lambda run, threads: None)
+    monkeypatch.setattr(client, "write_snapshot", lambda *words: None)
+    asked = RunSpec(method="igtt", init="none", epochs=1, config={"preset": "small"})
+    begun = read_spec(client.start(bare, asked).dir)
+    assert begun.config == {"preset": "small", "splitting": "watershed"}
 
 
 def test_what_is_there_instead_of_clean_nuclei_is_advised(bare: Project) -> None:

@@ -47,7 +47,7 @@ def test_results_are_read_back_as_they_were_written(
     (result,) = read_results(tmp_path)
     assert np.array_equal(result.labels, refined.labels)
     assert set(np.unique(result.labels)) == {0, *region.serials}
-    assert {row["serial"] for row in result.rows} == set(region.serials.tolist())
+    assert set(result.rows.serial.tolist()) == set(region.serials.tolist())
     assert result.maps["probability"].dtype == np.float16
     assert load_model(tmp_path, "cpu").file.method == "scnet"
 

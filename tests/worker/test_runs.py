@@ -29,12 +29,24 @@ from napari_noisyseg.events import (
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.training.predict import load_model
 from napari_noisyseg.worker.adoption.adopt import adopt_finished
+from napari_noisyseg.worker.adoption.provenance import of_nucleus
 from napari_noisyseg.worker.child.share import LADDER
 from napari_noisyseg.worker.parent import client
 
 
 def steps(events: list[Event]) -> list[int]:
     return [event.step for event in events if isinstance(event, Stepped)]
+
+
+def test_a_run_says_with_which_first_weights_it_began(project: Project) -> None:
+    run = client.start(project, spec(epochs=1, config={"width": 32}))
+    events = wait(run, finished)
+    (note,) = (event.note for event in events if isinstance(event, Started))
+    made = load_model(run.dir, "cpu").file.provenance["first_weights"]
+    assert f"from first weights {made[:8]}, learned on other tissue" in note
+    adopt_finished(project)
+    nucleus = project.nuclei.of("tissue")[0]
+    assert of_nucleus(project, nucleus.id)["run"]["first_weights_sha256"] == made
 
 
 def test_a_run_trains_and_its_results_come_into_the_project(project: Project) -> None:
@@ -53,6 +65,8 @@ def test_a_run_trains_and_its_results_come_into_the_project(project: Project) ->
     said = [event.work for event in events if isinstance(event, Doing)]
     assert (said[0], said[-1]) == ("loading PyTorch", "writing the nuclei")
     assert {Started, Previewed, Stepped, Checkpointed, Finished} <= kinds
+    (began_so,) = (event.note for event in events if isinstance(event, Started))
+    assert "from random weights: first weights are for networks of another shape" in began_so
     final = events[-1]
     assert isinstance(final, Finished)
     assert not final.stopped

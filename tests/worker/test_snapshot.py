@@ -207,3 +207,24 @@ def test_a_large_image_without_a_field_is_not_trained_on(
     monkeypatch.setattr("napari_noisyseg.annotation.unlabeled.LARGEST", 90 * 80 - 1)
     with pytest.raises(NoisySegError, match=r"vast is too large.*--field"):
         write_snapshot(project, tmp_path, ["vast"], Needs(unlabeled=True))
+
+
+def test_an_outline_that_holds_a_nucleus_that_stands_says_nothing(
+    project: Project, tmp_path: Path
+) -> None:
+    good, bad, *_ = project.nuclei.of("tissue")
+    y, x = int(good.y), int(good.x)
+    around = Box(y - 4, x - 4, y + 5, x + 5).clip((SIDE, SIDE))
+    project.nuclei.set_outline(bad.id, around, np.ones(around.shape, bool), "drawn")
+    project.nuclei.decide([bad.id], "rejected")
+    (region,) = frozen(project, tmp_path)
+    assert not region.rejected.any()
+
+
+def test_around_a_dropped_suggestion_is_no_nucleus(project: Project, tmp_path: Path) -> None:
+    project.nuclei.drop("tissue", [(60.0, 70.0)])
+    (region,) = frozen(project, tmp_path)
+    assert region.rejected[60, 70]
+    assert region.rejected[60, 76]
+    assert not region.rejected[60, 77]
+    assert region.clean_known[region.rejected].all()

@@ -6,6 +6,7 @@ changes nothing in the run.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ MARGIN = 0.75
 """µm around an accepted nucleus that is known to be background."""
 ROUGH_MARGIN = 6.0
 """µm around a rough mask, a nucleus wide, that is taken for (noisy) background outside fields."""
+DROPPED = 1.5
+"""µm around a suggestion that a person dropped in which there is no nucleus."""
 FOLDER = "snapshot"
 PROPOSED = ("unreviewed", "unsure")
 """states of nuclei whose outlines are a run's word alone"""
@@ -119,7 +122,7 @@ def region(
     points = [n for n in nuclei if n.state != "rejected"]
     known = project.nuclei.known(record.name, box)
     rough = rough_masks(project, record.name, box)
-    clean, rejected = _settled(project, record.name, box)
+    clean, rejected = _settled(project, record, box, points)
     fields = project.nuclei.fields(record.name)
     undecided = np.zeros_like(rejected)
     if "rough" in project.nuclei.planes(record.name):
@@ -168,13 +171,33 @@ def _fit(fit: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return dict(fit) if fit else None
 
 
-def _settled(project: Project, image: str, box: Box) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """Accepted outlines as a label image of serials, and where rejected ones lie."""
+def _settled(
+    project: Project, record: ImageRecord, box: Box, standing: Sequence[Nucleus]
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """Accepted outlines as a label image of serials, and where there is no nucleus for certain.
+
+    That is inside what was rejected, but for outlines that hold the point of a nucleus that stands:
+    those were wrong outlines, or the same nucleus twice. And around dropped suggestions.
+    """
     clean, rejected = (
-        _drawn(((n.serial, o) for n, o in project.nuclei.outlines(image, (state,), box)), box)
-        for state in ("accepted", "rejected")
+        _drawn(((n.serial, o) for n, o in project.nuclei.outlines(record.name, (s,), box)), box)
+        for s in ("accepted", "rejected")
     )
-    return clean, (rejected > 0) & (clean == 0)
+    pixels = [(math.floor(n.y + 0.5) - box.y0, math.floor(n.x + 0.5) - box.x0) for n in standing]
+    if pixels:
+        held = rejected[tuple(np.array(pixels).T)]
+        rejected[np.isin(rejected, held[held > 0])] = 0
+    dropped = _around(project.nuclei.dropped(record.name) - box.origin, box, DROPPED / record.mpp)
+    return clean, ((rejected > 0) | dropped) & (clean == 0)
+
+
+def _around(places: NDArray[np.float64], box: Box, pixels: float) -> NDArray[np.bool_]:
+    """What of a box lies at most that far from places (n, 2) in it."""
+    at = np.zeros(box.shape, bool)
+    whole = np.floor(places + 0.5).astype(np.intp)
+    inside = ((whole >= 0) & (whole < box.shape)).all(axis=1)
+    at[tuple(whole[inside].T)] = True
+    return _grown(at, pixels)
 
 
 def _settled_fields(

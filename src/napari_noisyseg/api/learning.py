@@ -32,11 +32,13 @@ def suggest(
 def adapt(project: Project, seed: int = 0) -> adapting.Lesson:
     """Let the outlines at clicks learn from at least eight accepted or redrawn nuclei; seconds.
 
-    project: open for writing. What was learned is used, as one action, only where it meets
-    decisions that were held out better than before. seed: fixes what is held out.
+    From rejected finds (eight at least) it is learned what is no nucleus: `suggest` and `predict`
+    find less that looks like them. project: open for writing. What was learned is used, as one
+    action, only where it meets decisions that were held out better than before. seed: fixes what is
+    held out.
 
-    Returns the lesson (`.used`, `.nuclei`, `.gain` in IoU, `.words`). Raises NoisySegError without
-    torch.
+    Returns the lesson (`.used`, `.nuclei`, `.rejected`, `.gain` in IoU, `.words`). Raises
+    NoisySegError without torch.
     """
     if find_spec("torch") is None:
         raise NoisySegError("learning needs torch: pip install 'napari-noisyseg[train]'")

@@ -121,8 +121,7 @@ class Review:
 
     def _item(self, nucleus: Which) -> ReviewItem:
         if isinstance(nucleus, int):
-            found = (item for item in self._queue.items if item.candidate.serial == nucleus)
-            item = next(found, None)
+            item = next(iter(self._queue.items.numbered([nucleus])), None)
         else:
             row = self._queue.row(nucleus.id if isinstance(nucleus, ReviewItem) else nucleus)
             item = None if row is None else self._queue.items[row]

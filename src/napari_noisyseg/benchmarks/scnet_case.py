@@ -27,9 +27,10 @@ from .tissue import MIN_SIZE, Field, inner_points
 Settings = Mapping[str, Value]
 PAPERS: Settings = {
     "coarse": "cluster", "cluster_recipe": "paper", "splitting": "components", "hold_out": False,
+    "first_weights": "none",
 }  # fmt: skip
 """the paper's labels and reading"""
-OURS: Settings = {"splitting": "watershed", "hold_out": False}
+OURS: Settings = {"splitting": "watershed", "hold_out": False, "first_weights": "none"}
 """what users of the preset `small` train on, read without the starter"""
 SCORES = ("aji", "acc", "f1", "dice_obj", "pq")
 

@@ -83,8 +83,8 @@ def train(
 ) -> Trained:
     """`noisyseg train` with a time budget on the CPU, timed from command to exit.
 
-    starter: nuclei are read with the networks that come with the package, which learned from masks
-    of other tissue; without them nothing is known but what is given.
+    starter: with the networks that come with the package, which learned from masks of other tissue;
+    without them nothing is known but what is given.
     """
     began, clock = time.time(), time.monotonic()
     budget = ("--time-budget", f"{seconds:g}", "--device", "cpu", "--json")

@@ -29,7 +29,7 @@ def adapt(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Learn the outlines at clicks from accepted and redrawn nuclei, in seconds."""
+    """Learn outlines from accepted and redrawn nuclei, and what is none from rejected finds."""
     if find_spec("torch") is None:
         raise NoisySegError("learning needs torch: pip install 'napari-noisyseg[train]'")
     from ..worker.lessons.adapting import adapt as learn

@@ -102,8 +102,9 @@ def _tell_what(
 
 def _by_serial(queue: ReviewQueue, said: dict[State, list[int]]) -> dict[int, ReviewItem]:
     """The nuclei to be judged by their serials, where all that are named are among them."""
-    items = {item.candidate.serial: item for item in queue.items}
-    unknown = [serial for serials in said.values() for serial in serials if serial not in items]
+    named = [serial for serials in said.values() for serial in serials]
+    items = {item.candidate.serial: item for item in queue.items.numbered(named)}
+    unknown = [serial for serial in named if serial not in items]
     if unknown:
         raise NoisySegError(f"nucleus {unknown[0]}: no nucleus with this serial can be reviewed")
     return items

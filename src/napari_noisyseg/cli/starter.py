@@ -27,8 +27,9 @@ def train(
     data: Annotated[Path, typer.Option(help="Folder with tnbc, tnbc_samples and dsb2018/hist.")],
     out: Annotated[Path, typer.Option(help="Folder for the weights.")] = Path("starter"),
     network: Annotated[
-        Literal["both", "outline", "centres"], typer.Option(help="Which of the two.")
-    ] = "both",
+        Literal["all", "outline", "centres", "first"],
+        typer.Option(help="Which; 'first': first weights of the methods' own small networks."),
+    ] = "all",
     steps: Annotated[
         int | None, typer.Option(min=1, help="For each network. Default: as shipped.")
     ] = None,
@@ -39,9 +40,13 @@ def train(
 ) -> None:
     """Train the starter's weights again, on data with licences that allow shipping them."""
     from ..learning.starter.remake import remake
+    from ..training import pretraining
 
     if without not in (None, *SOURCES):
         raise NoisySegError(f"there is no source {without!r}: leave out {' or '.join(SOURCES)}")
-    names = ("outline", "centres") if network == "both" else (network,)
-    for path in remake(data, out, names, steps, seed, without, say):
-        show(path)
+    names = tuple(name for name in ("outline", "centres") if network in ("all", name))
+    if names:
+        for path in remake(data, out, names, steps, seed, without, say):
+            show(path)
+    if network in ("all", "first"):
+        show(pretraining.remake(data, out, steps, seed, without, say))

@@ -7,6 +7,7 @@ the two together are the centres. The other network then outlines the nucleus at
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import floor
 from typing import NamedTuple
 
 import numpy as np
@@ -15,10 +16,11 @@ from scipy import ndimage as ndi
 from skimage.feature import peak_local_max
 from skimage.segmentation import watershed
 
+from napari_noisyseg.coarse import belief
 from napari_noisyseg.coarse.appearance import MPP, appearance, resized, unlike
 from napari_noisyseg.coarse.labels import CoarseLabels
-from napari_noisyseg.coarse.outline import Look
-from napari_noisyseg.coarse.starter import CENTRES, Network, probability, shipped
+from napari_noisyseg.coarse.outline import Look, outlined, seen_at
+from napari_noisyseg.coarse.starter import CENTRES, OUTLINE, Network, at_click, probability, shipped
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
 
@@ -36,6 +38,8 @@ LEAST = 0.2
 """Score from which a peak is a centre; best on the fields that the network learned from."""
 INSIDE = 0.5
 """Probability of being nucleus from which a pixel has a say in where its centre lies."""
+SHARE = 0.5
+"""Of the say in an outline that another network has where nobody clicked (decision 35)."""
 BLOCK, AROUND_UM = 3072, 24.0
 """Larger images are worked on in blocks of this side (px of 0.25 µm), and a rim."""
 
@@ -113,11 +117,12 @@ def segment(
 ) -> NDArray[np.int32]:
     """Nuclei of an image that nobody has clicked in, int32 (H, W), 1 the surest; no torch needed.
 
-    look: draws the outline at a centre, the starter when None. beside: probability of nucleus by
-    another network, float32 (H, W), half of the say in what is one. network: finds the centres,
-    the starter's when None. Raises as `centres` does.
+    look: draws the outline at a centre, the starter when None; where it has learned from rejected
+    finds, those like them are left out (`believed`). beside: probability of nucleus by another
+    network, float32 (H, W), half of the say in what is one and in the outlines. network: finds the
+    centres, the starter's when None. Raises as `centres` does.
     """
-    points = centres(rgb, mpp, beside=beside, network=network).points
+    points = believed(centres(rgb, mpp, beside=beside, network=network), rgb, mpp, look).points
     shape = (rgb.shape[0], rgb.shape[1])
     labels = np.zeros(shape, np.int32)
     for core in _blocks(shape, _block(mpp)):
@@ -126,10 +131,29 @@ def segment(
         own = [n for n, _ in _of(points, core)]
         if own:
             place = labels[around.slices]
-            drawn = _outlined(rgb[around.slices], within, mpp, look)
+            other = None if beside is None else beside[around.slices]
+            drawn = _outlined(rgb[around.slices], within, mpp, look, other)
             free = np.isin(drawn, own) & (place == 0)
             place[free] = drawn[free]
     return labels
+
+
+def believed(found: Centres, rgb: Pixels, mpp: float, look: Look | None) -> Centres:
+    """Without the centres that are like what a person rejected, where `look` has learned that.
+
+    Scores are times the chance that there is a nucleus, above what makes it one.
+    """
+    known = belief.of_look(look)
+    if look is None or known is None or not len(found.points):
+        return found
+    planes = appearance(rgb, mpp)
+    factor = np.array(planes.shape[1:]) / np.array(rgb.shape[:2])
+    clicks = (found.points + 0.5) * factor - 0.5
+    weight = known.weights_of(belief.figures(planes, clicks, seen_at(planes, clicks, look)))
+    scores = np.round(found.scores * weight, 4)
+    kept = np.flatnonzero(weight > 0)
+    order = kept[np.argsort(-scores[kept], kind="stable")]
+    return Centres(found.points[order], scores[order])
 
 
 def score(found: Maps) -> F32:
@@ -170,8 +194,20 @@ def probabilities(planes: F32, network: Network | None = None) -> Maps:
 
 
 def _outlined(
-    rgb: Pixels, points: dict[int, tuple[float, float]], mpp: float, look: Look | None
+    rgb: Pixels,
+    points: dict[int, tuple[float, float]],
+    mpp: float,
+    look: Look | None,
+    beside: F32 | None,
 ) -> NDArray[np.int32]:
+    if beside is not None:
+        look = look or at_click(shipped(OUTLINE))
+        shape = (rgb.shape[0], rgb.shape[1])
+        pixels = {  # a point in the last half of a pixel stays in it
+            n: (min(floor(y + 0.5), shape[0] - 1), min(floor(x + 0.5), shape[1] - 1))
+            for n, (y, x) in points.items()
+        }
+        return outlined(appearance(rgb, mpp), pixels, shape, look, beside, SHARE).instances
     known = np.ones(rgb.shape[:2], bool)
     labels = CoarseLabels(rgb, points, known, mpp, kinds=("outline",), look=look)
     return labels.outlines

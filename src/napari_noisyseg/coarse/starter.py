@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noisyseg import bounded_json, regular_file
+from napari_noisyseg.coarse import belief
 from napari_noisyseg.errors import NoisySegError
 
 F32 = NDArray[np.float32]
@@ -29,7 +30,10 @@ MOST = 64
 
 
 class Network:
-    """One of the networks. Raises NoisySegError when it is missing or damaged."""
+    """One of the networks. Raises NoisySegError when it is missing or damaged.
+
+    belief: what of its finds are nuclei, where that was learned and lies beside its weights.
+    """
 
     def __init__(self, name: str, weights: Weights | None = None) -> None:
         import onnxruntime as ort  # a tenth of a second
@@ -37,7 +41,7 @@ class Network:
         options = ort.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads(), 1
         options.log_severity_level = 3
-        structure = model(name)
+        structure, self.belief = model(name), belief.of_tensors(weights or {})
         try:
             self._session = ort.InferenceSession(
                 with_weights(structure, weights or {}), options, providers=["CPUExecutionProvider"]
@@ -80,11 +84,12 @@ def shipped(name: str) -> Network:
 def with_weights(structure: bytes, weights: Weights) -> bytes:
     """An ONNX file with other weights in place of its own, by their names and of the same sizes.
 
-    In the file (protocol buffers) each tensor is its name (field 8) and then its raw data (9).
-    Raises ValueError for a name or size that the file does not have.
+    What was learned beside them (`belief`) is passed over. In the file (protocol buffers) each
+    tensor is its name (field 8) and then its raw data (9). Raises ValueError for a name or size
+    that the file does not have.
     """
     changed = bytearray(structure)
-    for name, values in weights.items():
+    for name, values in belief.without(weights).items():
         raw = np.ascontiguousarray(values, "<f4").tobytes()
         head = b"\x42" + _varint(len(name)) + name.encode() + b"\x4a" + _varint(len(raw))
         at = structure.find(head)
@@ -103,9 +108,20 @@ def _varint(number: int) -> bytes:
     return bytes([*found, number])
 
 
-def at_click(network: Network) -> Callable[[F32], F32]:
+class AtClick:
     """Squares around clicks to the probability of the nucleus at each, (n, SIDE, SIDE)."""
-    return lambda squares: probability(network.logits(squares))[:, 0]
+
+    def __init__(self, network: Network) -> None:
+        self._network, self.belief = network, network.belief
+
+    def __call__(self, squares: F32) -> F32:
+        """Of (n, CHANNELS, SIDE, SIDE)."""
+        return probability(self._network.logits(squares))[:, 0]
+
+
+def at_click(network: Network) -> AtClick:
+    """How a network looks at clicks."""
+    return AtClick(network)
 
 
 def probability(logits: F32) -> F32:

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from napari_noisyseg import stains
 from napari_noisyseg.coarse import CoarseLabels
@@ -29,6 +30,8 @@ from napari_noisyseg.plans import PixelPlan, Recipe
 CoarseKind = Literal["voronoi", "cluster", "local", "outline"]
 COARSE: tuple[CoarseKind, ...] = ("voronoi", "cluster", "local", "outline")
 SUPERPIXEL = "superpixel"
+RIM = 2
+"""px around an outline that its label leaves unknown"""
 
 
 def stain_matrix(rgb: NDArray[np.uint8], plan: PixelPlan) -> stains.StainMatrix:
@@ -116,14 +119,29 @@ def _coarse_plane(coarse: CoarseLabels, kind: CoarseKind, recipe: Recipe) -> NDA
 
 
 def _reviewed(plane: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:
-    """The plane with what review has settled: accepted nuclei in, rejected ones out."""
+    """The plane with what review has settled: accepted nuclei in, rejected ones out.
+
+    What the nucleus of a click has of a rejected outline is in doubt, and unknown.
+    """
     if not (region.clean.any() or region.rejected.any()):
         return plane
     plane = plane.copy()
-    settled = region.rejected | region.clean_known
-    plane[settled & (plane == UNKNOWN)] = BACKGROUND
+    if region.rejected.any():
+        doubt = _at_clicks(plane, region.points)[region.rejected]
+        plane[region.rejected] = np.where(doubt, UNKNOWN, BACKGROUND)
+    plane[region.clean_known & ~region.rejected & (plane == UNKNOWN)] = BACKGROUND
     plane[region.clean > 0] = NUCLEUS
     return plane
+
+
+def _at_clicks(plane: NDArray[np.uint8], points: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Connected parts of the plane's nuclei that hold a point, and their rims, bool (h, w)."""
+    parts, _ = ndimage.label(plane == NUCLEUS)
+    pixels = np.floor(points + 0.5).astype(np.intp)
+    inside = ((pixels >= 0) & (pixels < plane.shape)).all(axis=1)
+    held = np.unique(parts[tuple(pixels[inside].T)])
+    rims = ndimage.binary_dilation(np.isin(parts, held[held > 0]), iterations=RIM)
+    return np.asarray(rims, bool)
 
 
 def _states(labels: NDArray[np.int32], known: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from json.encoder import encode_basestring
 from math import isfinite
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from napari_noisyseg import __version__
 from napari_noisyseg.exchange import geojson
+from napari_noisyseg.exchange.ahead import ahead
 from napari_noisyseg.exchange.nuclei import ExportedImage
 from napari_noisyseg.exchange.outlines import trace
 from napari_noisyseg.exchange.rings import rings_of, texts_of
@@ -22,6 +25,14 @@ GENERATOR = f'"generator": "napari-noisyseg {__version__}"'
 NO_COLOR = "#999999"
 
 
+class _Shaped(NamedTuple):
+    """Nuclei with their geometries as GeoJSON has them, and their areas in µm²."""
+
+    nuclei: Packed
+    geometries: list[bytes]
+    areas: list[float]
+
+
 def write_detections(image: ExportedImage, path: Path) -> None:
     """All nuclei, one on each line, in order of serial."""
     colors = {c.name: c.color for c in image.project.nuclei.classes()}
@@ -29,44 +40,51 @@ def write_detections(image: ExportedImage, path: Path) -> None:
     with path.open("wb") as file:
         file.write(f'{{"type": "FeatureCollection", {GENERATOR}, "features": ['.encode())
         between = b"\n"
-        for nuclei in image.in_order():
-            file.write(between + b",\n".join(_features(nuclei, image, colors, comments)))
+        # some are traced while those before are put into words
+        for shaped in ahead(partial(_shaped, image.record.mpp), image.in_order()):
+            file.write(between)
+            file.write(_features(shaped, image, colors, comments))
             between = b",\n"
         file.write(b"\n]}\n")
 
 
+def _shaped(mpp: float, nuclei: Packed) -> _Shaped:
+    rings = rings_of(nuclei)
+    geometries = texts_of(rings)
+    for k in np.flatnonzero(rings.counts == 0).tolist():
+        geometries[k] = _others(nuclei, k)
+    return _Shaped(nuclei, geometries, (rings.areas * mpp**2).tolist())
+
+
 def _features(
-    nuclei: Packed,
+    shaped: _Shaped,
     image: ExportedImage,
     colors: Mapping[str, str],
     comments: Mapping[str, str],
-) -> list[bytes]:
+) -> bytes:
     """The lines of some nuclei."""
-    rings = rings_of(nuclei)
-    shapes = texts_of(rings)
-    for k in np.flatnonzero(rings.counts == 0).tolist():
-        shapes[k] = _others(nuclei, k)
-    areas = (rings.areas * image.record.mpp**2).tolist()
+    nuclei = shaped.nuclei
     classes = {name: _classification(name, colors) for name in set(nuclei.classes)}
     told = {kind: _told(*kind) for kind in set(zip(nuclei.states, nuclei.runs, strict=True))}
-    line = _line(image.record.name)
-    columns = (nuclei.ids, shapes, nuclei.classes, areas, nuclei.scores, nuclei.serials,
-               nuclei.states, nuclei.runs)  # fmt: skip
     said = {id: b', "comment": ' + _text(words) for id, words in comments.items()}
+    ends = [told[kind] for kind in zip(nuclei.states, nuclei.runs, strict=True)]
+    if said:
+        ends = [end + said.get(id, b"") for end, id in zip(ends, nuclei.ids, strict=True)]
+    columns = (
+        _texts(nuclei.ids), shaped.geometries, map(classes.__getitem__, nuclei.classes),
+        shaped.areas, map(_score, nuclei.scores), nuclei.serials, ends,
+    )  # fmt: skip
     # filled in, as `json.dumps` takes longer over a nucleus than all the rest together
-    return [
-        line
-        % (
-            _text(id),
-            shape,
-            classes[name],
-            area,
-            _score(score),
-            serial,
-            told[state, run] + said.get(id, b""),
-        )
-        for id, shape, name, area, score, serial, state, run in zip(*columns, strict=True)
-    ]
+    line = _line(image.record.name)
+    return b",\n".join([line % values for values in zip(*columns, strict=True)])
+
+
+def _texts(words: Sequence[str]) -> list[bytes]:
+    """`_text` of each; of plain letters and digits, as ids have them, all at once."""
+    letters = "".join(words).replace("-", "")
+    if letters.isascii() and letters.isalnum():
+        return ('"' + '"\n"'.join(words) + '"').encode().split(b"\n")
+    return [_text(one) for one in words]
 
 
 def _line(image: str) -> bytes:

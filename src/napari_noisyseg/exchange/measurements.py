@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_noisyseg.exchange.ahead import ahead
 from napari_noisyseg.exchange.cells import cell
 from napari_noisyseg.exchange.nuclei import ExportedImage
 from napari_noisyseg.instances import shapes_of
 from napari_noisyseg.slides import Box, Slide
-from napari_noisyseg.stains.deconvolution import FIXED, densities
+from napari_noisyseg.stains.pixels import hematoxylin_of
 from napari_noisyseg.store import Packed
 
 Table = NDArray[np.float64]
@@ -73,37 +75,40 @@ def _rows(nuclei: Packed, measured: Table, comments: Mapping[str, str]) -> list[
     ]
 
 
+class _Part(NamedTuple):
+    """Nuclei of a square of the image, and the pixels of the region that they lie in."""
+
+    nuclei: Packed
+    region: Box
+    rgb: NDArray[np.uint8]
+
+
 def _measured(image: ExportedImage) -> Iterator[tuple[Packed, Table]]:
-    """Nuclei of a square of the image, and what is measured of each."""
-    mpp = image.record.mpp
+    """Nuclei of a square of the image, and what is measured of each.
+
+    One square is read while another one is measured and a third one is put into words.
+    """
     with image.project.pixels(image.record.name) as slide:
-        for nuclei, region, rgb in _read_ahead(slide, image.by_square(TILE)):
-            table = np.empty((len(nuclei), 4))
-            for which, stack in nuclei.stacks():
-                shapes = shapes_of(stack)
-                table[which, 0] = shapes.areas * mpp**2
-                table[which, 1] = shapes.perimeters * mpp
-                table[which, 2] = shapes.eccentricities
-                corners = nuclei.boxes[which, :2] - region.origin
-                table[which, 3] = _hematoxylin(stack, corners, rgb) / shapes.areas
-            yield nuclei, table
+        parts = ahead(partial(_read, slide), image.by_square(TILE))
+        yield from ahead(partial(_measure, image.record.mpp), parts)
 
 
-def _read_ahead(
-    slide: Slide, parts: Iterable[Packed]
-) -> Iterator[tuple[Packed, Box, NDArray[np.uint8]]]:
-    """The region that each part lies in and its pixels, read while the part before is measured."""
-    with ThreadPoolExecutor(1) as reader:
-        waiting: list[tuple[Packed, Box, Future[NDArray[np.uint8]]]] = []
-        for nuclei in parts:
-            (y0, x0), (y1, x1) = nuclei.boxes[:, :2].min(axis=0), nuclei.boxes[:, 2:].max(axis=0)
-            region = Box(int(y0), int(x0), int(y1), int(x1))
-            waiting.append((nuclei, region, reader.submit(slide.read, region)))
-            if len(waiting) > 1:
-                before, box, pixels = waiting.pop(0)
-                yield before, box, pixels.result()
-        for before, box, pixels in waiting:
-            yield before, box, pixels.result()
+def _read(slide: Slide, nuclei: Packed) -> _Part:
+    (y0, x0), (y1, x1) = nuclei.boxes[:, :2].min(axis=0), nuclei.boxes[:, 2:].max(axis=0)
+    region = Box(int(y0), int(x0), int(y1), int(x1))
+    return _Part(nuclei, region, slide.read(region))
+
+
+def _measure(mpp: float, part: _Part) -> tuple[Packed, Table]:
+    table = np.empty((len(part.nuclei), 4))
+    for which, stack in part.nuclei.stacks():
+        shapes = shapes_of(stack)
+        table[which, 0] = shapes.areas * mpp**2
+        table[which, 1] = shapes.perimeters * mpp
+        table[which, 2] = shapes.eccentricities
+        corners = part.nuclei.boxes[which, :2] - part.region.origin
+        table[which, 3] = _hematoxylin(stack, corners, part.rgb) / shapes.areas
+    return part.nuclei, table
 
 
 def _hematoxylin(
@@ -113,14 +118,14 @@ def _hematoxylin(
     pixel of each box is in `rgb` (H, W, 3).
     """
     number, height, width = stack.shape
-    found = np.flatnonzero(stack.view(np.bool_)).astype(np.int32)
-    owner = found // (height * width)
-    within = found - owner * np.int32(height * width)
+    inside = stack.reshape(number, -1).view(np.bool_)
     # masks lie one pixel inside their stack
     rows, columns = (np.arange(n) - 1 for n in (height, width))
     steps = (rows[:, None] * rgb.shape[1] + columns).ravel()
-    places = (corners[:, 0] * rgb.shape[1] + corners[:, 1]).take(owner) + steps.take(within)
-    pixels = rgb.reshape(-1, 3).take(places, axis=0)
-    # in rows, as `densities` works through an image
-    dark = densities(pixels[:, None], FIXED)[0, :, 0]
-    return np.asarray(np.bincount(owner, dark, minlength=number), np.float64)
+    places = (corners[:, :1] * rgb.shape[1] + corners[:, 1:] + steps)[inside]
+    dark = hematoxylin_of(rgb, places)
+    sums, counts = np.zeros(number), np.count_nonzero(inside, axis=1)
+    starts = (np.cumsum(counts) - counts)[counts > 0]
+    if len(starts):
+        sums[counts > 0] = np.add.reduceat(dark, starts, dtype=np.float64)
+    return sums

@@ -6,8 +6,8 @@ pixel (row r, column c) is the square from (c, r) to (c + 1, r + 1).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,21 +37,21 @@ def trace(
     return [tuple(rings) for rings in parts.values()]
 
 
-class _Edge(NamedTuple):
-    """A side of a pixel at which the mask ends, from (x, y) by (dx, dy), the pixel on its right."""
+# A side of a pixel at which the mask ends, from (x, y) by (dx, dy), the pixel on its right: plain
+# tuples, of which a mask has hundreds
+_Edge = tuple[int, int, int, int]
 
-    x: int
-    y: int
-    dx: int
-    dy: int
 
-    def right(self) -> _Edge:
-        """The edge after it round its own pixel."""
-        return _Edge(self.x + self.dx, self.y + self.dy, -self.dy, self.dx)
+def _right(edge: _Edge) -> _Edge:
+    """The edge after it round its own pixel."""
+    x, y, dx, dy = edge
+    return x + dx, y + dy, -dy, dx
 
-    def pixel(self) -> tuple[int, int]:
-        """The row and column of its pixel."""
-        return self.y - (self.dx < 0 or self.dy < 0), self.x - (self.dx < 0 or self.dy > 0)
+
+def _pixel(edge: _Edge) -> tuple[int, int]:
+    """The row and column of its pixel."""
+    x, y, dx, dy = edge
+    return y - (dx < 0 or dy < 0), x - (dx < 0 or dy > 0)
 
 
 def _rings(mask: NDArray[np.bool_], corners: bool) -> Iterator[tuple[int, Ring]]:
@@ -59,7 +59,7 @@ def _rings(mask: NDArray[np.bool_], corners: bool) -> Iterator[tuple[int, Ring]]
     edges = _edges(mask)
     leaving: dict[tuple[int, int], list[_Edge]] = {}
     for edge in edges:
-        leaving.setdefault((edge.x, edge.y), []).append(edge)
+        leaving.setdefault(edge[:2], []).append(edge)
     parts, _ = ndimage.label(mask, np.ones((3, 3)) if corners else None)
     waiting = dict.fromkeys(edges)
     while waiting:
@@ -67,16 +67,18 @@ def _rings(mask: NDArray[np.bool_], corners: bool) -> Iterator[tuple[int, Ring]]
         ring = []
         while at in waiting:
             del waiting[at]
-            ring.append((at.x, at.y))
-            at = _after(at, leaving, parts)
-        yield int(parts[first.pixel()]), _corners(np.array(ring, float))
+            ring.append(at[:2])
+            x, y, dx, dy = at
+            found = leaving[x + dx, y + dy]
+            at = found[0] if len(found) == 1 else _after(at, found, parts)
+        yield int(parts[_pixel(first)]), _corners(np.array(ring, float))
 
 
 def _edges(mask: NDArray[np.bool_]) -> list[_Edge]:
     """All sides at which the mask ends, the topmost first."""
     padded = np.pad(mask, 1).astype(np.int8)
     down, right = np.diff(padded, axis=0), np.diff(padded, axis=1)
-    found = []
+    found: list[_Edge] = []
     for change, sign, start, step in (
         (down, 1, (0, -1), (1, 0)),
         (down, -1, (0, 0), (-1, 0)),
@@ -84,24 +86,17 @@ def _edges(mask: NDArray[np.bool_]) -> list[_Edge]:
         (right, -1, (-1, 0), (0, 1)),
     ):
         ys, xs = np.nonzero(change == sign)
-        found += [
-            _Edge(x + start[1], y + start[0], *step)
-            for y, x in zip(ys.tolist(), xs.tolist(), strict=True)
-        ]
+        places = zip((xs + start[1]).tolist(), (ys + start[0]).tolist(), strict=True)
+        found += [(x, y, *step) for x, y in places]
     return found
 
 
-def _after(
-    edge: _Edge, leaving: Mapping[tuple[int, int], Sequence[_Edge]], parts: NDArray[np.integer[Any]]
-) -> _Edge:
-    """The next edge of the ring. Where pixels touch at a corner only, parts are kept apart; a part
-    that touches itself there has a hole that meets its outline in that one point.
+def _after(edge: _Edge, found: Sequence[_Edge], parts: NDArray[np.integer[Any]]) -> _Edge:
+    """The next edge of the ring where pixels touch at a corner only. There parts are kept apart; a
+    part that touches itself has a hole that meets its outline in that one point.
     """
-    found = leaving[edge.x + edge.dx, edge.y + edge.dy]
-    if len(found) == 1:
-        return found[0]
-    same, other = sorted(found, key=edge.right().__ne__)
-    return same if parts[same.pixel()] != parts[other.pixel()] else other
+    same, other = sorted(found, key=_right(edge).__ne__)
+    return same if parts[_pixel(same)] != parts[_pixel(other)] else other
 
 
 def _corners(ring: NDArray[np.float64]) -> Ring:

@@ -86,15 +86,15 @@ class Front:
             raise NoisySegError(f"“{name}” is not in this project, or was removed from it")
         record, viewer = project.image(name), session.viewer
         self._remember()
-        # the pixels come first: what lies over them is put above them
-        layer = layers.find(viewer, name, "image") or layers.make_image(viewer, project, record)
-        turned = name != session.image
+        held, turned = layers.find(viewer, name, "image"), name != session.image
         if turned:
             self.focus = None
         view = session.view.of(name) if turned else session.view
         if not view.shows("image"):
             view = view.toggled("image", True)
-        with session.together() if turned else nullcontext():
+        with session.together() if turned or held is None else nullcontext():
+            # the pixels come first: what lies over them is put above them
+            layer = held or layers.make_image(viewer, project, record)
             session._turn(view)
             self._uncover(layer)
             tissue.place(viewer, layer, record)

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 Form = Literal["image", "labels", "map", "points", "shapes"]
-CALLED = {"weights_pseudo": "weights (pseudo label)", "judged": "under review", "edited": "brush"}
+AFAR = "afar"
+"""what stands for nuclei that are too small on the screen for outlines"""
+CALLED = {
+    "weights_pseudo": "weights (pseudo label)", "judged": "under review", "edited": "brush",
+    AFAR: "nuclei from afar",
+}  # fmt: skip
 """kinds whose layers are not called by the kind's own name"""
 STEPS = ("annotate", "coarse", "train", "review")
 MARKING = frozenset({"annotate", "coarse"})
@@ -62,6 +67,7 @@ _TABLE = (
          tip="What was kept of the rough mask, added to it and removed from it"),
     Kind("refined", "labels", RESULTS, of_run=True, pen="untouched", toggle="outlines",
          tip="Nuclei from the network's prediction"),
+    Kind(AFAR, "labels", frozenset(STEPS)),
     Kind("fields", "shapes", frozenset({"annotate", "coarse", "train"}), covers=False,
          toggle="fields", tip="Where every nucleus is marked"),
     Kind("suggested", "points", frozenset({"annotate"}), covers=False),

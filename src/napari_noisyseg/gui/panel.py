@@ -31,6 +31,7 @@ from napari_noisyseg.gui.widgets.theme import THEME, palette, stylesheet
 from napari_noisyseg.gui.window.header import Header
 from napari_noisyseg.gui.window.keyfilter import KeyFilter
 from napari_noisyseg.gui.window.lists import flip_lists
+from napari_noisyseg.gui.window.overview import flip_overview
 from napari_noisyseg.gui.window.settling import settle
 
 WIDTH = 360
@@ -131,6 +132,7 @@ class Panel(QWidget):  # type: ignore[misc]
             Binding("Ctrl+Shift+Z", "redo", self.session.redo, footer=False),
             Binding("L", "layers", partial(flip_lists, self.session.viewer)),
             Binding("0", "whole image", self.session.front.fit, footer=False),
+            Binding("O", "overview", partial(flip_overview, self.session), footer=False),
             Binding("F1", "all keys", self.show_cheat_sheet),
             Binding("?", "all keys", self.show_cheat_sheet, footer=False),
         )

@@ -25,6 +25,7 @@ from napari_noisyseg.gui.canvas.painter import Painter
 from napari_noisyseg.gui.change import Change, What
 from napari_noisyseg.gui.front import Front
 from napari_noisyseg.gui.keys import Keys
+from napari_noisyseg.gui.kinds import AFAR
 from napari_noisyseg.gui.view import View
 from napari_noisyseg.gui.work import Submit, at_once
 from napari_noisyseg.slides import Box
@@ -115,8 +116,14 @@ class Session:
         self._turn(replace(self.view, **changes))
 
     def toggle(self, kind: str, shown: bool) -> None:
-        """Switch a kind of layer on or off, for the steps like the present one."""
-        self._turn(self.view.toggled(kind, shown))
+        """Switch a kind of layer on or off, for the steps like the present one.
+
+        What stands for nuclei from afar goes, and comes, with them.
+        """
+        view = self.view
+        for one in tuple(view.afar) if kind == AFAR else (kind,):
+            view = view.toggled(one, shown)
+        self._turn(view)
 
     def _turn(self, view: View) -> None:
         """The one place where what is shown becomes something else."""

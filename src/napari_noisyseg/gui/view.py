@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from napari_noisyseg.gui.kinds import KINDS, RESULTS
+from napari_noisyseg.gui.kinds import AFAR, KINDS, RESULTS
 
 NOTHING: Mapping[tuple[bool, str], bool] = MappingProxyType({})
+NEAR: Mapping[str, str] = MappingProxyType({})
 WRITES = {"points": "points", "field": "fields", "paint": "rough", "erase": "rough"}
 """the kind of layer that each tool writes to: it is always seen what a tool does"""
 OURS_ALONE = frozenset({"edited", "judged"})
@@ -27,6 +28,9 @@ class View:
     apart for the steps that mark and those that look at results. `bare`: the hide key is held.
     `found`: there are nuclei of a run in the image. `blind`: nobody sees what was decided, but the
     nucleus under review alone. `by_class`: outlines have the colours of the nuclei's classes.
+    `afar` says of kinds whose nuclei are too small now for outlines or rings what stands for them
+    ("dots" or "density"); of these, the layers in `replaced` are not drawn. `overview`: whether a
+    person wants the small map of the whole image; None: where the image is large.
     """
 
     image: str | None = None
@@ -37,6 +41,9 @@ class View:
     found: bool = False
     blind: bool = False
     by_class: bool = False
+    afar: Mapping[str, str] = field(default_factory=lambda: NEAR)
+    replaced: frozenset[str] = frozenset()
+    overview: bool | None = None
 
     def shows(self, kind: str) -> bool:
         """Whether layers of a kind, of the active image, are to be seen."""
@@ -54,7 +61,9 @@ class View:
 
     def shows_layer(self, image: str, kind: str) -> bool:
         """Whether the layer of that image and kind is to be seen."""
-        return image == self.image and self.shows(kind)
+        if image != self.image or kind in self.replaced:
+            return False
+        return self.shows(kind) and (kind != AFAR or bool(self.afar))
 
     def toggled(self, kind: str, shown: bool) -> View:
         """The same view with a kind switched on or off, in the present steps."""
@@ -63,4 +72,4 @@ class View:
 
     def of(self, image: str | None) -> View:
         """The same view with another image in front."""
-        return replace(self, image=image, found=False)
+        return replace(self, image=image, found=False, afar=NEAR, replaced=frozenset())

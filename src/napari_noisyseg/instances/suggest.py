@@ -16,10 +16,10 @@ from scipy import ndimage as ndi
 from scipy.spatial import KDTree
 from skimage.feature import peak_local_max
 
-from napari_noisyseg.coarse import centres
+from napari_noisyseg.coarse import belief, centres
 from napari_noisyseg.coarse.appearance import appearance, resized, unlike
 from napari_noisyseg.coarse.evidence import evidence
-from napari_noisyseg.coarse.outline import outlined
+from napari_noisyseg.coarse.outline import Look, outlined, seen_at
 from napari_noisyseg.coarse.starter import OUTLINE, Network, at_click, shipped
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.instances.points import PAPER_MPP, from_points
@@ -68,12 +68,14 @@ def suggest(
     probability: Floats | None = None,
     least: float = LEAST,
     network: Network | None = None,
+    look: Look | None = None,
 ) -> Suggested:
     """Where further nuclei like the clicked ones lie.
 
     rgb uint8 (H, W, 3); clicked and dropped (n, 2) of (y, x): nuclei, and places that are none,
     kept free and learned from; probability (H, W) of a trained network, where there is one.
-    network: what finds centres, the starter's when None.
+    network: what finds centres, the starter's when None. look: what outlines them, likewise; where
+    it has learned from rejected finds, none like them is suggested.
 
     Deterministic. Raises `NoisySegError` with fewer than `FEWEST` points inside the image.
     """
@@ -105,7 +107,8 @@ def suggest(
     if elsewhere is None:
         found = _centred(found, clicked, seen, mpp, rgb)
     else:
-        found = _centred_by_outlines(found, clicked, mpp, rgb)
+        found = _centred_by_outlines(found, clicked, mpp, rgb, look or at_click(shipped(OUTLINE)))
+        found = Suggested(*(part[found.scores >= least] for part in found))
     return _free(found, taken, APART * radius)
 
 
@@ -204,18 +207,38 @@ def _centred(
 
 
 def _centred_by_outlines(
-    found: Suggested, clicked: NDArray[np.float64], mpp: float, rgb: NDArray[np.uint8]
+    found: Suggested,
+    clicked: NDArray[np.float64],
+    mpp: float,
+    rgb: NDArray[np.uint8],
+    look: Look,
 ) -> Suggested:
-    """The same with the outline that the starter's network would draw at each."""
+    """The same with the outline that the network at clicks would draw at each.
+
+    The score of what is like rejected finds is less, or 0, where the network has learned that.
+    """
     if not len(found.points):
         return found
     every = np.concatenate([clicked, found.points])
+    seen = appearance(rgb, mpp)
     shape, names = (rgb.shape[0], rgb.shape[1]), len(clicked) + 1 + np.arange(len(found.points))
     pixels = np.minimum(np.floor(every + 0.5).astype(int), np.array(shape) - 1)
     places = {n: (y, x) for n, (y, x) in enumerate(pixels.tolist(), start=1)}
-    labels = outlined(appearance(rgb, mpp), places, shape, at_click(shipped(OUTLINE))).instances
+    labels = outlined(seen, places, shape, look).instances
+    found = found._replace(scores=found.scores * _believed(every, seen, shape, look)[-len(names) :])
     middles = np.array(ndi.center_of_mass(labels > 0, labels, names))
     return _ordered(found, np.where(np.isfinite(middles), middles, found.points))
+
+
+def _believed(
+    places: NDArray[np.float64], seen: F32, shape: tuple[int, int], look: Look
+) -> NDArray[np.float64]:
+    """How far each of these is like a nucleus and not like a rejected find, (n,); 1: unknown."""
+    known = belief.of_look(look)
+    if known is None:
+        return np.ones(len(places))
+    clicks = (places + 0.5) * (np.array(seen.shape[1:]) / np.array(shape)) - 0.5
+    return known.weights_of(belief.figures(seen, clicks, seen_at(seen, clicks, look)))
 
 
 def _ordered(found: Suggested, points: NDArray[np.float64]) -> Suggested:

@@ -37,8 +37,11 @@ STEADY = because("the last of few updates are noisy", average_weights=0.98)
 SMALL_NET = because(SMALLER_NET, width=32, encoder="1-1-1-1") | because(
     "at half the resolution nuclei are about 8 px wide: no detail to lose", stem="stride2"
 )
+SEEN_NUCLEI = because(
+    "minutes are too few to learn from nothing what nuclei look like", first_weights="starter"
+)
 LAPTOP: Departures = {
-    **HALF_RESOLUTION, **SAME_STAINS, **SHORT, **SMALL_NET, **FAST_ADAM, **STEADY,
+    **HALF_RESOLUTION, **SAME_STAINS, **SHORT, **SMALL_NET, **FAST_ADAM, **STEADY, **SEEN_NUCLEI,
 }  # fmt: skip
 """A ResUNet with Adam, as most methods have it."""
 
@@ -121,7 +124,7 @@ MLBSEG_MENDED: Departures = because(
     "the published code takes this step; the paper does not mention it", clean_step=True
 )
 MLBSEG_SMALL: Departures = {
-    **MLBSEG_MENDED, **SHORT, **SAME_STAINS,
+    **MLBSEG_MENDED, **SHORT, **SAME_STAINS, **SEEN_NUCLEI,
     **because("a quarter of the pixels for a processor", working_mpp=0.5, tile=128,
               tile_overlap=64, crop=96),
     **because("a clean tile costs as much as a rough one", meta_batch_size=4),

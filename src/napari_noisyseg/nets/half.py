@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from napari_noisyseg.coarse.belief import without
+
 WIDTHS = (24, 48, 96, 96)
 
 
@@ -51,6 +53,7 @@ class HalfUNet(nn.Module):
 
 def of_weights(weights: Mapping[str, NDArray[np.float32]]) -> HalfUNet:
     """The network, without batch norm, whose weights these are; in evaluation mode."""
+    weights = without(weights)
     shapes = {name: values.shape for name, values in weights.items()}
     levels = len([name for name in shapes if re.fullmatch(r"down\.\d+\.0\.weight", name)])
     widths = tuple(shapes[f"down.{level}.0.weight"][0] for level in range(levels))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from napari_noisyseg.review.queue import ReviewItem
+    from napari_noisyseg.review.items import Items
 
 ENOUGH = 10
 """decisions below which a share is not used to suggest anything"""
@@ -46,14 +45,15 @@ def share(accepted: int, judged: int, z: float = 1.959964) -> Share:
     return Share(accepted, judged, max(0.0, centre - half), min(1.0, centre + half))
 
 
-def share_above(items: Iterable[ReviewItem], confidence: float) -> Share:
+def share_above(items: Items, confidence: float) -> Share:
     """How many of the judged nuclei with at least this score were accepted; unsure not counted."""
-    return _share([item for item in items if item.candidate.score >= confidence])
+    # what the run did not find says nothing of it
+    sure = items.found & (items.scores >= confidence)
+    accepted, rejected = (int((sure & items.are(s)).sum()) for s in ("accepted", "rejected"))
+    return share(accepted, accepted + rejected)
 
 
-def suggested_confidence(
-    items: Sequence[ReviewItem], wanted: float = 0.95, otherwise: float = 0.9
-) -> float:
+def suggested_confidence(items: Items, wanted: float = 0.95, otherwise: float = 0.9) -> float:
     """The lowest score (in steps of 0.05) above which the wanted share was accepted so far.
 
     Needs `ENOUGH` decisions above it; without them, or where no step reaches `wanted`,
@@ -64,10 +64,3 @@ def suggested_confidence(
         if found.judged >= ENOUGH and found.accepted >= wanted * found.judged:
             return step / 20
     return otherwise
-
-
-def _share(items: Iterable[ReviewItem]) -> Share:
-    # what the run did not find says nothing of it
-    states = [item.state for item in items if item.candidate.run]
-    accepted = states.count("accepted")
-    return share(accepted, accepted + states.count("rejected"))

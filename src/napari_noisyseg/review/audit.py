@@ -22,7 +22,7 @@ from scipy.special import betaln, gammaln
 from napari_noisyseg.store.records import Verdict
 
 if TYPE_CHECKING:
-    from napari_noisyseg.review.queue import ReviewItem
+    from napari_noisyseg.review.items import Items
     from napari_noisyseg.store.project import Project
 
 EVERY = 7
@@ -181,30 +181,25 @@ def _likely(drawn: Sample, wrong: F64) -> F64:
     return likely
 
 
-def assess(project: Project, items: Sequence[ReviewItem], above: float = 0.0) -> Rest:
+def assess(project: Project, items: Items, above: float = 0.0) -> Rest:
     """How right those of a queue are that nobody looked at, from a confidence on.
 
     Those accepted many at once are among them. Only what the newest run found counts, and looks at
     it; nuclei that a person is unsure of are left out. Half a million take seconds: not for a
     handler.
     """
-    runs = {name: project.nuclei.adopted_run(name) for name in {item.image for item in items}}
+    runs = {name: project.nuclei.adopted_run(name) for name in items.images()}
     said = project.nuclei.verdicts(ways=("queue", "audit"))
     known = [v for v in said if v.run and v.run == runs.get(v.image)]
-    looked = {v.id for v in known}
-    bulk = {v.id for v in project.nuclei.verdicts(ways=("bulk",))}
+    counted = {v.id for v in known} | {v.id for v in project.nuclei.verdicts(ways=("bulk",))}
+    wanted = (items.scores >= above) & ~items.are("unsure")
+    still = items.are("unreviewed") & items.found
     order = [
-        item.id
-        for item in items
-        if item.candidate.score >= above
-        and item.state != "unsure"
-        and (item.id in looked or item.id in bulk or _open(item))
+        id
+        for id, one, other in zip(items.ids, wanted.tolist(), still.tolist(), strict=True)
+        if one and (other or id in counted)
     ]
     return interval(sample(known, order))
-
-
-def _open(item: ReviewItem) -> bool:
-    return item.state == "unreviewed" and bool(item.candidate.run)
 
 
 def sentence(found: Rest) -> str:

@@ -3,46 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import chain
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.review import audit
-from napari_noisyseg.review.value import values
+from napari_noisyseg.review.items import Images, Items, ReviewItem, Rows, Table
+from napari_noisyseg.review.value import worth
+from napari_noisyseg.store.columns import CODES, Columns
 from napari_noisyseg.store.making import uncollected
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.store.records import NOTHING, Aspect, Candidate, Look, Outline, State, Way
+from napari_noisyseg.store.records import STATES, Aspect, Look, Outline, State, Way
 
-LITTLE = "little speaks for a nucleus here"
-"""what it means that nothing speaks against one of a low score"""
-UNUSUAL_SIZE = 3.0
-"""an area this many times larger or smaller than the image's median is a reason to look"""
+__all__ = ["Items", "ReviewItem", "ReviewProgress", "ReviewQueue", "accept_above"]
 
-
-# not frozen, as that takes four times as long to make: there may be half a million
-@dataclass(slots=True)
-class ReviewItem:
-    """One nucleus to be judged. `doubt` = 1 - score, in 0..1; `reason` is a person's sentence."""
-
-    image: str
-    candidate: Candidate
-    reason: str
-    doubt: float
-
-    @property
-    def id(self) -> str:
-        """The nucleus's id for life."""
-        return self.candidate.id
-
-    @property
-    def state(self) -> State:
-        """The decision on it, if any."""
-        return self.candidate.state
+OPEN = CODES["unreviewed"]
+DECIDED: tuple[State, ...] = ("accepted", "rejected", "unsure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +76,12 @@ class ReviewQueue:
                 f"no image named {unknown[0]!r} in {project.path}: it has {', '.join(names)}"
             )
         self._version = project.nuclei.version()
-        self._usual: dict[str, float] = {}
+        self._known = Images()
         with uncollected():
-            self._put(self._ordered(self._read_all()))
+            self._put(self._sorted(self._read_all()))
 
     @property
-    def items(self) -> Sequence[ReviewItem]:
+    def items(self) -> Items:
         """All nuclei in the order of review, decided ones included."""
         return self._items
 
@@ -115,19 +94,20 @@ class ReviewQueue:
 
     def next(self, n: int = 1) -> list[ReviewItem]:
         """The first n nuclei of the order without a decision."""
-        open_items = (item for item in self._items if item.state == "unreviewed")
-        return [item for _, item in zip(range(n), open_items, strict=False)]
+        rows = np.flatnonzero(self._states == OPEN)[:n]
+        return [self._items[row] for row in rows.tolist()]
 
     def open_after(self, row: int) -> int | None:
         """The row of the next nucleus without a decision, starting over at the end.
 
         Once all have one it is the next unsure one; None where none is open in either way.
         """
-        count = len(self._items)
         for state in ("unreviewed", "unsure"):
-            for at in chain(range(row + 1, count), range(min(row + 1, count))):
-                if self._items[at].candidate.state == state:
-                    return at
+            wanted = self._states == CODES[state]
+            for begin, end in ((row + 1, None), (0, row + 1)):
+                part = wanted[max(begin, 0) : end]
+                if part.any():
+                    return max(begin, 0) + int(part.argmax())
         return None
 
     def following(self, row: int) -> int | None:
@@ -155,10 +135,13 @@ class ReviewQueue:
     def _draw(self, more: int, decided: str = "") -> int | None:
         if len(self._items) < audit.FROM or not audit.due(self._looks() + more):
             return None
-        if not any(item.state == "unreviewed" for item in self._items):
+        if not (self._states == OPEN).any():
             return None
         if self._by_id is None:
-            self._by_id = sorted(self._index)
+            # new ids rise with their serials, so that they are all but sorted then
+            ids = self._table.columns.ids
+            born = np.argsort(self._table.columns.serials, kind="stable")
+            self._by_id = sorted(ids[row] for row in born.tolist())
         found = audit.draw(self._by_id, lambda id: id != decided and self._not_looked_at(id))
         return None if found is None else self._index[found]
 
@@ -170,17 +153,19 @@ class ReviewQueue:
         return self._counted[1]
 
     def _not_looked_at(self, nucleus: str) -> bool:
-        item = self._items[self._index[nucleus]]
-        if item.state == "unreviewed" or not item.candidate.run:
-            return bool(item.candidate.run)
-        return item.state == "accepted" and not self._project.nuclei.looked_at(nucleus)
+        row = self._index[nucleus]
+        if not self._table.columns.found[row]:
+            return False
+        state = self._table.columns.state(row)
+        if state == "accepted":
+            return not self._project.nuclei.looked_at(nucleus)
+        return state == "unreviewed"
 
     def progress(self) -> ReviewProgress:
         """Counts of all decisions among these nuclei."""
-        states = [item.state for item in self._items]
-        return ReviewProgress(
-            len(states), states.count("accepted"), states.count("rejected"), states.count("unsure")
-        )
+        counts = np.bincount(self._states, minlength=len(STATES)).tolist()
+        accepted, rejected, unsure = (counts[CODES[s]] for s in DECIDED)
+        return ReviewProgress(len(self), accepted, rejected, unsure)
 
     def decide(
         self,
@@ -215,8 +200,7 @@ class ReviewQueue:
         if state == "unreviewed":
             self._merge(set(ids), self._read(self._items[self._index[ids[0]]].image, ids))
             return
-        for nucleus in ids:
-            self._set(self._index[nucleus], state=state)
+        self._states[[self._index[nucleus] for nucleus in ids]] = CODES[state]
 
     def _write(
         self,
@@ -228,27 +212,22 @@ class ReviewQueue:
     ) -> None:
         self._project.nuclei.decide(ids, state, self._run_of(ids[0]), reviewer, outlines, look)
 
-    def above(self, confidence: float) -> list[ReviewItem]:
+    def above(self, confidence: float) -> Items:
         """Nuclei without a decision whose score is at least `confidence`."""
-        return [
-            item
-            for item in self._items
-            if item.state == "unreviewed" and item.candidate.score >= confidence
-        ]
+        return self._items.only((self._states == OPEN) & (self._items.scores >= confidence))
 
     def accept_above(self, confidence: float, reviewer: str | None = None) -> int:
         """Accept all of `above(confidence)` as one undoable action; how many they were."""
-        by_image: dict[str, list[str]] = defaultdict(list)
-        for item in self.above(_checked(confidence)):
-            by_image[item.image].append(item.id)
-        count = sum(map(len, by_image.values()))
-        if count:
-            words = f"accept {count} nuclei above {confidence:g}"
+        sure = self.above(_checked(confidence))
+        if sure:
+            words = f"accept {len(sure)} nuclei above {confidence:g}"
+            # read before any of it is decided on
+            each = [sure.only(sure.are_of(image)).ids for image in sure.images()]
             with self._keeping_up(), self._project.nuclei.together(words):
                 by = self.reviewer if reviewer is None else reviewer
-                for ids in by_image.values():
+                for ids in each:
                     self._decide(ids, "accepted", by, None, Look("bulk"))
-        return count
+        return len(sure)
 
     def redraw(self, nucleus: str, outline: Outline) -> None:
         """Write the outline that a person drew; the decision stays what it was."""
@@ -259,7 +238,7 @@ class ReviewQueue:
             by = self.reviewer
             run = self._run_of(nucleus)
             nuclei.decide([nucleus], item.state, run, by, outlines={nucleus: outline})
-        self._set(row, frozen=True, outline=outline)
+        self._table.columns.settle(row, outline)
 
     def refresh(self) -> list[str]:
         """Take over what happened since; the ids whose decision or class had changed.
@@ -274,7 +253,7 @@ class ReviewQueue:
             return []
         steps = nuclei.journal(since)
         if any(not s.direction or s.aspects & Aspect.IMAGES for s in steps):
-            return self._merge(set(self._index), self._read_all())
+            return self._replace(self._read_all())
         changed = []
         names = set(self._names())
         for image, ids in nuclei.touched(since).items():
@@ -286,12 +265,8 @@ class ReviewQueue:
         """The nucleus's outline as it stands: a person's where there is one, else the run's."""
         return self._project.nuclei.outline(item.id) or item.candidate.outline
 
-    def _set(self, row: int, **changes: Any) -> None:
-        item = self._items[row]
-        self._items[row] = replace(item, candidate=replace(item.candidate, **changes))
-
     def _run_of(self, nucleus: str) -> str | None:
-        return self._items[self._index[nucleus]].candidate.run or self._run
+        return self._table.columns.runs[self._index[nucleus]] or self._run
 
     @contextlib.contextmanager
     def _keeping_up(self) -> Iterator[None]:
@@ -307,41 +282,69 @@ class ReviewQueue:
         names = [record.name for record in self._project.images()]
         return names if self._images is None else [n for n in self._images if n in names]
 
-    def _read_all(self) -> list[ReviewItem]:
-        return [item for image in self._names() for item in self._read(image)]
+    def _read_all(self) -> Table:
+        return self._known.none().joined(*map(self._read, self._names()))
 
-    def _read(self, image: str, ids: Collection[str] | None = None) -> list[ReviewItem]:
-        """The items of an image, or those of these nuclei that are still to be judged."""
-        candidates = self._project.nuclei.judged(image, self._run, ids)
-        if ids is None and candidates:
-            self._usual[image] = float(np.median([c.area_um2 for c in candidates]))
-        usual = self._usual.get(image, 0.0)
-        return [ReviewItem(image, c, _reason(c, usual), _doubt(c)) for c in candidates]
+    def _read(self, image: str, ids: Collection[str] | None = None) -> Table:
+        """The nuclei of an image, or those of these that are still to be judged."""
+        found = self._found(image, ids)
+        place = self._known.place(image)
+        if ids is None and len(found):
+            self._known.usual[place] = self._usual_area(found)
+        return Table(found, np.full(len(found), place, np.int32), self._known)
 
-    def _merge(self, ids: Collection[str], found: Sequence[ReviewItem]) -> list[str]:
+    def _usual_area(self, found: Columns) -> float:
+        """That of an image's nuclei in µm²; 0: none is unusually large or small."""
+        return float(np.median(found.areas))
+
+    def _found(self, image: str, ids: Collection[str] | None) -> Columns:
+        return self._project.nuclei.judged_columns(image, self._run, ids)
+
+    def _merge(self, ids: Collection[str], found: Table) -> list[str]:
         """Put what was found of these nuclei in place; those whose decision or class changed."""
-        now, gone, changed = {item.id: item for item in found}, set(), []
+        now = {id: at for at, id in enumerate(found.columns.ids)}
+        gone, changed = [], []
         for row in sorted(self._index[id] for id in ids if id in self._index):
-            before = self._items[row]
-            item = now.pop(before.id, None)
-            if item is None:
-                gone.add(before.id)
+            id = self._table.columns.ids[row]
+            at = now.pop(id, None)
+            if at is None:
+                gone.append(row)
                 continue
-            if _said(before) != _said(item):
-                changed.append(item.id)
-            self._items[row] = item
+            if self._table.columns.said(row) != found.columns.said(at):
+                changed.append(id)
+            self._table.columns.put(row, found.columns, at)
         if gone or now:
-            kept = [item for item in self._items if item.id not in gone]
-            self._put([*kept, *self._ordered(list(now.values()))])
+            kept = self._table.take(np.delete(np.arange(len(self)), gone))
+            self._put(kept.joined(self._sorted(found.take(_rows(now.values())))))
         return changed
 
-    def _ordered(self, items: Sequence[ReviewItem]) -> list[ReviewItem]:
-        return _most_worth_first(items)
+    def _replace(self, found: Table) -> list[str]:
+        """The same where all was read anew."""
+        before, now = self._table.columns, {id: at for at, id in enumerate(found.columns.ids)}
+        pairs = [(row, now.pop(id)) for row, id in enumerate(before.ids) if id in now]
+        changed = [
+            before.ids[row] for row, at in pairs if before.said(row) != found.columns.said(at)
+        ]
+        kept = found.take(_rows(at for _, at in pairs))
+        back = self._back if len(pairs) == len(self) and not now else None
+        self._put(kept.joined(self._sorted(found.take(_rows(now.values())))))
+        self._back = back
+        return changed
 
-    def _put(self, items: list[ReviewItem]) -> None:
-        self._items = items
-        self._index = {item.candidate.id: row for row, item in enumerate(items)}
+    def _sorted(self, table: Table) -> Table:
+        return table.take(self._order(table))
+
+    def _order(self, table: Table) -> Rows:
+        return _most_worth_first(table)
+
+    def _put(self, table: Table) -> None:
+        self._table, self._items = table, Items(table)
+        self._index = {id: row for row, id in enumerate(table.columns.ids)}
         self._by_id = self._back = None
+
+    @property
+    def _states(self) -> NDArray[np.uint8]:
+        return self._table.columns.states
 
 
 def accept_above(
@@ -351,43 +354,19 @@ def accept_above(
     return ReviewQueue(project, images).accept_above(confidence, reviewer)
 
 
-def _most_worth_first(items: Sequence[ReviewItem]) -> list[ReviewItem]:
+def _most_worth_first(table: Table) -> Rows:
     """By what a look is expected to correct; ties by image and serial."""
-    rows_of: dict[str, list[int]] = {}
-    for row, item in enumerate(items):
-        rows_of.setdefault(item.image, []).append(row)
-    worth, image = np.zeros(len(items)), np.zeros(len(items), np.intp)
-    for number, name in enumerate(sorted(rows_of)):
-        rows = rows_of[name]
-        worth[rows] = values([items[row].candidate for row in rows])
-        image[rows] = number
-    serials = np.array([item.candidate.serial for item in items], np.int64)
-    return [items[row] for row in np.lexsort((serials, image, -worth)).tolist()]
+    value, rank = np.zeros(len(table.image)), np.zeros(len(table.image), np.intp)
+    names = table.images.names
+    for number, name in enumerate(sorted(names)):
+        rows = np.flatnonzero(table.image == names.index(name))
+        value[rows] = worth(table.columns.scores[rows], table.columns.areas[rows])
+        rank[rows] = number
+    return np.lexsort((table.columns.serials, rank, -value))
 
 
-def _said(item: ReviewItem) -> tuple[State, str | None]:
-    return item.state, item.candidate.class_name
-
-
-def _doubt(candidate: Candidate) -> float:
-    return 1 - min(max(candidate.score, 0.0), 1.0)
-
-
-def _reason(candidate: Candidate, median_area: float) -> str:
-    size = _unusual_size(candidate.area_um2, median_area)
-    if candidate.reason == NOTHING and candidate.score < 0.5:
-        return size or LITTLE
-    return candidate.reason or size or f"confidence {round(100 * candidate.score)} %"
-
-
-def _unusual_size(area: float, median: float) -> str:
-    if not (area > 0 and median > 0):
-        return ""
-    if area >= UNUSUAL_SIZE * median:
-        return f"large: {area / median:.1f} × the usual area"
-    if area * UNUSUAL_SIZE <= median:
-        return f"small: {area / median:.2f} × the usual area"
-    return ""
+def _rows(places: Iterable[int]) -> Rows:
+    return np.fromiter(places, np.intp)
 
 
 def _checked(confidence: float) -> float:

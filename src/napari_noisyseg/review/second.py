@@ -7,12 +7,16 @@ that little of the run's outline was left, the run's outline was refused.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.review.audit import wrong_before
-from napari_noisyseg.review.queue import ReviewItem, ReviewQueue
+from napari_noisyseg.review.items import ReviewItem, Rows, Table
+from napari_noisyseg.review.queue import ReviewQueue
+from napari_noisyseg.store.columns import CODES, Columns
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Look, Outline, State, Verdict
 
@@ -31,25 +35,29 @@ class BlindQueue(ReviewQueue):
             raise NoisySegError("a blind second review needs the reviewer's name")
         super().__init__(project, images, reviewer=reviewer)
 
-    def _read(self, image: str, ids: Collection[str] | None = None) -> list[ReviewItem]:
+    def _found(self, image: str, ids: Collection[str] | None) -> Columns:
         nuclei, own = self._project.nuclei, self.reviewer
         said = nuclei.verdicts(image)
         mine = {v.id: v.state for v in said if v.way == "blind" and v.reviewer == own}
         others = {v.id for v in said if v.way != "blind" and v.reviewer != own}
-        found = nuclei.machine(image, sorted(others if ids is None else others & set(ids)))
-        items = []
-        for item in super()._read(image, others if ids is None else others & set(ids)):
-            if item.id in found:
-                shown = replace(
-                    item.candidate, outline=found[item.id], frozen=False,
-                    state=mine.get(item.id, "unreviewed"),
-                )  # fmt: skip
-                items.append(replace(item, candidate=shown))
-        return items
+        wanted = others if ids is None else others & set(ids)
+        shown = nuclei.machine(image, sorted(wanted))
+        found = super()._found(image, wanted)
+        found = found.take(np.flatnonzero([id in shown for id in found.ids]))
+        for row, id in enumerate(found.ids):
+            found.settle(row, shown[id])
+            found.states[row] = CODES[mine.get(id, "unreviewed")]
+        found.frozen[:] = False
+        return found
 
-    def _ordered(self, items: Sequence[ReviewItem]) -> list[ReviewItem]:
+    def _usual_area(self, found: Columns) -> float:
+        # what others decided on is no fair sample of an image
+        return 0.0
+
+    def _order(self, table: Table) -> Rows:
         # a part of the queue is then a fair sample of the first one's decisions
-        return sorted(items, key=lambda item: item.id)
+        ids = table.columns.ids
+        return np.array(sorted(range(len(ids)), key=ids.__getitem__), np.intp)
 
     def drawn(self) -> int | None:
         """None: all of the order is random."""

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from napari_noisyseg.coarse.appearance import MPP
-from napari_noisyseg.coarse.centres import centres
-from napari_noisyseg.coarse.project import centres_of, regions
+from napari_noisyseg.coarse.centres import LEAST as LEAST_SCORE
+from napari_noisyseg.coarse.centres import believed, centres
+from napari_noisyseg.coarse.project import centres_of, look_of, regions
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.instances.suggest import FEWEST, LEAST, suggest
 from napari_noisyseg.slides import Box
@@ -108,7 +109,9 @@ def _in_box(project: Project, image: str, box: Box, least: float) -> list[Sugges
     clicked = _places(_marked(project, image, box)) - corner
     dropped = np.concatenate([project.nuclei.dropped(image), _refused(project, image)]) - corner
     map_ = _probability(project, image, box)
-    found = suggest(rgb, clicked, record.mpp, dropped, map_, least, centres_of(project))
+    found = suggest(
+        rgb, clicked, record.mpp, dropped, map_, least, centres_of(project), look_of(project)
+    )
     return [
         Suggestion(image, float(y + box.y0), float(x + box.x0), float(score))
         for (y, x), score in zip(found.points, found.scores, strict=True)
@@ -120,7 +123,8 @@ def _unclicked(project: Project, image: str, box: Box) -> list[Suggestion]:
     mpp = project.image(image).mpp
     near = TAKEN_PX * MPP / mpp
     with project.pixels(image) as slide:
-        found = centres(slide.read(box), mpp, network=centres_of(project))
+        rgb = slide.read(box)
+    found = believed(centres(rgb, mpp, network=centres_of(project)), rgb, mpp, look_of(project))
     marked = _places(_marked(project, image, box.grow(math.ceil(near))))
     taken = np.concatenate([marked, project.nuclei.dropped(image), _refused(project, image)])
     places = found.points + box.origin
@@ -128,7 +132,7 @@ def _unclicked(project: Project, image: str, box: Box) -> list[Suggestion]:
     return [
         Suggestion(image, float(y), float(x), float(score))
         for (y, x), score, far in zip(places, found.scores, away > near, strict=True)
-        if far
+        if far and score >= LEAST_SCORE
     ]
 
 

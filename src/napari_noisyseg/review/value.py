@@ -29,15 +29,23 @@ F64 = NDArray[np.float64]
 
 def values(candidates: Sequence[Candidate]) -> F64:
     """What a look at each nucleus of one image is worth, (n,), from 0 to 1 + `FOLLOW`."""
-    if not candidates:
+    return worth(
+        np.array([c.score for c in candidates], float),
+        np.array([c.area_um2 for c in candidates], float),
+    )
+
+
+def worth(scores: F64, areas: F64) -> F64:
+    """The same from scores in 0..1 and areas in µm², (n,) each."""
+    if not len(scores):
         return np.zeros(0)
-    doubt = 1 - np.clip([c.score for c in candidates], 0, 1)
-    return np.asarray(doubt * (1 + FOLLOW * followers(candidates, doubt)), np.float64)
+    doubt = 1 - np.clip(scores, 0, 1)
+    return np.asarray(doubt * (1 + FOLLOW * followers(areas, doubt)), np.float64)
 
 
-def followers(candidates: Sequence[Candidate], doubt: F64) -> F64:
+def followers(areas: F64, doubt: F64) -> F64:
     """How common each nucleus's kind is, beside the commonest among the doubtful, 0..1."""
-    area = np.log(np.maximum([c.area_um2 for c in candidates], 1e-3))
+    area = np.log(np.maximum(areas, 1e-3))
     at = (area - np.median(area)) / SPAN + 0.5
     rows = np.clip(at * AREAS, 0, AREAS - 1).astype(np.intp)
     columns = np.clip(doubt * DOUBTS, 0, DOUBTS - 1).astype(np.intp)

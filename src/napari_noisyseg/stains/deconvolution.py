@@ -72,7 +72,7 @@ FIXED = StainMatrix(
 """Ruifrok & Johnston's hematoxylin and eosin."""
 
 
-def _density_tables(x0: F64) -> F32:
+def density_tables(x0: F64) -> F32:
     """Optical density of each grey level, float32 (3, 256); 0 is read as 1."""
     levels = np.maximum(np.arange(256, dtype=np.float64), 1.0)
     tables: F32 = np.maximum(np.log(x0[:, None] / levels), 0.0).astype(np.float32)
@@ -80,7 +80,7 @@ def _density_tables(x0: F64) -> F32:
 
 
 def _optical_density(rgb: RGB, x0: F64) -> list[F32]:
-    tables = _density_tables(x0)
+    tables = density_tables(x0)
     return [tables[c].take(rgb[..., c]) for c in range(3)]
 
 
@@ -98,7 +98,7 @@ def densities(rgb: RGB, matrix: StainMatrix = FIXED) -> F32:
     The non-negative least squares solution at each pixel, in closed form: where the plain
     solution asks for less than none of one stain, the other alone is fitted.
     """
-    tables, w = _density_tables(matrix.x0), matrix.W.astype(np.float32)
+    tables, w = density_tables(matrix.x0), matrix.W.astype(np.float32)
     cosine = np.float32(w[:, 0] @ w[:, 1])
     scale = np.float32(1.0) / (1 - cosine * cosine)
     out = np.empty((2, *rgb.shape[:-1]), np.float32)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection, Mapping, Sequence
-from operator import itemgetter
+from itertools import repeat
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store import reach
+from napari_noisyseg.store.columns import KINDS, Columns
 from napari_noisyseg.store.context import Context
 from napari_noisyseg.store.decisions import GONE, as_outline, check
 from napari_noisyseg.store.history import IN_KEYS, as_keys
@@ -24,7 +28,7 @@ from napari_noisyseg.store.records import Aspect, Candidate, Outline
 _OF_RUN = f"""
 SELECT c.id, c.serial, c.y, c.x, coalesce(o.y0, c.y0) AS top, coalesce(o.x0, c.x0) AS left,
     coalesce(o.y1, c.y1) AS bottom, coalesce(o.x1, c.x1) AS right, coalesce(o.mask, c.mask),
-    c.score, c.reason, 1, n.state, o.id IS NOT NULL, n.class
+    c.score, c.reason, 1, n.state, o.id IS NOT NULL, n.class, coalesce(o.area, c.area)
 FROM candidate c LEFT JOIN nucleus n ON n.id = c.id
     LEFT JOIN outline o ON o.id = c.id AND o.frozen
 WHERE c.image = :image AND c.run = :run AND c.id NOT IN ({GONE})
@@ -33,14 +37,17 @@ _BESIDE = """
 SELECT n.id, n.serial, n.y, n.x, o.y0, o.x0, o.y1, o.x1, o.mask, 1.0,
     iif(not o.frozen, 'not found by the newest run',
         iif(n.state = 'unreviewed', 'drawn by a person, not judged yet', 'settled by a person')),
-    0, n.state, o.frozen,
-    n.class
+    0, n.state, o.frozen, n.class, o.area
 FROM outline o JOIN nucleus n ON n.id = o.id
 WHERE o.image = :image AND NOT EXISTS
     (SELECT 1 FROM candidate c WHERE c.image = :image AND c.run = :run AND c.id = o.id)
 """
 _FROZEN = " AND o.frozen = 1"
 _OF_IDS = f" AND {{0}}id {IN_KEYS.replace('?', ':ids')}"
+
+
+AT_ONCE = 20_000
+"""nuclei that are written together"""
 
 
 def newest_run(context: Context, image: ImageRow) -> str | None:
@@ -65,13 +72,13 @@ def of(context: Context, image: str, run: str | None, box: Box | None) -> list[C
         second += reach.INSIDE.format("o.")
         parameters |= reach.parameters(context, box)
     with uncollected():
-        return _read(context, row, f"{first} UNION ALL {second}", parameters)
+        return (
+            _read(context, row, f"{first} UNION ALL {second}", parameters).by_serial().candidates()
+        )
 
 
-def judged(
-    context: Context, image: str, run: str | None, ids: Collection[str] | None
-) -> list[Candidate]:
-    """The nuclei of a review, each once, in order of serial; with `ids` those of them alone."""
+def judged(context: Context, image: str, run: str | None, ids: Collection[str] | None) -> Columns:
+    """The nuclei of a review, each once, in no order; with `ids` those of them alone."""
     row = context.images.row(image)
     run = run if run is not None else newest_run(context, row)
     parameters: dict[str, Any] = {"image": row.id, "run": run or ""}
@@ -83,49 +90,43 @@ def judged(
         return _read(context, row, f"{first} UNION ALL {second}", parameters)
 
 
-def _read(
-    context: Context, row: ImageRow, sql: str, parameters: Mapping[str, Any]
-) -> list[Candidate]:
-    rows = context.database.rows(sql, parameters)
-    rows.sort(key=itemgetter(1))
-    boxes = [Box(*r[4:8]) for r in rows]
-    # from the pixels: they and the µm per pixel may have changed since the run
-    areas = (count_masks([r[8] for r in rows], boxes) * row.mpp**2).tolist()
-    run, reasons = str(parameters["run"]), dict[str, str]()
-    return [
-        Candidate(
-            id, serial, y, x, Outline.packed(box, mask), score, reasons.setdefault(reason, reason),
-            run if of_run else "", area, state or "unreviewed", frozen == 1, name,
-        )
-        for (id, serial, y, x, _, _, _, _, mask, score, reason, of_run, state, frozen, name), box,
-        area in zip(rows, boxes, areas, strict=True)
-    ]  # fmt: skip
+def _read(context: Context, row: ImageRow, sql: str, parameters: Mapping[str, Any]) -> Columns:
+    columns = context.database.columns(sql, parameters, KINDS)
+    # µm per pixel may have changed since the run
+    return Columns.read(columns, str(parameters["run"]), row.mpp)
 
 
-def adopt(
-    context: Context, image: str, run: str, candidates: Sequence[Candidate], core: Box | None = None
-) -> list[Candidate]:
-    """Take over what a run found in an image; not part of the undo history."""
+def adopt(context: Context, image: str, run: str, nuclei: Columns, core: Box | None = None) -> None:
+    """Take over what a run found in an image; not part of the undo history.
+
+    The nuclei get their ids and serials for life in place.
+    """
     row = context.images.row(image)
-    masks = [_checked(c.outline, row) for c in candidates]
+    areas = _areas(nuclei, row)
     with context.database.transaction():
-        names = _names(context, row, candidates, core)
-        _take_away(context, row, run, None if core is None else [id for id, _ in names])
-        context.database.many(
-            "INSERT INTO candidate VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                (row.id, run, id, serial, c.y, c.x, *c.outline.box, mask, c.score, c.reason)
-                for c, (id, serial), mask in zip(candidates, names, masks, strict=True)
-            ),
-        )
-        reach.note(context, (c.outline for c in candidates))
-        _note_adoption(context, row, run, len(names), core is not None)
+        _name(context, row, nuclei, core)
+        _take_away(context, row, run, None if core is None else nuclei.ids)
+        _insert(context, row, run, nuclei, areas)
+        sides = nuclei.boxes[:, 2:] - nuclei.boxes[:, :2]
+        reach.note(context, int(sides.max(initial=0)))
+        _note_adoption(context, row, run, len(nuclei), core is not None)
         context.history.note_machine(f"results of run {run}", row.id, Aspect.CANDIDATES)
-    return [
-        Candidate(id, serial, c.y, c.x, c.outline, c.score, c.reason, run, c.area_um2, c.state,
-                  c.frozen, c.class_name)
-        for c, (id, serial) in zip(candidates, names, strict=True)
-    ]  # fmt: skip
+
+
+def _insert(
+    context: Context, row: ImageRow, run: str, nuclei: Columns, areas: NDArray[np.int64]
+) -> None:
+    for begin in range(0, len(nuclei), AT_ONCE):
+        part = slice(begin, begin + AT_ONCE)
+        rows = zip(
+            repeat(row.id), repeat(run), nuclei.ids[part], nuclei.serials[part].tolist(),
+            nuclei.y[part].tolist(), nuclei.x[part].tolist(), *nuclei.boxes[part].T.tolist(),
+            nuclei.masks[part], nuclei.scores[part].tolist(), nuclei.reasons[part],
+            areas[part].tolist(),
+        )  # fmt: skip
+        context.database.many(
+            "INSERT INTO candidate VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
+        )
 
 
 def _take_away(context: Context, row: ImageRow, run: str, ids: Sequence[str] | None) -> None:
@@ -156,32 +157,42 @@ def _note_adoption(context: Context, row: ImageRow, run: str, count: int, part: 
     )
 
 
-def _checked(outline: Outline, row: ImageRow) -> bytes:
-    """The outline's packed mask; `NoisySegError` where it is empty or does not fit."""
-    y0, x0, y1, x1 = outline.box
-    inside = 0 <= y0 < y1 <= row.height and 0 <= x0 < x1 <= row.width
-    if not (inside and outline.fits):
-        check(outline, row.height, row.width)
-    return outline.packed_mask
+def _areas(nuclei: Columns, row: ImageRow) -> NDArray[np.int64]:
+    """Areas in pixels; `NoisySegError` where an outline is empty or does not fit."""
+    y0, x0, y1, x1 = nuclei.boxes.T
+    inside = (y0 >= 0) & (y0 < y1) & (y1 <= row.height) & (x0 >= 0) & (x0 < x1) & (x1 <= row.width)
+    areas = np.zeros(len(nuclei), np.int64)
+    if inside.all():
+        areas = count_masks(nuclei.masks, nuclei.boxes)
+    for wrong in np.flatnonzero(~inside | (areas == 0)).tolist():
+        check(nuclei.outline(wrong), row.height, row.width)
+    return areas
 
 
-def _names(
-    context: Context, row: ImageRow, candidates: Sequence[Candidate], core: Box | None
-) -> list[tuple[str, int]]:
+def _name(context: Context, row: ImageRow, nuclei: Columns, core: Box | None) -> None:
     """Ids and serials: the point's, else those of the best IoU with an earlier one, else new."""
-    serials = _serials(context, row, [c.id for c in candidates if c.id])
-    names: list[tuple[str, int] | None] = [
-        (c.id, serials[c.id]) if c.id in serials else None for c in candidates
-    ]
+    known = _serials(context, row, [id for id in nuclei.ids if id])
+    names = [(id, known[id]) if id in known else None for id in nuclei.ids]
     open_ones = [k for k, name in enumerate(names) if name is None]
     # what a person took away does not come back under its id: it is a new find, to be judged anew
     gone = {str(id) for (id,) in context.database.rows(GONE)}
-    around = None if core is None else Box.around([core, *(c.outline.box for c in candidates)])
-    earlier = _earlier(context, row, gone | set(serials), around)
-    for i, j in match([candidates[k].outline for k in open_ones], [o for *_, o in earlier]).items():
-        names[open_ones[i]] = earlier[j][:2]
+    earlier = _earlier(context, row, gone | set(known), _around(nuclei, core))
+    if earlier:
+        outlines = [nuclei.outline(k) for k in open_ones]
+        for i, j in match(outlines, [o for *_, o in earlier]).items():
+            names[open_ones[i]] = earlier[j][:2]
     fresh = zip(_new_ids(names.count(None)), context.serials(names.count(None)), strict=True)
-    return [name if name is not None else next(fresh) for name in names]
+    named = [name if name is not None else next(fresh) for name in names]
+    nuclei.ids[:] = [id for id, _ in named]
+    nuclei.serials[:] = [serial for _, serial in named]
+
+
+def _around(nuclei: Columns, core: Box | None) -> Box | None:
+    """Where earlier ones may be met: the part that is new and what reaches out of it; None: all."""
+    if core is None or not len(nuclei):
+        return core
+    (y0, x0), (y1, x1) = nuclei.boxes[:, :2].min(axis=0), nuclei.boxes[:, 2:].max(axis=0)
+    return Box.around([core, Box(int(y0), int(x0), int(y1), int(x1))])
 
 
 def _new_ids(count: int) -> list[str]:

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -21,6 +22,8 @@ from napari_noisyseg.errors import NoisySegError
 NAME = "project.sqlite"
 BUSY_SECONDS = 10.0
 CACHE_KIB = 128 * 1024
+AT_ONCE = 4096
+"""rows that become parts of columns together"""
 NETWORK_FILE_SYSTEMS = (
     "nfs", "cifs", "smb", "afs", "9p", "virtiofs", "ceph", "lustre", "gpfs", "beegfs", "gluster",
     "davfs", "webdav", "vboxsf", "prl_fs", "vmhgfs", "fuse.",
@@ -33,6 +36,7 @@ _NUMBERS: tuple[type[np.generic], ...] = (
 for _kind in _NUMBERS:
     sqlite3.register_adapter(_kind, lambda number: number.item())
 
+_ARRAYS: Mapping[str, type[np.generic]] = {"i": np.int64, "f": np.float64}
 Row = tuple[Any, ...]
 Parameters = Sequence[Any] | Mapping[str, Any]
 
@@ -96,6 +100,41 @@ class Database:
         """The first column of the first row, or None."""
         found = self.row(sql, parameters)
         return None if found is None else found[0]
+
+    def columns(self, sql: str, parameters: Parameters, kinds: str) -> list[Any]:
+        """The columns of a query's rows, as arrays or lists; of very many rows quicker than `rows`.
+
+        kinds: a letter for each. i: int64, f: float64, o: as it is, s: texts of which many are
+        alike, each kept once. `NoisySegError` where a value is of another kind.
+        """
+        parts: list[list[Any]] = [[] for _ in kinds]
+        known: dict[Any, Any] = {}
+        with self._mutex, self.told():
+            cursor = self._connection.execute(sql, parameters)
+            while rows := cursor.fetchmany(AT_ONCE):
+                for part, kind, values in zip(parts, kinds, zip(*rows, strict=True), strict=True):
+                    part.append(self._column(kind, values, known))
+        return [
+            np.concatenate([np.zeros(0, _ARRAYS[kind]), *part])
+            if kind in _ARRAYS
+            else list(chain.from_iterable(part))
+            for part, kind in zip(parts, kinds, strict=True)
+        ]
+
+    def _column(self, kind: str, values: Row, known: dict[Any, Any]) -> Any:
+        """A part of a column."""
+        if kind in _ARRAYS:
+            try:
+                return np.array(values, _ARRAYS[kind])
+            except (TypeError, ValueError, OverflowError) as error:
+                raise NoisySegError(
+                    explain(sqlite3.DatabaseError(f"malformed value: {error}"), self.path)
+                ) from error
+        if kind == "o":
+            return values
+        for value in set(values):
+            known.setdefault(value, value)
+        return list(map(known.__getitem__, values))
 
     def run(self, sql: str, parameters: Parameters = ()) -> int:
         """Execute one writing statement inside a transaction; the row id of an insert."""

@@ -166,7 +166,7 @@ def _keep_outlines(
         # also of a rejected one: what was rejected there is a hard negative, whatever runs follow
         context.database.run(
             "INSERT OR REPLACE INTO outline "
-            f"SELECT c.id, c.image, c.y0, c.x0, c.y1, c.x1, c.mask, '{ACCEPTED_OF_RUN}', 0 "
+            f"SELECT c.id, c.image, c.y0, c.x0, c.y1, c.x1, c.mask, '{ACCEPTED_OF_RUN}', 0, c.area "
             f"FROM candidate c WHERE {_CHOSEN} AND NOT EXISTS "
             "(SELECT 1 FROM outline o WHERE o.id = c.id AND o.frozen)",
             (wanted, run),
@@ -194,11 +194,11 @@ def _refuse_without_outline(context: Context, ids: Sequence[str]) -> None:
 def put_outlines(context: Context, outlines: Mapping[str, Outline], origin: str) -> None:
     """Write outlines that a person drew or brought; inside an action."""
     if outlines:
-        reach.note(context, outlines.values())
+        reach.note(context, max(max(o.box.shape) for o in outlines.values()))
     context.database.many(
         "INSERT OR REPLACE INTO outline "
-        "SELECT n.id, n.image, ?, ?, ?, ?, ?, ?, 1 FROM nucleus n WHERE n.id = ?",
-        [(*o.box, o.packed_mask, origin, id) for id, o in outlines.items()],
+        "SELECT n.id, n.image, ?, ?, ?, ?, ?, ?, 1, ? FROM nucleus n WHERE n.id = ?",
+        [(*o.box, o.packed_mask, origin, o.area, id) for id, o in outlines.items()],
     )
 
 

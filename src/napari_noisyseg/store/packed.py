@@ -18,7 +18,7 @@ from napari_noisyseg.store.history import IN_KEYS, as_keys
 from napari_noisyseg.store.packing import unpack_stacks
 from napari_noisyseg.store.records import Outline, State
 
-PIECE = 20_000
+PIECE = 10_000
 """nuclei that are in memory at a time"""
 
 
@@ -106,8 +106,9 @@ class Selection:
         self._table = np.concatenate([found, others])
 
     def _keys(self, sql: str, parameters: dict[str, Any]) -> NDArray[np.int64]:
-        rows = self._context.database.rows(sql, parameters) if sql else []
-        return np.array(rows, np.int64).reshape(-1, 4)
+        if not sql:
+            return np.zeros((0, 4), np.int64)
+        return np.stack(self._context.database.columns(sql, parameters, "iiii"), axis=1)
 
     def __len__(self) -> int:
         return len(self._table)

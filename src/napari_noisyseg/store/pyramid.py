@@ -24,7 +24,7 @@ from napari_noisyseg.regular_file import advice
 from napari_noisyseg.slides import Box
 from napari_noisyseg.slides.coarser import halved
 from napari_noisyseg.store.arrays import CHUNK, OwnStore, is_plain, open_array, refuse_links
-from napari_noisyseg.store.durable import make_folder, sync
+from napari_noisyseg.store.durable import make_folder, sync, sync_all
 
 _ASIDE = re.compile(r"\.([A-Za-z0-9_-][A-Za-z0-9 ._-]*)\.(old|new)-[0-9a-f]{8}")
 _PART = re.compile(r"\d{1,2}|labels|maps|\.?zarr\.json.*|zarr\.[0-9a-f]{32}\.partial")
@@ -109,14 +109,17 @@ def write_image(folder: Path, geometry: Geometry, rgb: NDArray[np.uint8]) -> Non
 
 def sync_box(folder: Path, geometry: Geometry, box: Box) -> None:
     """Wait until the chunks of a box (and their folders) have reached the disk."""
+    chunks, tops = list[Path](), set[Path]()
     for level, step in enumerate(geometry.factors):
+        top = folder / str(level)
         for i in range(box.y0 // step // CHUNK, -(-box.y1 // step) // CHUNK + 1):
             for j in range(box.x0 // step // CHUNK, -(-box.x1 // step) // CHUNK + 1):
-                chunk = folder / str(level) / "c" / str(i) / str(j)
-                with contextlib.suppress(FileNotFoundError):
-                    sync(chunk)
-                    for parent in list(chunk.parents)[:3]:
-                        sync(parent)
+                chunks.append(top / "c" / str(i) / str(j))
+        tops |= {top / "c", top}
+    sync_all(chunks)
+    for place in tops:
+        if place.exists():
+            sync(place)
 
 
 def sync_tree(folder: Path) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.context import Context
-from napari_noisyseg.store.records import Outline
 
 _FACT = "SELECT value FROM fact WHERE name = 'longest side'"
 # undo brings back what is in the log
@@ -32,12 +29,11 @@ def parameters(context: Context, box: Box) -> dict[str, int]:
     return {**named, "above": box.y0 - longest, "before": box.x0 - longest}
 
 
-def note(context: Context, outlines: Iterable[Outline]) -> None:
-    """Remember how long new outlines are; in the transaction that writes them.
+def note(context: Context, longest: int) -> None:
+    """Remember the longest side of new outlines; in the transaction that writes them.
 
     What is remembered only grows: what undo brings back is no longer.
     """
-    longest = max((max(outline.box.shape) for outline in outlines), default=0)
     known = context.database.value(_FACT)
     before = int(known if known is not None else context.database.value(_ALL) or 0)
     if known is None or longest > before:

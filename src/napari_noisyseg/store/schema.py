@@ -6,7 +6,11 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-SCHEMA = 4
+from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.slides import Box
+from napari_noisyseg.store.packing import count_mask
+
+SCHEMA = 5
 """Version of the tables; kept in the file's header (`user_version`)."""
 APPLICATION_ID = 0x4E53_4547
 """Marks the file as ours ("NSEG")."""
@@ -32,7 +36,7 @@ LOGGED: Mapping[str, tuple[str, str]] = {
     "outline": (
         "id",
         "id TEXT, image INTEGER, y0 INTEGER, x0 INTEGER, y1 INTEGER, x1 INTEGER, mask BLOB, "
-        "origin TEXT, frozen INTEGER",
+        "origin TEXT, frozen INTEGER, area INTEGER",
     ),
     "learned": ("network", "network TEXT, file TEXT, about TEXT"),
     "verdict": (
@@ -59,7 +63,7 @@ CREATE INDEX stroke_plane ON stroke (image, plane, action);
 CREATE TABLE plane (image INTEGER, plane TEXT, upto INTEGER, PRIMARY KEY (image, plane));
 CREATE TABLE candidate (image INTEGER, run TEXT, id TEXT, serial INTEGER, y REAL, x REAL,
     y0 INTEGER, x0 INTEGER, y1 INTEGER, x1 INTEGER, mask BLOB, score REAL, reason TEXT,
-    PRIMARY KEY (image, run, id));
+    area INTEGER, PRIMARY KEY (image, run, id));
 CREATE INDEX candidate_id ON candidate (id);
 CREATE TABLE adoption (seq INTEGER PRIMARY KEY AUTOINCREMENT, image INTEGER, run TEXT, time REAL,
     found INTEGER);
@@ -92,6 +96,17 @@ FORMER = (
     "CREATE INDEX outline_image ON outline (image, frozen, y0)",
 )
 """Names of these, missing before the first opening for writing; and what they replace."""
+
+
+AREAS = 5
+"""The version from which on outlines have their area."""
+WITH_AREA = ("candidate", "outline", "outline_log")
+"""Tables of outlines."""
+
+
+def before_areas(sql: str) -> str:
+    """How the table of outlines that such a statement makes was made before `AREAS`."""
+    return sql.replace(", area INTEGER", "")
 
 
 def columns(table: str) -> tuple[str, ...]:
@@ -142,10 +157,28 @@ def _add_repairs(connection: sqlite3.Connection) -> None:
             connection.execute(statement)
 
 
+def _add_areas(connection: sqlite3.Connection) -> None:
+    """Version 5: how many pixels an outline has, which a review need not count any more."""
+    connection.create_function("pixels", 5, _pixels, deterministic=True)
+    for table in WITH_AREA:
+        if not any(c[1] == "area" for c in connection.execute(f"PRAGMA table_info({table})")):
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN area INTEGER")
+        connection.execute(f"UPDATE {table} SET area = pixels(mask, y0, x0, y1, x1)")
+
+
+def _pixels(mask: bytes, y0: int, x0: int, y1: int, x1: int) -> int:
+    """The area of a packed mask, 0 of a damaged one: whoever looks at it is told."""
+    try:
+        return count_mask(mask, Box(y0, x0, y1, x1))
+    except (NoisySegError, TypeError, ValueError, OverflowError):
+        return 0
+
+
 MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {
     1: _add_learned,
     2: _add_verdicts,
     3: _add_repairs,
+    4: _add_areas,
 }
 """From a version to the next; each runs inside one transaction together with its version mark."""
 

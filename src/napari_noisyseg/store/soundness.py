@@ -45,8 +45,11 @@ def foreign(connection: sqlite3.Connection, version: int) -> str | None:
     Reads SQLite's own list alone, and so runs nothing of what is in it.
     """
     found, ours = _things(connection), _ours()
+    former = set(schema.FORMER)
+    if version < schema.AREAS:
+        former |= {schema.before_areas(ours["table", name]) for name in schema.WITH_AREA}
     for key, sql in found.items():
-        if ours.get(key) != sql and sql not in schema.FORMER:
+        if ours.get(key) != sql and sql not in former:
             return f"the {key[0]} {key[1]!r} is not as this program makes it"
     if version != schema.SCHEMA:
         return None

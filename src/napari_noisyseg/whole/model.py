@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noisyseg import stains
-from napari_noisyseg.coarse import centres
+from napari_noisyseg.coarse import belief, centres
 from napari_noisyseg.coarse.appearance import MPP, Tone, tone_of, toned, unlike
 from napari_noisyseg.coarse.evidence import Gauge
 from napari_noisyseg.coarse.outline import Look, OutlinePlane, seen_at
@@ -149,7 +149,7 @@ class Starter:
 
     def draw(self, gathered: Seen) -> Seen:
         """The outline at each by itself."""
-        return drawn(gathered, self._look)
+        return believed(drawn(gathered, self._look), self._look)
 
     def split(self, drawn: Seen) -> Nuclei:
         """The outlines, settled between all of them."""
@@ -184,12 +184,30 @@ def drawn(seen: Seen, look: Look) -> Seen:
     return seen._replace(squares=seen_at(seen.planes, seen.middles.astype(np.float64), look))
 
 
+def believed(seen: Seen, look: Look) -> Seen:
+    """Without the centres that are like what a person rejected, where the network learned that."""
+    known = belief.of_look(look)
+    if known is None:
+        return seen
+    assert seen.places is not None
+    assert seen.middles is not None
+    assert seen.squares is not None
+    clicks = seen.middles.astype(np.float64)
+    kept = known.weights_of(belief.figures(seen.planes, clicks, seen.squares)) > 0
+    return seen._replace(
+        places=seen.places[kept], middles=seen.middles[kept], squares=seen.squares[kept]
+    )
+
+
 def outlined(seen: Seen, look: Look) -> Nuclei:
     """The nuclei, settled between all of them, each with its confidence."""
     assert seen.maps is not None
     assert seen.places is not None
     assert seen.middles is not None
-    plane = OutlinePlane(seen.planes, seen.window.shape, look, seen=seen.squares)
+    plane = OutlinePlane(
+        seen.planes, seen.window.shape, look,
+        beside=seen.probability, share=centres.SHARE, seen=seen.squares,
+    )  # fmt: skip
     plane.bring_to(_numbered(seen.middles))
     density = stains.densities(seen.rgb, stains.FIXED)[0]
     unsure = np.zeros_like(seen.maps.nucleus)

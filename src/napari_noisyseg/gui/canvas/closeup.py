@@ -20,17 +20,31 @@ BEFORE, NOW, SKETCH, CHOSEN = 1, 2, 3, 10
 by the number that they are drawn under"""
 
 
-def centre(viewer: Any, record: ImageRecord, point: tuple[float, float], view_um: float) -> None:
-    """Put a level-0 point (y, x) in the middle; the canvas's shorter side shows `view_um`."""
+def centre(
+    viewer: Any,
+    record: ImageRecord,
+    point: tuple[float, float],
+    view_um: float,
+    within: bool = False,
+) -> None:
+    """Put a level-0 point (y, x) in the middle; the canvas's shorter side shows `view_um`.
+
+    within: as near to the middle as can be without a view that reaches beyond the image.
+    """
     where = layers.geometry(viewer, record)
-    at = np.array(where["translate"]) + np.array(where["scale"]) * np.array(point)
-    camera = viewer.scene.camera
-    camera.center = (0.0, *at)
-    shorter = min(canvas_size(viewer))
-    if view_um > 0 and shorter > 0:
-        zoom = shorter / view_um
+    scale, corner = np.array(where["scale"]), np.array(where["translate"])
+    at = corner + scale * np.array(point)
+    camera, size = viewer.scene.camera, np.array(canvas_size(viewer), float)
+    if view_um > 0 and size.min() > 0:
+        zoom = float(size.min()) / view_um
         if not np.isclose(camera.zoom, zoom):
             camera.zoom = zoom
+        if within:
+            # pixel centres are at whole numbers: the image begins half a pixel before its corner
+            half, shape = size / zoom / 2, np.array((record.height, record.width))
+            low, high = corner - scale / 2 + half, corner + scale * (shape - 0.5) - half
+            at = np.where(low < high, np.clip(at, low, high), (low + high) / 2)
+    camera.center = (0.0, *at.tolist())
 
 
 def canvas_size(viewer: Any) -> tuple[int, int]:

@@ -7,6 +7,8 @@ and units from its image. Arrays and points are (y, x); boxes are level-0 pixels
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -124,11 +126,24 @@ def insert(viewer: Any, layer: Any, record: ImageRecord, kind: str, **more: Any)
     at = _place_for(viewer, record, kind)
     mark(layer, record.name, kind, **more)
     _lighten(layer)
-    selected = set(viewer.layers.selection)
-    viewer.layers.insert(at, layer)
-    if selected:
-        viewer.layers.selection = selected
+    with _selection_kept(viewer.layers):
+        viewer.layers.insert(at, layer)
     return layer
+
+
+@contextmanager
+def _selection_kept(held: Any) -> Iterator[None]:
+    """What is inserted inside is not selected, where anything is: napari goes over all layers, and
+    shows the controls of the new one, whenever another is.
+    """
+    selected, activates = set(held.selection), getattr(held, "_activate_on_insert", True)
+    held._activate_on_insert = activates and not selected
+    try:
+        yield
+    finally:
+        held._activate_on_insert = activates
+    if selected and set(held.selection) != selected:
+        held.selection = selected
 
 
 def _lighten(layer: Any) -> None:
@@ -140,6 +155,9 @@ def _lighten(layer: Any) -> None:
         overlay = layer._overlays.get(name)
         if overlay is not None:
             overlay.visible = False
+    # as napari has it of every layer that is not selected
+    layer.update_transform_box_visibility(False)
+    layer.update_highlight_visibility(False)
 
 
 def hand_over(viewer: Any, layer: Any, record: ImageRecord, kind: str) -> None:

@@ -207,3 +207,10 @@ def outlines_of(layer: Any) -> OutlinesOverlay:
         strokes.register(OutlinesOverlay)
         found = layer._overlays[KEY] = OutlinesOverlay()
     return found  # type: ignore[no-any-return]
+
+
+def show_lines(layer: Any, shown: bool) -> None:
+    """Draw a layer's outlines, or leave them out for a while; where it has none nothing happens."""
+    found = layer._overlays.get(KEY)
+    if found is not None and found.visible != shown:
+        found.visible = shown

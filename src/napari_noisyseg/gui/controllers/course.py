@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+
+import numpy as np
 
 from napari_noisyseg.review.filters import Filter
+from napari_noisyseg.review.items import Images, Items
 from napari_noisyseg.review.queue import ReviewItem, ReviewQueue
+from napari_noisyseg.store.records import State
 
-OPEN = ("unreviewed", "unsure")
+OPEN: tuple[State, ...] = ("unreviewed", "unsure")
 """states of nuclei that are asked for again"""
 
 
@@ -36,24 +40,24 @@ class Course:
         row = self.row(nucleus)
         return self.queue.items[row] if self.queue is not None and row is not None else None
 
-    def passing(self) -> list[ReviewItem]:
+    def passing(self) -> Items:
         """The nuclei that the review goes through, in its order."""
-        items = self.queue.items if self.queue is not None else ()
-        if not self.filter.active:
-            return list(items)
-        return [item for item in items if self.filter.passes(item)]
+        return self._wanted(self._items)
 
-    def above(self, confidence: float) -> list[ReviewItem]:
+    def above(self, confidence: float) -> Items:
         """Those of them without a decision that are at least so sure."""
-        if self.queue is None:
-            return []
-        found = self.queue.above(confidence)
-        return [x for x in found if self.filter.passes(x)] if self.filter.active else found
+        return self._wanted(self._items if self.queue is None else self.queue.above(confidence))
 
-    def of(self, image: str | None) -> list[ReviewItem]:
+    def of(self, image: str | None) -> Items:
         """The nuclei of an image, wanted or not."""
-        items = self.queue.items if self.queue is not None else ()
-        return [item for item in items if item.image == image]
+        return self._items.only(self._items.are_of(image or ""))
+
+    @property
+    def _items(self) -> Items:
+        return Items(Images().none()) if self.queue is None else self.queue.items
+
+    def _wanted(self, items: Items) -> Items:
+        return items.at(self.filter.rows(items)) if self.filter.active else items
 
     # --- which comes next ----------------------------------------------------------------------
 
@@ -63,10 +67,11 @@ class Course:
 
     def first_of(self, image: str) -> int | None:
         """The row of an image's first nucleus without a decision, else of its first one."""
-        rows = self._rows(lambda x: x.image == image and self.filter.passes(x))
-        items = self.queue.items if self.queue is not None else ()
-        still = [row for row in rows if items[row].state == "unreviewed"]
-        return next(iter(still or rows), None)
+        items = self._items
+        rows = self.filter.rows(items)
+        rows = rows[items.are_of(image)[rows]]
+        still = rows[items.are("unreviewed")[rows]]
+        return next(iter((still if len(still) else rows).tolist()), None)
 
     def open_after(self, row: int) -> int | None:
         """The next nucleus that is open; where all is decided the first one, to be looked at.
@@ -87,14 +92,15 @@ class Course:
 
     def _passing_after(self, row: int) -> int | None:
         assert self.queue is not None
-        passing = self._rows(self.filter.passes)
-        passing = [r for r in passing if r > row] + [r for r in passing if r <= row]
+        items = self.queue.items
+        passing = self.filter.rows(items)
+        passing = np.concatenate([passing[passing > row], passing[passing <= row]])
         if self.filter.ids is None:
             for state in OPEN:
-                for at in passing:
-                    if self.queue.items[at].state == state:
-                        return at
-        return passing[0] if passing else None
+                such = passing[items.are(state)[passing]]
+                if len(such):
+                    return int(such[0])
+        return int(passing[0]) if len(passing) else None
 
     def after_decision(self, row: int) -> int:
         """The row of what is looked at once this one is decided on; its own where nothing is."""
@@ -124,7 +130,3 @@ class Course:
         rows = [*first, usual, None if self.filter.active else self.queue.draw_after(row)]
         items = self.queue.items
         return [items[at] for at in dict.fromkeys(rows) if at is not None and at != row]
-
-    def _rows(self, wanted: Callable[[ReviewItem], bool]) -> list[int]:
-        items = self.queue.items if self.queue is not None else ()
-        return [row for row, item in enumerate(items) if wanted(item)]

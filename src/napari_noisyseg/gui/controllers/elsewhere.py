@@ -9,7 +9,7 @@ from typing import Literal
 from psygnal import Signal
 
 from napari_noisyseg.errors import NoisySegError, in_window
-from napari_noisyseg.gui.controllers.train import Submit
+from napari_noisyseg.gui.controllers.duties import Submit
 from napari_noisyseg.worker.cluster.address import Scheduler
 from napari_noisyseg.worker.cluster.offers import Offer, look
 

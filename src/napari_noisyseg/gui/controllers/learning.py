@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_noisyseg.gui.work import Submit
 
 FIRST, EVERY = 8, 5
-"""accepted nuclei from which on there is a lesson (`learning.starter.adapt.FEWEST`), and how many
+"""decided nuclei from which on there is a lesson (`learning.starter.adapt.FEWEST`), and how many
 more make the next one"""
 WITHOUT_TORCH = "learning needs the training part: pip install 'napari-noisyseg[train]'"
 
@@ -79,7 +79,9 @@ class Learning:
         self._stopping.set()
         self._stopping = Event()
         self.busy = False
-        self._redrawn, self._counted = 0, int(self._about().get("nuclei", 0))
+        about = self._about()
+        self._redrawn = 0
+        self._counted = int(about.get("nuclei", 0)) + int(about.get("rejected", 0))
         self.words = str(self._about().get("words", ""))
 
     def _about(self) -> Mapping[str, Any]:
@@ -105,15 +107,16 @@ class Learning:
         project = self.session.project
         if project is None or not project.writable or not self.on or self.busy:
             return
-        accepted = project.nuclei.counts().accepted
-        more = max(abs(accepted - self._counted), self._redrawn)
-        if accepted < FIRST or more < EVERY:
+        counts = project.nuclei.counts()
+        decided = counts.accepted + counts.rejected
+        more = max(abs(decided - self._counted), self._redrawn)
+        if decided < FIRST or more < EVERY:
             return
         if find_spec("torch") is None:
             self.words = WITHOUT_TORCH
             self.changed.emit()
             return
-        self._counted, self._redrawn, self.busy = accepted, 0, True
+        self._counted, self._redrawn, self.busy = decided, 0, True
         self._submit(
             partial(learn_beside, project.path, self._stopping),
             partial(self._learned, project),

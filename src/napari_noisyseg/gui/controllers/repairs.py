@@ -219,10 +219,9 @@ class Repairs:
         """Choose the nuclei of the image in front whose middle a closed line encloses."""
         review = self._review
         here = review.here()
-        places = np.array([(x.candidate.y, x.candidate.x) for x in here], float).reshape(-1, 2)
-        chosen = repair.inside(line, places)
+        chosen = repair.inside(line, np.stack(here.places, axis=1))
         self._done()
-        self.chosen = tuple(x.id for x, held in zip(here, chosen, strict=True) if held)
+        self.chosen = tuple(here.only(chosen).ids)
         if not self.chosen:
             review.session.say("there is no nucleus inside that line")
         review.changed.emit()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -13,14 +12,13 @@ from psygnal import Signal
 from napari_noisyseg.gui.change import ANNOTATION, FRONT, Change, What
 from napari_noisyseg.gui.controllers.course import Course
 from napari_noisyseg.gui.controllers.offering import Offering
+from napari_noisyseg.gui.controllers.reading import Reading
 from napari_noisyseg.gui.controllers.repairs import Place, Repairs
 from napari_noisyseg.gui.controllers.shapes import NOTHING, Shape, Shapes
 from napari_noisyseg.gui.controllers.who import Who
 from napari_noisyseg.gui.summary import Summary
 from napari_noisyseg.review.filters import Filter
-from napari_noisyseg.review.queue import ReviewItem, ReviewProgress, ReviewQueue
-from napari_noisyseg.review.second import second_queue
-from napari_noisyseg.store.project import Project
+from napari_noisyseg.review.queue import Items, ReviewItem, ReviewProgress, ReviewQueue
 from napari_noisyseg.store.records import Outline, State
 
 if TYPE_CHECKING:
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
 
 DECIDED = What.DECISIONS | What.OUTLINES | What.POINTS | What.CLASSES | What.COMMENTS
 ANEW = What.CANDIDATES | What.IMAGES
-FEW = 5000
-"""nuclei of a queue that is read again in place, in its order"""
 LONGEST = 120.0
 """seconds; a nucleus that lies there for longer is not being looked at"""
 ONE_ACT = 8
@@ -52,19 +48,17 @@ class ReviewController:
     def __init__(
         self, session: Session, submit: Submit, shapes: Shapes | None = None, reviewer: str = ""
     ) -> None:
-        self.session, self._submit = session, submit
+        self.session = session
         self.who = Who(self, reviewer)
         self.course = Course()
         self.shapes = shapes or Shapes(submit, lambda outline: ())
         self.shapes.changed.connect(self.changed.emit)
         self.shapes.turn_to(session.project)
+        self.reading = Reading(self, submit)
         self.repairs = Repairs(self, submit)
         self.open = False
         self.nucleus: str | None = None
         self._waits: str | None = None
-        self._version = 0
-        self._stale = True
-        self._runs: dict[str, str | None] = {}
         self._since: tuple[str | None, float] = (None, 0.0)
         self.offers = Offering(
             session, submit, lambda: self.editing, self.adopted.emit, self.changed.emit
@@ -143,8 +137,8 @@ class ReviewController:
         """The review is looked at."""
         self.open = True
         self.who.cover(True)
-        if self._stale:
-            self._load()
+        if self.reading.stale:
+            self.reading.load()
         self.offers.ask()
         self._show()
 
@@ -174,28 +168,21 @@ class ReviewController:
         """Nothing is known any more of the nuclei to be judged: they are read again."""
         self.course.clear()
         self.shapes.forget()
-        self.nucleus, self._waits, self._stale = None, None, True
+        self.nucleus, self._waits, self.reading.stale = None, None, True
         self.repairs.mode, self.repairs.chosen = "", ()
         if self.open:
-            self._load()
+            self.reading.load()
         self._show()
 
     def _found_anew(self) -> None:
         """Other nuclei to judge: with another run a new order, else each in its place."""
-        if self.queue is not None and len(self.queue) < FEW and self._runs == self._runs_now():
+        if self.reading.in_place():
             self._decided()
             return
-        self._stale = True
+        self.reading.stale = True
         if self.open:
-            self._load()
+            self.reading.load()
         self.changed.emit()
-
-    def _runs_now(self) -> dict[str, str | None]:
-        """By image, whose nuclei are judged."""
-        project = self.session.project
-        if project is None:
-            return {}
-        return {r.name: project.nuclei.adopted_run(r.name) for r in project.images()}
 
     @property
     def offering(self) -> bool:
@@ -222,7 +209,7 @@ class ReviewController:
         if self.queue is None:
             self.changed.emit()
             return
-        row, touched = self.row, self._touched()
+        row, touched = self.row, self.reading.touched()
         changed = self.queue.refresh()
         if len(changed) == 1:
             touched |= set(changed)
@@ -235,46 +222,14 @@ class ReviewController:
             self._go(self.course.open_after((row or 0) - 1))
         self._show()
 
-    def _touched(self) -> set[str]:
-        """Nuclei of this review that somebody's acts have changed since this was asked last."""
-        project, since = self.session.project, self._version
-        self._version = project.nuclei.version() if project is not None else 0
-        if project is None or not self.open or not since or self._version == since:
-            return set()
-        return set().union(*project.nuclei.touched(since).values())
-
-    def _load(self) -> None:
-        project = self.session.project
-        self._stale = False
-        if project is None:
-            return
-        if self.who.blind:
-            second = partial(second_queue, project, self.who.name)
-            failed = partial(self._not_blind, project)
-            self._submit(second, partial(self._loaded, project, True), failed)
-        else:
-            first = partial(ReviewQueue, project, reviewer=self.who.name)
-            self._submit(first, partial(self._loaded, project, False))
-
-    def _loaded(self, project: Project, blind: bool, queue: ReviewQueue) -> None:
-        if project is not self.session.project or blind != self.who.blind:
-            return
-        self.course.queue, self._runs = queue, self._runs_now()
-        queue.reviewer = self.who.name
-        self._version = project.nuclei.version()
-        queue.refresh()  # what was decided while it was read
-        image = self.session.image
+    def arrived(self) -> None:
+        """The queue was read: a nucleus of it is under review."""
+        image, queue = self.session.image, self.queue
         if self.nucleus is None and image is not None and image == self._waits:
             self._go(self.course.first_of(image))
-        elif self.nucleus is None or queue.row(self.nucleus) is None:
+        elif self.nucleus is None or queue is None or queue.row(self.nucleus) is None:
             self._go(self.course.open_after(-1))
         self._show()
-
-    def _not_blind(self, project: Project, error: BaseException) -> None:
-        """There is nothing for a second person to judge."""
-        if project is self.session.project:
-            self.who.be_second(False)
-        self.session.failed(error)
 
     def narrow(self, wanted: Filter) -> None:
         """Go through these nuclei alone."""
@@ -341,7 +296,7 @@ class ReviewController:
             return
         self.end_edit()
         if self.course.filter.active:
-            self.repairs.decide("accepted", [item.id for item in self.course.above(confidence)])
+            self.repairs.decide("accepted", self.course.above(confidence).ids)
         else:
             with self.staying(), self.session.acting():
                 count = queue.accept_above(confidence)
@@ -380,13 +335,14 @@ class ReviewController:
         if here:
             self.go_to(here[0].id)
 
-    def here(self) -> list[ReviewItem]:
+    def here(self) -> Items:
         """The nuclei of the image in front."""
         return self.course.of(self.session.image)
 
     def at(self, place: Place) -> list[ReviewItem]:
         """The nuclei at a place of the image in front, (y, x); the smallest first."""
-        found = [item for item in self.here() if item.candidate.outline.holds(*place)]
+        near = self.here().around(*place)
+        found = [item for item in near if item.candidate.outline.holds(*place)]
         return sorted(found, key=lambda item: item.candidate.outline.area)
 
     def edit(self) -> None:
@@ -414,7 +370,7 @@ class ReviewController:
         """A nucleus was added by hand: it is under review, also where there was none before."""
         self.session.sync()
         if self.queue is None:
-            self._load()
+            self.reading.load()
         else:
             self.show(nucleus)
 

@@ -7,28 +7,22 @@ from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 from psygnal import Signal
 
 from napari_noisyseg import registry
 from napari_noisyseg.annotation.advice import Advice
 from napari_noisyseg.events import Doing, Event, Failed, Finished, Previewed, Relabelled, Stepped
+from napari_noisyseg.gui.controllers.duties import Duties, Submit
 from napari_noisyseg.gui.controllers.follow import Follower
+from napari_noisyseg.gui.controllers.history import History
 from napari_noisyseg.gui.controllers.progress import RunProgress, note_words
-from napari_noisyseg.gui.controllers.runs import (
-    PREDICTS,
-    RESUMABLE,
-    RunRow,
-    read_all,
-    run_row,
-    state_of,
-)
+from napari_noisyseg.gui.controllers.runs import PREDICTS, RESUMABLE, RunRow, state_of
 from napari_noisyseg.gui.controllers.runspec import Choice, begin, predict_others, run_spec
 from napari_noisyseg.gui.summary import Summary
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.store.records import ImageRecord
 from napari_noisyseg.store.runs import Run
 from napari_noisyseg.worker.parent import client
 from napari_noisyseg.worker.parent.slides import (
@@ -38,10 +32,6 @@ from napari_noisyseg.worker.parent.slides import (
     start_slides,
 )
 
-Submit = Callable[
-    [Callable[[], Any], Callable[[Any], object], Callable[[BaseException], object]], None
-]
-"""runs work out of the way, then one of `done(result)` and `failed(error)` where we are"""
 NOTHING_YET = Advice("scnet", "Mark nuclei first, or paint rough masks.", "")
 COPYING = {
     "train": "preparing: copying the annotated fields",
@@ -51,33 +41,6 @@ COPYING = {
     "there": "preparing: asking whether the other machines find the image",
 }
 """what happens from the press of a button until the child lives"""
-
-
-class Duties(Protocol):
-    """What the session of a viewer does for the controller."""
-
-    @property
-    def project(self) -> Project | None:
-        """The open project, or none yet."""
-
-    @property
-    def image(self) -> str | None:
-        """The active image's name in the project."""
-
-    def require_project(self) -> Project:
-        """The open project; with none, one is made."""
-
-    def require_image(self) -> ImageRecord:
-        """The active image, taken into the project if it is not there yet."""
-
-    def notice(self, text: str) -> object:
-        """Say what is wrong and how to mend it."""
-
-    def say(self, text: str) -> object:
-        """Say what happened."""
-
-    def failed(self, error: BaseException) -> object:
-        """Tell of an error."""
 
 
 class Button(NamedTuple):
@@ -117,15 +80,16 @@ class TrainController:
         self._session, self._submit, self._choose, self._adopt = session, submit, choose, adopt
         self.shown: str | None = None
         self.asking = False
-        self.rows: list[RunRow] = []
         self.advice = NOTHING_YET
         self._starting: RunProgress | None = None
-        self._over: dict[str, RunProgress] = {}
         self._project: Project | None = None
         self.follower = Follower()
         self.follower.told.connect(self._told)
         self.follower.ended.connect(self._ended)
-        self.follower.listed.connect(self._listed)
+        self._history = History(
+            self.follower, submit, lambda: self._session.project, self._read, session.failed
+        )
+        self.follower.listed.connect(self._history.look)
 
     # --- what a person does --------------------------------------------------------------------
 
@@ -231,7 +195,7 @@ class TrainController:
 
     def _started(self, run: Run) -> None:
         self._starting, self.shown = None, run.id
-        self._over.pop(run.id, None)
+        self._history.goes_on(run.id)
         self.follower.expect(run.id)
         self.follower.look()
         self.show(run.id)
@@ -289,30 +253,16 @@ class TrainController:
                 self._session.say("finished: the nuclei are ready for review")
 
     def _ended(self, run_id: str, progress: RunProgress) -> None:
-        self._over[run_id] = progress
+        self._history.ended(run_id, progress)
         self._adopt()
         self.runs_changed.emit()
         self.changed.emit()
 
-    def _listed(self) -> None:
-        """Runs came or ended: those that ended before our time are read in the background."""
-        project = self._session.project
-        runs = project.runs.list() if project is not None else []
-        runs = [run for run in runs if self.follower.knows(run.id)]
-        unread = [run for run in runs if self._progress_of(run.id) is None]
-        if unread:
-            done = partial(self._read, project)
-            self._submit(partial(read_all, unread), done, self._session.failed)
-        known = [(run, self._progress_of(run.id)) for run in reversed(runs)]
-        self.rows = [run_row(run, found) for run, found in known if found is not None]
+    def _read(self, latest: str | None) -> None:
+        """More is known of runs that ended before our time."""
+        if self.shown is None and latest is not None:
+            self.show(latest)
         self.changed.emit()
-
-    def _read(self, project: Project | None, found: dict[str, RunProgress]) -> None:
-        if project is self._session.project:
-            self._over |= {run: p for run, p in found.items() if run not in self._over}
-            if self.shown is None and found:
-                self.show(max(found))
-            self._listed()
 
     # --- keeping up ----------------------------------------------------------------------------
 
@@ -322,12 +272,12 @@ class TrainController:
         another = project is not self._project
         if another:
             self._project, self.shown, self.asking, self._starting = project, None, False, None
-            self._over.clear()
+            self._history.clear()
             self.follower.follow(project)
             if project is not None:
                 self.shown = next(reversed(self.follower.living), self.shown)
                 self._adopt()
-            self._listed()
+            self._history.look()
         self.recommend()
         return another
 
@@ -363,13 +313,12 @@ class TrainController:
     @property
     def progress(self) -> RunProgress | None:
         """The run that is shown, as it stands; one that is being prepared comes first."""
-        return self._starting or self._progress_of(self.shown)
+        return self._starting or self._history.progress(self.shown)
 
-    def _progress_of(self, run_id: str | None) -> RunProgress | None:
-        """A run as it stands, as far as it was read."""
-        if run_id is None:
-            return None
-        return self.follower.progress(run_id) or self._over.get(run_id)
+    @property
+    def rows(self) -> list[RunRow]:
+        """A row of the table for each run, the newest first."""
+        return self._history.rows
 
     def _run(self) -> Run | None:
         """The run that is shown."""
@@ -414,7 +363,7 @@ class TrainController:
         return self._starting is None and can_train() and self._state() in PREDICTS
 
     def _state(self) -> str:
-        progress = self._progress_of(self.shown)
+        progress = self._history.progress(self.shown)
         return state_of(progress) if progress is not None else ""
 
     def summary(self) -> Summary:

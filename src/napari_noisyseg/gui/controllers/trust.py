@@ -56,7 +56,7 @@ class Trust:
             self._stale = True
             return
         self._busy, self._stale = True, False
-        work = partial(audit.assess, project, tuple(queue.items))
+        work = partial(audit.assess, project, queue.items)
         self._submit(work, self._assessed, self._failed)
 
     def _follow(self, change: Change) -> None:

@@ -9,12 +9,13 @@ from typing import Any
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QVBoxLayout, QWidget
 
 from napari_noisyseg.gui.canvas import looks
+from napari_noisyseg.gui.canvas.dots import DOTS, SHADES
 from napari_noisyseg.gui.canvas.outlines import PENS
 from napari_noisyseg.gui.change import ANNOTATION, FRONT, Change, What
 from napari_noisyseg.gui.kinds import KINDS, TOGGLES
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.tools.kit import kit_of
-from napari_noisyseg.gui.widgets.legend import Entry, Legend, Ramp, Stroke, Swatch
+from napari_noisyseg.gui.widgets.legend import Entry, Legend, Mark, Ramp, Stroke, Swatch
 
 NEUTRAL = "#e8e8e8"
 """of a line whose colour says nothing of a decision"""
@@ -22,10 +23,9 @@ ALWAYS = ("refined", "probability", "uncertainty", "points", "fields", "outline"
 """boxes that keep their place where there is nothing to show yet"""
 COARSE = (Swatch("nucleus", looks.NUCLEUS), Swatch("background", looks.BACKGROUND),
           Swatch("unknown"))  # fmt: skip
+STATES = ("untouched", "accepted", "rejected", "unsure")
 MEANING: dict[str, tuple[Entry, ...]] = {
-    "refined": tuple(
-        Stroke(state, PENS[state]) for state in ("untouched", "accepted", "rejected", "unsure")
-    ),
+    "refined": tuple(Stroke(state, PENS[state]) for state in STATES),
     "corrected": (Stroke("corrected mask", PENS["corrected"]),),
     "rough": (Stroke("rough mask", PENS["rough"]),),
     "outline": (
@@ -42,6 +42,13 @@ MEANING: dict[str, tuple[Entry, ...]] = {
     "density": (Ramp("inferno", "no nucleus near", "many"),),
 }  # fmt: skip
 """what each kind's colours and lines mean"""
+AS_DOTS: dict[str, tuple[Entry, ...]] = {
+    "refined": tuple(Mark(state, DOTS[state]) for state in STATES),
+    "points": (Mark("point", DOTS["points"]),),
+}
+"""what the dots mean that stand for nuclei too small for outlines"""
+AT_CLICKS = frozenset({"outline", "local"})
+"""outlines of clicked nuclei, which are not drawn where dots stand for the clicks"""
 
 
 class ShownKinds(QWidget):  # type: ignore[misc]
@@ -95,11 +102,16 @@ class ShownKinds(QWidget):  # type: ignore[misc]
 
     def _meaning(self, name: str) -> tuple[Entry, ...]:
         """What a kind's lines mean; where classes give the colours it is their form alone."""
-        entries = MEANING.get(name, ())
+        if name in AT_CLICKS and "points" in self._session.view.afar:
+            return ()
+        afar = self._session.view.afar.get(name)
+        if afar == "density":
+            top = kit_of(self._session).afar.top
+            return (Ramp(SHADES, "few nuclei", f"{top:,.0f} per mm²"),)
+        entries = MEANING.get(name, ()) if afar is None else AS_DOTS[name]
         if name != "refined" or not self._session.view.by_class:
             return entries
-        strokes = [entry for entry in entries if isinstance(entry, Stroke)]
-        return tuple(Stroke(one.words, replace(one.pen, color=NEUTRAL)) for one in strokes)
+        return tuple(_neutral(entry) for entry in entries)
 
     def refresh(self, event: Any = None) -> None:
         """Show what is shown; what is out of sight asks nothing of the disk."""
@@ -114,3 +126,12 @@ class ShownKinds(QWidget):  # type: ignore[misc]
         entries = dict.fromkeys(entry for name in on for entry in self._meaning(name))
         self.legend.set_entries(tuple(entries))
         self.legend.setVisible(bool(entries))
+
+
+def _neutral(entry: Entry) -> Entry:
+    """A line or dot in a colour that says nothing: its form alone."""
+    if isinstance(entry, Stroke):
+        return Stroke(entry.words, replace(entry.pen, color=NEUTRAL))
+    return (
+        Mark(entry.words, replace(entry.dot, color=NEUTRAL)) if isinstance(entry, Mark) else entry
+    )

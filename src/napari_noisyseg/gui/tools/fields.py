@@ -18,8 +18,8 @@ from napari_noisyseg.gui.tools.hand import Place, Press
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.records import Field, ImageRecord
 
-EDGE = 2.0
-"""screen pixels"""
+EDGE, TEXT = 2.0, (20.0, 6.0)
+"""screen pixels: width of an edge, and from a corner down and right to the words"""
 SMALLEST = 16
 """pixels; a rectangle smaller than this is a slip of the hand"""
 SHOWN = What.FIELDS | What.IMAGES | FRONT
@@ -195,7 +195,7 @@ class FieldsTool:
             name=layers.name_of(record, "fields"),
             features=_features([]),
             feature_defaults={"words": ""},
-            text=looks.FIELD_TEXT,
+            text={**looks.FIELD_TEXT, "translation": self._text_at(record)},
             opacity=1.0,
             face_color=looks.CLEAR,
             edge_color=looks.FIELD,
@@ -207,7 +207,15 @@ class FieldsTool:
 
     def _edge(self, record: ImageRecord) -> float:
         """Width of a field's edge in pixels: EDGE screen pixels at the zoom of now."""
-        return EDGE / (float(self.session.viewer.scene.camera.zoom) * record.mpp)
+        return EDGE * self._pixel(record)
+
+    def _text_at(self, record: ImageRecord) -> tuple[float, float]:
+        """From a field's corner to its words, (y, x): napari puts these above, we inside."""
+        return TEXT[0] * self._pixel(record), TEXT[1] * self._pixel(record)
+
+    def _pixel(self, record: ImageRecord) -> float:
+        """A screen pixel at the zoom of now, in pixels of the image."""
+        return 1 / (float(self.session.viewer.scene.camera.zoom) * record.mpp)
 
     def _on_zoom(self) -> None:
         """Keep the edges thin on the screen; a quarter more or less is not redrawn."""
@@ -217,6 +225,8 @@ class FieldsTool:
         wanted, now = self._edge(record), float(layer.edge_width[0])
         if not 0.8 < wanted / now < 1.25:
             layer.edge_width = wanted
+            layer.events.edge_width()  # napari does not tell by itself, and draws the old width on
+            layer.text.translation = self._text_at(record)
 
 
 class _FieldDrag:

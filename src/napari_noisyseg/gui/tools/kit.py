@@ -9,12 +9,14 @@ from napari.layers import Labels, Points
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui.session import Session
+from napari_noisyseg.gui.tools.afar import Afar
 from napari_noisyseg.gui.tools.fields import FieldsTool
 from napari_noisyseg.gui.tools.hand import Hand, Tool
 from napari_noisyseg.gui.tools.live import LiveLabels
 from napari_noisyseg.gui.tools.points import PointsTool
 from napari_noisyseg.gui.tools.results import Results
 from napari_noisyseg.gui.tools.rough import RoughTool
+from napari_noisyseg.gui.tools.spotting import Spotting
 from napari_noisyseg.gui.tools.trusted import Trusted
 
 TOOLS = ("points", "field", "paint", "erase", "look")
@@ -34,6 +36,8 @@ class Kit:
         self.live = LiveLabels(session, self.points)
         self.trusted = Trusted(session, self.live)
         self.results = Results(session)
+        self.spotting = Spotting(session)
+        self.afar = Afar(session, self.points, self.results, self.spotting)
         self.guest: Tool | None = None
         self.hand = Hand(session, self._in_hand)
 

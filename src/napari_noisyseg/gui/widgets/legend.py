@@ -11,7 +11,7 @@ from qtpy.QtCore import QPointF, QRectF, QSize, Qt
 from qtpy.QtGui import QBrush, QColor, QLinearGradient, QPainter, QPen
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
-from napari_noisyseg.gui.widgets.pens import CASING, CASING_OPACITY, Pen
+from napari_noisyseg.gui.widgets.pens import CASING, CASING_OPACITY, EDGE, RING, Dot, Pen
 
 ROW = 22
 GAP = 6
@@ -41,6 +41,14 @@ class Stroke:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """A dot as it is drawn on the canvas."""
+
+    words: str
+    dot: Dot
+
+
+@dataclass(frozen=True, slots=True)
 class Ramp:
     """A colour map (one of napari's, by name) with words for its two ends."""
 
@@ -49,7 +57,7 @@ class Ramp:
     high: str
 
 
-Entry = Swatch | Stroke | Ramp
+Entry = Swatch | Stroke | Mark | Ramp
 
 
 class Legend(QWidget):  # type: ignore[misc]
@@ -109,11 +117,13 @@ class Legend(QWidget):  # type: ignore[misc]
             if isinstance(entry, Ramp):
                 self._ramp(painter, entry, place)
                 continue
-            mark = SQUARE if isinstance(entry, Swatch) else STROKE
+            mark = _room(entry)
             words = place.adjusted(mark + GAP, 0.0, 0.0, 0.0)
             painter.drawText(words, int(Qt.AlignmentFlag.AlignVCenter.value), entry.words)
             if isinstance(entry, Swatch):
                 _swatch(painter, entry.color, place, text)
+            elif isinstance(entry, Mark):
+                _dot(painter, entry.dot, place)
             else:
                 _stroke(painter, entry.pen, place)
         painter.end()
@@ -139,8 +149,7 @@ class Legend(QWidget):  # type: ignore[misc]
         """Pixels that an entry needs to be on one line."""
         if isinstance(entry, Ramp):
             return self._long(entry.low) + self._long(entry.high) + 2 * GAP + SHORTEST
-        mark = SQUARE if isinstance(entry, Swatch) else STROKE
-        return mark + GAP + self._long(entry.words)
+        return _room(entry) + GAP + self._long(entry.words)
 
     def _long(self, words: str) -> float:
         return float(self.fontMetrics().horizontalAdvance(words)) + 2
@@ -168,12 +177,34 @@ def _swatch(painter: QPainter, color: str, place: QRectF, text: QColor) -> None:
     painter.drawRoundedRect(square, 2.0, 2.0)
 
 
-def _stroke(painter: QPainter, pen: Pen, place: QRectF) -> None:
-    """A piece of line with its casing and its dashes, on a piece of tissue."""
-    ground = QRectF(place.x(), place.y() + 4, float(STROKE), ROW - 8.0)
+def _room(entry: Swatch | Stroke | Mark) -> int:
+    """Pixels of an entry's mark, before its words."""
+    return STROKE if isinstance(entry, Stroke) else SQUARE
+
+
+def _tissue(painter: QPainter, place: QRectF, width: int) -> QRectF:
+    """A piece of tissue, to show on it what is drawn on tissue."""
+    ground = QRectF(place.x(), place.y() + 4, float(width), ROW - 8.0)
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(QBrush(QColor(TISSUE)))
     painter.drawRoundedRect(ground, 2.0, 2.0)
+    return ground
+
+
+def _dot(painter: QPainter, dot: Dot, place: QRectF) -> None:
+    """A dot with its edge, or its ring, on a piece of tissue."""
+    middle = _tissue(painter, place, SQUARE).center()
+    shade = QColor(dot.color)
+    dark = QColor(CASING)
+    dark.setAlphaF(CASING_OPACITY)
+    painter.setPen(QPen(shade, RING) if dot.hollow else QPen(dark, EDGE))
+    painter.setBrush(Qt.BrushStyle.NoBrush if dot.hollow else QBrush(shade))
+    painter.drawEllipse(middle, dot.width / 2, dot.width / 2)
+
+
+def _stroke(painter: QPainter, pen: Pen, place: QRectF) -> None:
+    """A piece of line with its casing and its dashes, on a piece of tissue."""
+    ground = _tissue(painter, place, STROKE)
     middle = ground.center().y()
     left, right = QPointF(ground.left() + 5, middle), QPointF(ground.right() - 5, middle)
     for color, width, opacity in (

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 CASING = "#0b0e1a"
 """colour of the dark edge round every line: it reads on pale stroma as well as on dark nuclei"""
 CASING_OPACITY = 0.5
+EDGE, RING = 0.6, 1.5
+"""widths of the dark edge round a dot, and of a hollow one's ring"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +30,12 @@ class Pen:
     def broken(self) -> bool:
         """Whether it is dashed or dotted."""
         return self.on > 0 and self.off > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """A round mark; `width` is its diameter in logical screen pixels, `hollow` leaves a ring."""
+
+    color: str
+    width: float
+    hollow: bool = False

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from napari_noisyseg.errors import in_window
 from napari_noisyseg.gui.canvas.lazy import coarser_of
+from napari_noisyseg.gui.change import What
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.slides import Level
 from napari_noisyseg.slides.coarser import Coarser
@@ -70,6 +71,7 @@ class CoarserWatch:
         if seen.state == "made":
             coarser.use(seen.levels)
             layer.refresh()
+            self._session.tell(What.LAYERS, image)
             if (making := self._making.pop((project, image), None)) is not None:
                 making.leave()
                 self._session.say(f"{image}: its coarser resolutions are ready")

@@ -15,6 +15,7 @@ from napari_noisyseg.gui.bringing import Read, bring_in
 from napari_noisyseg.gui.session import SUFFIX, Session
 from napari_noisyseg.gui.settings import setting
 from napari_noisyseg.gui.window.exportdialog import ExportDialog
+from napari_noisyseg.gui.window.overview import flip_overview
 from napari_noisyseg.slides import IMAGE_SUFFIXES
 
 Act = Callable[[Session, QWidget], None]
@@ -116,6 +117,11 @@ def remove_image(session: Session, parent: QWidget) -> None:
         session.front.remove()
 
 
+def show_overview(session: Session, parent: QWidget) -> None:
+    """Show the overview, or hide it."""
+    flip_overview(session)
+
+
 def show_keys(session: Session, parent: QWidget) -> None:
     """Show every key."""
     binding = session.keys.find("F1")
@@ -142,6 +148,7 @@ MENU: tuple[tuple[str, str, Act] | None, ...] = (
         export,
     ),
     None,
+    ("Overview", "A small map of the whole image, to see where you are (O)", show_overview),
     ("Show folder", "Where the project lies on disk", show_folder),
     ("All keys", "F1", show_keys),
 )

@@ -48,7 +48,7 @@ class Thumbnails:
         known = self._known.get(item.id)
         if known is not None:
             self._known.move_to_end(item.id)
-            if known[0] is outline:
+            if known[0] == outline:
                 return known[1]
         self._wanted[item.id] = item
         self._wanted.move_to_end(item.id)

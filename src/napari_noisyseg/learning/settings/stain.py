@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -20,6 +20,13 @@ class StainConfig(MethodConfig):
     """bring the hematoxylin of pale and dark slides to one level (ours)"""
     stain_jitter: Annotated[float, Field(ge=0, le=0.9)] = 0.0
     """largest random change of a tile's stain density in training, as a share (ours)"""
+    first_weights: Literal["none", "starter"] = "none"
+    """what networks begin with: random weights, or those that come with the package and have seen
+    nuclei of other tissue, where they fit (ours)"""
+
+    def begins_with_starter(self) -> bool:
+        """As these settings say."""
+        return self.first_weights == "starter"
 
     def pixels(self) -> PixelPlan:
         """Stains as these settings say."""

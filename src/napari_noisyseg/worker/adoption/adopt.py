@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.slides import Box, windows_of, without_gaps
+from napari_noisyseg.slides import windows_of, without_gaps
+from napari_noisyseg.store.columns import Columns
 from napari_noisyseg.store.making import uncollected
 from napari_noisyseg.store.matching import swallowed
 from napari_noisyseg.store.packing import pack_mask
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.store.records import Candidate, Outline
 from napari_noisyseg.store.runs import Run
 from napari_noisyseg.worker.adoption.found import Found, Stored, listed_results, readable
 from napari_noisyseg.worker.adoption.laying import lay, write
@@ -23,10 +23,15 @@ from napari_noisyseg.worker.adoption.tiles import HELD, REFINED, adopt_slides
 
 __all__ = ["REFINED", "adopt", "adopt_finished", "adopt_results"]
 
-Draft = list[tuple[int, Candidate]]
-"""Value in the label image of a region, and the candidate that it becomes"""
 TABLE = 2**22
 """Largest label that is looked up in a table with a row for each; a stranger's may be any number"""
+
+
+class Draft(NamedTuple):
+    """Nuclei of a region: their values in its label image, (n,), and what becomes of them."""
+
+    values: NDArray[np.int64]
+    nuclei: Columns
 
 
 def adopt_finished(project: Project, tell: Callable[[str], object] | None = None) -> list[str]:
@@ -101,13 +106,17 @@ def _take_in(
     for result in results:
         for kind, values in result.maps.items():
             write(project, image, kind, result.box, values, source)
-    named = project.nuclei.adopt(image, run, [c for draft in drafts for _, c in draft])
-    serials = iter(named)
-    finals = [{label: next(serials).serial for label, _ in draft} for draft in drafts]
+    marks = [draft.values for draft in drafts]
+    nuclei = Columns.together([draft.nuclei for draft in drafts])
+    project.nuclei.adopt_columns(image, run, nuclei)
+    ends = np.cumsum([len(each) for each in marks])
+    serials: list[NDArray[np.int64]] = np.split(nuclei.serials, ends[:-1])
+    # room for pixels: the masks are in the database now
+    del drafts, nuclei
 
     def refined(k: int) -> NDArray[np.int32]:
         """A region's nuclei, in which frozen outlines stand as a person left them."""
-        labels = _renumbered(results[k].labels, finals[k])
+        labels = _renumbered(results[k].labels, marks[k], serials[k])
         return project.nuclei.settled(image, results[k].box, labels, rejected=True)
 
     lay(project, image, REFINED, [result.box for result in results], refined, source)
@@ -116,42 +125,59 @@ def _take_in(
 def _without_swallowed(project: Project, image: str, drafts: Sequence[Draft]) -> list[Draft]:
     """The drafts without finds that are a part of what a person accepted or drew as one nucleus."""
     held = [outline for _, outline in project.nuclei.outlines(image, HELD)]
-    finds = [c for draft in drafts for _, c in draft if not c.id]
-    gone = {id(finds[k]) for k in swallowed([c.outline for c in finds], held)}
-    return [[pair for pair in draft if id(pair[1]) not in gone] for draft in drafts]
+    if not held:
+        return list(drafts)
+    kept = []
+    for values, nuclei in drafts:
+        finds = np.flatnonzero([not id for id in nuclei.ids])
+        gone = swallowed([nuclei.outline(row) for row in finds.tolist()], held)
+        rows = np.delete(np.arange(len(values)), finds[sorted(gone)])
+        kept.append(Draft(values[rows], nuclei.take(rows)))
+    return kept
 
 
 def _candidates(result: Found, ids: Mapping[int, str], run: str) -> Draft:
-    """(value in the label image, candidate) of every nucleus whose point is still there."""
-    labels = result.labels
+    """The nuclei of a region whose point is still there."""
+    labels, rows = result.labels, result.rows
     windows = windows_of(labels)
-    top, left = result.box.origin
-    found = []
-    for row in result.rows:
-        label, serial = int(row["label"]), int(row["serial"])
+    chosen, boxes, masks = list[int](), list[tuple[int, ...]](), list[bytes]()
+    for at, (label, serial) in enumerate(
+        zip(rows.label.tolist(), rows.serial.tolist(), strict=True)
+    ):
         window = windows.get(label)
         if window is None or (serial and serial not in ids):
             continue
-        ys, xs = window
-        box = Box(ys.start + top, xs.start + left, ys.stop + top, xs.stop + left)
+        down, across = window
+        chosen.append(at)
+        boxes.append((down.start, across.start, down.stop, across.stop))
         # packed at once: half a million of them fit into memory
-        outline = Outline.packed(box, pack_mask(labels[window] == label))
-        y, x = float(row["y"]) + top, float(row["x"]) + left
-        score, reason, area = float(row["score"]), str(row["reason"]), float(row["area_um2"])
-        named = Candidate(ids.get(serial, ""), serial, y, x, outline, score, reason, run, area)
-        found.append((label, named))
-    return found
+        masks.append(pack_mask(labels[window] == label))
+    kept, (top, left) = np.array(chosen, np.intp), result.box.origin
+    serials = rows.serial[kept]
+    nuclei = Columns.found_by(
+        run,
+        [ids.get(serial, "") for serial in serials.tolist()],
+        serials,
+        np.stack([rows.y[kept] + top, rows.x[kept] + left]),
+        np.array(boxes, np.int64).reshape(-1, 4) + np.array([top, left, top, left]),
+        masks,
+        rows.score[kept],
+        rows.area_um2[kept],
+        [rows.reasons[at] for at in chosen],
+    )
+    return Draft(rows.label[kept], nuclei)
 
 
-def _renumbered(labels: NDArray[np.int32], final: Mapping[int, int]) -> NDArray[np.int32]:
-    """The label image with serials for life; what was left out becomes background."""
+def _renumbered(
+    labels: NDArray[np.int32], values: NDArray[np.int64], serials: NDArray[np.int64]
+) -> NDArray[np.int32]:
+    """The label image with serials in place of values; what was left out becomes background."""
     top = int(labels.max(initial=0))
     if top <= TABLE and int(labels.min(initial=0)) >= 0:
         dense = np.zeros(top + 1, np.int32)
-        for label, serial in final.items():
-            dense[label] = serial
-        return np.asarray(dense[labels], np.int32)
-    values, places = without_gaps(labels)
-    table = np.array([final.get(int(value), 0) for value in values], np.int32)
-    renumbered: NDArray[np.int32] = table[places]
-    return renumbered
+        dense[values] = serials
+        return dense.take(labels)
+    known, places = without_gaps(labels)
+    table = np.zeros(len(known), np.int32)
+    table[np.searchsorted(known, values)] = serials
+    return table.take(places)

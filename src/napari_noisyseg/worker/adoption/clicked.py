@@ -17,7 +17,7 @@ from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Aspect, Nucleus
 from napari_noisyseg.training.refine import Evidence, judge
 from napari_noisyseg.worker.adoption.adopt import REFINED, adopt_results
-from napari_noisyseg.worker.adoption.found import Result
+from napari_noisyseg.worker.adoption.found import Result, rows_of
 
 CLICKS = "clicks"
 """In place of a run's id."""
@@ -72,4 +72,4 @@ def _result(project: Project, image: str, box: Box, nuclei: list[Nucleus]) -> Re
         for found in judge(seen, labels, serials, made.certainty())
     ]  # fmt: skip
     # no map: far from clicks it would say that there is nothing
-    return Result(image, box, labels, {}, rows)
+    return Result(image, box, labels, {}, rows_of(rows))

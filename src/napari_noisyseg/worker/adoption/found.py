@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,18 +22,32 @@ MAPS = frozenset({"probability", "uncertainty", "corrected", "changes", "weights
 people painted (`rough`) or of what was derived; a method with a map of its own adds its name."""
 ROOM, PIXEL_BYTES = 2**20, 64
 """Bytes that the results of a region may take: some, and for each of its pixels."""
-_NUMBERS = ("y", "x", "score", "area_um2")
+_WHOLE, _NUMBERS = ("label", "serial"), ("y", "x", "score", "area_um2")
+
+
+class Rows(NamedTuple):
+    """What is listed of n nuclei: `label` is the value in the label image, `serial` that of the
+    point, 0 where there was none; y, x in the region's pixels, scores in 0..1.
+    """
+
+    label: NDArray[np.int64]
+    serial: NDArray[np.int64]
+    y: NDArray[np.float64]
+    x: NDArray[np.float64]
+    score: NDArray[np.float64]
+    area_um2: NDArray[np.float64]
+    reasons: list[str]
 
 
 @dataclass(frozen=True)
 class Result:
-    """Results of one region: labels int32 (h, w) of the box, maps (h, w), a row per nucleus."""
+    """Results of one region: labels int32 (h, w) of the box, maps (h, w), and its nuclei."""
 
     image: str
     box: Box
     labels: NDArray[np.int32]
     maps: Mapping[str, NDArray[Any]]
-    rows: Sequence[Mapping[str, Any]]
+    rows: Rows
 
 
 @dataclass
@@ -51,12 +64,12 @@ class Stored:
     listed: Sequence[Mapping[str, Any]] | Path
 
     @property
-    def rows(self) -> Sequence[Mapping[str, Any]]:
-        """A row per nucleus, its numbers typed and finite."""
+    def rows(self) -> Rows:
+        """Its nuclei."""
         rows = self.listed
         if isinstance(rows, Path):
             rows = bounded_json.read_record(rows)["candidates"]
-        return [_row(row) for row in rows]
+        return rows_of(rows)
 
     @property
     def labels(self) -> NDArray[np.int32]:
@@ -120,10 +133,16 @@ def _stored(target: Path, entry: Mapping[str, Any]) -> Stored:
     return Stored(str(entry["image"]), box, target / Path(entry["file"]).name, listed)
 
 
-def _row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What is said of one nucleus, typed."""
-    numbers = {name: float(row[name]) for name in _NUMBERS}
-    if not all(map(math.isfinite, numbers.values())):
-        raise ValueError(f"a nucleus at {numbers['y']}, {numbers['x']}")
-    reason = str(row["reason"])[:1000].encode("utf-8", "replace").decode("utf-8")
-    return {"label": int(row["label"]), "serial": int(row["serial"]), **numbers, "reason": reason}
+def rows_of(listed: Sequence[Mapping[str, Any]]) -> Rows:
+    """What is listed of nuclei, typed; raises one of `bounded_json.WRONG` for what is no number."""
+    numbers = {name: np.array([row[name] for row in listed], float) for name in _NUMBERS}
+    if not all(np.isfinite(column).all() for column in numbers.values()):
+        raise ValueError("a nucleus with a number that is not finite")
+    label, serial = (np.array([int(row[name]) for row in listed], np.int64) for name in _WHOLE)
+    y, x, score, area = (numbers[name] for name in _NUMBERS)
+    return Rows(label, serial, y, x, score, area, [_reason(row["reason"]) for row in listed])
+
+
+def _reason(given: Any) -> str:
+    reason = str(given)[:1000]
+    return reason if reason.isascii() else reason.encode("utf-8", "replace").decode("utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -34,16 +35,35 @@ def lay(
         for k, box in enumerate(regions):
             write(project, image, kind, box, labels_of(k), source)
         return
-    for square, members in _squares(regions):
-        box = Box.around(regions[k] for k in members).intersect(square)
-        stored = project.labels.read(image, kind, box)
-        labels = (
-            np.zeros(box.shape, np.int32) if stored is None else stored.astype(np.int32, copy=False)
-        )
-        for k in members:
-            both = regions[k].intersect(box)
-            labels[both.within(box)] = labels_of(k)[both.within(regions[k])]
-        write(project, image, kind, box, labels, source)
+    # a square is packed and waited for while the next one is made
+    with ThreadPoolExecutor(1) as writer:
+        writing: Future[None] | None = None
+        for square, members in _squares(regions):
+            box = Box.around(regions[k] for k in members).intersect(square)
+            labels = _laid(project.labels.read(image, kind, box), box, regions, members, labels_of)
+            if writing is not None:
+                writing.result()
+            writing = writer.submit(write, project, image, kind, box, labels, source)
+            del labels
+        if writing is not None:
+            writing.result()
+
+
+def _laid(
+    stored: NDArray[Any] | None,
+    box: Box,
+    regions: Sequence[Box],
+    members: Sequence[int],
+    labels_of: Callable[[int], NDArray[np.int32]],
+) -> NDArray[np.int32]:
+    """The labels of a box: those of its regions over what is there already."""
+    labels: NDArray[np.int32] = (
+        np.zeros(box.shape, np.int32) if stored is None else stored.astype(np.int32, copy=False)
+    )
+    for k in members:
+        both = regions[k].intersect(box)
+        labels[both.within(box)] = labels_of(k)[both.within(regions[k])]
+    return labels
 
 
 def write(

@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from napari_noisyseg import bounded_json, regular_file
 from napari_noisyseg.coarse.starter import OUTLINE
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.store.project import Project
@@ -71,7 +72,7 @@ def _run(project: Project, image: str, name: str) -> dict[str, Any]:
         return _clicks(project, image)
     row: dict[str, Any] = {
         "id": name, "method": None, "seed": None, "config": None, "config_sha256": None,
-        "annotation_version": None, "weights_sha256": None,
+        "annotation_version": None, "weights_sha256": None, "first_weights_sha256": None,
     }  # fmt: skip
     try:
         run = project.runs.get(name)
@@ -83,7 +84,22 @@ def _run(project: Project, image: str, name: str) -> dict[str, Any]:
     row["annotation_version"] = (_json(run.dir / SNAPSHOT) or {}).get("version")
     row |= {"config": config, "config_sha256": None if config is None else _digest_of(config)}
     row |= {"weights": MODEL, "weights_sha256": digest(run.dir / MODEL)}
-    return row
+    return row | {"first_weights_sha256": _first_weights(run.dir / MODEL)}
+
+
+def _first_weights(path: Path) -> str | None:
+    """Digest of the weights that came with the package and that a model's networks began with."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        regular_file.check(path)
+        with safe_open(path, framework="numpy") as opened:
+            header = opened.metadata() or {}
+        made = bounded_json.record(bounded_json.parse(header["provenance"], str(path)), str(path))
+    except (OSError, SafetensorError, NoisySegError, *bounded_json.WRONG):
+        return None
+    found = made.get("first_weights")
+    return found if isinstance(found, str) else None
 
 
 def _clicks(project: Project, image: str) -> dict[str, Any]:

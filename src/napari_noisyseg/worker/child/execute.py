@@ -20,6 +20,7 @@ from napari_noisyseg.events import Doing, Event, Finished
 from napari_noisyseg.method import Method, MethodConfig, TrainingImage
 from napari_noisyseg.store.durable import write_atomically
 from napari_noisyseg.store.spec import RunSpec, read_spec
+from napari_noisyseg.training.beginning import Beginning, begin
 from napari_noisyseg.training.checkpoint import load_newest
 from napari_noisyseg.training.device import Device, choose, set_threads
 from napari_noisyseg.training.loop import Training, train
@@ -52,6 +53,8 @@ class Job:
     method: Method
     regions: Sequence[StoredRegion]
     note: str
+    first: str
+    """SHA-256 of the first weights; empty where networks did not begin with them"""
     preview: Preview = field(init=False)
 
     def __post_init__(self) -> None:
@@ -109,11 +112,14 @@ def _open(folder: Path, began: float) -> Job:
     check_tiles({**spec.config, "tile": config.tile}, {})
     write_atomically(folder / SETTINGS, json.dumps(config.model_dump(), indent=1))
     method = kind(config, device.name, spec.seed)
+    regions = open_regions(folder / "snapshot")
+    beginning = Beginning()
     if start:
         _load_weights(method, start[1], spec)
-    note = f"{words}, on {device.words}"
-    regions = open_regions(folder / "snapshot")
-    return Job(folder, spec, began, device, config, method, regions, note)
+    else:
+        beginning = begin(method, config, (region.load().rgb for region in regions))
+    note = ", ".join(filter(None, [words, beginning.words, f"on {device.words}"]))
+    return Job(folder, spec, began, device, config, method, regions, note, beginning.sha256)
 
 
 def _settings_of(file: ModelFile, spec: RunSpec) -> dict[str, Any]:
@@ -187,6 +193,7 @@ def _finish(job: Job, run: Training, stopped: bool) -> Iterator[Event]:
         "epochs": run.at.epoch,
         "images": sorted({image.name for image in run.data.images}),
         "created": began,
+        "first_weights": job.first or None,
     }
     model = model_of(run, job.spec.method, provenance)
     files: list[str] = []

@@ -25,7 +25,9 @@ SETTINGS = "settings.json"
 INIT = "init.safetensors"
 MODEL = "model.safetensors"
 READINGS = {"starter": "centres", "none": "watershed"}
-"""What `init` says beside runs: nuclei read with the starter's networks, or without them."""
+"""What `init` says beside runs, and how nuclei are read: with the starter's networks or without."""
+FIRST = "first_weights"
+"""The setting that says whether networks begin with the starter's, in the words of `init`."""
 LOOK = "look.txt"
 """Names the image that previews should show."""
 LOST = Failed(
@@ -120,7 +122,9 @@ def _begun(spec: RunSpec) -> RunSpec:
         return spec
     as_published = spec.init == "none" and spec.config.get("preset") == "paper"
     reading = {} if as_published else {"splitting": READINGS[spec.init]}
-    config = {**reading, **spec.config}
+    has_first = FIRST in registry.describe(spec.method).schema["properties"]
+    first = {FIRST: spec.init} if has_first else {}
+    config = {**reading, **first, **spec.config}
     return spec.model_copy(update={"init": None, "config": config})
 
 

@@ -32,6 +32,7 @@ WHY = {
     "working …": "Making labels …",
     "could not be made": "The message below says why. The next click tries again.",
 }
+WORKING, UP_TO_DATE = Summary("working …", "busy"), Summary("up to date", "done")
 SETTLE_MS = 1500
 """quiet after the last click before the project's labels are written anew"""
 
@@ -47,6 +48,7 @@ class CoarseDock(StepDock):
         self.kit: Kit = kit_of(session)
         self.deriver = Deriver(session)
         self.jobs = Jobs(self)
+        self._said = UP_TO_DATE
         self._build()
         session.keys.bind(
             self.step,
@@ -122,9 +124,11 @@ class CoarseDock(StepDock):
             return Summary("need a field", "warn")
         image = self.session.image
         if self.kit.live.busy or self.deriver.left or self._settle.isActive():
-            return Summary("working …", "busy")
+            # after each decision of a review they are made anew, which is nobody's concern there
+            return self._said if self.session.view.step == "review" else WORKING
         done = image is not None and (not self.session.writable or self.deriver.up_to_date(image))
-        return Summary("up to date", "done") if done else Summary("could not be made", "warn")
+        self._said = UP_TO_DATE if done else Summary("could not be made", "warn")
+        return self._said
 
     def refresh(self, event: Any = None) -> None:
         """Bring the controls up to date."""

@@ -8,7 +8,7 @@ from napari_noisyseg.gui.controllers.learning import Learning
 from napari_noisyseg.gui.widgets.parts import button, label, line
 
 LEARNING = "learning from your decisions…"
-WAITING = "from 8 accepted nuclei on"
+WAITING = "from 8 accepted or rejected nuclei on"
 
 
 class LearningLine(QWidget):  # type: ignore[misc]
@@ -19,8 +19,9 @@ class LearningLine(QWidget):  # type: ignore[misc]
         self._learning = learning
         self.toggle = QCheckBox("Outlines learn from my decisions")
         self.toggle.setToolTip(
-            "After every few accepted or redrawn nuclei, the outlines of the others are made anew, "
-            "where that is nearer to what you decided. Accepted nuclei stay as they are."
+            "After every few decisions the outlines of the others are made anew, where that is "
+            "nearer to what you decided; where you rejected what was found, less is found that "
+            "looks like it. Accepted nuclei stay as they are."
         )
         self.words = label(role="quiet", wrap=True)
         self.back = button(

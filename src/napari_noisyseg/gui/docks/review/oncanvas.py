@@ -56,7 +56,8 @@ class OnCanvas:
             self.shown = item.id
             # whoever adds nuclei sees them come where the click was
             if review.repairs.mode != "add":
-                centre(self._session.viewer, record, (item.candidate.y, item.candidate.x), VIEW_UM)
+                place = (item.candidate.y, item.candidate.x)
+                centre(self._session.viewer, record, place, VIEW_UM, within=True)
         shape = review.shape()
         if review.editing and shape.new is not None:
             self.closeup.clear()

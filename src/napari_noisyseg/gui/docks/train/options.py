@@ -68,6 +68,8 @@ def needs_words(needs: Needs) -> str:
     return f"Needs {' and '.join(named)}." if named else "Needs no annotation."
 
 
+ROOM = 12
+"""px on either side of the words in the open menu"""
 FIRST = "scnet"
 """the method for points alone: what a person starts with"""
 
@@ -82,6 +84,8 @@ class TrainOptions(QWidget):  # type: ignore[misc]
         self.method = QComboBox()
         for name in sorted(registry.names(), key=lambda name: (name in COMPARATORS, name)):
             self.method.addItem(registry.describe(name).title, name)
+        # a scroll bar would lie over the ends of the words
+        self.method.setMaxVisibleItems(self.method.count())
         # until the project's annotation has been looked at
         self.method.setCurrentIndex(max(0, self.method.findData(FIRST)))
         self.why = QLabel(wordWrap=True)
@@ -204,6 +208,8 @@ class TrainOptions(QWidget):  # type: ignore[misc]
             title = registry.describe(self.method.itemData(k)).title
             self.method.setItemText(k, menu_words(title, preset))
             self.method.setItemData(k, title, Qt.ItemDataRole.ToolTipRole)
+        view = self.method.view()
+        view.setMinimumWidth(view.sizeHintForColumn(0) + 2 * ROOM)
 
     def _swap(self, form: ConfigForm) -> None:
         old, self.form = self.form, form
