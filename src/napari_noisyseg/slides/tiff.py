@@ -191,7 +191,7 @@ def _check_complete(level: Any, size: int, path: Path) -> None:
             height, width = _size(level)
             raise NoisySegError(
                 f"{path} is damaged: pixels of its level of {width} x {height} are missing; copy "
-                "it anew or save it again"
+                "it again or save it again"
             )
         ends = places + counts
         if ends.size and int(ends.max()) > size:

@@ -67,7 +67,7 @@ def check_whole(path: Path) -> None:
     if max(ends) > size:
         raise NoisySegError(
             f"{path} is incomplete: it should go on to byte {max(ends):,} but has {size:,}; copy "
-            "it anew"
+            "it again"
         )
 
 
