@@ -40,20 +40,20 @@ NOT_CALLED = ("Project", "Training")
 """Classes that other names make."""
 ABOUT = """\
 `import napari_noisyseg as ns` loads neither torch nor Qt nor napari; each name is loaded when it is
-first used. Everything is typed (`py.typed`). Points are (y, x) in level-0 pixels, the middle of the
-first pixel is (0, 0); sizes in µm come from the image's µm per pixel (`mpp`). Labels are int32
-(H, W), 0 background and one number a nucleus. Wrong input raises `NoisySegError`, whose message
-says what is wrong and how to mend it. A whole path is in
-[an example](examples/clicks_to_qupath.py); the reusable parts have [snippets](pieces.md).
+first used. Everything is typed (`py.typed`). Points are (y, x) in level-0 pixels; the middle of the
+first pixel is (0, 0). Sizes in µm come from the image's µm per pixel (`mpp`). Labels are int32
+(H, W): 0 is background, and each nucleus has its own number. Wrong input raises `NoisySegError`;
+its message says what is wrong and how to correct it. [An example](examples/clicks_to_qupath.py)
+shows all steps; the reusable parts have [snippets](pieces.md).
 """
 
 
 COMMAND_LINE = """\
-`noisyseg COMMAND --help` prints the same. Wrong input ends with code 2 and one line that says how
-to mend it, a failed job with 1. `-q` says errors alone; `-v` says how long it took, and of an error
-where it happened; both may stand anywhere. `--json` prints one JSON document. `noisyseg
---install-completion` lets your shell complete commands and options. Bars, tables and colours are
-for terminals: what is piped into a file is plain.
+`noisyseg COMMAND --help` prints the same. Wrong input ends with exit code 2 and one line that says
+how to correct it; a failed job ends with exit code 1. `-q` prints only errors; `-v` also prints how
+long the command took and where an error happened; both may be put anywhere. `--json` prints one
+JSON document. `noisyseg --install-completion` lets your shell complete commands and options. Bars,
+tables and colours appear only on a terminal; output into a file is plain text.
 """
 
 

@@ -68,7 +68,7 @@ def _streamed(decoder: Callable[[], Any]) -> Callable[[bytes, int], bytes]:
             rest = member.unused_data
             if not rest:
                 return bytes(found)
-        raise _wrong(most, "it has very many parts")
+        raise _wrong(most, "it has too many parts")
 
     return unpack
 

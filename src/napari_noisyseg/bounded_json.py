@@ -59,13 +59,13 @@ def parse(text: str | bytes, what: str, nesting: int = MAX_NESTING) -> Any:
         document = json.loads(plain, parse_int=_whole)
     except json.JSONDecodeError as error:
         raise NoisySegError(
-            f"{what}, line {error.lineno}: no JSON from here on ({error.msg}); save or export it "
+            f"{what}, line {error.lineno}: not JSON from here on ({error.msg}); save or export it "
             "again"
         ) from error
     except RecursionError as error:
         raise _too_deep(what, nesting) from error
     except ValueError as error:
-        raise NoisySegError(f"{what} is no JSON that a program would write ({error})") from error
+        raise NoisySegError(f"{what} is not JSON that a program would write ({error})") from error
     if not _surely_flat(plain, nesting):
         _check_nesting(document, what, nesting)
     _check_texts(document, plain, what)
@@ -122,4 +122,4 @@ def _check_nesting(document: Any, what: str, deepest: int) -> None:
 
 
 def _too_deep(what: str, deepest: int) -> NoisySegError:
-    return NoisySegError(f"{what} is nested more than {deepest} deep, as no program writes it")
+    return NoisySegError(f"{what} is nested more than {deepest} deep, which no program writes")

@@ -59,7 +59,7 @@ def _arrays(
     wanted = {name: held[name] for name in (held if names is None else names)}
     size = sum(member.file_size for member in wanted.values())
     if size > limit or len(wanted) > MOST:
-        raise ValueError(f"{len(wanted)} arrays of {size:,} bytes are more than belong there")
+        raise ValueError(f"{len(wanted)} arrays of {size:,} bytes are more than expected")
     return {name: _array(archive, member) for name, member in wanted.items()}
 
 

@@ -54,18 +54,18 @@ class _Walk:
             self._parser.Parse(data, True)
         except expat.ExpatError as error:
             raise NoisySegError(
-                f"{self._path}, line {error.lineno}: no XML from here on "
+                f"{self._path}, line {error.lineno}: not XML from here on "
                 f"({expat.ErrorString(error.code)}); save or export it again"
             ) from error
         except (UnicodeError, LookupError, ValueError) as error:
-            raise NoisySegError(f"{self._path} is no XML that can be read ({error})") from error
+            raise NoisySegError(f"{self._path} is not XML that can be read ({error})") from error
 
     def _opened(self, name: str, attributes: dict[str, str]) -> None:
         self._depth += 1
         if self._depth > MAX_NESTING:
             raise NoisySegError(
                 f"{self._path}, line {self._parser.CurrentLineNumber}: nested more than "
-                f"{MAX_NESTING} deep, as no program writes it"
+                f"{MAX_NESTING} deep, which no program writes"
             )
         if len(attributes) > 100 or sum(map(len, attributes.values())) > MAX_TEXT:
             raise NoisySegError(
@@ -81,6 +81,6 @@ class _Walk:
     def _refuse(self, *_: object) -> None:
         raise NoisySegError(
             f"{self._path}, line {self._parser.CurrentLineNumber}: it declares a document type or "
-            "entities, which annotation does not need and which can fill the memory: take the "
-            "<!DOCTYPE …> out"
+            "entities, which annotation does not need and which can fill the memory: remove the "
+            "<!DOCTYPE …>"
         )

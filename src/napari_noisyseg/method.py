@@ -37,7 +37,7 @@ Preset = Literal["small", "recommended", "paper"]
 """Shortened for a laptop; the paper with what we mend; the paper."""
 PRESET_WORDS: dict[Preset, str] = {
     "small": "shortened for laptops",
-    "recommended": "with our mends",
+    "recommended": "with our improvements",
     "paper": "as in the paper",
 }
 """What menus say of a method's settings."""
@@ -53,7 +53,7 @@ class Departure(NamedTuple):
 
 Departures = Mapping[str, Departure]
 READ_BY_STARTER = Departure(
-    "centres", "the networks of the package have seen true masks, a short training has not"
+    "centres", "the networks of the package were trained on true masks; a short training was not"
 )
 SHARED: dict[Preset, Departures] = {
     "paper": {},
@@ -73,8 +73,8 @@ class MethodConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     preset: Preset = "paper"
-    """which set of defaults the other fields start from: the paper's, the same with what we mend
-    (recommended), or that, shortened for a laptop (small)"""
+    """defaults of the other settings: the paper's, the paper's with our improvements
+    (recommended), or these shortened for a laptop (small)"""
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 100
     """length of the training; a time budget plans its own number instead"""
     batch_size: Annotated[int, Field(ge=1, le=256)] = 8
@@ -88,9 +88,8 @@ class MethodConfig(BaseModel):
     crop: Annotated[int, Field(ge=32, le=2048)] = 224
     """side of the random crop that an update sees, in working pixels"""
     splitting: Splitting = "components"
-    """how nuclei are read from the prediction: as connected components of what is above 0.5, by a
-    watershed (ours), or by the networks that come with the package and have seen nuclei, with a say
-    of the prediction (centres, ours)"""
+    """how the prediction is split into nuclei: connected components above 0.5; a watershed
+    (ours); or centres, which combines it with the networks that come with the package (ours)"""
 
     @classmethod
     def departures(cls) -> dict[Preset, Departures]:

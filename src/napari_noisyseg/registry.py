@@ -24,9 +24,9 @@ DESCRIPTIONS = Path(__file__).with_name("methods.json")
 PRESETS_PAGE = Path(__file__).parents[2] / "docs" / "presets.md"
 PRESETS_HEAD = """# What the presets change, and why
 
-`paper` is the paper. `recommended`, which a GPU with time gets, is the paper with what we mend;
-`small` is that, shortened for laptops. Empty: the paper's value. Made from the code by
-`python -m napari_noisyseg.registry`; a test holds it true."""
+`paper` is the paper. `recommended` (for a GPU with time) is the paper with our improvements;
+`small` is that, shortened for laptops. An empty cell means the paper's value. This page is made
+from the code by `python -m napari_noisyseg.registry`, and a test compares them."""
 PRESETS_COLUMNS = """| setting | paper | recommended | small | why not the paper's |
 |---|---|---|---|---|"""
 _CHILD = "import sys; from napari_noisyseg import registry; print(registry.inspect(sys.argv[1]))"

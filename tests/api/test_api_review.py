@@ -70,7 +70,7 @@ def test_what_cannot_be_judged_is_told(project) -> None:
     project.close()
     with (
         ns.Project.open(project.path, write=False) as read,
-        pytest.raises(ns.NoisySegError, match="for reading"),
+        pytest.raises(ns.NoisySegError, match="read-only"),
     ):
         ns.Review(read)
 

@@ -65,7 +65,7 @@ def test_a_package_says_what_goes_in_and_comes_out(tmp_path) -> None:
 
 def test_nothing_is_replaced_and_authors_are_named(tmp_path) -> None:
     (tmp_path / "a.onnx").write_text("mine")
-    with pytest.raises(ns.NoisySegError, match="there already"):
+    with pytest.raises(ns.NoisySegError, match="exists already"):
         ns.export_model("starter", tmp_path / "a.onnx")
     assert (tmp_path / "a.onnx").read_text() == "mine"
     with ns.Project.create(tmp_path / "a.noisyseg") as project:
@@ -73,7 +73,7 @@ def test_nothing_is_replaced_and_authors_are_named(tmp_path) -> None:
             ns.export_model(project, tmp_path / "a.zip", "bioimageio")
         with pytest.raises(ns.NoisySegError, match="no folder"):
             ns.export_model(project, tmp_path / "no" / "a.onnx")
-    with pytest.raises(ns.NoisySegError, match="no model there"):
+    with pytest.raises(ns.NoisySegError, match="there is no model"):
         ns.export_model(tmp_path / "nothing", tmp_path / "b.onnx")
     assert not (tmp_path / "a.zip").exists()
 

@@ -121,7 +121,7 @@ def test_few_points_without_a_field_are_told_what_to_do(noisyseg, tmp_path: Path
         (("--set", "nonsense=1"), "nonsense"),
         (("--set", "epochs"), "KEY=VALUE"),
         (("--resume", "2020"), "2020"),
-        (("--epochs", "3", "--time-budget", "9"), "one of them"),
+        (("--epochs", "3", "--time-budget", "9"), "only one of --epochs"),
         (("--config", "/nowhere.json"), "nowhere"),
         (("--seed", "-1"), "--seed"),
     ],
@@ -161,7 +161,7 @@ def test_what_was_not_taken_in_is_said_with_the_reason(noisyseg, project: Path) 
         (run.dir / "results").mkdir()
         (run.dir / "results" / "index.json").write_text('{"regions": [{"file": "0.npz"}]}')
         (row,) = json.loads(noisyseg("runs", project, "--json").out)
-        assert (row["adopted"], "wait" in row["note"]) == ("no", True)
+        assert (row["adopted"], "next opened" in row["note"]) == ("no", True)
         adopt_finished(opened)
     (row,) = json.loads(noisyseg("runs", project, "--json").out)
     assert "results cannot be read" in row["note"]

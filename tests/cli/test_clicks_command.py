@@ -23,7 +23,7 @@ def test_the_outlines_at_clicks_are_listed_and_accepted(
 ) -> None:
     done = noisyseg("review", demo)
     assert done.code == 0
-    assert "--clicks offers the 117 clicked ones" in done.err
+    assert "to review the 117 clicks: --clicks" in done.err
     listed = json.loads(noisyseg("review", demo, "--clicks", "--json").out)
     assert listed["nuclei"] == 117
     assert len(listed["next"]) == 10

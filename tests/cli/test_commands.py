@@ -86,7 +86,7 @@ def test_evaluate_says_when_nothing_pairs(noisyseg, tmp_path: Path) -> None:
         tifffile.imwrite(tmp_path / name / f"{name}.tif", np.zeros((5, 5), np.uint8))
     done = noisyseg("evaluate", tmp_path / "a", tmp_path / "b")
     assert done.code == 2
-    assert "no two label images share a name" in done.err
+    assert "no label images with the same name" in done.err
 
 
 def test_evaluate_names_the_files_that_do_not_fit(noisyseg, tmp_path: Path) -> None:

@@ -197,8 +197,8 @@ def test_a_file_of_another_format_or_of_somebody_else_is_refused(
         ([tmp_path / "a.csv", "--format", "geojson"], "--format says geojson"),
         ([tmp_path / "folder"], "--format"),
         (["-"], "--format"),
-        ([tmp_path / "a.json"], "may be several formats"),
-        ([tmp_path / "a.xml"], "say --format (asap or imagescope)"),
+        ([tmp_path / "a.json"], "fits several formats"),
+        ([tmp_path / "a.xml"], "give --format (asap or imagescope)"),
         ([tmp_path / "none" / "a.csv"], "there is no folder"),
         ([tmp_path / "a.csv", "--image", "other"], "no image 'other'"),
     ):

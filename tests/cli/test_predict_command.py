@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 
 import numpy as np
@@ -39,11 +40,23 @@ def test_the_starter_predicts_nuclei(noisyseg, field, tmp_path):
     assert done.out.split("\n")[0] == str(tmp_path / "o" / "field.tif")
     labels = tifffile.imread(tmp_path / "o" / "field.tif")
     assert labels.shape == (256, 256)
+    assert f"field.png: {len(np.unique(labels)) - 1} nuclei\n" in done.err
     points = np.loadtxt(field / "field.csv", delimiter=",", skiprows=1).round().astype(int)
     assert (labels[points[:, 1], points[:, 0]] > 0).mean() > 0.7
     done = noisyseg("predict", field / "field.png", *words, "--mpp", 0.5)
     assert "assumed" not in done.err
     assert (tifffile.imread(tmp_path / "o" / "field.tif") != labels).any()
+
+
+def test_several_images_are_counted_each_and_in_all(noisyseg, field, tmp_path):
+    shutil.copy(field / "field.png", field / "other.png")
+    words = ("--model", "starter", "--output", tmp_path / "o", "--mpp", 0.25)
+    done = noisyseg("predict", field / "field.png", field / "other.png", *words)
+    assert done.code == 0, done.err
+    count = len(np.unique(tifffile.imread(tmp_path / "o" / "other.tif"))) - 1
+    assert f"other.png: {count} nuclei\n" in done.err
+    assert f"2 images: {2 * count} nuclei in all" in done.err
+    assert "nuclei" not in noisyseg("-q", "predict", field / "other.png", *words).err
 
 
 def test_outlines_for_qupath_are_those_of_the_label_image(noisyseg, field, tmp_path):

@@ -181,7 +181,7 @@ def test_import_takes_no_file_of_another_format(noisyseg, field: Path) -> None:
 def test_a_mask_of_another_name_is_said_to_be_taken(noisyseg, field: Path) -> None:
     _, done = create(noisyseg, field, "--masks", masks_of(field / "rough.tif"))
     assert done.code == 0, done.err
-    assert "rough.tif is taken for field.png" in done.err
+    assert "rough.tif is used for field.png" in done.err
 
 
 def test_not_a_project(noisyseg, field: Path) -> None:

@@ -56,15 +56,15 @@ def test_the_audit_is_told(demo: Path, noisyseg: Command) -> None:
     audit = json.loads(noisyseg("review", demo, "--json").out)["audit"]
     assert (audit["drawn"], audit["not_looked_at"], audit["precision"]) == (0, 117, None)
     assert not audit["stop"]
-    assert "20 more nuclei" in audit["advice"]
+    assert "20 more random nuclei" in audit["advice"]
 
 
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (("--blind",), "say who judges with --as NAME"),
-        (("--as", "ben", "--blind", "--accept-above", "0.9"), "nucleus by nucleus"),
-        (("--accept", "999999"), "nucleus 999999: there is none"),
+        (("--blind",), "give --as NAME"),
+        (("--as", "ben", "--blind", "--accept-above", "0.9"), "leave out --accept-above"),
+        (("--accept", "999999"), "nucleus 999999: no nucleus with this serial"),
     ],
 )
 def test_bad_words_change_nothing(

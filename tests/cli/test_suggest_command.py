@@ -34,7 +34,7 @@ def asked(capsys, *words):
 
 def test_it_lists_then_keeps(project, capsys):
     first, said = asked(capsys, project)
-    assert "declared complete" in said
+    assert "complete fields" in said
     assert first["kept"] == 0
     assert first["suggested"] == len(first["suggestions"]) > 20
     scores = [row["score"] for row in first["suggestions"]]

@@ -62,7 +62,10 @@ def test_the_five_minutes_work_from_python(tmp_path: Path) -> None:
     assert (tmp_path / "for QuPath" / "tnbc_08_1.geojson").is_file()
 
 
-RIDDLES = ("for ever", "seldomer", "take its tick", "needs none is told", "give way a moment later")
+RIDDLES = (
+    "for ever", "seldomer", "take its tick", "needs none is told", "give way a moment later",
+    "may mix two", "is none of this program", "goes there and back", "with our mends",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("words", RIDDLES)

@@ -235,14 +235,14 @@ BAD = {
     "entities": ("a.xml", ENTITIES, "document type"),
     "external": ("a.xml", FILE, "document type"),
     "deep": ("a.xml", DEEP, "nested more than"),
-    "cut off": ("a.xml", "<Annotations><Annot", "line 1: no XML"),
+    "cut off": ("a.xml", "<Annotations><Annot", "line 1: not XML"),
     "no numbers": ("a.xml", ONE.format("eins", 3), "region 1 has a vertex without numbers"),
-    "nan": ("a.xml", ONE.format("nan", 3), "no place in an image"),
-    "infinite": ("a.xml", ONE.format("1e999", 3), "no place in an image"),
+    "nan": ("a.xml", ONE.format("nan", 3), "not in an image"),
+    "infinite": ("a.xml", ONE.format("1e999", 3), "not in an image"),
     "empty": ("a.xml", "", "empty"),
     "nothing": ("a.xml", "<Annotations/>", "holds no nuclei"),
     "other xml": ("a.xml", "<html/>", "neither ASAP XML nor Aperio"),
-    "asap cut": ("a.xml", "<ASAP_Annotations><Annotations>", "no XML from here on"),
+    "asap cut": ("a.xml", "<ASAP_Annotations><Annotations>", "not XML from here on"),
     "asap words": (
         "a.xml",
         '<ASAP_Annotations><Annotation Type="Polygon"><Coordinate X="a" Y="1"/></Annotation>'
@@ -253,25 +253,26 @@ BAD = {
     "coco nan": (
         "a.json",
         COCO.format('{"image_id": 1, "segmentation": [[NaN, 2, 3, 3, 4, 4]]}'),
-        "no place in an image",
+        "not in an image",
     ),
     "coco huge": ("a.json", COCO.format(RLE.format("[0, 100000]")), "do not fill"),
-    "coco negative": ("a.json", COCO.format(RLE.format("[-5, 105]")), "no counts"),
-    "coco letters": ("a.json", COCO.format(RLE.format('"~~~~"')), "annotation 1 is no outline"),
+    "coco negative": ("a.json", COCO.format(RLE.format("[-5, 105]")), "not counts"),
+    "coco letters": ("a.json", COCO.format(RLE.format('"~~~~"')), "annotation 1 is not an outline"),
     "coco words": ("a.json", '{"annotations": "all", "images": []}', "no list of annotations"),
-    "coco bare": ("a.json", COCO.format("{}"), "no COCO as a program writes it"),
+    "coco bare": ("a.json", COCO.format("{}"), "not COCO as programs write it"),
     "hovernet": ("a.json", '{"nuc": {"1": {"contour": [[1]]}}}', "nucleus 1"),
-    "hovernet list": ("a.json", '{"nuc": [1]}', "none of HoVer-Net"),
-    "histomics": ("a.json", '{"elements": {"a": 1}}', "none of HistomicsUI"),
+    "hovernet list": ("a.json", '{"nuc": [1]}', "not from HoVer-Net"),
+    "histomics": ("a.json", '{"elements": {"a": 1}}', "not from HistomicsUI"),
     "histomics points": (
         "a.json",
         '{"elements": [{"type": "polyline", "closed": true, "points": "abc"}]}',
         "element 1",
     ),
     "no zip": ("a.zip", "PK\x03\x04 and no more", "damaged zip"),
-    "no roi": ("a.roi", "Iout\0\x7f\0\0" + 8 * "\0" + "\3" + 47 * "\0", "no ROI of ImageJ"),
+    "no roi": ("a.roi", "Iout\0\x7f\0\0" + 8 * "\0" + "\3" + 47 * "\0", "not an ROI of ImageJ"),
     "pickle": ("a_seg.npy", "\x93NUMPY", "pickle, which can run code"),
-    "dicom": ("a.dcm", "DICM", "written only"),
+    "dicom": ("a.dcm", "DICM", "annotations are only written"),
+    "dicom-seg": ("a.seg.dcm", "DICM", "segmentations are only written"),
     "unknown": ("a.qptiff", "x", "files that can be read end in"),
 }
 
@@ -364,12 +365,41 @@ def test_cellpose_files_hold_what_cellpose_opens(reviewed: Project, tmp_path: Pa
     assert set(np.unique(content["outlines"])) == set(range(count + 1))
 
 
+def test_a_segmentation_holds_the_label_image_by_class_and_in_mm(
+    reviewed: Project, image: str, tmp_path: Path
+) -> None:
+    segread = pytest.importorskip("highdicom.seg").segread
+    (path,) = export(reviewed, tmp_path, "dicom-seg")
+    assert path.name == f"{image}.seg.dcm"
+    read = segread(path)
+    labels = tifffile.imread(export(reviewed, tmp_path / "labels", "labels")[0])
+    (tumour,) = (n.serial for n in reviewed.nuclei.of(image) if n.class_name == "Tumör 🔬")
+    names = [segment.SegmentLabel for segment in read.SegmentSequence]
+    assert sorted(names) == ["Tumör 🔬", "nuclei"]
+    expected = np.where(labels == tumour, names.index("Tumör 🔬") + 1, names.index("nuclei") + 1)
+    found = read.get_total_pixel_matrix(combine_segments=True)
+    assert np.array_equal(found, np.where(labels > 0, expected, 0))
+    mm = reviewed.image(image).mpp / 1000
+    # rows go down the slide (y) and columns to the right (x), from the middle of the first pixel
+    affine = read.get_volume_geometry().affine
+    assert np.allclose(affine[:3, 1:3], [[0, mm], [mm, 0], [0, 0]])
+    assert np.allclose(affine[:3, 3], 0)
+    # in a viewer it belongs to the image that the annotations are of
+    (ann,) = export(reviewed, tmp_path, "dicom")
+    pydicom = pytest.importorskip("pydicom")
+    refers = pydicom.dcmread(ann).ReferencedImageSequence[0].ReferencedSOPInstanceUID
+    assert read.SourceImageSequence[0].ReferencedSOPInstanceUID == refers
+    assert not any(read.get(name) for name in ("PatientID", "PatientName", "PatientBirthDate"))
+    # it may be replaced, as it is ours
+    assert export(reviewed, tmp_path, "dicom-seg") == [path]
+
+
 def test_a_missing_library_is_named_with_the_way_to_it(
     reviewed: Project, image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (path,) = export(reviewed, tmp_path, "roi")
     monkeypatch.setattr("napari_noisyseg.exchange.formats.format.find_spec", lambda _: None)
-    for name, extra in (("roi", "formats"), ("dicom", "dicom")):
+    for name, extra in (("roi", "formats"), ("dicom", "dicom"), ("dicom-seg", "dicom")):
         with pytest.raises(NoisySegError, match=rf"pip install 'napari-noisyseg\[{extra}\]'"):
             export(reviewed, tmp_path / name, name)
         assert not (tmp_path / name).exists()

@@ -47,8 +47,8 @@ def test_anything_else_is_refused_in_words(text: str | bytes) -> None:
         ("[" + "9" * 5_000 + "]", "digits"),
         ('{"a": "\\ud800"}', "lone surrogate"),
         ('{"\\uDFFF": 1}', "lone surrogate"),
-        ("{", "line 1: no JSON"),
-        (b"\xff\xfe", "no JSON that a program would write"),
+        ("{", "line 1: not JSON"),
+        (b"\xff\xfe", "not JSON that a program would write"),
     ],
 )
 def test_bounds(text: str | bytes, words: str) -> None:
@@ -128,7 +128,7 @@ def test_arrays_are_read_as_they_were(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "words"),
     [
-        ({"a": np.zeros(200)}, "more than belong there"),
+        ({"a": np.zeros(200)}, "more than expected"),
         ({"a": np.array([{}], object)}, "not of numbers"),
         ({"a": np.array(["x"])}, "not of numbers"),
         ({"b": np.zeros(2)}, "it has no 'a'"),

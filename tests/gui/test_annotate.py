@@ -193,7 +193,7 @@ class TestClasses:
         named.session.noticed.connect(said.append)
         answering(monkeypatch, text="lymphocyte")
         named.classes.actions_["rename"].trigger()
-        assert "already is a class" in said[-1]
+        assert "is already a class" in said[-1]
         assert list(classes(named)) == ["lymphocyte", "tumour"]
 
     def test_recolour_reaches_the_canvas(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,13 @@ import pytest
 import tifffile
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QFileDialog
 
-from napari_noisyseg.exchange import exporting
+from napari_noisyseg.exchange import exporting, importing
 from napari_noisyseg.exchange.formats import FORMATS
 from napari_noisyseg.exchange.layers import LAYERS as SOURCES
 from napari_noisyseg.gui.panel import Panel
+from napari_noisyseg.gui.window import files
 from napari_noisyseg.gui.window.exportdialog import LAYERS, ExportDialog, counted
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store import Candidate, Outline
@@ -164,18 +167,68 @@ def test_annotation_that_is_dropped_comes_into_the_image_in_front(
     said: list[str] = []
     reviewed.session.news.connect(said.append)
     project = reviewed.session.require_project()
+
+    def drop(path: Path) -> None:
+        said.clear()
+        reviewed.session.viewer.open(str(path), plugin="napari-noisyseg")
+        qtbot.waitUntil(lambda: any(t.startswith("imported") for t in said), timeout=20_000)
+
     for form in ("geojson", "imagescope"):
         (path,) = exporting.export(project, tmp_path / form, form)
-        reviewed.session.viewer.open(str(path), plugin="napari-noisyseg")
+        drop(path)
+        assert said[0] == f"importing {path.name} …"
         assert said[-1].startswith("imported 9 rough masks into tissue; undo")
         assert len(np.unique(project.nuclei.painted("tissue"))) == 10
         reviewed.session.undo()
         assert not project.nuclei.painted("tissue").any()
     (tmp_path / "points.geojson").write_text('{"type": "Point", "coordinates": [9.5, 7.5]}')
-    reviewed.session.viewer.open(str(tmp_path / "points.geojson"), plugin="napari-noisyseg")
-    assert said[-1].startswith("imported 1 points")
+    drop(tmp_path / "points.geojson")
+    assert said[-1].startswith("imported 1 point into")
     noticed: list[str] = []
     reviewed.session.noticed.connect(noticed.append)
     (tmp_path / "bad.xml").write_text("<html/>")
     reviewed.session.viewer.open(str(tmp_path / "bad.xml"), plugin="napari-noisyseg")
+    qtbot.waitUntil(lambda: bool(noticed), timeout=20_000)
     assert "neither ASAP XML nor Aperio ImageScope XML" in noticed[-1]
+
+
+def test_files_are_read_out_of_the_way_of_the_window(
+    reviewed: Panel, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a file of 100,000 nuclei takes to read, the window does not wait for it."""
+    session, threads = reviewed.session, []
+    (path,) = exporting.export(session.require_project(), tmp_path, "geojson")
+    for kind in ("points", "rough", "clean"):
+        read = getattr(importing, f"import_{kind}")
+
+        def noted(*given: Any, read: Any = read, **more: Any) -> Any:
+            threads.append(threading.current_thread())
+            return read(*given, **more)
+
+        monkeypatch.setattr(importing, f"import_{kind}", noted)
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(path), ""))
+    said: list[str] = []
+    session.news.connect(said.append)
+    for act in (files.import_rough, files.import_clean):
+        said.clear()
+        before = time.thread_time()
+        act(session, reviewed)
+        assert time.thread_time() - before < 0.05
+        qtbot.waitUntil(lambda: any(t.startswith("imported") for t in said), timeout=20_000)
+    assert said[-1].startswith("imported 6 trusted masks into tissue")
+    assert len(threads) == 2
+    assert threading.main_thread() not in threads
+
+
+def test_the_window_that_asks_opens_at_once(reviewed: Panel, qtbot: QtBot) -> None:
+    opened(reviewed, qtbot).close()  # what is loaded once is loaded now
+    took = []
+    for _ in range(3):
+        before = time.thread_time()
+        files.export(reviewed.session, reviewed)
+        took.append(time.thread_time() - before)
+        for one in QApplication.topLevelWidgets():
+            if isinstance(one, ExportDialog):
+                one.close()
+        qtbot.wait(20)
+    assert np.median(took) < 0.05, took

@@ -64,7 +64,7 @@ def test_a_key_can_be_another_one() -> None:
     assert keys.find("S") is None
     assert [b.key for b in keys.legend()] == ["K", "M", "F1"]
     for taken in ("M", "F1"):
-        with pytest.raises(NoisySegError, match=f"{taken} is for"):
+        with pytest.raises(NoisySegError, match=f"{taken} is already used for"):
             keys.move("review", "S", taken)
     assert text_of(keys.moved) == "review S K"
     assert moves_of(text_of(keys.moved)) == keys.moved
@@ -83,7 +83,7 @@ def test_a_key_is_changed_in_the_list_and_kept(panel, hand, qtbot) -> None:
     qtbot.mouseClick(sheet.buttons[name], Qt.MouseButton.LeftButton)
     assert sheet.buttons[name].text() == "…"
     qtbot.keyClick(sheet, Qt.Key.Key_M)
-    assert "M is for" in sheet.words.text()
+    assert "M is already used for" in sheet.words.text()
     qtbot.keyClick(sheet, Qt.Key.Key_K)
     assert sheet.buttons[name].text() == "K"
     assert setting("keys", "own", "") == "review S K"

@@ -127,7 +127,7 @@ def test_an_undo_brings_back_what_was_taken_back_and_its_words(
     learning = Learning(session, at_once)
     accept(session, FIRST)
     learning.take_back()
-    assert learning.words == "outlines are as they came with the package"
+    assert learning.words == "outlines are those of the package again"
     told: list[bool] = []
     learning.changed.connect(lambda: told.append(learning.learned))
     session.undo()

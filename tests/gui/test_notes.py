@@ -24,7 +24,7 @@ HELD = (
     "/home/pathology/Fälle/2026/verylongfoldername_without_any_space_in_it_at_all/case17.noisyseg "
     "is held by another window. Close that one, or open it for reading."
 )
-KEPT = "23 suggestions kept; Ctrl+Z takes it back"
+KEPT = "23 suggestions kept; Ctrl+Z undoes it"
 
 
 @pytest.fixture

@@ -154,13 +154,13 @@ def test_why_there_is_no_next_round_is_said(review: ReviewController, many: Proj
 def test_what_the_newest_round_bought_is_a_sentence(review: ReviewController) -> None:
     session: Any = review.session
     rounds = NextRound(session, at_once)
-    assert "judge some of its nuclei" in rounds.words
+    assert "review some of its nuclei" in rounds.words
     rounds.rounds = [
         Round(1, "clicks", "outline", 0, 0.0, 40, None, 0.6, None, None),
         Round(2, "a", "scnet", 40, 2.0, 30, 0.6, 0.8, 0.2, 0.1),
         Round(3, "b", "scnet", 30, 1.0, 0, None, None, None, None),
     ]
     assert rounds.words == (
-        "Round 2 has 80 in 100 right, the one before 60, of the 30 judged since it began: "
-        "+10.0 for each minute of review before it."
+        "Of the 30 nuclei judged since it began, round 2 has 80 in 100 right; the previous round "
+        "had 60. That is +10.0 for each minute of review before it."
     )

@@ -189,7 +189,7 @@ class TestOpenedInNapari:
         hand.click((200, 250))
         assert near(places(panel, "biopsy"), [(200, 250)])
         hand.add_images(monkeypatch, biopsy)
-        assert "is in the project already" in said(panel)
+        assert "is in this project already" in said(panel)
         assert len(layers.images(hand.session.viewer)) == 2
         assert hand.session.front.names() == ["tissue", "biopsy"]
         assert hand.shows("biopsy")
@@ -268,7 +268,7 @@ class TestProjects:
         session.close()
         with Project.open(path):
             session.open(path)
-            assert "Opened for reading" in said(panel)
+            assert "Opened read-only" in said(panel)
             qtbot.waitUntil(lambda: panel.header.saved.text() == "read only", timeout=3000)
             qtbot.waitUntil(lambda: ("tissue", "outline") in hand.seen(), timeout=5000)
             before = hand.seen()

@@ -342,7 +342,7 @@ def test_the_menu_says_what_a_preset_makes_of_a_paper(qtbot):
     preset.set("paper")
     assert options.method.currentText() == "SC-Net, as in the paper"
     preset.set("recommended")
-    assert preset.currentText() == "recommended: with our mends"
+    assert preset.currentText() == "recommended: with our improvements"
     tip = options.form.editor("cluster_recipe").toolTip()
     assert "In recommended: precision of its nuclei" in tip
 

@@ -277,11 +277,11 @@ def test_without_a_field_the_recommended_method_starts(controller, project, late
 
 def test_a_wrong_setting_starts_nothing(person, later, project):
     def choose() -> Choice:
-        raise NoisySegError("epochs: '0' is no whole number")
+        raise NoisySegError("epochs: '0' is not a whole number")
 
     made = TrainController(person, later, choose, lambda: None)
     made.press()
-    assert person.refused == ["epochs: '0' is no whole number"]
+    assert person.refused == ["epochs: '0' is not a whole number"]
     assert project.runs.list() == []
 
 
@@ -306,7 +306,7 @@ def test_a_run_is_resumed_and_its_model_predicts(
     wanted: list[Any] = []
     monkeypatch.setattr(client, "start", lambda project, spec: wanted.append(spec) or started)
     controller.resume()
-    assert controller.summary().text == "preparing: copying the run to go on from …"
+    assert controller.summary().text == "preparing: copying the run to continue …"
     later.run()
     assert (wanted[0].resume, wanted[0].method) == (started.id, "scnet")
     monkeypatch.setattr(runspec, "read_results", lambda folder: [])

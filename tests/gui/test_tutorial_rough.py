@@ -29,6 +29,7 @@ def test_rough_masks_are_corrected_from_twenty_accepted_nuclei(
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(path), ""))
     files.import_rough(session, panel)
     project, name = session.require_project(), session.image
+    qtbot.waitUntil(lambda: "rough" in project.nuclei.planes(name), timeout=10_000)
     assert np.array_equal(project.nuclei.painted(name) > 0, rough > 0)
 
     train(panel, qtbot, "supervised")

@@ -73,6 +73,7 @@ def test_the_index_would_take_both(dist: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # pip fetches up to a gigabyte
 @pytest.mark.parametrize("extra", ["", "[train]", "[all]"])
 def test_the_wheel_works_where_it_is_alone(wheel: Path, extra: str, tmp_path: Path) -> None:
     venv.create(tmp_path / "venv", with_pip=True)

@@ -39,7 +39,7 @@ def test_a_second_person_sees_neither_decision_nor_redrawn_outline(project, firs
     shown = next(i for i in blind.items if i.id == item.id)
     assert blind.outline(shown) == item.candidate.outline
     assert not shown.candidate.frozen
-    with pytest.raises(NoisySegError, match="nothing is redrawn"):
+    with pytest.raises(NoisySegError, match="you cannot redraw"):
         blind.redraw(item.id, drawn)
 
 

@@ -40,7 +40,9 @@ def test_a_truncated_slide_is_incomplete(
     raw = (data_dir / "slides" / name).read_bytes()
     path = tmp_path / name
     path.write_bytes(raw[: int(share * len(raw))])
-    assert re.search(r"is incomplete: it should go on to byte [\d,]+ .*copy it anew", refused(path))
+    assert re.search(
+        r"is incomplete: it should go on to byte [\d,]+ .*copy it again", refused(path)
+    )
 
 
 @pytest.mark.parametrize("name", FILES)

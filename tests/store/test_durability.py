@@ -182,7 +182,7 @@ def test_a_read_only_folder_can_be_read(
     assert created.startswith("told: cannot create")
     assert "may not be written" in created
     assert found == ["1 (8, 8, 3)"]
-    assert "reading only" in told
+    assert "read-only" in told
 
 
 def damage(path: Path, offset: int, length: int = 2000) -> None:
@@ -217,7 +217,7 @@ def test_a_corrupt_header_is_told(project: Project) -> None:
     project.close()
     damage(path / "project.sqlite", 0, 100)
     for write in (True, False):
-        with pytest.raises(NoisySegError, match="is damaged, or is none of this program"):
+        with pytest.raises(NoisySegError, match="is damaged, or is not from this program"):
             Project.open(path, write=write)
 
 
@@ -347,7 +347,7 @@ def test_a_reader_beside_a_writer_sees_what_is_confirmed(tissue: Project) -> Non
         with tissue.nuclei.together("half done"):
             tissue.nuclei.add("tissue", 6, 6)
             assert len(reader.nuclei.of("tissue")) == 1
-        with pytest.raises(NoisySegError, match="reading only"):
+        with pytest.raises(NoisySegError, match="read-only"):
             reader.labels.write("tissue", "voronoi", np.zeros((512, 512), np.uint8))
 
 

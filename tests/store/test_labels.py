@@ -142,7 +142,7 @@ def test_arrays_that_cannot_be_kept_are_refused(labelled: Project) -> None:
     ):
         with pytest.raises(NoisySegError, match=words):
             labels.write("big", "refined", array)
-    with pytest.raises(NoisySegError, match="no name for a label"):
+    with pytest.raises(NoisySegError, match="not a name for a label"):
         labels.write("big", "../evil", np.zeros((1500, 1401), np.uint8))
     assert labels.source("big", "refined") == {"run": "r1"}
 

@@ -169,7 +169,7 @@ def test_a_missing_slide_is_told_and_loses_nothing(
     with pytest.raises(NoisySegError, match="has another content now"):
         project.pixels("s")
     other.unlink()
-    with pytest.raises(NoisySegError, match=r"is gone.*link it anew.*safe"):
+    with pytest.raises(NoisySegError, match=r"is gone.*link it again.*safe"):
         project.pixels("s")
     assert project.nuclei.of("s") == [nucleus]
     back = slide(far / "s.tif", tnbc[0])

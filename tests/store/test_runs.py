@@ -287,7 +287,7 @@ def test_asking_to_stop(run: Run) -> None:
     assert run.stop_requested
     (run.dir / "STOP").unlink()
     run.dir.rename(run.dir.with_name("gone"))
-    with pytest.raises(NoisySegError, match="cannot ask"):
+    with pytest.raises(NoisySegError, match="cannot tell"):
         run.request_stop()
 
 

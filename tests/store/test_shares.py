@@ -68,7 +68,7 @@ def test_the_slide_of_a_strangers_project_is_not_asked_for(
             return seen(self, **options)
 
         monkeypatch.setattr(Path, "stat", stat)
-        with pytest.raises(NoisySegError, match=r"network share .*evil.*link the slide anew"):
+        with pytest.raises(NoisySegError, match=r"network share .*evil.*link the slide again"):
             project.pixels(name)
         # on this system a share's path is a mere name in the current folder, never looked for
         assert not [path for path in asked if path.startswith("\\\\")]

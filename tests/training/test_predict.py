@@ -135,7 +135,7 @@ def test_a_saved_model_predicts_the_same_again(tmp_path: Path, tnbc: Tissue) -> 
 
 
 def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(NoisySegError, match="no model there"):
+    with pytest.raises(NoisySegError, match="there is no model"):
         load_model(tmp_path)
     path = tmp_path / "model.safetensors"
     path.write_bytes(b"\x80\x04K\x01.")

@@ -151,7 +151,7 @@ def test_crowded_and_cut_nuclei_are_named() -> None:
     for i in range(9):
         labels[6 + 16 * (i // 3) :, 6 + 16 * (i % 3) :][:16, :16] = i + 1
     crowded = by_label(judge(evidence(labels > 0), labels))
-    assert crowded[5].reason == "hard to part from its neighbours"
+    assert crowded[5].reason == "hard to separate from its neighbours"
 
 
 def test_every_score_lies_between_zero_and_one() -> None:

@@ -52,7 +52,7 @@ def test_an_unknown_nucleus_is_told(project: Project):
 @pytest.mark.slow
 def test_a_run_is_traced_and_replays_to_the_same_labels(project: Project, tmp_path, capsys):
     run = client.start(project, spec(seed=3))
-    with pytest.raises(NoisySegError, match="only a finished one"):
+    with pytest.raises(NoisySegError, match="only a finished run"):
         client.replay(run, tmp_path / "early")
     wait(run, finished)
     adopt_finished(project)

@@ -73,16 +73,16 @@ def recommend(project: Project) -> Advice:
         ),
         (
             given.points > 0 and marked, "scnet",
-            "points in a field: outlines are learned from them",
+            "points in a field: it learns outlines from them",
         ),
-        (rough, "superpixel", "rough masks alone: noisy parts are found and relabelled"),
-        (rough or clean, "supervised", "masks: trained on as they are"),
-        (given.points == 0, "igtt", "no annotation: trained without"),
+        (rough, "superpixel", "only rough masks: it finds and relabels the noisy parts"),
+        (rough or clean, "supervised", "masks: it trains on them as they are"),
+        (given.points == 0, "igtt", "no annotation: it trains without any"),
     ]  # fmt: skip
     for fits, method, why in wishes:
         if fits and method in known:
             return Advice(method, why, given.words())
-    why = "click nuclei in a field: outlines are learned from points"
+    why = "click nuclei in a field: it learns outlines from points"
     return Advice("scnet", why, given.words())
 
 

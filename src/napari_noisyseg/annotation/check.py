@@ -75,23 +75,23 @@ def _check_masks(project: Project, method: str, needs: Needs, names: Sequence[st
     clean = any(_accepted(project, name) for name in names)
     if needs.rough and not rough:
         raise NoisySegError(
-            f"{method} learns from rough masks and there are none: paint some under Annotate, or "
+            f"{method}needs rough masks, and there are none: paint some under Annotate, or "
             "import them (--masks, or noisyseg import --as rough)",
             window=f"{title} learns from rough masks and there are none: paint some under "
             "Annotate, or import them with the panel's menu.",
         )
     if needs.clean and not clean:
         raise NoisySegError(
-            f"{method} learns from accepted nuclei and there are none: accept some under Review, "
+            f"{method}needs accepted nuclei, and there are none: accept some under Review, "
             f"or import trusted masks (--clean); {_instead(project, names, rough)}",
             window=f"{title} learns from accepted nuclei and there are none: accept some under "
             f"Review; {_instead(project, names, rough, _quoted_title)}.",
         )
     if needs.masks and not (rough or clean):
         raise NoisySegError(
-            f"{method} learns from masks and there are none: import some (--masks, --clean) or "
+            f"{method}needs masks, and there are none: import some (--masks, --clean) or "
             "accept nuclei under Review",
-            window=f"{title} learns from masks and there are none: paint some under Annotate, "
+            window=f"{title}needs masks, and there are none: paint some under Annotate, "
             "import them with the panel's menu, or accept nuclei under Review.",
         )
 
@@ -157,7 +157,7 @@ def _check_points(project: Project, method: str, names: Sequence[str]) -> None:
             return
     if not marked:
         raise NoisySegError(
-            f"{method} learns from points and there are none: click nuclei under Annotate, or "
+            f"{method}needs points, and there are none: click nuclei under Annotate, or "
             "import points (noisyseg create --points, noisyseg import --as points)",
             window=_no_points(project, method),
         )
@@ -178,7 +178,7 @@ def _no_points(project: Project, method: str) -> str:
     if empty is not None:
         return _unmarked(*empty)
     return (
-        f"{_title(method)} learns from points and there are none: click nuclei (step 1), or choose "
+        f"{_title(method)}needs points, and there are none: click nuclei (step 1), or choose "
         "a method that needs no annotation."
     )
 
@@ -205,7 +205,7 @@ def check_tiles(config: Mapping[str, Any], presets: Mapping[Any, Mapping[str, An
     if overlap is not None and overlap >= tile:
         raise NoisySegError(
             f"setting tile_overlap: must be smaller than the tile of {tile} pixels (given: "
-            f"{overlap}); half of it at most is usual"
+            f"{overlap}); at most half of it is usual"
         )
 
 
@@ -214,12 +214,12 @@ def check_device(device: str) -> None:
     if device == "cuda" and not _may_have_cuda():
         raise NoisySegError(
             "no CUDA device here; use --device auto or cpu",
-            window="no graphics card (CUDA) is found here; choose “the fastest there is”",
+            window="no graphics card (CUDA) is found here; choose “the fastest available”",
         )
     if device == "mps" and sys.platform != "darwin":
         raise NoisySegError(
             "no Apple MPS device here; use --device auto or cpu",
-            window="no Apple graphics (MPS) is found here; choose “the fastest there is”",
+            window="no Apple graphics (MPS) is found here; choose “the fastest available”",
         )
 
 

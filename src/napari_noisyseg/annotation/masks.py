@@ -116,7 +116,7 @@ def judge_rough(region: Region) -> None:
     largest = areas.max() / region.rough.size
     if largest > BLOB:
         raise NoisySegError(
-            f"{region.image}: one rough mask covers {largest:.0%} of the image, which is no "
+            f"{region.image}: one rough mask covers {largest:.0%} of the image, so it is not a "
             "nucleus; rough masks need one value per nucleus and 0 for background"
         )
     specks = int((areas * region.mpp**2 < SPECK).sum())

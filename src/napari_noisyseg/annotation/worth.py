@@ -96,7 +96,7 @@ def worth(project: Project, image: str, box: Box | None = None) -> Worth:
     with project.pixels(image) as slide:
         seen = region(project, record, image, box, slide.read(box))
     if not seen.rough.any():
-        raise NoisySegError(f"{image}: there is no rough mask in what is looked at")
+        raise NoisySegError(f"{image}: there is no rough mask in the part that is checked")
     return _judged(project, seen)
 
 
@@ -265,15 +265,15 @@ def _more(accepted: int, bias: Interval | None, missing: float | None) -> int:
 def _sentence(found: advice.Advice, accepted: int, more: int) -> str:
     start = f"Train with {found.method} ({found.why})"
     if not more:
-        return f"{start}; more accepted nuclei would change these figures little."
+        return f"{start}; more accepted nuclei would hardly change these figures."
     if accepted < JUDGES:
         return f"{start}; accept {nuclei(more)} to see how far the masks are off."
-    return f"{start}; {nuclei(more, 'more accepted ')} would settle the figures."
+    return f"{start}; with {nuclei(more, 'more accepted ')} the figures would be reliable."
 
 
 def _bias_words(seen: Worth) -> str:
     if seen.bias_um is None or seen.bias_interval is None:
-        return "Bias of the outlines: known once nuclei are accepted."
+        return "Bias of the outlines: not known until nuclei are accepted."
     low, high = seen.bias_interval
     way = "too large" if seen.bias_um > 0 else "too small"
     if abs(seen.bias_um) < 0.1:
@@ -283,7 +283,7 @@ def _bias_words(seen: Worth) -> str:
 
 def _missing_words(seen: Worth) -> str:
     if seen.missing is None or seen.missing_interval is None:
-        return "Missing nuclei: too few masks to tell."
+        return "Missing nuclei: too few masks to say."
     low, high = seen.missing_interval
     sure = "of accepted nuclei" if seen.missing_of == "accepted" else "of likely nuclei"
     about = "" if seen.missing_of == "accepted" else "about "
@@ -293,7 +293,7 @@ def _missing_words(seen: Worth) -> str:
 def _kept(seen: Worth) -> str:
     if seen.distance is None:
         return ""
-    words = "rank 2: nucleus and background are told apart" if seen.rank == 2 else "rank 1: random"
+    words = "rank 2: nucleus and background differ" if seen.rank == 2 else "rank 1: random"
     return f"Distance from random {seen.distance:.2f} of 2 ({words})."
 
 

@@ -22,8 +22,8 @@ ADDRESS = "https://pypi.org/project/napari-noisyseg/"
 
 @dataclass(frozen=True)
 class About:
-    """What a model is. mpp: µm per pixel of what goes in; logits: a logistic function is to follow;
-    side: of what goes in, where it is fixed.
+    """What a model is. mpp: µm per pixel of the input; logits: a logistic function must follow;
+    side: of the input, px, if it is fixed.
     """
 
     name: str
@@ -61,7 +61,7 @@ def package(onnx: bytes, x: F32, y: F32, about: About, author: str) -> bytes:
 def _description(files: dict[str, bytes], about: About, author: str) -> dict[str, Any]:
     inputs = {
         "id": "x",
-        "description": "made of pixels as the page tells",
+        "description": "made from pixels as the page describes",
         "axes": _axes(about, about.channels, {"min": 64, "step": 32}),
         "data": {"type": "float32"},
         "test_tensor": _file(files, "test_input.npy"),
@@ -94,7 +94,7 @@ def _description(files: dict[str, bytes], about: About, author: str) -> dict[str
 def _axes(
     about: About, channels: tuple[str, ...], size: dict[str, int] | None
 ) -> list[dict[str, Any]]:
-    """Batch, channel, y, x; with no size of its own an output has that of the input."""
+    """Batch, channel, y, x; an output without a size has that of the input."""
     space = []
     for axis in ("y", "x"):
         same = {"tensor_id": "x", "axis_id": axis}

@@ -26,20 +26,23 @@ def import_file(
     image: str | None = None,
     kind: Meaning = "points",
 ) -> Imported:
-    """Bring a file of annotation into a project; one action, that undo takes back.
+    """Import a file of annotation into a project, as one action that undo takes back.
 
-    project: open for writing. image: the image it is about; None for the one of the file's name,
-    or the only one. kind: `points`, `rough` masks (to be corrected) or `clean` ones (trusted, and
-    so accepted). Formats and their coordinates: docs/formats.md.
+    project: open for writing. image: the name of the image; None for the image with the file's
+    name, or the only image. kind: `points`, `rough` masks (to be corrected) or `clean` masks
+    (trusted, so they count as accepted). Formats and their coordinates: docs/formats.md.
 
-    Returns how many nuclei came in (`.count`) and what is to be said of them (`.note`). Raises
-    NoisySegError for a file that cannot be read or does not fit the image; then nothing came in.
+    Returns how many nuclei came in (`.count`) and remarks on them (`.note`). Raises NoisySegError
+    for a file that cannot be read or does not fit the image; then nothing was imported.
     """
     path = Path(file)
     names = [record.name for record in project.images()]
     name = image or (path.stem if path.stem in names or len(names) != 1 else names[0])
     if name not in names:
-        raise NoisySegError(f"{path}: there is no image {name!r} in the project; say image=...")
+        raise NoisySegError(
+            f"{path}: there is no image {name!r} in the project; give image=... "
+            f"({', '.join(names) or 'the project has no image'})"
+        )
     if kind not in _READERS:
         raise NoisySegError(f"kind {kind!r}: choose from {', '.join(_READERS)}")
     return _READERS[kind](project, name, path)
@@ -52,15 +55,15 @@ def export(
     layer: str = "refined",
     image: str | None = None,
 ) -> list[Path]:
-    """Write a project's nuclei into a folder in another program's format, one file an image.
+    """Write a project's nuclei into a folder in another program's format, one file for each image.
 
-    out: the folder; made where it is not there. format: `geojson` (QuPath), `labels`, `csv` and
-    the others that docs/formats.md lists. layer: `refined` (what the newest run found, without
-    rejected nuclei), `accepted`, `outline`, `local`, `rough` or `corrected`. image: one image's
-    name; None for all.
+    out: the folder, which may be new. format: `geojson` (QuPath), `labels`, `csv` or another one
+    of docs/formats.md. layer: `refined` (what the newest run found, without rejected nuclei),
+    `accepted`, `outline`, `local`, `rough` or `corrected`. image: the name of one image; None for
+    all.
 
-    Returns the files written. Raises NoisySegError for an unknown format or layer, where nothing
-    is there to write, and before a file is replaced that is not of an earlier export; JobError
-    where the disk fails. Nothing half-written is left.
+    Returns the files written. Raises NoisySegError for an unknown format or layer, if there is
+    nothing to write, and if a file would be replaced that is not from an earlier export; JobError
+    if the disk fails. No half-written file is left.
     """
     return exporting.export(project, Path(out), format, layer, image)

@@ -1,4 +1,4 @@
-"""Any image that a person may hand over, as pixels and their size."""
+"""Any image that a person may give, as pixels and their size."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def pixels(
 ) -> tuple[NDArray[np.uint8], float]:
     """RGB uint8 (H, W, 3) and µm per pixel: those given, else the file's, else 0.25 with a warning.
 
-    Raises NoisySegError for what is no image, and for one too large to be worked on as a whole.
+    Raises NoisySegError if it is not an image, or too large to be worked on as a whole.
     """
     own: float | None = None
     if isinstance(image, (str, os.PathLike)):
@@ -34,6 +34,6 @@ def pixels(
     else:
         rgb = to_rgb(image, "the image")
     if mpp is None and own is None:
-        words = f"no pixel size is known: {ASSUMED_MPP} µm per pixel is assumed (say mpp=...)"
+        words = f"no pixel size is known: {ASSUMED_MPP} µm per pixel is assumed (give mpp=...)"
         warnings.warn(words, UserWarning, stacklevel=3)
     return rgb, mpp or own or ASSUMED_MPP

@@ -14,13 +14,13 @@ from napari_noisyseg.worker.lessons import adapting
 def suggest(
     project: Project, images: Iterable[str] | None = None, keep_above: float | None = None
 ) -> list[Suggestion]:
-    """Places that may be nuclei and bear no point yet, the surest first.
+    """Propose places that may be nuclei and have no point yet, the most likely first.
 
-    images: names; None for all. keep_above: those of at least this score (0..1) become points, as
-    one action, for which the project must be open for writing.
+    images: names; None for all. keep_above: suggestions with at least this score (0..1) become
+    points, as one action; the project must be open for writing for this.
 
     Returns suggestions (`.image`, `.y`, `.x` in pixels, `.score`), kept ones included. Raises
-    NoisySegError for a large image without a field, and where nothing can be learned from.
+    NoisySegError for a large image without a field, and if there is nothing to learn from.
     """
     names = [r.name for r in project.images()] if images is None else list(images)
     found = [place for name in names for place in suggestions(project, name)]
@@ -30,7 +30,7 @@ def suggest(
 
 
 def adapt(project: Project, seed: int = 0) -> adapting.Lesson:
-    """Let the outlines at clicks learn from accepted and redrawn nuclei (eight at least); seconds.
+    """Let the outlines at clicks learn from at least eight accepted or redrawn nuclei; seconds.
 
     From rejected finds (eight at least) it is learned what is no nucleus: `suggest` and `predict`
     find less that looks like them. project: open for writing. What was learned is used, as one

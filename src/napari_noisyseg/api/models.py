@@ -54,15 +54,14 @@ def export_model(
     network: Literal["centres", "outline"] = "centres",
     author: str = "",
 ) -> Exported:
-    """Write a model for programs that know neither NoisySeg nor torch.
+    """Write a model for programs that have neither NoisySeg nor torch.
 
-    model: as in `predict`. out: the file, `.onnx` or `.zip`; not replaced where it is there.
-    format: `onnx`, or `bioimageio` for a package of the model zoo, with test tensors and a page on
-    what goes in and comes out. network: of the starter and of a project, which of the two: where
-    nuclei lie, or the outline at a click. author: who made the model; needed in a package of your
-    own model.
+    model: as in `predict`. out: a new file, `.onnx` or `.zip`. format: `onnx`, or `bioimageio` for
+    a package of the model zoo, with test tensors and a page on input and output. network: which
+    network of the starter or of a project: `centres` (where nuclei lie) or `outline` (at a click).
+    author: who made the model; needed for a package of your own model.
 
-    What is written is run on the bundled tissue and compared with torch, where that is installed.
+    The file is run on the bundled tissue and compared with torch, if torch is installed.
 
     Returns the file and the largest difference from torch. Raises NoisySegError where the model
     cannot be read or the file is there; JobError where the two do not agree.
@@ -71,11 +70,11 @@ def export_model(
     if format not in ("onnx", "bioimageio"):
         raise NoisySegError(f"there is no format {format!r}: choose onnx or bioimageio")
     if path.exists():
-        raise NoisySegError(f"{path} is there already: choose another name")
+        raise NoisySegError(f"{path} exists already: choose another name")
     if not path.absolute().parent.is_dir():
         raise NoisySegError(f"there is no folder {path.absolute().parent}: make it first")
     if format == "bioimageio" and model != STARTER and not author.strip():
-        raise NoisySegError("a package names its author: say who made the model (--author NAME)")
+        raise NoisySegError("a package needs an author: say who made the model (--author NAME)")
     ready = _ready(model, network)
     if ready.difference is not None and not ready.difference <= CLOSE:
         raise JobError(f"the ONNX file differs from torch by {ready.difference:.2g}: not written")

@@ -15,22 +15,22 @@ from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.store import Project
 
 Tell = Callable[[float, str], object]
-"""Hears how much is done (0..1), and of what."""
+"""Called with the share done (0..1), and what it is a share of."""
 
 
 def outline(
     image: ImageLike, points: ArrayLike, mpp: float | None = None, channel: int | None = None
 ) -> NDArray[np.int32]:
-    """Outline the nucleus at each point, with no training and no torch.
+    """Outline the nucleus at each point, without training and without torch.
 
     image: a file, or pixels (H, W, 3), uint8. points: (n, 2) of (y, x) in pixels, as napari's
-    Points layers have them; the middle of the first pixel is (0, 0). mpp: µm per pixel; without it
-    the file's own counts, else 0.25 with a warning. channel: of fluorescence, 1 the first.
+    Points layers have them; the middle of the first pixel is (0, 0). mpp: µm per pixel; if None,
+    the file's own value, else 0.25 with a warning. channel: fluorescence channel, from 1 on.
 
     Returns labels, int32 (H, W): k + 1 where the nucleus of `points[k]` is, 0 elsewhere. On images
     that the network cannot judge (grey, fluorescence) the untrained outlines are returned, with a
-    warning. Raises NoisySegError for points that are no numbers, lie outside the image, or share a
-    pixel.
+    warning. Raises NoisySegError for points that are not numbers, are outside the image, or share
+    a pixel.
     """
     rgb, size = pixels(image, mpp, channel)
     places = _places(points, rgb.shape[:2])
@@ -75,14 +75,14 @@ def derive(
     images: Iterable[str] | None = None,
     tell: Tell | None = None,
 ) -> dict[str, str]:
-    """Derive coarse labels of a project's images and keep them in it (`project.labels`).
+    """Make coarse labels of a project's images and save them in it (`project.labels`).
 
-    project: open for writing. kinds: of `outline`, `voronoi`, `cluster`, `local` (from points) and
-    `superpixel` (from pixels). images: their names; None for every image with points, or for every
-    image where only superpixels are asked for. tell: hears (share done, image).
+    project: open for writing. kinds: some of `outline`, `voronoi`, `cluster`, `local` (all from
+    points) and `superpixel` (from pixels). images: names; None for every image with points, or for
+    every image if only superpixels are asked for. tell: called with (share done, image).
 
-    Returns for each image why `outline` could not judge it, "" where it could. Raises
-    NoisySegError for an unknown kind, and where no image has points.
+    Returns for each image why `outline` could not judge it, "" if it could. Raises NoisySegError
+    for an unknown kind, and if no image has points.
     """
     kinds = tuple(kinds)
     if unknown := sorted(set(kinds) - set(EVERY)):

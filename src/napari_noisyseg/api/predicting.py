@@ -29,10 +29,10 @@ def predict(
 ) -> NDArray[np.int32]:
     """Find and outline every nucleus of an image.
 
-    image: a file, or pixels (H, W, 3), uint8. model: "starter", the networks that come with the
-    package; a project (or its folder), for these with what they learned there; a `Training`, or
-    the folder or .safetensors file of one. The starter needs no torch, and works on stained tissue
-    in colour. mpp: µm per pixel; without it the file's own counts, else 0.25 with a warning.
+    image: a file, or pixels (H, W, 3), uint8. model: "starter" (the networks that come with the
+    package); a project or its folder (the starter with what it learned there); a `Training`, or
+    its folder or .safetensors file. The starter needs no torch, and works on stained tissue
+    in colour. mpp: µm per pixel; if None, the file's own value, else 0.25 with a warning.
     device: auto, cpu, cuda or mps, for models of a training. channel: of fluorescence, 1 the first.
 
     Returns labels, int32 (H, W), one number a nucleus, 0 elsewhere. Raises NoisySegError where the

@@ -30,11 +30,11 @@ class Picture(NamedTuple):
 
 
 class Review:
-    """The nuclei of a project that are to be judged, those first whose look corrects most.
+    """The nuclei of a project to review; those that most likely need correction come first.
 
-    project: open for writing. images: names; None for all. reviewer: who decides, kept with each
-    decision. What finished runs found is taken in first; where no run was made, the outlines at
-    the clicks are what is judged. Every decision is on the disk when the call returns, and
+    project: open for writing. images: names; None for all. reviewer: who decides, saved with each
+    decision. The results of finished runs are taken in first; without any run, the outlines at
+    the clicks are reviewed. Every decision is on the disk when the call returns, and
     `project.nuclei.undo()` takes it back. What you accept is frozen: no later run changes it.
     """
 
@@ -42,7 +42,9 @@ class Review:
         self, project: Project, images: Sequence[str] | None = None, reviewer: str = ""
     ) -> None:
         if not project.writable:
-            raise NoisySegError(f"{project.path} is open for reading: a review writes decisions")
+            raise NoisySegError(
+                f"{project.path} is open read-only: a review saves decisions; open it for writing"
+            )
         adopt_finished(project)
         offer(project, images)
         self._project = project
@@ -61,12 +63,12 @@ class Review:
     def accept(self, *nuclei: Which) -> None:
         """Accept nuclei, as items, ids or serials.
 
-        Several at once are one action per image, and do not count as looked at one by one.
+        Several in one call are one action for each image, and count as accepted without a look.
         """
         self._decide(nuclei, "accepted")
 
     def reject(self, *nuclei: Which) -> None:
-        """Reject nuclei: they are left out of exports and teach what is no nucleus."""
+        """Reject nuclei: exports leave them out, and trainings learn that they are no nuclei."""
         self._decide(nuclei, "rejected")
 
     def unsure(self, *nuclei: Which) -> None:
@@ -74,13 +76,13 @@ class Review:
         self._decide(nuclei, "unsure")
 
     def accept_above(self, confidence: float) -> int:
-        """Accept all undecided nuclei of at least this score (0..1); how many. One action."""
+        """Accept, as one action, all undecided nuclei with at least this score (0..1); how many."""
         return self._queue.accept_above(confidence)
 
     def redraw(self, nucleus: Which, mask: ArrayLike, origin: tuple[int, int] = (0, 0)) -> None:
-        """Give a nucleus the outline that you drew: bool (h, w), whose first pixel is `origin`.
+        """Give a nucleus the outline that you drew, as a mask: bool (h, w).
 
-        origin: (y, x) in the image's pixels. The decision stays as it was.
+        origin: the place (y, x) of the mask's first pixel in the image. The decision stays.
         """
         drawn = np.asarray(mask, bool)
         if drawn.ndim != 2 or not drawn.any():
@@ -107,7 +109,7 @@ class Review:
         return self._queue.progress()
 
     def rest(self) -> str:
-        """How right the nuclei are that nobody looked at, in words, from looks drawn at random."""
+        """How many of the nuclei that nobody looked at are wrong, estimated from random ones."""
         return audit.sentence(audit.assess(self._project, self._queue.items))
 
     def _decide(self, nuclei: Iterable[Which], state: State) -> None:

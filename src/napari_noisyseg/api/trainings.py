@@ -32,20 +32,20 @@ def train(
     init: str | None = None,
     resume: str | None = None,
 ) -> Training:
-    """Begin a training in a process of its own; returns at once.
+    """Start a training in a separate process; returns at once.
 
-    project: what to learn from; its annotation is copied first, so that work in it can go on.
-    method: one of `noisyseg methods`; None for the one that suits the annotation. epochs, or
-    time_budget in seconds: how long; neither for the method's own length. settings: of the method,
-    by name. images: names; None for every annotated one. device: auto, cpu, cuda or mps. seed:
-    fixes every random choice. init: a run's id, `starter` or `none`. resume: the id of a run to
-    go on with.
+    project: what to learn from; its annotation is copied first, so that you can go on working in
+    it. method: one of `noisyseg methods`; None for the one that fits the annotation. epochs, or
+    time_budget in seconds: how long; without both, the method's own length. settings: settings of
+    the method, by name. images: names; None for all annotated ones. device: auto, cpu, cuda or
+    mps. seed: fixes every random choice. init: start from the weights of a run (its id), with the
+    package's networks (`starter`) or without (`none`). resume: the id of a run to continue.
 
-    Returns the `Training`: wait for it with `wait()`. Raises NoisySegError, with nothing left
-    behind, where the annotation does not suffice, a setting is wrong, or torch is missing.
+    Returns the `Training`: wait for it with `wait()`. Raises NoisySegError if the annotation is
+    not enough, a setting is wrong, or torch is missing; then nothing is left behind.
     """
     if epochs and time_budget:
-        raise NoisySegError("epochs and time_budget: give one of them")
+        raise NoisySegError("give only one of epochs and time_budget")
     spec = RunSpec(
         method=method or recommend(project).method,
         config=dict(settings or {}),
@@ -92,9 +92,9 @@ class Training:
         return self.run.state()
 
     def events(self) -> Iterator[Event]:
-        """What it says, from where the last call left off, until it ends; see `events.py`.
+        """Yield its events until it ends, from where the last call stopped; see `events.py`.
 
-        Raises JobError where its process is gone without a word (out of memory, say).
+        Raises JobError if its process died without a message (out of memory, for example).
         """
         while not isinstance(self.last, (Finished, Failed)):
             for event in self._tail.poll():
@@ -107,12 +107,12 @@ class Training:
             time.sleep(POLL)
 
     def wait(self, tell: Callable[[float, str], object] | None = None) -> dict[str, float]:
-        """Wait until it ends, and take what it found into the project where that is open to write.
+        """Wait until it ends; if the project is open for writing, its results are taken in.
 
-        tell: hears (share done 0..1, a few words) at every step. An interrupt (Ctrl+C) ends the
-        waiting, not the run: call `stop()` for that, and `wait()` again at any time.
+        tell: called with (share done 0..1, a few words) at every step. An interrupt (Ctrl+C) stops
+        the waiting, not the run: call `stop()` for that. You may call `wait()` again at any time.
 
-        Returns its figures by name. Raises JobError where it failed.
+        Returns its figures by name. Raises JobError if it failed.
         """
         for event in self.events():
             done = self.meter.take(event)
@@ -127,7 +127,7 @@ class Training:
         return dict(self.last.figures) if isinstance(self.last, Finished) else {}
 
     def stop(self) -> None:
-        """Ask it to stop at its next step; it writes what it has found and can be resumed."""
+        """Ask it to stop at its next step; it first writes its results, and can be resumed."""
         client.stop(self.run)
 
     def _lost(self) -> JobError:

@@ -204,6 +204,23 @@ def _check_dicom(image: ExportedImage, path: Path) -> None:
     assert np.array_equal(covered, expected), "outlines"
 
 
+def _check_segmentation(image: ExportedImage, path: Path) -> None:
+    """The mask of each class, and its scale; read as a stranger does."""
+    from highdicom.seg import segread
+
+    read = segread(path)
+    found = read.get_total_pixel_matrix(combine_segments=True)
+    labels, names = image.labels(), ["", *(s.SegmentLabel for s in read.SegmentSequence)]
+    assert np.array_equal(found > 0, labels > 0), "pixels"
+    for nucleus in image.nuclei:
+        # DICOM separates values at backslashes
+        name = (nucleus.class_name or "nuclei").replace("\\", "/")
+        held = np.unique(found[labels == nucleus.serial]).tolist()
+        assert {names[k] for k in held} <= {name}, "classes"
+    (measures,) = read.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
+    assert np.allclose(measures.PixelSpacing, image.record.mpp / 1000), "µm per pixel"
+
+
 def _filled(ring: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.bool_]:
     from ..exchange.outlines import fill
 
@@ -228,5 +245,6 @@ _CHECKS: dict[str, Callable[[ExportedImage, Path], None]] = {
     "ome-zarr": _check_labels,
     "csv": _check_table,
     "dicom": _check_dicom,
+    "dicom-seg": _check_segmentation,
     "cellpose": _check_written,
 }

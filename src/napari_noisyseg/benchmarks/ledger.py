@@ -117,9 +117,9 @@ class _Kept:
         stored = json.loads(path.read_text(encoding="utf-8"))
         if stored.get("version") != self._version:
             raise NoisySegError(
-                f"{path}: its rows are of another version of the code "
-                f"({stored.get('version', 'unknown')}, this is {self._version}), and no table may "
-                "mix two; move the file away to measure anew, or go back to that version"
+                f"{path}: its rows were measured with another version of the code "
+                f"({stored.get('version', 'unknown')}, this is {self._version}), and a table must "
+                "not mix versions; move the file away to measure again, or go back to that version"
             )
         self.rows = stored["rows"]
 

@@ -53,12 +53,12 @@ def _anything(
         ),
     ] = False,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Say errors only; may stand anywhere.")
+        bool, typer.Option("--quiet", "-q", help="Print only errors; may be put anywhere.")
     ] = False,
     verbose: Annotated[
         bool,
         typer.Option(
-            "--verbose", "-v", help="Say how long it took, and of errors where; anywhere."
+            "--verbose", "-v", help="Also print how long it took and where an error happened."
         ),
     ] = False,
 ) -> None:

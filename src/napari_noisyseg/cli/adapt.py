@@ -23,7 +23,7 @@ def adapt(
         bool,
         typer.Option(
             "--places",
-            help="Learn from complete fields where nuclei lie, for predict and suggest; two "
+            help="Learn where nuclei lie, from complete fields, for predict and suggest; two "
             "minutes.",
         ),
     ] = False,

@@ -20,11 +20,11 @@ def register(app: typer.Typer) -> None:
 
 def benchmark(
     name: Annotated[str | None, typer.Argument(metavar="NAME")] = None,
-    list_: Annotated[bool, typer.Option("--list", help="Name them all.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="List all benchmarks.")] = False,
     full: Annotated[
-        bool, typer.Option("--full", help="The long form; resumes where it was.")
+        bool, typer.Option("--full", help="The long version; a stopped one continues.")
     ] = False,
-    data: Annotated[Path | None, typer.Option(help="The folder of real tissue.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder with real tissue.")] = None,
     as_json: Json = False,
 ) -> None:
     """Run a benchmark and print its figures."""
@@ -32,7 +32,7 @@ def benchmark(
         print_table([{"benchmark": n, "measures": benchmarks.words(n)} for n in benchmarks.names()])
         return
     if name not in benchmarks.names():
-        raise NoisySegError(f"benchmark {name!r}: there is {', '.join(benchmarks.names())}")
+        raise NoisySegError(f"benchmark {name!r}: choose from {', '.join(benchmarks.names())}")
     report = benchmarks.load(name)(_data(data), full)
     if as_json:
         print_json(report.document())
@@ -48,6 +48,6 @@ def _data(given: Path | None) -> Path:
         raise NoisySegError(
             f"no data in {folder}: give --data DIR or set NOISYSEG_DATA to a folder with "
             "monuseg/images/NAME.png and monuseg/labels/NAME.tif (the MoNuSeg 2018 training set, "
-            "from its grand-challenge page; docs/benchmarks.md tells the layout)"
+            "from its grand-challenge page; docs/benchmarks.md describes the layout)"
         )
     return folder

@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 def worker(
     address: Address,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads of a task; else the physical cores.")
+        int | None, typer.Option(min=1, help="CPU threads for a task. Default: all physical cores.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="What the scheduler calls this worker.")] = None,
     insecure: Insecure = False,

@@ -12,40 +12,43 @@ import typer
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "open": ("show", "Open napari with the panel, on a project or on images."),
-    "demo": ("show", "Open napari on the bundled field, its points placed, ready to train."),
-    "samples": ("samples", "Copy the sample images, points and nuclei into a folder, to try with."),
+    "demo": ("show", "Open napari on the bundled field with its points, ready to train."),
+    "samples": ("samples", "Copy the sample images, points and nuclei into a folder."),
     "create": (
         "projects",
-        "Make a project from images and the annotation at hand, paired by file name.",
+        "Create a project from images and annotation files, matched by name.",
     ),
     "add": ("projects", "Add more images to a project."),
-    "info": ("projects", "Images, fields, nuclei by state, runs; or where one nucleus comes from."),
+    "info": (
+        "projects",
+        "List images, fields, nuclei and runs; or tell where one nucleus comes from.",
+    ),
     "derive": (
         "projects",
-        "Derive coarse labels from points, or superpixels, and keep them in the project.",
+        "Make coarse labels from points, or superpixels, and save them in the project.",
     ),
     "suggest": (
         "suggest",
-        "Propose the nuclei that bear no point yet; with --keep-above, mark the sure ones.",
+        "Propose nuclei that have no point yet; --keep-above marks the likely ones.",
     ),
     "worth": (
         "worth",
-        "Tell the bias of rough masks, what they miss, and what they keep of the truth.",
+        "Tell whether rough masks are too large or small, and what they miss.",
     ),
     "adapt": (
         "adapt",
         "Learn the outlines at clicks from accepted and redrawn nuclei, in seconds.",
     ),
-    "methods": ("training", "Every method: its paper, what it needs, what it shows."),
+    "methods": ("training", "List the methods: paper, what each needs and shows."),
     "train": (
         "training",
         "Train in a child process and write the refined nuclei of every annotated image.",
     ),
-    "runs": ("training", "Every run: method, state, figures, where it came from."),
-    "stop": ("training", "Ask a run to stop at its next step; its checkpoint resumes."),
+    "runs": ("training", "List the runs: method, state, figures, origin."),
+    "stop": ("training", "Ask a run to stop at its next step; it can be resumed."),
     "replay": (
         "training",
-        "Do a run again from its folder, beside the project, and compare the labels.",
+        "Repeat a run from its folder, outside the project, and compare the labels.",
     ),
     "predict": (
         "predict",
@@ -53,26 +56,32 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     ),
     "review": (
         "review",
-        "List the nuclei that most need a look, with the reason; decide; how right the rest is.",
+        "List the nuclei to review first, with reasons; decide; estimate how right the rest is.",
     ),
     "export": (
         "exchange",
-        "Write the nuclei of every image, one file an image, in another program's format.",
+        "Write the nuclei of each image into a file for another program.",
     ),
     "import": (
         "exchange",
-        "Bring in points, rough masks or trusted masks; files pair with images by name.",
+        "Import points, rough masks or trusted masks; files and images are matched by name.",
     ),
-    "evaluate": ("exchange", "Score label images against the truth; folders pair by file name."),
+    "evaluate": (
+        "exchange",
+        "Score label images against the truth; files in folders are matched by name.",
+    ),
     "simulate": (
         "simulate",
-        "Make noisy labels of true ones, the same for the same seed and file name.",
+        "Make noisy labels from true ones; the same seed and file name give the same noise.",
     ),
     "cluster": ("cluster", "Work for a Dask scheduler, or see who works for it."),
     "benchmark": ("benchmark", "Run a benchmark and print its figures."),
     "doctor": ("doctor", "Check Qt, OpenGL, torch, CUDA/MPS, slides, zarr and the disk."),
-    "model": ("models", "Models for other programs: ONNX, and packages for the bioimage.io zoo."),
-    "starter": ("starter", "The networks that come with the package."),
+    "model": (
+        "models",
+        "Export models for other programs: ONNX, or a package for the bioimage.io zoo.",
+    ),
+    "starter": ("starter", "Train the networks that come with the package again."),
 }
 
 

@@ -1,4 +1,4 @@
-"""doctor: what works here, what is missing, how to mend it."""
+"""doctor: what works here, what is missing, and how to install it."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _qt() -> Check:
 
 def _opengl() -> Check:
     if not has_display():
-        return Check("opengl", False, "not looked at: no display", "see qt")
+        return Check("opengl", False, "not checked: no display", "see qt")
     code = (
         "from vispy import app, gloo; c = app.Canvas(show=True, size=(8, 8)); c.set_current();"
         "print('OpenGL', gloo.gl.glGetParameter(gloo.gl.GL_VERSION)); c.close()"
@@ -119,19 +119,19 @@ def _opengl() -> Check:
 
 def _torch() -> Check:
     if importlib.util.find_spec("torch") is None:
-        mend = 'training needs it: pip install "napari-noisyseg[train]" (the rest works without)'
+        mend = 'for training: pip install "napari-noisyseg[train]" (the rest works without torch)'
         return Check("torch", False, "not installed", mend)
     works, found = _child(
         "import torch; print(torch.__version__, torch.get_num_threads(), 'threads')"
     )
-    return Check("torch", works, found, "reinstall torch as its site tells for your machine")
+    return Check("torch", works, found, "install torch again, as pytorch.org says for your machine")
 
 
 def _accelerator() -> Check:
     code = (
         "import torch; c = torch.cuda.is_available(); m = torch.backends.mps.is_available();"
         "gpu = torch.cuda.get_device_name(0) if c else 'Apple MPS' if m else '';"
-        "print(gpu or 'none: the CPU will do')"
+        "print(gpu or 'none: the CPU is used')"
     )
     works, found = _child(code)
     return Check("gpu", works, found if works else "torch is missing", "see torch")
@@ -151,10 +151,10 @@ def _disk() -> Check:
             pass
     except OSError as error:
         return Check(
-            "disk", False, f"{Path.cwd()}: {error.strerror}", "work in a folder you may write"
+            "disk", False, f"{Path.cwd()}: {error.strerror}", "use a folder that you may write to"
         )
     return Check(
-        "disk", free > 1, f"{free:.1f} GiB free here", "make room: a project needs about 1 GiB"
+        "disk", free > 1, f"{free:.1f} GiB free here", "free space: a project needs about 1 GiB"
     )
 
 

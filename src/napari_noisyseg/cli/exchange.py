@@ -1,4 +1,4 @@
-"""export, import, evaluate: to and from other people's files."""
+"""export, import, evaluate: to and from other programs' files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 from ..errors import NoisySegError
 from ..exchange.exporting import export as export_project
 from ..exchange.exporting import export_one
-from ..exchange.formats import FORMATS, Format, of_file, stem_of
+from ..exchange.formats import FORMATS, Format, by_ending, of_file, stem_of
 from ..exchange.importing import Imported, import_clean, import_points, import_rough
 from ..exchange.layers import LAYERS
 from ..metrics import evaluate as evaluate_pair
@@ -37,17 +37,17 @@ def export(
     project: ProjectPath,
     out: Annotated[
         Path,
-        typer.Argument(metavar="OUT", help="A folder; of one image also a file, or - for stdout."),
+        typer.Argument(metavar="OUT", help="A folder; for one image also a file, or - for stdout."),
     ],
     format_: Annotated[
         str | None,
-        typer.Option("--format", help=f"One of: {', '.join(FORMATS)}; else by a file's ending."),
+        typer.Option("--format", help=f"{', '.join(FORMATS)}. Default: by the file's ending."),
     ] = None,
     layer: Annotated[str, typer.Option(help=f"One of: {', '.join(LAYERS)}.")] = "refined",
-    image: Annotated[str | None, typer.Option(metavar="NAME", help="This image alone.")] = None,
+    image: Annotated[str | None, typer.Option(metavar="NAME", help="Only this image.")] = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Write the nuclei of every image, one file an image, in another program's format."""
+    """Write the nuclei of each image into a file for another program."""
     chosen, is_file = _chosen_format(out, format_)
     with open_project(project) as opened:
         if dry_run:
@@ -63,7 +63,7 @@ def export(
 
 
 def _tell_counts(project: Project, layer: str, image: str | None) -> None:
-    """How many nuclei of each image would go out."""
+    """How many nuclei of each image would be written."""
     if layer not in LAYERS:
         raise NoisySegError(f"there is no layer {layer!r}: choose one of {', '.join(LAYERS)}")
     records = project.images() if image is None else [project.image(image)]
@@ -75,13 +75,13 @@ def _chosen_format(out: Path, name: str | None) -> tuple[str, bool]:
     """The format, and whether the place is a file of it and not a folder."""
     ended = out.name.lower()
     folder = out.is_dir() and not ended.endswith(_FOLDERS)
-    meant = [] if folder else [n for n, f in FORMATS.items() if ended.endswith(f.endings)]
+    meant = [] if folder else [f.name for f in by_ending(ended, lambda f: f.endings)]
     if name is None and not meant:
         raise NoisySegError(
-            f"{out}: say --format ({', '.join(FORMATS)}), or name a file whose ending tells it"
+            f"{out}: give --format ({', '.join(FORMATS)}), or a file name with a known ending"
         )
     if name is None and len(meant) > 1:
-        raise NoisySegError(f"{out} may be several formats: say --format ({' or '.join(meant)})")
+        raise NoisySegError(f"{out} fits several formats: give --format ({' or '.join(meant)})")
     if name in FORMATS and meant and name not in meant:
         raise NoisySegError(
             f"{out} is the name of a {meant[0]} file, but --format says {name}: change one of them"
@@ -94,15 +94,15 @@ def import_(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...")],
     format_: Annotated[
         str | None,
-        typer.Option("--format", help=f"One of: {', '.join(READ)}; else by the file's ending."),
+        typer.Option("--format", help=f"{', '.join(READ)}. Default: by the file's ending."),
     ] = None,
     kind: Annotated[Literal["points", "rough", "clean"] | None, typer.Option("--as")] = None,
     image: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The image they are of.")
+        str | None, typer.Option(metavar="NAME", help="The image that the files belong to.")
     ] = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Bring in points, rough masks or trusted masks; files pair with images by name."""
+    """Import points, rough masks or trusted masks; files and images are matched by name."""
     with open_project(project, write=True) as opened:
         formats = {file: of_file(_there(file), format_) for file in files}
         pairs = [
@@ -124,7 +124,7 @@ def import_(
 
 
 class _Tried(Exception):
-    """Ends a dry run: all that was brought in goes back as if a file had been wrong."""
+    """Ends a dry run: the import is rolled back, as if a file had been wrong."""
 
 
 def _there(file: Path) -> Path:
@@ -134,7 +134,7 @@ def _there(file: Path) -> Path:
 
 
 def _images_of(project: Project, file: Path, format: Format, name: str | None) -> list[str]:
-    """The project's images that a file is of: of a file that names its images, those it names."""
+    """The project's images that a file belongs to; some files name their images."""
     names = [record.name for record in project.images()]
     if name is None and format.images is not None:
         inside = [held for held in format.images(file) if held in names]
@@ -145,7 +145,7 @@ def _images_of(project: Project, file: Path, format: Format, name: str | None) -
         return [wanted]
     if name is None and len(names) == 1:
         return names
-    raise NoisySegError(f"{file}: no image {wanted!r} in the project; say --image NAME of {names}")
+    raise NoisySegError(f"{file}: no image {wanted!r} in the project; give --image NAME: {names}")
 
 
 def _import_one(
@@ -163,7 +163,7 @@ def evaluate(
     min_size: Annotated[int, typer.Option(metavar="PX", min=0)] = 0,
     as_json: Json = False,
 ) -> None:
-    """Score label images against the truth; folders pair by file name."""
+    """Score label images against the truth; files in folders are matched by name."""
     images = {stem: _score(a, b, min_size) for stem, a, b in _pairs(predicted, truth)}
     mean = {
         key: _mean([row[key] for row in images.values()]) for key in next(iter(images.values()))
@@ -192,9 +192,9 @@ def _pairs(predicted: Path, truth: Path) -> list[tuple[str, Path, Path]]:
     missing = sorted(set(mine) ^ set(theirs))
     common = sorted(set(mine) & set(theirs))
     if not common:
-        raise NoisySegError(f"{predicted} and {truth}: no two label images share a name")
+        raise NoisySegError(f"{predicted} and {truth}: no label images with the same name")
     if missing:
-        say(f"without a partner, left out: {', '.join(missing[:5])}")
+        say(f"left out, as the other folder has no such file: {', '.join(missing[:5])}")
     return [(stem, mine[stem], theirs[stem]) for stem in common]
 
 

@@ -17,7 +17,7 @@ ENDINGS: dict[str, Format] = {".onnx": "onnx", ".zip": "bioimageio"}
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the app."""
-    words = "Models for other programs: ONNX, and packages for the bioimage.io zoo."
+    words = "Export models for other programs: ONNX, or a package for the bioimage.io zoo."
     models = typer.Typer(help=words, no_args_is_help=True)
     models.command()(export)
     models.callback()(lambda: None)  # so that the one command keeps its name
@@ -34,14 +34,14 @@ def export(
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A file, .onnx or .zip.")],
     format_: Annotated[
-        Format | None, typer.Option("--format", help="By OUT's ending if not said.")
+        Format | None, typer.Option("--format", help="Default: by OUT's ending.")
     ] = None,
     network: Annotated[
         Literal["centres", "outline"],
-        typer.Option(help="Of the starter: where nuclei lie, or the outline at a click."),
+        typer.Option(help="Part of the starter: where nuclei lie, or the outline at a click."),
     ] = "centres",
     author: Annotated[
-        str, typer.Option(metavar="NAME", help="Who made the model; a package names it.")
+        str, typer.Option(metavar="NAME", help="Who made the model; needed for a package.")
     ] = "",
 ) -> None:
     """Write a model as ONNX or as a bioimage.io package, checked against torch on real tissue."""
@@ -49,7 +49,7 @@ def export(
 
     chosen = format_ or ENDINGS.get(out.suffix.lower())
     if chosen is None:
-        raise NoisySegError(f"{out}: name a file ending in .onnx or .zip, or say --format")
+        raise NoisySegError(f"{out}: name a file ending in .onnx or .zip, or give --format")
     if ended(Path(model)).is_dir() and model != "starter":
         with open_project(Path(model)) as opened:
             found = export_model(opened, out, chosen, network, author)

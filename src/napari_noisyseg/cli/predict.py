@@ -15,6 +15,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from ..annotation.advice import nuclei
 from ..errors import JobError, NoisySegError
 from ..exchange.formats import FORMATS
 from ..slides import Box, Slide, content_hash, open_image
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 STARTER = "starter"
 ENDINGS = {name: FORMATS[name].ending for name in ("labels", "geojson")}
 SMALL_TILE = 512
-"""Side of the tiles of an image that is no slide, where workers share it, px."""
+"""Side of the tiles of an image that is not a slide, when workers share it, px."""
 Predict = Callable[[Path], tuple[NDArray[np.int32], float]]
 """An image file to its nuclei, and µm per pixel."""
 
@@ -61,7 +62,8 @@ def predict(
     output: Annotated[
         Path,
         typer.Option(
-            metavar="DIR", help="Where DIR/<stem>.tif go, or DIR/<stem>.ome.zarr of slides."
+            metavar="DIR",
+            help="Folder for <stem>.tif or .geojson; of a slide also <stem>.ome.zarr and .csv.",
         ),
     ],
     format: Annotated[
@@ -73,7 +75,7 @@ def predict(
     ] = None,
     channel: Channel = None,
     again: Annotated[
-        bool, typer.Option("--again", help="Also images that were predicted alike before.")
+        bool, typer.Option("--again", help="Also predict images that are already done.")
     ] = False,
     scheduler: SchedulerAddress = None,
     insecure: Insecure = False,
@@ -81,15 +83,15 @@ def predict(
 ) -> None:
     """Predict nuclei on other images and whole slides, with a trained model or the starter.
 
-    Slides are worked on tile by tile and go on where they were stopped; DIR/manifest.json says what
-    is done, DIR/summary.csv what was found.
+    Slides are done tile by tile; after a stop the same command does what is missing. With slides,
+    DIR/manifest.json lists what is done and DIR/summary.csv what was found.
     """
     files = image_files(images)
     starts = model == STARTER or _is_project(Path(model))
     if not starts and find_spec("torch") is None:
         raise NoisySegError(
             "predicting with a run's model needs torch: pip install 'napari-noisyseg[train]'; "
-            "--model starter does without"
+            "--model starter does not need it"
         )
     kinds, wrong = _sorted_out(files, output, format, Reading(channel, icc))
     asked = Asked(model, _key(model, starts), format, device, mpp, Reading(channel, icc), again)
@@ -163,15 +165,16 @@ def _all(
     found: Predict,
     engine: Engine,
 ) -> None:
-    """Every image to its files; what fails is told, and the rest goes on."""
-    # small images alone leave nothing but their own files
-    output, progress, ready = engine.output, engine.progress, 0
+    """Predict every image; failures are reported, and the others are done."""
+    # only with slides is there a manifest; small images leave just their own files
+    output, progress, ready, count = engine.output, engine.progress, 0, 0
     cohort = Cohort(output, keeps=any(kinds.values()))
     for i, file in enumerate(files):
         key = asked.of(file) if file in kinds else {"file": str(file)}
         if not asked.again and file in kinds and cohort.is_done(file.stem, key):
-            say(f"{file.name}: done before")
-            ready += 1
+            found_before = cohort.nuclei(file.stem)
+            say(f"{file.name}: already done, {nuclei(found_before)}")
+            ready, count = ready + 1, count + found_before
             continue
         try:
             if file in wrong:
@@ -184,11 +187,14 @@ def _all(
             cohort.failed(file.stem, key, str(error))
             continue
         cohort.done(file.stem, key, [target.name for target in named], row)
+        say(f"{file.name}: {nuclei(row.nuclei)}")
         show(named[0])
-        ready += 1
+        ready, count = ready + 1, count + row.nuclei
     progress.update(1.0, "")
     progress.close()
     sys.stdout.flush()
+    if ready > 1:
+        say(f"{ready} images: {nuclei(count)} in all")
     if ready and wrong:
         cohort.keep()
     _conclude(ready, wrong, output)
@@ -256,20 +262,17 @@ class Engine:
         return self._written(file, stitched)
 
     def _size(self, file: Path, slide: Slide) -> float:
-        """µm per pixel; of a slide it is never guessed."""
+        """µm per pixel; never guessed for a slide."""
         size = self._asked.mpp or slide.mpp
         if size is None and _is_slide(slide):
-            raise NoisySegError(
-                "the slide does not say how large its pixels are, or what it says cannot be: "
-                "give --mpp"
-            )
+            raise NoisySegError("the slide gives no pixel size, or an impossible one: give --mpp")
         if size is None:
             size = ASSUMED_MPP
             say(f"{file.name}: no pixel size in the file; {size} µm per pixel assumed (--mpp)")
         return size
 
     def _stitched(self, file: Path, slide: Slide, size: float) -> Stitched:
-        """The tiles of before, or a new plan."""
+        """The tiles of an earlier command, or a new plan."""
         folder, sha = self.output / f"{file.stem}.tiles", content_hash(file)
         labels = self.output / f"{file.stem}.ome.zarr"
         plan = Plan.read(folder / PLAN) if (folder / PLAN).is_file() else None
@@ -312,7 +315,7 @@ class Engine:
 
 
 def _workers(scheduler: Scheduler, asked: Asked, slides: Sequence[Path]) -> Workers:
-    """Who predicts tiles in place of this machine. Raises NoisySegError where they cannot."""
+    """The workers that predict tiles instead of this machine; NoisySegError if they cannot."""
     from ..worker.cluster.tiles import Workers
 
     workers = Workers.of(scheduler, _source(asked.model), asked.reading.channel, asked.device)
@@ -321,7 +324,7 @@ def _workers(scheduler: Scheduler, asked: Asked, slides: Sequence[Path]) -> Work
 
 
 def _source(model: str) -> str:
-    """A model as it is opened: a project may be named without its ending."""
+    """A model's path: a project may be named without its ending."""
     return model + SUFFIX if not Path(model).is_dir() and _is_project(Path(model)) else model
 
 
@@ -340,7 +343,7 @@ def _key(model: str, starts: bool) -> str:
             return learned_key(opened) or starter_key()
     path = Path(model)
     file = path / "model.safetensors" if path.is_dir() else path
-    # what is no model is told by who loads it
+    # the loader says so if it is not a model
     return content_hash(file) if file.is_file() else ""
 
 
@@ -373,7 +376,7 @@ def _starter(asked: Asked) -> Predict:
         with open_project(Path(model)) as opened:
             look, network = look_of(opened), centres_of(opened)
         if look is None and network is None:
-            say(f"{model}: nothing was learned in it yet; the starter is used as it comes")
+            say(f"{model}: nothing was learned in this project yet; the starter is used")
     for name in (CENTRES, OUTLINE):
         shipped(name)
 
@@ -382,7 +385,7 @@ def _starter(asked: Asked) -> Predict:
             rgb, size = slide.read(Box(0, 0, *slide.shape)), asked.mpp or slide.mpp
         doubt = unlike(rgb)
         if doubt:
-            raise Unlike(f"{doubt}, and the starter has seen stained tissue in colour only")
+            raise Unlike(f"{doubt}, and the starter knows only stained tissue in colour")
         if size is None:
             size = ASSUMED_MPP
             say(f"{file.name}: no pixel size in the file; {size} µm per pixel assumed (--mpp)")

@@ -26,7 +26,7 @@ ProjectPath = Annotated[Path, typer.Argument(metavar="PROJECT", help="The NAME.n
 Paths = Annotated[list[Path] | None, typer.Option(metavar="PATH", help="Files or folders.")]
 
 Channel = Annotated[
-    int | None, typer.Option(min=1, help="Channel of fluorescence that shows the nuclei.")
+    int | None, typer.Option(min=1, help="Fluorescence channel that shows the nuclei.")
 ]
 Icc = Annotated[
     bool, typer.Option("--icc", help="Bring colours to sRGB by the profile in the file.")
@@ -49,18 +49,18 @@ def create(
     clean: Paths = None,
     mpp: Annotated[float | None, typer.Option(help="µm per pixel of every image.")] = None,
     field: Annotated[
-        list[str] | None, typer.Option(metavar="x,y,w,h", help="A field marked completely.")
+        list[str] | None, typer.Option(metavar="x,y,w,h", help="A field with all nuclei marked.")
     ] = None,
     clean_complete: Annotated[
-        bool, typer.Option("--clean-complete", help="The clean masks miss no nucleus.")
+        bool, typer.Option("--clean-complete", help="The clean masks cover every nucleus.")
     ] = False,
     channel: Channel = None,
     icc: Icc = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Make a project from images and the annotation at hand, paired by file name."""
+    """Create a project from images and annotation files, matched by name."""
     if clean_complete and not clean:
-        raise NoisySegError("--clean-complete is about trusted masks: give them with --clean")
+        raise NoisySegError("--clean-complete needs trusted masks: give them with --clean")
     files = image_files(images)
     boxes = [_box(text) for text in field or ()]
     given = {
@@ -76,9 +76,7 @@ def create(
         return
     partial = target.with_name(f".{target.name}.partial")
     if partial.exists() and not leftovers.left_behind(partial):
-        raise NoisySegError(
-            f"{target} is being made by another command: wait for it, or delete {partial}"
-        )
+        raise NoisySegError(f"another command is making {target}: wait for it, or delete {partial}")
     shutil.rmtree(partial, ignore_errors=True)
     try:
         with Project.create(partial) as made, Progress("create") as progress:
@@ -181,15 +179,15 @@ def _paired(
     files = [f for path in paths or () for f in _inside(path, suffixes)]
     if len(images) == len(files) == 1:
         if images[0].stem != files[0].stem:
-            say(f"{files[0].name} is taken for {images[0].name}, though their names differ")
+            say(f"{files[0].name} is used for {images[0].name}, though their names differ")
         return {images[0]: files[0]}
     by_stem = {stem_of(f): f for f in files}
     pairs = {image: by_stem.pop(image.stem) for image in images if image.stem in by_stem}
     if by_stem and not all(p.is_dir() for p in paths or ()):
         lonely = next(iter(by_stem.values()))
-        raise NoisySegError(f"{lonely}: no image is named {stem_of(lonely)!r} (they pair by name)")
+        raise NoisySegError(f"{lonely}: no image is named {stem_of(lonely)!r} (matched by name)")
     if paths and not pairs:
-        raise NoisySegError(f"{paths[0]}: nothing in it is named like one of the images")
+        raise NoisySegError(f"{paths[0]}: no file in it has the name of one of the images")
     return pairs
 
 
@@ -243,11 +241,11 @@ def info(
     project: ProjectPath,
     nucleus: Annotated[
         str | None,
-        typer.Option(metavar="SERIAL|ID", help="Where one nucleus comes from, to its pixels."),
+        typer.Option(metavar="SERIAL|ID", help="Tell where this nucleus comes from."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Images, fields, nuclei by state, runs; or where one nucleus comes from."""
+    """List images, fields, nuclei and runs; or tell where one nucleus comes from."""
     with open_project(project) as opened:
         document = describe(opened) if nucleus is None else of_nucleus(opened, nucleus)
     if nucleus is not None:
@@ -348,16 +346,16 @@ def _not_adopted(run: Run, state: RunState) -> str:
     """Why a run's results are not in the project, "" where they are or there are none."""
     if run.adopted or not run.has_results or state == "running":
         return ""
-    return run.skipped or "its results wait for the project to be opened for writing"
+    return run.skipped or "taken in when the project is next opened for writing"
 
 
 def derive(
     project: ProjectPath,
     kind: Annotated[
-        list[str] | None, typer.Option(help=f"{', '.join(EVERY)}; those from points if not said.")
+        list[str] | None, typer.Option(help=f"{', '.join(EVERY)}. Default: all made from points.")
     ] = None,
 ) -> None:
-    """Derive coarse labels from points, or superpixels, and keep them in the project."""
+    """Make coarse labels from points, or superpixels, and save them in the project."""
     kinds = tuple(kind or KINDS)
     if unknown := sorted(set(kinds) - set(EVERY)):
         raise NoisySegError(f"--kind {unknown[0]!r}: one of {', '.join(EVERY)}")

@@ -28,21 +28,21 @@ def review(
     project: ProjectPath,
     next_: Annotated[int, typer.Option("--next", min=1, help="How many to list.")] = 10,
     accept_above: Annotated[
-        float | None, typer.Option(metavar="P", help="Accept nuclei of at least this confidence.")
+        float | None, typer.Option(metavar="P", help="Accept nuclei with at least this confidence.")
     ] = None,
     clicks: Annotated[
         bool,
-        typer.Option("--clicks", help="Without a training: judge the outlines at the clicks."),
+        typer.Option("--clicks", help="Without a training: review the outlines at the clicks."),
     ] = False,
     reviewer: Annotated[
-        str, typer.Option("--as", metavar="NAME", help="Who decides; kept with each decision.")
+        str, typer.Option("--as", metavar="NAME", help="Who decides; saved with each decision.")
     ] = "",
     blind: Annotated[
         bool,
-        typer.Option("--blind", help="What others decided, without seeing how (needs --as)."),
+        typer.Option("--blind", help="Judge what others judged, unseen (needs --as)."),
     ] = False,
     agreement: Annotated[
-        bool, typer.Option("--agreement", help="How far two people agree, and where not.")
+        bool, typer.Option("--agreement", help="How far two people agree, and where they do not.")
     ] = False,
     accept: Serials = None,
     reject: Serials = None,
@@ -50,13 +50,13 @@ def review(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """List the nuclei that most need a look, with the reason; decide; how right the rest is."""
+    """List the nuclei to review first, with reasons; decide; estimate how right the rest is."""
     if accept_above is not None and not 0 <= accept_above <= 1:
         raise NoisySegError(f"--accept-above {accept_above}: give a confidence from 0 to 1")
     if blind and not reviewer.strip():
-        raise NoisySegError("--blind: say who judges with --as NAME")
+        raise NoisySegError("--blind needs a name: give --as NAME")
     if blind and accept_above is not None:
-        raise NoisySegError("--blind judges nucleus by nucleus: leave --accept-above away")
+        raise NoisySegError("--blind is for one nucleus at a time: leave out --accept-above")
     said: dict[State, list[int]] = {
         "accepted": accept or [], "rejected": reject or [], "unsure": unsure or []
     }  # fmt: skip
@@ -80,7 +80,7 @@ def review(
         print_json(document)
         return
     if not counts.candidates and counts.points:
-        say(f"no training has found nuclei yet; --clicks offers the {counts.points} clicked ones")
+        say(f"no training has found nuclei yet; to review the {counts.points} clicks: --clicks")
     print(f"{counts.reviewed} of {counts.candidates} reviewed, {counts.accepted} accepted")
     if "audit" in document and document["audit"]["drawn"]:
         print(document["audit"]["words"])
@@ -106,7 +106,7 @@ def _by_serial(queue: ReviewQueue, said: dict[State, list[int]]) -> dict[int, Re
     items = {item.candidate.serial: item for item in queue.items.numbered(named)}
     unknown = [serial for serial in named if serial not in items]
     if unknown:
-        raise NoisySegError(f"nucleus {unknown[0]}: there is none of this serial to be judged")
+        raise NoisySegError(f"nucleus {unknown[0]}: no nucleus with this serial can be reviewed")
     return items
 
 
@@ -160,7 +160,7 @@ def _agreement(project: Project, as_json: bool) -> None:
     if not found:
         raise NoisySegError(
             "no nucleus was judged by two people yet: 'noisyseg review PROJECT --as NAME --blind' "
-            "lists what others decided"
+            "lists those to judge"
         )
     for one in found:
         show(one.words())

@@ -1,4 +1,4 @@
-"""samples: real tissue to try with."""
+"""samples: real tissue to try the program on."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def register(app: typer.Typer) -> None:
 
 
 def samples(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Made where it is not there.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Created if it does not exist.")],
 ) -> None:
-    """Copy the sample images, points and nuclei into a folder, to try with."""
+    """Copy the sample images, points and nuclei into a folder."""
     for path in bundled.copy_to(folder):
         show(path)

@@ -43,11 +43,11 @@ def open_(
 
 def demo(
     output: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where the demo's project lies.")
+        Path | None, typer.Option(metavar="DIR", help="Folder for the demo's project.")
     ] = None,
     seconds: Annotated[float, typer.Option(min=20, help="Training time without a display.")] = 60,
 ) -> None:
-    """Open napari on the bundled field, its points placed, ready to train.
+    """Open napari on the bundled field with its points, ready to train.
 
     Without a display the whole path is walked on a virtual one, and its figures and pictures are
     left in the folder.
@@ -76,7 +76,7 @@ def _need_window() -> None:
 
 
 def _walk_on_virtual_display(folder: Path, seconds: float) -> None:
-    say(f"no display: walking the path on a virtual one, into {folder}")
+    say(f"no display: running the demo on a virtual one; see {folder}")
     walk = [sys.executable, "-P", "-m", "napari_noisyseg.gui.walk", str(folder), f"{seconds:g}"]
     if subprocess.run(on_display(walk), check=False).returncode:
-        raise JobError("the demo did not come to its end; 'noisyseg doctor' says what is missing")
+        raise JobError("the demo did not finish; 'noisyseg doctor' says what is missing")

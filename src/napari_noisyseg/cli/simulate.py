@@ -1,4 +1,4 @@
-"""simulate: label images with noise of the papers' kinds, and what Dice is left."""
+"""simulate: label images with noise as in the papers, and the Dice that remains."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ShareOption = Annotated[
     float | None,
     typer.Option(
         metavar="S",
-        help="Of the nuclei. partial, box, dilate: deleted (box, dilate: all others change). "
+        help="Share of the nuclei. partial, box, dilate: deleted (box, dilate: the others change). "
         "erode, affine: changed. points: left out (default 0). Default 0.4.",
     ),
 ]
@@ -41,13 +41,13 @@ StrengthOption = Annotated[
     float | None,
     typer.Option(
         metavar="X",
-        help="px of points, box, dilate, erode; changed share of a nucleus for affine; "
-        "probability of flip, random. Default: drawn as in the papers.",
+        help="points, box, dilate, erode: px. affine: changed share of a nucleus. flip, random: "
+        "probability. Default: drawn at random as in the papers.",
     ),
 ]
 DiceOption = Annotated[
     float | None,
-    typer.Option(metavar="D", help="Search strength or share for this mean Dice."),
+    typer.Option(metavar="D", help="Find the strength or share that gives this mean Dice."),
 ]
 
 
@@ -70,8 +70,8 @@ def simulate(
     labels: Annotated[
         Path, typer.Argument(metavar="LABELS", help="A label image (.tif, .png), or a folder.")
     ],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="File for file, folder for folder.")],
-    noise: Annotated[Kind, typer.Option(help="What goes wrong.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A file, or a folder for a folder.")],
+    noise: Annotated[Kind, typer.Option(help="Kind of noise.")],
     share: ShareOption = None,
     strength: StrengthOption = None,
     target_dice: DiceOption = None,
@@ -79,7 +79,7 @@ def simulate(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Make noisy labels of true ones, the same for the same seed and file name."""
+    """Make noisy labels from true ones; the same seed and file name give the same noise."""
     _check(noise, share, strength, target_dice)
     if dry_run:
         pairs = _pairs(labels, out, noise)
@@ -103,7 +103,7 @@ def _check(noise: Kind, share: float | None, strength: float | None, dice: float
     """NoisySegError before anything is read where the options do not go together."""
     label_noise.check(noise, label_noise.SHARE if share is None else share, strength)
     if dice is not None and noise == "points":
-        raise NoisySegError("points have no Dice: leave out --target-dice")
+        raise NoisySegError("points cannot have a Dice: leave out --target-dice")
     if dice is not None and not 0 <= dice <= 1:
         raise NoisySegError(f"--target-dice is {dice:g}: give a number from 0 to 1")
 
@@ -195,7 +195,7 @@ def _settings(setting: Setting, searched: str | None) -> dict[str, Any]:
 def _write_all(images: list[Labelled], setting: Setting) -> list[dict[str, Any]]:
     progress, rows = Progress("simulating"), []
     if setting.share is not None and setting.noise in ("flip", "random"):
-        say(f"--share has no part in {setting.noise}: it goes by pixels, not by nuclei")
+        say(f"--share is not used: {setting.noise} changes pixels, not nuclei")
     _make_folder(images[0].out.parent)
     for done, image in enumerate(images, start=1):
         noisy = setting.apply(image.truth, image.seed)

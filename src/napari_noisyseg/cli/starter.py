@@ -15,7 +15,9 @@ SOURCES = ("tnbc", "dsb2018")
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the app."""
-    starter = typer.Typer(help="The networks that come with the package.", no_args_is_help=True)
+    starter = typer.Typer(
+        help="Train the networks that come with the package again.", no_args_is_help=True
+    )
     starter.command()(train)
     starter.callback()(lambda: None)  # so that the one command keeps its name
     app.add_typer(starter, name="starter")
@@ -29,14 +31,14 @@ def train(
         typer.Option(help="Which; 'first': first weights of the methods' own small networks."),
     ] = "all",
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Of each network; else as many as were shipped.")
+        int | None, typer.Option(min=1, help="For each network. Default: as shipped.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     without: Annotated[
         str | None, typer.Option(metavar="SOURCE", help="Leave a source out, and score on it.")
     ] = None,
 ) -> None:
-    """Train the starter's weights again, from data whose licences allow to ship them."""
+    """Train the starter's weights again, on data with licences that allow shipping them."""
     from ..learning.starter.remake import remake
     from ..training import pretraining
 

@@ -1,4 +1,4 @@
-"""suggest: where nuclei that bear no point may be, from those that were clicked or from none."""
+"""suggest: where nuclei without a point may be, learned from clicked ones or from none."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def register(app: typer.Typer) -> None:
 def suggest(
     project: ProjectPath,
     image: Annotated[
-        str | None, typer.Option(help="One image; else those with points, or all.")
+        str | None, typer.Option(help="One image. Default: those with points, else all.")
     ] = None,
     keep_above: Annotated[
-        float | None, typer.Option(metavar="P", help="Keep those of at least this score as points.")
+        float | None, typer.Option(metavar="P", help="Keep those with at least this score.")
     ] = None,
     incomplete: Annotated[
         bool, typer.Option("--incomplete", help="Fields are not complete: unmarked is unknown.")
@@ -32,7 +32,7 @@ def suggest(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Propose the nuclei that bear no point yet; with --keep-above, mark the sure ones."""
+    """Propose nuclei that have no point yet; --keep-above marks the likely ones."""
     if keep_above is not None and not 0 <= keep_above <= 1:
         raise NoisySegError(f"--keep-above {keep_above}: give a score from 0 to 1")
     writes = (keep_above is not None or incomplete) and not dry_run
@@ -71,8 +71,8 @@ def _print(found: list[suggestions.Suggestion], state: dict[str, int], as_json: 
     ]
     if state["in_complete_fields"]:
         say(
-            f"{state['in_complete_fields']} of them lie in fields declared complete, where what "
-            "bears no point is trained as background; --incomplete takes that back"
+            f"{state['in_complete_fields']} of them are in complete fields, where training takes "
+            "everything without a point for background; --incomplete makes these fields incomplete"
         )
     if as_json:
         print_json({**state, "suggested": len(rows), "suggestions": rows})

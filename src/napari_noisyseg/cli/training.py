@@ -43,7 +43,7 @@ def register(app: typer.Typer) -> None:
 
 
 def methods(as_json: Json = False) -> None:
-    """Every method: its paper, what it needs, what it shows."""
+    """List the methods: paper, what each needs and shows."""
     described = [registry.describe(name) for name in registry.names()]
     if as_json:
         print_json([asdict(method) for method in described])
@@ -64,13 +64,13 @@ def train(
     method: Annotated[str, typer.Option(help="One of 'noisyseg methods'.")],
     epochs: Annotated[int | None, typer.Option(min=1)] = None,
     time_budget: Annotated[
-        float | None, typer.Option(min=1, metavar="SECONDS", help="Wall clock, all included.")
+        float | None, typer.Option(min=1, metavar="SECONDS", help="Limit for the whole run.")
     ] = None,
     device: Device = "auto",
     seed: Annotated[int, typer.Option(min=0, max=MOST_SEEDS)] = 0,
     config: Annotated[Path | None, typer.Option(help="A JSON file of settings.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE")] = None,
-    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run.")] = None,
+    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Continue a run.")] = None,
     init: Annotated[
         str | None,
         typer.Option(
@@ -89,7 +89,7 @@ def train(
     from ..worker.parent import client
 
     if epochs and time_budget:
-        raise NoisySegError("--epochs and --time-budget: say one of them")
+        raise NoisySegError("give only one of --epochs and --time-budget")
     began = psutil.Process().create_time()
     settings = {**_config_file(config), **dict(_setting(text) for text in set_ or ())}
     with open_project(project) as opened:
@@ -181,14 +181,14 @@ def adopt_if_free(path: Path) -> None:
     try:
         opened = open_project(path, write=True)
     except NoisySegError as error:
-        say(f"the project is open elsewhere, which will take in the results ({error})")
+        say(f"the project is open elsewhere; that program will take in the results ({error})")
         return
     with opened:
         adopt_finished(opened, say)
 
 
 def runs(project: ProjectPath, as_json: Json = False) -> None:
-    """Every run: method, state, figures, where it came from."""
+    """List the runs: method, state, figures, origin."""
     from ..worker.adoption.gains import rounds
 
     with open_project(project) as opened:
@@ -200,12 +200,12 @@ def runs(project: ProjectPath, as_json: Json = False) -> None:
         return
     print_table(rows)
     if any(row["decisions"] for row in bought):
-        print("\nwhat each round bought, on decisions made after it began:")
+        print("\ngain of each round, on decisions made after it began:")
         print_table(bought)
 
 
 def stop(project: ProjectPath, run: Annotated[str, typer.Argument(metavar="RUN")]) -> None:
-    """Ask a run to stop at its next step; its checkpoint resumes."""
+    """Ask a run to stop at its next step; it can be resumed."""
     with open_project(project) as opened:
         found = opened.runs.get(run)
         if found.state() not in ("running", "waiting"):
@@ -219,7 +219,7 @@ def replay(
     run: Annotated[str, typer.Argument(metavar="RUN")],
     as_json: Json = False,
 ) -> None:
-    """Do a run again from its folder, beside the project, and compare the labels."""
+    """Repeat a run from its folder, outside the project, and compare the labels."""
     from ..api.trainings import Training
     from ..worker.adoption.found import read_results
     from ..worker.parent import client

@@ -22,10 +22,10 @@ def register(app: typer.Typer) -> None:
 
 def worth(
     project: ProjectPath,
-    image: Annotated[str | None, typer.Option(help="One image; else every one with masks.")] = None,
+    image: Annotated[str | None, typer.Option(help="One image. Default: all with masks.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Tell the bias of rough masks, what they miss, and what they keep of the truth."""
+    """Tell whether rough masks are too large or small, and what they miss."""
     with open_project(project) as opened:
         names = [image] if image is not None else _rough(opened)
         if not names:

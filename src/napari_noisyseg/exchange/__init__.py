@@ -1,1 +1,1 @@
-"""Other people's formats: what comes in as points and masks, what goes out as nuclei."""
+"""Other programs' formats: points and masks are read, nuclei are written."""

@@ -69,7 +69,7 @@ def _unread(path: Path, format: Format, kind: Literal["points", "masks"]) -> Noi
 
 
 def pixel(places: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The pixels (n, 2) in which points lie."""
+    """The pixels (n, 2) that points are in."""
     return np.floor(places + 0.5).astype(np.int64)
 
 
@@ -143,5 +143,5 @@ def _nuclei_of_labels(file: LabelFile, path: Path, shape: tuple[int, int]) -> Ma
 
 
 def _parts(mask: NDArray[np.int32]) -> NDArray[np.int32]:
-    """The parts of a mask of one value, numbered; what touches at a corner only is apart."""
+    """The parts of a mask of one value, numbered; pieces that touch at a corner are separate."""
     return np.asarray(ndimage.label(mask)[0], np.int32)

@@ -1,4 +1,4 @@
-"""Text in a cell of a table, as text: no program takes it for a formula."""
+"""Text in a cell of a table, written so that no program takes it for a formula."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ _MARK = "'"
 
 
 def cell(text: str) -> str:
-    """A name as a cell holds it: what a spreadsheet would run gets an apostrophe before it."""
+    """A name as a cell holds it: a spreadsheet formula gets an apostrophe before it."""
     return _MARK + text if _would_run(text) else text
 
 

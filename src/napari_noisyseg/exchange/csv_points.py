@@ -1,4 +1,4 @@
-"""Points in a table: columns x, y and perhaps class, one row a nucleus."""
+"""Points in a table: columns x, y and perhaps class, one row for each nucleus."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EXPECTED = "the first line must be x,y or x,y,class (in level-0 pixels, pixel ce
 
 @dataclass(frozen=True, slots=True)
 class PointTable:
-    """`points`: (n, 2) of y, x in level-0 pixels; their `classes` and the `lines` they stood on."""
+    """`points`: (n, 2) of y, x in level-0 pixels; their `classes` and the `lines` they are from."""
 
     points: NDArray[np.float64]
     classes: list[str | None]
@@ -63,7 +63,7 @@ def read(path: Path) -> PointTable:
     except csv.Error as error:
         raise NoisySegError(f"{path}, line {reader.line_num}: {error}") from error
     if wrong:
-        raise NoisySegError(f"{path}: {listed(wrong)}; mend these lines")
+        raise NoisySegError(f"{path}: {listed(wrong)}; correct these lines")
     if not rows:
         raise NoisySegError(f"{path} holds no points: {EXPECTED}, and the rows below it the points")
     return PointTable(np.array(rows, float), classes, lines)

@@ -1,4 +1,4 @@
-"""Outlines at the clicks, made anew from them; what a person settled stands over them."""
+"""Outlines at the clicks, drawn again; those that a person accepted or drew replace them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TOUCHING = np.ones((3, 3), bool)
 
 
 def outline(project: Project, record: ImageRecord) -> ExportedImage | None:
-    """The outline of the network that has seen nuclei, at each click; None without any click."""
+    """The outline at each click, by the starter's network; None without any click."""
     return _made(project, record, "outline")
 
 

@@ -1,4 +1,4 @@
-"""Nuclei as QuPath's detections, in GeoJSON: written piece by piece."""
+"""Nuclei as QuPath's detections in GeoJSON, written piece by piece."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from napari_noisyseg.exchange.rings import rings_of, texts_of
 from napari_noisyseg.store import Packed, State
 
 GENERATOR = f'"generator": "napari-noisyseg {__version__}"'
-"""A member of the collection that GeoJSON readers pass over."""
+"""A member of the collection that GeoJSON readers ignore."""
 NO_COLOR = "#999999"
 
 
@@ -34,7 +34,7 @@ class _Shaped(NamedTuple):
 
 
 def write_detections(image: ExportedImage, path: Path) -> None:
-    """All nuclei, one a line, in order of serial."""
+    """All nuclei, one on each line, in order of serial."""
     colors = {c.name: c.color for c in image.project.nuclei.classes()}
     comments = image.project.nuclei.comments(image.record.name)
     with path.open("wb") as file:

@@ -1,4 +1,4 @@
-"""Polygons that people or programs drew, as the nuclei of one image."""
+"""Polygons drawn by people or programs, as the nuclei of one image."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_NUCLEUS = 4_000_000
 MAX_TOTAL = 2**31
 """Pixels of all boxes of a file together, a byte each in memory."""
 MAX_PAIRS = 8_000_000
-"""Of outlines of which one lies in the other: nested regions around a whole slide's nuclei."""
+"""Pairs of outlines, one inside the other: nested regions around a whole slide's nuclei."""
 PAIRS_AT_ONCE = 2**20
 
 
@@ -77,26 +77,26 @@ def _smaller_inside(parts: Sequence[Shape]) -> NDArray[np.int64]:
     counts = np.zeros(len(parts), np.int64)
     at, some, pairs = 0, 16, 0
     while at < len(parts):
-        # by boxes first: that is quick, and tells how many there are
+        # first by boxes: this is quick, and says how many pairs there are
         holder, held = tree.query(outer[at : at + some])
         pairs += len(held)
-        # what has no area is no nucleus that would tell a region
+        # something without area is not a nucleus, so it cannot show that this is a region
         smaller = (areas[held] < areas[at + holder] / 2) & (areas[held] > 0)
         holder, held = holder[smaller], held[smaller]
         inside = holder[shapely.contains(outer[at + holder], middles[held])]
         counts[at : at + some] += np.bincount(inside, minlength=len(outer[at : at + some]))
         if pairs > MAX_PAIRS:
             raise NoisySegError(
-                f"{parts[0].where} and the {len(parts) - 1:,} outlines after it lie over one "
-                "another by the thousand: export them again, each once"
+                f"{parts[0].where} and the {len(parts) - 1:,} outlines after it overlap by the "
+                "thousand: export them again, each only once"
             )
-        # as many at once as find a moderate number of pairs
+        # as many at once as give a moderate number of pairs
         at, some = at + some, max(1, min(4096, PAIRS_AT_ONCE * at // max(pairs, 1)))
     return counts
 
 
 def _areas(rings: Sequence[NDArray[np.float64]]) -> NDArray[np.object_]:
-    """Polygons of rings; empty ones of rings that run to and fro between two points."""
+    """Polygons of rings; empty for a ring that only goes back and forth between two points."""
     areas = np.full(len(rings), shapely.Polygon())
     kept = [i for i, r in enumerate(rings) if len(r) > 3 or (r[0] != r[-1]).any()]
     if kept:
@@ -133,17 +133,17 @@ def swapped(farthest: NDArray[np.float64], size: tuple[int, int]) -> str:
 
 
 def check_sizes(boxes: Sequence[tuple[str, Box]]) -> None:
-    """Refuse what is too large for a nucleus, and files that would fill the memory."""
+    """Refuse shapes too large for a nucleus, and files that would fill the memory."""
     total = 0
     for where, box in boxes:
         total += box.height * box.width
         if box.height * box.width > MAX_NUCLEUS:
             raise NoisySegError(
-                f"{where} covers {box.width} x {box.height} pixels, so it is a region and no "
+                f"{where} covers {box.width} x {box.height} pixels, so it is a region, not a "
                 "nucleus: leave it out of the file"
             )
         if total > MAX_TOTAL:
-            raise NoisySegError(f"{where}: the nuclei up to here fill the memory: give it in parts")
+            raise NoisySegError(f"{where}: the nuclei up to here fill the memory: split the file")
 
 
 def _rasterised(shape: Shape, box: Box) -> Outline | None:
@@ -152,8 +152,8 @@ def _rasterised(shape: Shape, box: Box) -> Outline | None:
             return Outline.of(shape.draw(box), box)
         except NoisySegError as error:
             raise NoisySegError(f"{shape.where}: {error}") from error
-    # a line that runs up and down endlessly has more crossings than there is memory for
+    # a line that goes up and down endlessly has more crossings than fit into memory
     heights = [np.clip(ring[:, 1], box.y0, box.y1) for p in shape.polygons for ring in p]
     if sum(float(np.abs(np.diff(h)).sum()) for h in heights) > MAX_TOTAL // 64:
-        raise NoisySegError(f"{shape.where} is a tangle of lines and no nucleus: leave it out")
+        raise NoisySegError(f"{shape.where} is a tangle of lines, not a nucleus: leave it out")
     return Outline.of(fill(shape.polygons, box), box)

@@ -1,4 +1,4 @@
-"""A project's nuclei in other people's formats: whole files or none."""
+"""A project's nuclei in other programs' formats: complete files or none."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def export_one(
     chosen, images = _format(format), _images(project, layer, image)
     if len(images) > 1 and not chosen.one_file:
         raise NoisySegError(
-            f"{len(images)} images of {project.path.name} have nuclei of “{layer}”: name one with "
+            f"{len(images)} images of {project.path.name} have nuclei in “{layer}”: name one with "
             "--image, or a folder to export into",
-            window=f"{len(images)} images have nuclei of “{layer}”: export into a folder",
+            window=f"{len(images)} images have nuclei in “{layer}”: export into a folder",
         )
     if isinstance(target, Path):
         _write_one(images, target, chosen)
@@ -129,7 +129,7 @@ def _written(images: Sequence[tuple[str, ExportedImage]], out: Path, chosen: For
 
 
 def _images(project: Project, layer: Layer, name: str | None) -> list[tuple[str, ExportedImage]]:
-    """Stems and what is exported of each image that has any of the layer."""
+    """The file stem and the nuclei of each image that has any in the layer."""
     source = LAYERS.get(layer)
     if source is None:
         raise NoisySegError(f"there is no layer {layer!r}: choose one of {', '.join(LAYERS)}")
@@ -137,12 +137,12 @@ def _images(project: Project, layer: Layer, name: str | None) -> list[tuple[str,
     found = [image for record in records if (image := source.take(project, record)) is not None]
     if not found:
         where = name or project.path.name
-        raise NoisySegError(f"{where} has nothing of “{layer}” to export: {source.missing}")
+        raise NoisySegError(f"{where} has nothing in “{layer}” to export: {source.missing}")
     return list(zip(_stems([i.record.name for i in found]), found, strict=True))
 
 
 def _stems(names: Sequence[str]) -> list[str]:
-    """File names for images, whose own names may hold what a file's name may not."""
+    """File names for images: an image's name may have letters that a file's name may not."""
     stems: list[str] = []
     for name in names:
         plain = re.sub(r'[\\/:*?"<>|\x00-\x1f]', "_", name).strip(" .") or "image"
@@ -166,7 +166,7 @@ def _make_folder(out: Path) -> bool:
 
 
 def _put(made: Path, target: Path) -> None:
-    """Let what was made take the place of what is there."""
+    """Move the new files to their place, over earlier exports."""
     if target.is_dir():
         target.replace(made.with_name(f"{made.name}.old"))
     made.replace(target)

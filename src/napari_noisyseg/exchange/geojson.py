@@ -49,7 +49,7 @@ def read(path: Path) -> list[Shape]:
 
 
 def _features(document: Any, path: Path) -> list[Any]:
-    """The features in whichever of the ways QuPath has written them, children included."""
+    """The features, in any of the ways in which QuPath has written them, with children."""
     if isinstance(document, list):
         top = document
     elif isinstance(document, dict) and isinstance(document.get("features"), list):
@@ -59,7 +59,7 @@ def _features(document: Any, path: Path) -> list[Any]:
     elif isinstance(document, dict) and document.get("type") in DRAWN:
         top = [{"type": "Feature", "geometry": document}]
     else:
-        raise NoisySegError(f"{path} is JSON but no GeoJSON: export the objects as GeoJSON")
+        raise NoisySegError(f"{path} is JSON but not GeoJSON: export the objects as GeoJSON")
     found: list[Any] = []
     waiting = top[::-1]
     while waiting:
@@ -101,7 +101,7 @@ def _shape(feature: Any, where: str) -> Shape | None:
 
 
 def _state(value: Any) -> State | None:
-    """What a person decided, as we write it."""
+    """The decision of a person, as we write it."""
     return next((state for state in STATES if state == value), None)
 
 
@@ -144,7 +144,7 @@ def _color(value: Any) -> tuple[int, int, int] | None:
 
 
 def _measurements(value: Any) -> dict[str, float]:
-    """An object, or the list of name and value of older files; what is no number is left out."""
+    """An object, or a list of names and values as in older files; only numbers are kept."""
     if isinstance(value, list):
         value = {str(_mapping(v).get("name")): _mapping(v).get("value") for v in value}
     numbers = ((k, v) for k, v in _mapping(value).items() if isinstance(v, (int, float)))
@@ -182,9 +182,9 @@ def _vertices(value: Any, where: str) -> NDArray[np.float64]:
             raise TypeError
         vertices = np.array(rows, float).reshape(-1, 2)
     except (TypeError, IndexError, KeyError, ValueError, OverflowError) as error:
-        raise NoisySegError(f"{where} has coordinates that are no pairs of numbers") from error
+        raise NoisySegError(f"{where} has coordinates that are not pairs of numbers") from error
     if not np.isfinite(vertices).all() or (len(vertices) and np.abs(vertices).max() > 1e8):
-        raise NoisySegError(f"{where} has coordinates that are no place in an image")
+        raise NoisySegError(f"{where} has coordinates that are not in an image")
     return vertices
 
 

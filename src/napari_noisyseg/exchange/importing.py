@@ -1,4 +1,4 @@
-"""Other people's annotation into a project: points, rough masks, trusted masks."""
+"""Imports annotation into a project: points, rough masks, trusted masks."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def import_clean(
 
 
 def _add_classes(project: Project, colors: Mapping[str, Color]) -> None:
-    """Classes that the project has not yet, in the colours of the file."""
+    """Add the classes that the project does not have yet, in the colours of the file."""
     there = {c.name for c in project.nuclei.classes()}
     for name, color in colors.items():
         if name not in there:
@@ -134,7 +134,8 @@ def _add_classes(project: Project, colors: Mapping[str, Color]) -> None:
 
 
 def _accept(project: Project, image: str, nuclei: Masks, kept: Sequence[int]) -> None:
-    """Accept some of the file's nuclei, as the marked nucleus that lies in each or as new ones."""
+    """Accept some of the file's nuclei: the marked nucleus inside each, else a new one."""
+    # a click that lies in an outline means this nucleus: it keeps its id, class and history
     owners = _owners(project.nuclei.of(image), {k: nuclei.outlines[k] for k in kept})
     new = [k for k in kept if k not in owners]
     places = np.array([nuclei.outlines[k].middle() for k in new], float).reshape(-1, 2)
@@ -147,6 +148,7 @@ def _accept(project: Project, image: str, nuclei: Masks, kept: Sequence[int]) ->
     named: dict[str, list[str]] = defaultdict(list)
     for k, owner in owners.items():
         name = nuclei.classes[k]
+        # what a person named stays; the file only fills gaps
         if name is not None and owner.class_name is None:
             named[name].append(owner.id)
     for name, of_class in named.items():
@@ -154,7 +156,7 @@ def _accept(project: Project, image: str, nuclei: Masks, kept: Sequence[int]) ->
 
 
 def _owners(marked: Sequence[Nucleus], outlines: Mapping[int, Outline]) -> dict[int, Nucleus]:
-    """For each outline the marked nucleus in it, the nearest to its middle; none is taken twice."""
+    """The marked nucleus in each outline, the one nearest to its middle; each is used once."""
     free = sorted((n for n in marked if not n.frozen), key=lambda n: n.y)
     cells = pixel(np.array([(n.y, n.x) for n in free], float).reshape(-1, 2))
     owners: dict[int, Nucleus] = {}

@@ -38,7 +38,7 @@ def write_labels(path: Path, labels: NDArray[Any], mpp: float | None = None) -> 
 def write_tiles(
     path: Path, shape: tuple[int, int], tiles: Iterator[NDArray[Any]], largest: int, mpp: float
 ) -> None:
-    """Write labels too large for the memory: the `tile_boxes`, each padded to a whole `TILE`."""
+    """Write labels that do not fit into memory: the `tile_boxes`, each padded to a `TILE`."""
     kind = label_type(largest)
     tifffile.imwrite(
         path,
@@ -87,7 +87,7 @@ def written_whole(path: Path) -> Iterator[Path]:
         os.close(handle)
         partial = Path(name)
         yield partial
-        # a temporary file is its owner's alone; what is exported is as the folder's other files
+        # only its owner may read a temporary file; an export gets the rights that new files have
         partial.chmod(0o666 & ~_umask())
         partial.replace(path)
     except OSError as error:

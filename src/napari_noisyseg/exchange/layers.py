@@ -1,4 +1,4 @@
-"""What of a project can be exported, by name: one table."""
+"""The layers of a project that can be exported, by name."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Source:
     quick: Callable[[Project, ImageRecord], int] | None = None
 
     def count(self, project: Project, record: ImageRecord) -> int:
-        """How many nuclei of an image go out."""
+        """How many nuclei of an image are exported."""
         if self.quick is not None:
             return self.quick(project, record)
         image = self.take(project, record)

@@ -48,13 +48,13 @@ def write_csv(image: ExportedImage, path: Path) -> None:
 
 
 def is_csv(path: Path) -> bool:
-    """Whether a file is such a table; one of before there were comments is."""
+    """Whether a file is such a table, with the column of comments or without it."""
     with path.open("rb") as file:
         return file.read(200).startswith(",".join(COLUMNS[:-1]).encode())
 
 
 def _fields(*values: str) -> str:
-    """Fields of a row, quoted where need be; nothing that a spreadsheet would run as a formula."""
+    """Fields of a row, quoted where needed; nothing that a spreadsheet runs as a formula."""
     text = io.StringIO()
     csv.writer(text, lineterminator="").writerow([cell(value) for value in values])
     return text.getvalue()

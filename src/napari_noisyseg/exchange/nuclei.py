@@ -135,7 +135,7 @@ def _unpacked(nuclei: Packed) -> Iterator[ExportedNucleus]:
 
 
 def _from_below(nuclei: Iterable[ExportedNucleus]) -> list[ExportedNucleus]:
-    """Where nuclei overlap the accepted one is on top, and of equals the older."""
+    """In drawing order: where nuclei overlap the accepted one is on top, else the older one."""
     return sorted(nuclei, key=lambda n: (n.state == "accepted", -n.serial))
 
 

@@ -1,4 +1,4 @@
-"""Nuclei of an image that is in no project, as outlines for QuPath."""
+"""Nuclei of an image outside any project, as outlines for QuPath."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from napari_noisyseg.exchange.labels import written_whole
 from napari_noisyseg.exchange.outlines import trace
 
 NAMES = uuid.UUID("5d9a6d0e-6a0c-4c0e-9f53-2f0f7a6b1c11")
-"""Beginning of the names of nuclei: the same file, predicted again, has the same names."""
+"""The name space of ids: the same file, predicted again, gives the same ids."""
 
 
 def write_outlines(path: Path, labels: NDArray[np.int32], image: str) -> None:

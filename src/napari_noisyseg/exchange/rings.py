@@ -65,7 +65,7 @@ def _corners(which: Index, stack: NDArray[np.uint8]) -> _Corners:
     """The corners of masks (k, h, w); none of those in which pixels touch at a corner only."""
     number, height, width = stack.shape
     size = height * width
-    # masks have empty pixels all round: nothing of one meets another where rows are run together
+    # masks have an empty border, so that they do not touch when rows are put end to end
     flat = stack.ravel()
     edges = flat[:-width] ^ flat[width:]
     turns = edges[:-1] ^ edges[1:]
@@ -77,7 +77,7 @@ def _corners(which: Index, stack: NDArray[np.uint8]) -> _Corners:
     place = found - owner * size
     y = place // width
     x = place - y * width
-    # numbers of 16 bits, which suffice unless a mask is enormous, are sorted several times as fast
+    # 16-bit numbers are sorted several times as fast; they are enough unless a mask is enormous
     small = np.min_scalar_type(number * width)
     column = np.argsort((owner * width + x).astype(small), kind="stable")
     across = np.empty(len(found), np.int64)
@@ -152,9 +152,9 @@ def texts_of(rings: Rings) -> list[bytes]:
 
 
 def _words(low: int, high: int, before: str, after: str) -> tuple[NDArray[np.void], Index]:
-    """The numbers low..high as letters between others, filled up with zero bytes; their lengths."""
+    """The numbers low..high as text, filled up with zero bytes; and their lengths."""
     texts = [f"{before}{number}{after}".encode() for number in range(low, high + 1)]
-    # eight or sixteen bytes are moved as one
+    # eight or sixteen bytes are copied at once
     size = 8 if high < 100_000 else 16
     table = np.array(texts, f"S{size}").view(f"V{size}")
     return table, np.array([len(text) for text in texts])

@@ -1,4 +1,4 @@
-"""What a file of annotation holds, whatever its format."""
+"""The content of a file of annotation, whatever its format."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Masks:
 
 
 def colors_of(shapes: Sequence[Shape]) -> dict[str, Color]:
-    """The colour of each class; of several the first."""
+    """The colour of each class; the first one if there are several."""
     found: dict[str, Color] = {}
     for shape in shapes:
         if shape.class_name is not None and shape.color is not None:

@@ -1,4 +1,4 @@
-"""Nuclei of label images that the project holds: rough masks, and masks as a method mended them."""
+"""Nuclei of the project's label images: rough masks, and masks that a method corrected."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Read = Callable[[Box], NDArray[np.integer] | None]
 STRIP = 2**24
 """Pixels that are read at once."""
 IDS = uuid.UUID("6f2b3c52-6a0e-4f0e-9d0b-9b1d5f6f9a31")
-"""What ids are made in: such nuclei have none in the project, and keep theirs from file to file."""
+"""The name space of ids: such nuclei have no id in the project, and get the same in each file."""
 
 
 def rough(project: Project, record: ImageRecord) -> ExportedImage | None:

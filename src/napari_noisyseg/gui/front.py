@@ -62,7 +62,7 @@ class Front:
         session = self._session
         layer = tissue.under(session.viewer, position)
         if layer is None:
-            raise NoisySegError("that is beside the image: click on the tissue")
+            raise NoisySegError("that is outside the image: click on the tissue")
         # before anything: a first image gets its resolution by being taken in, and moves
         place, name = tissue.pixel(layer, position), layers.image_name(layer)
         if name is None and not self.names():
@@ -83,7 +83,7 @@ class Front:
         session = self._session
         project = session.project
         if project is None or name not in self.names():
-            raise NoisySegError(f"“{name}” is not in this project (any more)")
+            raise NoisySegError(f"“{name}” is not in this project, or was removed from it")
         record, viewer = project.image(name), session.viewer
         self._remember()
         held, turned = layers.find(viewer, name, "image"), name != session.image
@@ -114,7 +114,7 @@ class Front:
         """Take the one image that is meant into the project and bring it to the front."""
         names = self.names()
         if names:
-            raise NoisySegError("no image is in front: choose one at the top of the panel")
+            raise NoisySegError("no image is chosen: choose one at the top of the panel")
         layer = layers.candidate(self._session.viewer)
         if layer is None:
             raise NoisySegError("no image is open: drop an H&E image or slide into the window")
@@ -140,7 +140,7 @@ class Front:
         session = self._session
         record = session.record()
         if record is None or session.project is None:
-            raise NoisySegError("this image is in no project yet: there is nothing to remove")
+            raise NoisySegError("this image is not in a project yet: there is nothing to remove")
         session.project.remove_image(record.name)
         session.sync()
 
@@ -214,7 +214,7 @@ class Front:
             tissue.lay_beside(layer, front.mpp if front is not None else ASSUMED_MPP)
             return
         if layers.image_name(layer) is None:
-            session.say(f"“{record.name}” is in this project already: here it is")
+            session.say(f"“{record.name}” is in this project already; it is shown now")
             session.later(lambda: self._drop(layer))
         session.later(lambda: self._bring(record.name))
 

@@ -83,7 +83,7 @@ class Keys:
         """Let `key` do what `shipped` comes with; raises NoisySegError where it does something."""
         taken = self._now(scope).get(key) or self._now(ALWAYS).get(key)
         if taken is not None and key != self.moved.get((scope, shipped), shipped):
-            raise NoisySegError(f"{key} is for “{taken.words}” already: press another key")
+            raise NoisySegError(f"{key} is already used for “{taken.words}”: press another key")
         moved = {**self.moved, (scope, shipped): key}
         self.moved = {name: wanted for name, wanted in moved.items() if name[1] != wanted}
         self.changed.emit()

@@ -11,8 +11,9 @@ from napari.settings import get_settings
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.exchange.importing import import_drawn
+from napari_noisyseg.gui.bringing import bring_in
 from napari_noisyseg.gui.canvas.lazy import LayerData, layer_data
-from napari_noisyseg.gui.session import SUFFIX, Session, session_of
+from napari_noisyseg.gui.session import SUFFIX, session_of
 from napari_noisyseg.gui.settings import setting
 from napari_noisyseg.slides import is_colour, open_image
 
@@ -79,20 +80,9 @@ def read_annotation(path: str) -> list[LayerData]:
     """Take a file of annotation that was dropped into the image in front of the viewer at hand."""
     viewer = current_viewer()
     if viewer is not None:
-        _import(session_of(viewer), Path(path))
+        # its outlines as rough masks, else its points
+        bring_in(session_of(viewer), Path(path), import_drawn)
     return [(None,)]  # type: ignore[list-item]  # npe2's word for "read, and nothing to add"
-
-
-def _import(session: Session, path: Path) -> None:
-    """Its outlines as rough masks, else its points: one action, which is said and can be undone."""
-    with session.acting():
-        record, project = session.require_image(), session.require_project()
-        found = import_drawn(project, record.name, path)
-        kind = "points" if found.points else "rough masks"
-        note = f" {found.note}." if found.note else ""
-        session.say(
-            f"imported {found.count} {kind} into {record.name}; undo takes them back.{note}"
-        )
 
 
 def prefer_us_for_slides() -> None:

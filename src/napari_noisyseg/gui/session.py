@@ -165,7 +165,7 @@ class Session:
             project = Project.open(path, break_lock=break_lock)
         except NoisySegError as held:
             project = Project.open(path, write=False)
-            self.notice(f"{held}. Opened for reading: nothing can be changed")
+            self.notice(f"{held}. Opened read-only: nothing can be changed")
         self._take(project)
         for word in project.notices:
             self.say(word)

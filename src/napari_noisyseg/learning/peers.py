@@ -37,7 +37,7 @@ class PeerConfig(StainConfig):
     crop: Annotated[int, Field(ge=32, le=2048)] = 128
     """side of the random crop that an update sees, in working pixels"""
     hold_out: bool = False
-    """keep a tenth of the tiles to choose the best weights (ours): rough labels judge badly"""
+    """keep a tenth of the tiles to choose the best weights (ours); rough labels choose badly"""
     input: Literal["rgb", "hematoxylin"] = "rgb"
     """what the networks see: the colours, or the hematoxylin component alone"""
     net: Literal["unet", "resunet"] = "unet"
@@ -61,7 +61,7 @@ class PeerConfig(StainConfig):
     average_weights: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """decay of the moving average of weights that predicts (ours); 0: the weights as they are"""
     predict_by: Literal["first", "both"] = "first"
-    """which network predicts: one of them, since they end much alike, or their mean (ours)"""
+    """which network predicts: one of them, as they become much alike, or their mean (ours)"""
     noise_rate: Annotated[float, Field(ge=0, le=0.9)] = 0.0
     """share of wrong pixels in rough labels, known in the papers; 0: estimated, from clean pixels
     where these overlap with rough ones, else by confident learning after the warm-up (ours)"""

@@ -1,7 +1,7 @@
 """What the presets change of the papers' settings, and why: one table, value beside reason.
 
-`recommended` is a paper with what we mend, for a GPU with time; `small` is that, shortened for a
-laptop's processor. The settings' own defaults are the paper's (`paper`).
+`recommended` is a paper with our improvements, for a GPU with time; `small` is that, shortened for
+a laptop's processor. The settings' own defaults are the paper's (`paper`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from napari_noisyseg.method import Departure, Departures, Preset, Value
 
 LITTLE_TIME = "a laptop has time for few updates"
-SMALLER_NET = "a processor has time for a small network only"
+SMALLER_NET = "a processor has time only for a small network"
 
 
 def because(why: str, **values: Value) -> dict[str, Departure]:
@@ -22,11 +22,11 @@ def because(why: str, **values: Value) -> dict[str, Departure]:
 # --- what all share ------------------------------------------------------------------------------
 
 HALF_RESOLUTION = because(
-    "a quarter of the pixels for a processor, and better in its time at 40x",
+    "a quarter of the pixels for a processor, and better results in the same time at 40x",
     working_mpp=0.5, tile=160, tile_overlap=80, crop=128,
 )  # fmt: skip
 SAME_STAINS = because(
-    "few images are trained on and others predicted: their stains differ",
+    "trained on few images and used on others, whose stains differ",
     level_stains=True, stain_jitter=0.25,
 )  # fmt: skip
 SHORT = because(LITTLE_TIME, epochs=30, batch_size=8)
@@ -35,7 +35,7 @@ FAST_ADAM = because(
 )
 STEADY = because("the last of few updates are noisy", average_weights=0.98)
 SMALL_NET = because(SMALLER_NET, width=32, encoder="1-1-1-1") | because(
-    "at half the resolution nuclei measure some 8 px: no detail to lose", stem="stride2"
+    "at half the resolution nuclei are about 8 px wide: no detail to lose", stem="stride2"
 )
 SEEN_NUCLEI = because(
     "minutes are too few to learn from nothing what nuclei look like", first_weights="starter"
@@ -64,16 +64,16 @@ SCNET_MENDED: Departures = {
 }  # fmt: skip
 SCNET_SMALL: Departures = {
     **LAPTOP,
-    **because("no seconds for estimating each image's own; levelling does a part of it",
+    **because("no time to estimate the stains of each image; levelling does part of it",
               stains="fixed"),
     **because("leaves a twentieth of the pixels unknown, the cluster label a third: more to learn "
               "from in minutes", coarse="local"),
     **because(SMALLER_NET, color_width=4, color_depth=1),
-    **because("pseudo labels must come up in few epochs", ema_alpha=0.5),
+    **because("pseudo labels must form within few epochs", ema_alpha=0.5),
 }  # fmt: skip
 SUPERVISED_SMALL: Departures = {
     **LAPTOP,
-    **because("no seconds for estimating each image's own; levelling does a part of it",
+    **because("no time to estimate the stains of each image; levelling does part of it",
               stains="fixed"),
 }  # fmt: skip
 
@@ -84,7 +84,7 @@ LEARNER_SMALL: Departures = {
     **because("a clean tile costs as much as a rough one", meta_batch_size=4),
 }
 WITH_CLEAN: Departures = because(
-    "clean nuclei are the best labels there are, and few", train_on_clean=True, clean_tiles=1
+    "clean nuclei are the best labels, and there are few", train_on_clean=True, clean_tiles=1
 )
 META_MENDED: Departures = {
     **WITH_CLEAN,
@@ -93,17 +93,17 @@ META_MENDED: Departures = {
 META_SMALL: Departures = {
     **LEARNER_SMALL, **META_MENDED,
     **because("few updates, so larger ones", meta_lr=3e-3),
-    **because("half the price of a step, cosine 0.999 to the exact gradient",
+    **because("half the cost of a step, cosine 0.999 to the exact gradient",
               meta_gradient="decoder", meta_point="present"),
-    **because("the time is better spent on updates of the segmentation", meta_every=3),
+    **because("the time is better used for updates of the segmentation", meta_every=3),
 }  # fmt: skip
 MMC_MENDED: Departures = {
     **META_MENDED,
     **because("a random C-Net's first labels are worse than the rough ones",
               identity=1.0, bootstrap=2.0, limit=2.0, warmup=0.3),
-    **because("an accepted nucleus often has its rough mask: a pair to learn from",
+    **because("an accepted nucleus often has a rough mask too: a pair to learn from",
               pairs_weight=1.0),
-    **because("accepted nuclei bring thin margins and little background", balance=True),
+    **because("accepted nuclei have thin margins and little background", balance=True),
 }  # fmt: skip
 MMC_SMALL: Departures = {**META_SMALL, **MMC_MENDED, **because(SMALLER_NET, correction_width=16)}
 REWEIGHTING_SMALL: Departures = {
@@ -114,21 +114,21 @@ REWEIGHTING_SMALL: Departures = {
 FINETUNE_SMALL: Departures = {
     **LEARNER_SMALL,
     **because("clean tiles are the whole batch of the last part", meta_batch_size=8),
-    **because("few updates: a larger part of them, and larger ones", clean_share=0.3,
+    **because("few updates: a larger share of them, and larger steps", clean_share=0.3,
               clean_lr=3e-3),
 }  # fmt: skip
 
 # --- MLB-Seg -------------------------------------------------------------------------------------
 
 MLBSEG_MENDED: Departures = because(
-    "the published code takes this step, the paper does not name it", clean_step=True
+    "the published code takes this step; the paper does not mention it", clean_step=True
 )
 MLBSEG_SMALL: Departures = {
     **MLBSEG_MENDED, **SHORT, **SAME_STAINS, **SEEN_NUCLEI,
     **because("a quarter of the pixels for a processor", working_mpp=0.5, tile=128,
               tile_overlap=64, crop=96),
     **because("a clean tile costs as much as a rough one", meta_batch_size=4),
-    **because("cosine 0.999 to the exact gradient at less than half the price",
+    **because("cosine 0.999 to the exact gradient at less than half the cost",
               meta_gradient="difference"),
     **because("one channel, and steadier than colours from few images", input="hematoxylin"),
     **because("each view is another pass of the network", zoom_in=0, zoom_out=1, flips=0),
@@ -140,26 +140,27 @@ MLBSEG_SMALL: Departures = {
 # --- superpixels and those they are compared with ------------------------------------------------
 
 PEERS_MENDED: Departures = because(
-    "two networks were trained: their mean costs nothing more", predict_by="both"
+    "two networks are trained anyway: their mean costs nothing extra", predict_by="both"
 )
 PEERS_SMALL: Departures = {
     **PEERS_MENDED, **_without(LAPTOP, "crop"),
     **because("the network of the other methods, so that tables compare methods", net="resunet"),
     **because("SGD with momentum 0.99 needs hundreds of epochs", optimizer="adam"),
-    **because("a network of few updates must see the labels before it doubts them", warmup=0.2),
-    **because("nuclei are a fifth of the pixels: chosen apart, or they are what is left out",
+    **because("with few updates a network must first learn the labels before it doubts them",
+              warmup=0.2),
+    **because("nuclei are a fifth of the pixels: without this they would be left out first",
               per_class=True),
 }  # fmt: skip
 SUPERPIXEL_MENDED: Departures = {
     **PEERS_MENDED,
-    **because("3.2 µm is half a nucleus: the outline of none would be right", superpixel_um=1.6),
-    **because("a label that is right already must not be made worse", sure_only=True,
+    **because("3.2 µm is half a nucleus: no outline would be right", superpixel_um=1.6),
+    **because("a label that is already right must not be made worse", sure_only=True,
               cut_by_label=True),
 }  # fmt: skip
 SUPERPIXEL_SMALL: Departures = {
     **PEERS_SMALL, **SUPERPIXEL_MENDED,
     **because(LITTLE_TIME, patience=2, round_share=0.25, most_rounds=2, warmup=0.4),
-    **because("in few updates agreement outweighs the label", balance=0.1),
+    **because("with few updates agreement would outweigh the label", balance=0.1),
     **because("no epochs to spare for going back or stopping", return_to_peak=False,
               stop_when_settled=False),
 }  # fmt: skip
@@ -167,21 +168,22 @@ SUPERPIXEL_SMALL: Departures = {
 # --- iGTT ----------------------------------------------------------------------------------------
 
 IGTT_MENDED: Departures = {
-    **because("|det Q| cuts at the mean and widens what it finds, round after round",
+    **because("|det Q| cuts at the mean and enlarges what it finds, round after round",
               choice="correlation"),
     **because("Otsu's threshold misses faint nuclei beside bright ones", seed_labels="sure",
               see_faint=True),
-    **because("nuclei are no thin lines: each has a width of its own", width_of_objects="own",
+    **because("nuclei are not thin lines: each has its own width", width_of_objects="own",
               smallest=3.0),
-    **because("revised to the end, labels thin out (Dice 0.81 against 0.90)", agreement_drop=0.02),
+    **because("if revised to the end, labels get too thin (Dice 0.81 against 0.90)",
+              agreement_drop=0.02),
 }  # fmt: skip
 IGTT_SMALL: Departures = {
     **IGTT_MENDED, **STEADY, **FAST_ADAM,
     **because(LITTLE_TIME, epochs=20, batch_size=8, revise_every=3),
     **because("a quarter of the pixels for a processor", working_mpp=0.5, tile=128, crop=128),
     **because(SMALLER_NET, width=16),
-    **because("a tenth of the pixels is too few for few updates", sample=0.5, dmi_weight=0.4),
-    **because("no momentum to warm up in few updates", optimizer="adam"),
+    **because("a tenth of the pixels is not enough for few updates", sample=0.5, dmi_weight=0.4),
+    **because("few updates leave no time for momentum to build up", optimizer="adam"),
 }  # fmt: skip
 
 _FAMILIES: Mapping[str, tuple[Departures, Departures]] = {

@@ -208,8 +208,8 @@ def sentence(found: Rest) -> str:
         return "every nucleus was looked at"
     if not found.enough:
         return (
-            f"{found.draws} of {ENOUGH} nuclei drawn at random: too few to say how right the "
-            f"{found.rest} not looked at are"
+            f"{found.draws} of {ENOUGH} nuclei drawn at random: too few to say how many of the "
+            f"{found.rest} not looked at are wrong"
         )
     about = round(100 * found.value)
     share = f"about {about} in 100" if about else "fewer than 1 in 100"
@@ -226,9 +226,9 @@ def advice(found: Rest, wanted: float = WANTED) -> str:
     if not found.rest:
         return "the review is done"
     if not found.enough:
-        return f"go on: {ENOUGH - found.draws} more nuclei are to be drawn at random"
+        return f"go on: {ENOUGH - found.draws} more random nuclei are needed"
     if found.most <= wanted:
         return f"you can stop: at most {percent} are wrong"
     if found.value >= wanted:
         return f"go on: more than {percent} are wrong"
-    return f"go on: that at most {percent} are wrong is not certain yet"
+    return f"go on: it is not yet certain that at most {percent} are wrong"

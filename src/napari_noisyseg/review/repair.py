@@ -81,7 +81,7 @@ def join(first: Outline, second: Outline, mpp: float) -> Outline:
             if joined is not None:
                 return joined
     raise NoisySegError(
-        f"these two nuclei lie more than {GAP_UM:g} µm apart: choose one that touches this one"
+        f"these two nuclei are more than {GAP_UM:g} µm apart: choose one that touches this one"
     )
 
 
@@ -126,7 +126,7 @@ def at_click(
     box = Box(round(y), round(x), round(y) + 1, round(x) + 1).grow(reach)
     box = box.clip((record.height, record.width))
     if not box.contains(y, x):
-        raise NoisySegError("that place lies outside the image")
+        raise NoisySegError("that place is outside the image")
     with project.pixels(image) as slide:
         rgb = slide.read(box)
     points = {1: (y - box.y0, x - box.x0)}

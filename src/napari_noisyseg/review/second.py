@@ -69,7 +69,7 @@ class BlindQueue(ReviewQueue):
 
     def redraw(self, nucleus: str, outline: Outline) -> None:
         """Refused: a second opinion changes nothing."""
-        raise NoisySegError("in a blind review nothing is redrawn: reject what is not right")
+        raise NoisySegError("in a blind review you cannot redraw: reject a wrong outline")
 
     def _write(
         self, ids: Sequence[str], state: State, reviewer: str, outlines: Any, look: Look
@@ -84,8 +84,8 @@ def second_queue(project: Project, reviewer: str) -> BlindQueue:
         said = {v.reviewer for v in project.nuclei.verdicts(ways=("queue", "audit"))}
         whose = f"only {reviewer} has" if said & {reviewer} else "nobody has"
         raise NoisySegError(
-            f"{whose} decided on nuclei so far: another person judges them blind, under a name of "
-            "their own",
+            f"{whose} decided on nuclei so far: another person must judge them blind, with their "
+            "own name",
         )
     return queue
 

@@ -70,7 +70,7 @@ def suggestions(project: Project, image: str, least: float = LEAST) -> list[Sugg
     if len(doubts) == len(boxes):
         raise NoisySegError(
             f"{image}: {doubts[0]}: click at least {FEWEST} nuclei in one field, better a few "
-            "dozen, of every kind there is, and the rest is learned from them"
+            "dozen of every kind; the rest is learned from them"
         )
     return sorted(_once(found, project.image(image).mpp), key=lambda s: -s.score)
 

@@ -18,5 +18,5 @@ def file_start(path: Path) -> bytes:
         except OSError as error:
             raise regular_file.unreadable(path, error) from error
     if not start:
-        raise NoisySegError(f"{path} is empty (0 bytes): copy it anew")
+        raise NoisySegError(f"{path} is empty (0 bytes): copy it again")
     return start

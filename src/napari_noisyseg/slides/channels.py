@@ -23,8 +23,8 @@ def which(what: str, count: int, names: Sequence[str] = ()) -> NoisySegError:
         f"{i + 1} {names[i]}" if i < len(names) else str(i + 1) for i in range(count)
     )
     return NoisySegError(
-        f"{what} has {count} channels of fluorescence ({listed}): say which one shows the nuclei "
-        f"(--channel 1 to {count}), or save that one alone"
+        f"{what} has {count} channels of fluorescence ({listed}): choose the one with nuclei "
+        f"(--channel 1 to {count}), or save only that one"
     )
 
 

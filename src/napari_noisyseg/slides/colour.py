@@ -89,7 +89,7 @@ def _eight_bits(pixels: NDArray[Any], what: str) -> Callable[[NDArray[Any]], NDA
     if pixels.dtype == np.uint8:
         return lambda part: part
     if pixels.dtype == np.bool_:
-        raise NoisySegError(f"{what} is a mask of yes and no, not an image: import it as a mask")
+        raise NoisySegError(f"{what} is a yes/no mask, not an image: import it as a mask")
     if pixels.dtype.kind == "f":
         _check_floats(pixels, what)
         return lambda part: np.rint(part * 255).astype(np.uint8)

@@ -32,7 +32,7 @@ def read_labels(path: Path) -> NDArray[np.int32]:
     path = Path(path)
     labels = _from_tiff(path) if file_start(path).startswith(TIFF_STARTS) else _from_png(path)
     if labels.ndim != 2 or not labels.size:
-        raise NoisySegError(f"{path} is damaged: it unpacks to {labels.shape}; copy it anew")
+        raise NoisySegError(f"{path} is damaged: it unpacks to {labels.shape}; copy it again")
     return as_int32(labels, path)
 
 
@@ -70,7 +70,7 @@ def _from_tiff(path: Path) -> NDArray[Any]:
         raise
     # damaged files break the parser and the decoders in ways without number
     except Exception as error:
-        raise NoisySegError(f"{path} is damaged or incomplete ({error}): copy it anew") from error
+        raise NoisySegError(f"{path} is damaged or incomplete ({error}): copy it again") from error
 
 
 def _coloured(path: Path, what: str) -> NoisySegError:

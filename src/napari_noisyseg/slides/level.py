@@ -68,7 +68,7 @@ class Level:
         except Exception as error:
             raise NoisySegError(
                 f"{self._what} cannot be read at x {box.x0}, y {box.y0} ({error}): the file is "
-                "damaged, moved or on a drive that is gone; check it, or link it anew"
+                "damaged, moved or on a drive that is gone; check it, or link it again"
             ) from error
 
     def close(self) -> None:

@@ -79,7 +79,7 @@ def _array(group: zarr.Group, name: str, path: Path) -> Any:
         return group[name]
     except KeyError as error:
         raise NoisySegError(
-            f"{path} is incomplete: its level {name!r} is missing; copy it anew"
+            f"{path} is incomplete: its level {name!r} is missing; copy it again"
         ) from error
 
 
@@ -96,7 +96,7 @@ def checked(array: Any, axes: Sequence[str], path: Path) -> Any:
     lengths = dict(zip(axes, array.shape, strict=True))
     stack = {a: n for a, n in lengths.items() if a not in ("y", "x", "c") and n > 1}
     if stack or not {"y", "x"} <= set(axes):
-        raise NoisySegError(f"{path} is no single picture (its axes are {lengths})")
+        raise NoisySegError(f"{path} is not a single picture (its axes are {lengths})")
     if lengths.get("c", 3) not in (1, 3, 4):
         raise NoisySegError(f"{path} has {lengths['c']} channels: one RGB image is needed")
     # a shard that is packed as a whole is unpacked as a whole

@@ -96,7 +96,7 @@ def _slide(handle: Any, path: Path) -> Slide:
 
 
 def _damaged(path: Path, reason: str) -> NoisySegError:
-    return NoisySegError(f"{path} cannot be opened as a slide ({reason}): copy the file anew")
+    return NoisySegError(f"{path} cannot be opened as a slide ({reason}): copy the file again")
 
 
 def _refuse_pipes_beside(path: Path) -> None:

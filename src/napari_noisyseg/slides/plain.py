@@ -63,7 +63,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
             "(SVS, NDPI, MRXS, ...) or an OME-Zarr folder"
         ) from error
     except UNREADABLE as error:
-        raise NoisySegError(f"{path} is damaged or incomplete ({error}): copy it anew") from error
+        raise NoisySegError(f"{path} is damaged or incomplete ({error}): copy it again") from error
 
 
 def strips(image: Image.Image) -> Iterator[tuple[slice, Image.Image]]:

@@ -42,4 +42,4 @@ class RegularStore(LocalStore):
         size = regular_file.check(path).st_size
         largest = METADATA_BYTES if path.name in METADATA else CHUNK_BYTES
         if whole and size > largest:
-            raise NoisySegError(f"{path} has {size:,} bytes, more than belong there: copy it anew")
+            raise NoisySegError(f"{path} has {size:,} bytes, more than expected: copy it again")

@@ -76,7 +76,7 @@ def open_tiff(path: Path, channel: int | None = None) -> Slide:
     except Exception as error:
         file.close()
         raise NoisySegError(
-            f"{path} is damaged or incomplete ({error}): copy it anew or save it again"
+            f"{path} is damaged or incomplete ({error}): copy it again or save it again"
         ) from error
     if not slide.is_pyramid:
         file.close()
@@ -99,7 +99,7 @@ def _opened(path: Path) -> Any:
         raise
     except Exception as error:
         raise NoisySegError(
-            f"{path} is not a TIFF that can be read ({error}): copy it anew or save it again"
+            f"{path} is not a TIFF that can be read ({error}): copy it again or save it again"
         ) from error
 
 
@@ -164,7 +164,7 @@ def check_axes(series: Any, path: Path) -> None:
     """Refuse stacks: rows, columns and one axis of colours are all an image has."""
     lengths = dict(zip(series.axes, series.shape, strict=True))
     if not {"Y", "X"} <= set(lengths):
-        raise NoisySegError(f"{path} is no picture (its axes are {series.axes})")
+        raise NoisySegError(f"{path} is not a picture (its axes are {series.axes})")
     colours = "S" if "S" in lengths else "C"
     stack = {a: n for a, n in lengths.items() if a not in ("Y", "X", colours) and n > 1}
     if stack:
@@ -174,7 +174,7 @@ def check_axes(series: Any, path: Path) -> None:
 
 def _many(path: Path, what: str) -> NoisySegError:
     return NoisySegError(
-        f"{path} holds {what} and is no pyramid; one image is needed: save the one you mean alone"
+        f"{path} holds {what} and is not a pyramid; one image is needed: save only the one you mean"
     )
 
 
@@ -191,13 +191,13 @@ def _check_complete(level: Any, size: int, path: Path) -> None:
             height, width = _size(level)
             raise NoisySegError(
                 f"{path} is damaged: pixels of its level of {width} x {height} are missing; copy "
-                "it anew or save it again"
+                "it again or save it again"
             )
         ends = places + counts
         if ends.size and int(ends.max()) > size:
             raise NoisySegError(
                 f"{path} is incomplete: it should go on to byte {int(ends.max()):,} but has "
-                f"{size:,}; copy it anew"
+                f"{size:,}; copy it again"
             )
     if level.keyframe.is_tiled:
         check_decodable(

@@ -36,14 +36,14 @@ def check_pages(path: Path) -> None:
         while offset:
             if offset in seen:
                 raise NoisySegError(
-                    f"{path} is damaged: its pages go round in a circle; copy it anew or save the "
-                    "image alone"
+                    f"{path} is damaged: its pages form a circle; copy it again or save only the "
+                    "image"
                 )
             seen.add(offset)
             if len(seen) > MOST:
                 raise NoisySegError(
-                    f"{path} holds more than {MOST:,} pages; one image is needed: save the one you "
-                    "mean alone"
+                    f"{path} holds more than {MOST:,} pages, and one image is needed: save only "
+                    "the one you mean"
                 )
             offset = _following(file, offset)
 
@@ -67,7 +67,7 @@ def check_whole(path: Path) -> None:
     if max(ends) > size:
         raise NoisySegError(
             f"{path} is incomplete: it should go on to byte {max(ends):,} but has {size:,}; copy "
-            "it anew"
+            "it again"
         )
 
 

@@ -54,8 +54,8 @@ def open_array(place: Path, level: int, mode: Mode = "r+") -> Any:
     )
     if not ours:
         raise NoisySegError(
-            f"{place / str(level)} is none of this program's arrays (packed with "
-            f"{', '.join(names)}), and is not opened: make it again (derive, train or predict)"
+            f"{place / str(level)} is not an array of this program (packed with "
+            f"{', '.join(names)}) and is not opened: make it again (derive, train or predict)"
         )
     return bounded(array)
 
@@ -166,7 +166,7 @@ class OwnStore(LocalStore):
         if stat.S_ISDIR(found.st_mode):
             return
         if not stat.S_ISREG(found.st_mode) or found.st_size > FILE_BYTES:
-            raise ValueError(f"{path.name} is no plain file of a project")
+            raise ValueError(f"{path.name} is not a plain file of a project")
 
 
 def is_plain(path: Path) -> bool:

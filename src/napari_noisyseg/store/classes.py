@@ -103,7 +103,7 @@ def _free(context: Context, name: str) -> str:
     if not name:
         raise NoisySegError("a class needs a name")
     if any(c.name == name for c in listed(context)):
-        raise NoisySegError(f"there already is a class {name!r}: choose another name")
+        raise NoisySegError(f"there is already a class {name!r}: choose another name")
     return name
 
 
@@ -119,5 +119,5 @@ def _known(context: Context, name: str) -> None:
 
 def _checked(color: str) -> str:
     if not re.fullmatch(r"#[0-9a-fA-F]{6}", color):
-        raise NoisySegError(f"{color!r} is no colour: write it as #rrggbb")
+        raise NoisySegError(f"{color!r} is not a colour: write it as #rrggbb")
     return color.lower()

@@ -195,8 +195,8 @@ class Database:
         """Raise `NoisySegError` unless we still are the project's one writer."""
         if not self.writable:
             raise NoisySegError(
-                f"{self.path.parent} is open for reading only: close it where it is open for "
-                "writing, then open it again"
+                f"{self.path.parent} is open read-only: close it where it is open for writing, "
+                "then open it again"
             )
         if not self.path.exists():
             raise NoisySegError(

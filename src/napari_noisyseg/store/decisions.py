@@ -112,7 +112,7 @@ def decide(
 ) -> None:
     """Decide on nuclei or candidates as one action; `look`: how it came about, to be kept."""
     if state not in STATES:
-        raise NoisySegError(f"{state!r} is no decision: choose one of {', '.join(STATES)}")
+        raise NoisySegError(f"{state!r} is not a decision: choose one of {', '.join(STATES)}")
     ids = list(dict.fromkeys(ids))
     if not ids:
         return

@@ -137,7 +137,7 @@ class History:
     def _travel(self, state: str, becomes: str, order: str, direction: int) -> str | None:
         with self._database.transaction():
             if self._open is not None:
-                raise NoisySegError("undo and redo wait until the present action is over")
+                raise NoisySegError("undo and redo have to wait until the current action is over")
             found = self._database.row(
                 f"SELECT id, words FROM action WHERE state = ? ORDER BY id {order} LIMIT 1",
                 (state,),

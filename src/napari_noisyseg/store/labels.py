@@ -189,7 +189,7 @@ class Labels:
 
     def _place(self, row: ImageRow, kind: str, dtype: np.dtype[Any]) -> Path:
         if not _KIND.fullmatch(kind):
-            raise NoisySegError(f"{kind!r} is no name for a label: use letters, digits, - and _")
+            raise NoisySegError(f"{kind!r} is not a name for a label: use letters, digits, - and _")
         parent = "maps" if np.issubdtype(dtype, np.floating) else "labels"
         return self._images.own(self._images.folder(row) / parent / kind)
 

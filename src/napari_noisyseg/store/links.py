@@ -61,15 +61,15 @@ class Links:
                 return path
         if not free:
             raise NoisySegError(
-                f"the slide {row.name} is said to lie on the network share "
+                f"the project says that the slide {row.name} is on the network share "
                 f"{shares.share_of(link.path)}, which you have not used here before: if you trust "
-                "it, link the slide anew; what was annotated is safe"
+                "it, link the slide again; your annotation is safe"
             )
         state = "has another content now" if link.path.exists() else "is gone"
         where = ", ".join(str(p) for p in (self._project.parent, *search))
         raise NoisySegError(
             f"the slide {row.name} ({link.path}) {state}, and is not in {where}: bring the drive "
-            "back, or link it anew; what was annotated is safe"
+            "back, or link it again; your annotation is safe"
         )
 
     def _get(self, row: ImageRow) -> Link:
@@ -77,7 +77,7 @@ class Links:
             "SELECT path, relative, size, mtime FROM link WHERE image = ?", (row.id,)
         )
         if found is None:
-            raise NoisySegError(f"the slide {row.name} has no file: link it anew")
+            raise NoisySegError(f"the slide {row.name} has no file: link it again")
         return Link(Path(found[0]), *found[1:])
 
     def _unchanged(self, link: Link) -> bool:

@@ -205,7 +205,7 @@ def _written(process: Process) -> bytes:
 def _content(path: Path) -> bytes | None:
     """The beginning of a plain file; None where there is none."""
     if os.path.lexists(path) and not is_plain(path):
-        raise NoisySegError(f"{path} is no plain file: delete it")
+        raise NoisySegError(f"{path} is not a plain file: delete it")
     try:
         with path.open("rb") as file:
             return file.read(_LONGEST)

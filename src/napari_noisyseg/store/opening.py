@@ -42,7 +42,7 @@ def check_file(path: Path) -> None:
     with pyramid.told(f"cannot read {file}"):
         found = schema.version_on_disk(file)
     if found is None:
-        raise _damaged(path, "it is none of this program")
+        raise _damaged(path, "it is not from this program")
     _refuse_later(path, found)
 
 
@@ -65,7 +65,7 @@ def version(database: Database, path: Path) -> int:
 
 def _damaged(path: Path, why: str) -> NoisySegError:
     return NoisySegError(
-        f"{path / NAME} is damaged, or is none of this program ({why}): move it aside together "
+        f"{path / NAME} is damaged, or is not from this program ({why}): move it aside together "
         f"with its -wal and -shm, and copy {path / backup.FOLDER / backup.GENERATIONS[0]} in its "
         "place"
     )
@@ -83,6 +83,6 @@ def refuse_older(path: Path, version: int) -> None:
     """Only a writer can bring a project up to date."""
     if version < schema.SCHEMA:
         raise NoisySegError(
-            f"{path} is of an earlier version (format {version}): open it once for writing, which "
-            "brings it up to date and keeps a copy"
+            f"{path} is from an earlier version (format {version}): open it once for writing; "
+            "this updates it and keeps a copy"
         )

@@ -114,7 +114,7 @@ def set_comment(context: Context, image: str, id: str, words: str) -> None:
     """What a person wants to say of a nucleus or candidate; "" takes it away."""
     words, row = words.strip(), context.images.row(image)
     if len(words) > LONGEST:
-        raise NoisySegError(f"a comment has at most {LONGEST} letters, this one {len(words)}")
+        raise NoisySegError(f"a comment may have {LONGEST} letters, this one has {len(words)}")
     if words == comment(context, id):
         return
     did = "comment on a nucleus" if words else "take a comment away"

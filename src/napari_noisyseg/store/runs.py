@@ -228,7 +228,7 @@ class Run:
             (self.dir / "STOP").touch()
         except OSError as error:
             raise NoisySegError(
-                f"cannot ask {self.id} to stop: {self.dir} cannot be written ({advice(error)})"
+                f"cannot tell {self.id} to stop: {self.dir} cannot be written ({advice(error)})"
             ) from error
 
     def _refuse_links(self) -> None:

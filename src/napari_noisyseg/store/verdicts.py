@@ -167,7 +167,7 @@ def judge_blind(
 ) -> None:
     """Keep what a second person says of nuclei of one image, beside the decision that stands."""
     if state not in STATES:
-        raise NoisySegError(f"{state!r} is no decision: choose one of {', '.join(STATES)}")
+        raise NoisySegError(f"{state!r} is not a decision: choose one of {', '.join(STATES)}")
     if not reviewer.strip():
         raise NoisySegError("a blind second review needs the reviewer's name")
     keys = [f"{id} {reviewer}" for id in ids]
@@ -175,7 +175,7 @@ def judge_blind(
     known = context.database.rows(sql, (as_keys(keys),))
     if any(way != "blind" for _, _, way in known):
         raise NoisySegError(
-            f"{reviewer} decided on this nucleus already: another person has to judge it blind"
+            f"{reviewer} decided on this nucleus already: another person must judge it blind"
         )
     rows = context.database.rows(
         f"SELECT id, image FROM nucleus WHERE id {IN_KEYS}", (as_keys(ids),)

@@ -135,8 +135,8 @@ def load_newest(folder: Path) -> Checkpoint:
         except NoisySegError:
             continue
     raise NoisySegError(
-        f"{folder}: no checkpoint to resume from; train again without --resume",
-        window="this run left nothing to go on from: train again",
+        f"{folder}: no checkpoint to resume from: train again without --resume",
+        window="this run left no checkpoint to continue from: train again",
     )
 
 

@@ -25,18 +25,18 @@ class Device:
 def choose(wanted: str = "auto") -> Device:
     """CUDA, else Apple's MPS, else the CPU; or the named one, with an error where it is missing."""
     if wanted not in ("auto", "cpu", "cuda", "mps"):
-        raise NoisySegError(f"device {wanted!r}: not one of auto, cpu, cuda, mps")
+        raise NoisySegError(f"device {wanted!r}: choose auto, cpu, cuda or mps")
     has_cuda = torch.cuda.is_available()
     has_mps = torch.backends.mps.is_available()
     if wanted == "cuda" and not has_cuda:
         raise NoisySegError(
             "no CUDA device here; use --device auto or cpu",
-            window="no graphics card (CUDA) is found here; choose “the fastest there is”",
+            window="no graphics card (CUDA) is found here; choose “the fastest available”",
         )
     if wanted == "mps" and not has_mps:
         raise NoisySegError(
             "no Apple MPS device here; use --device auto or cpu",
-            window="no Apple graphics (MPS) is found here; choose “the fastest there is”",
+            window="no Apple graphics (MPS) is found here; choose “the fastest available”",
         )
     if wanted == "cuda" or (wanted == "auto" and has_cuda):
         return Device("cuda", _cuda_words())

@@ -233,7 +233,7 @@ def _look_sound(run: Training) -> None:
     if run.untrusted >= UNTRUSTED_STEPS:
         raise JobError(
             f"no pixel of the rough masks was trusted in the last {UNTRUSTED_STEPS} steps: they "
-            "contradict the clean nuclei; check that both are of the same images, or train with "
+            "contradict the clean nuclei; check that both belong to the same images, or train with "
             f"'supervised' on the clean ones; {kept}"
         )
 

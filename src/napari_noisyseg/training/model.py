@@ -54,7 +54,7 @@ def read_model(path: Path) -> tuple[ModelFile, dict[str, Tensor]]:
     """Header and weights of a run's folder or of a file."""
     path = path / NAME if path.is_dir() else path
     if not path.exists():
-        raise NoisySegError(f"{path}: no model there; has the run finished?")
+        raise NoisySegError(f"{path}: there is no model; has the run finished?")
     regular_file.check(path)
     try:
         with safe_open(path, framework="pt") as opened:
@@ -92,6 +92,6 @@ def _check_finite(weights: Mapping[str, Tensor], path: Path) -> None:
     for name, values in weights.items():
         if values.is_floating_point() and not bool(values.isfinite().all()):
             raise NoisySegError(
-                f"{path}: its weights {name!r} hold what is no number (NaN or infinite), so its "
-                "training failed: use another run"
+                f"{path}: its weights {name!r} have values that are no number (NaN or infinite), "
+                "so its training failed: use another run"
             )

@@ -237,7 +237,7 @@ def _reasons(figures: dict[str, NDArray[np.float64]], area: NDArray[np.float64])
         "the two networks disagree along the outline": doubt
         / max(0.15, 2 * float(np.median(doubt))),
         "the edge is faint": _below(contrast, 0.3, 0.5),
-        "hard to part from its neighbours": figures["crowded"] / 0.45,
+        "hard to separate from its neighbours": figures["crowded"] / 0.45,
         "cut off by the image's edge": figures["cut"] / 0.25,
     }
     words = list(doubts)

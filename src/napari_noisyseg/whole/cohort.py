@@ -47,6 +47,11 @@ class Cohort:
             and all((self.folder / Path(str(name)).name).exists() for name in files)
         )
 
+    def nuclei(self, stem: str) -> int:
+        """How many nuclei were found in an image; 0 where that is not known."""
+        found = (self.entries.get(stem, {}).get("summary") or {}).get("nuclei")
+        return found if isinstance(found, int) else 0
+
     def done(self, stem: str, asked: Mapping[str, Any], files: list[str], summary: Summary) -> None:
         """An image is predicted; keeps that at once."""
         self.entries[stem] = {
@@ -100,6 +105,6 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
     images = document.get("images")
     if document.get("format") != FORMAT or not isinstance(images, dict):
         raise NoisySegError(
-            f"{path} is no manifest of predicted images: name another folder, or move it away"
+            f"{path} is not a manifest of predicted images: name another folder, or move it away"
         )
     return {str(k): dict(v) for k, v in images.items() if isinstance(v, dict)}

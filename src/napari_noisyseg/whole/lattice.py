@@ -25,7 +25,7 @@ SAME = 0.02
 RIM = 3
 """Pixels around a window that resampling looks at, or one of the lattice where that is more."""
 SHRINK, GROW = Image.Resampling.HAMMING, Image.Resampling.BICUBIC
-"""Pillow's BOX takes whole pixels: at steps such as 1.25 which ones hangs on the window."""
+"""Pillow's BOX takes whole pixels: at steps such as 1.25 the window decides which ones."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,7 @@ class Starter:
         """How dark and of which stains the slide is."""
         doubt = unlike(sample)
         if doubt:
-            raise NoisySegError(f"{doubt}, and the starter has seen stained tissue in colour only")
+            raise NoisySegError(f"{doubt}, and the starter knows only stained tissue in colour")
         return tone_document(tone_of(sample))
 
     def prepare(self, slide: Slide, plan: Plan, tile: Tile) -> Seen:
@@ -171,7 +171,7 @@ def gathered(seen: Seen) -> Seen:
         maps = maps._replace(nucleus=both.astype(np.float32))
     found = centres.peaks(maps)
     wide = _core(seen).grow(OUTLINED)
-    # numbered by place: which of two neighbours comes first must not hang on the tile
+    # numbered by place: which of two neighbours comes first must not depend on the tile
     order = [n for n in np.lexsort(found.places.T[::-1]) if wide.contains(*found.places[n])]
     last = np.array(seen.window.shape) - 1
     middles = np.clip(np.floor(found.points[order] + 0.5), 0, last).astype(np.intp)

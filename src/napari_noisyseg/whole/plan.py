@@ -147,7 +147,7 @@ def make_plan(slide: Slide, mpp: float, sha: str, model: Any, side: int | None =
 def sample_of(slide: Slide, mpp: float, tissue: Tissue) -> NDArray[np.uint8]:
     """Places in the tissue side by side, uint8 (h, w, 3) at 0.25 µm per pixel.
 
-    A small slide as a whole. The places hang on the slide and its tissue alone.
+    A small slide as a whole. The places depend only on the slide and its tissue.
     """
     lattice = Lattice.of(*slide.shape, mpp, SAMPLE_MPP)
     height, width = lattice.shape

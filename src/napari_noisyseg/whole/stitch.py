@@ -2,7 +2,7 @@
 
 What a tile found is a file of its own; that it is there says that the tile is done. A pixel that
 two tiles want is the nucleus's of the tile that comes first in the plan, and a nucleus of which
-another tile has more than half is that tile's alone. This hangs on the two tiles and not on which
+another tile has more than half is that tile's alone. This depends on the two tiles and not on which
 was done first, so that the label image is the same in whatever order the tiles came.
 """
 
@@ -251,13 +251,13 @@ def check_same(old: Plan, new: Plan, folder: Path) -> None:
     """NoisySegError where tiles of one plan cannot go on as those of the other."""
     if (old.sha, old.height, old.width) != (new.sha, new.height, new.width):
         raise NoisySegError(
-            f"{folder} holds the tiles of another slide: the slide was replaced since, or has the "
-            "name of another; name another folder, or delete this one"
+            f"{folder} holds the tiles of another slide, which was replaced or has the same name: "
+            "name another folder, or delete this one"
         )
     if old.model != new.model:
         raise NoisySegError(
-            f"{folder} holds what another model found, or this one before it learned more: name "
-            "another folder, or delete this one"
+            f"{folder} holds the results of another model, or of this one before it learned more: "
+            "name another folder, or delete this one"
         )
     if old.icc != new.icc:
         raise NoisySegError(

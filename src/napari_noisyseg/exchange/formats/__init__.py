@@ -1,11 +1,11 @@
-"""Every format of files that go out or come in: one file each, and this table of them.
+"""Every file format that is written or read: one module each, and this table of them.
 
 The command line, the window's dialogs and what is dropped on it all read this table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +17,7 @@ from napari_noisyseg.exchange.formats import (
     coco,
     csv_table,
     dicom,
+    dicom_seg,
     geojson,
     histomics,
     hovernet,
@@ -27,7 +28,9 @@ from napari_noisyseg.exchange.formats import (
 )
 from napari_noisyseg.exchange.formats.format import Format
 
-__all__ = ["FORMATS", "Format", "endings", "named", "of_file", "read", "stem_of", "written"]
+__all__ = [
+    "FORMATS", "Format", "by_ending", "endings", "named", "of_file", "read", "stem_of", "written",
+]  # fmt: skip
 
 FORMATS: Mapping[str, Format] = {
     f.name: f
@@ -45,6 +48,7 @@ FORMATS: Mapping[str, Format] = {
         ome_zarr.FORMAT,
         cellpose.FORMAT,
         dicom.FORMAT,
+        dicom_seg.FORMAT,
     )
 }
 """By the name that the command line uses, in the order of menus."""
@@ -54,7 +58,7 @@ LOOKED_AT = 2**16
 
 
 def written() -> dict[str, Format]:
-    """What can be written here and now."""
+    """The formats that can be written here."""
     return {name: f for name, f in FORMATS.items() if f.installed}
 
 
@@ -65,7 +69,7 @@ def read(kind: Kind) -> list[Format]:
 
 
 def endings(kind: Kind) -> tuple[str, ...]:
-    """What files end in that points, or masks, are read from."""
+    """The endings of files that points, or masks, are read from."""
     return tuple(dict.fromkeys(ending for f in read(kind) for ending in f.all_endings))
 
 
@@ -76,13 +80,24 @@ def named(name: str) -> Format:
     return FORMATS[name]
 
 
+def by_ending(file: str, endings_of: Callable[[Format], tuple[str, ...]]) -> list[Format]:
+    """The formats whose ending a file's name has; the longest counts (`.seg.dcm`, not `.dcm`)."""
+    ended = file.lower()
+    length = {
+        f.name: max((len(e) for e in endings_of(f) if ended.endswith(e)), default=0)
+        for f in FORMATS.values()
+    }
+    # `.seg.dcm` also ends in `.dcm`: the longer ending is the one that was meant
+    longest = max(length.values())
+    return [FORMATS[name] for name, found in length.items() if found == longest > 0]
+
+
 def of_file(path: Path, name: str | None = None) -> Format:
-    """The format of a file that is to be read: the one of this name, else what it seems to be.
+    """The format of a file to read: the one of this name, else what the file seems to be.
 
     Raises `NoisySegError` where the file's ending is of no format, or of another than `name`.
     """
-    ended = path.name.lower()
-    fitting = [f for f in FORMATS.values() if ended.endswith(f.all_endings)]
+    fitting = by_ending(path.name, lambda f: f.all_endings)
     if name is not None:
         chosen = named(name)
         if chosen not in fitting:

@@ -39,7 +39,7 @@ from napari_noisyseg.exchange.shapes import Color, Shape
 
 ENDING = ".xml"
 NO_GROUP = "None"
-"""What ASAP writes where an annotation is in no group."""
+"""What ASAP writes if an annotation is in no group."""
 CLASS = "class"
 """Our attribute of this name tells a class that is really called None."""
 POINTS = ("Dot", "PointSet")
@@ -66,7 +66,7 @@ def _write(image: ExportedImage, path: Path) -> None:
 
 
 def _annotations(row: Row, color: str) -> Iterator[str]:
-    """A part of the nucleus each."""
+    """One annotation for each part of the nucleus."""
     group = NO_GROUP if row.class_name is None else row.class_name
     about = {"Name": row.id, "Type": "Polygon", "PartOfGroup": group, "Color": color}
     words = row.told() | ({} if row.class_name is None else {CLASS: row.class_name})
@@ -86,7 +86,7 @@ def _annotations(row: Row, color: str) -> Iterator[str]:
 
 
 def one_ring(polygon: Polygon) -> Ring:
-    """A ring (n, 2) around the same pixels, that goes along its holes on lines to and fro."""
+    """One ring (n, 2) around the same pixels: it goes to each hole and back on the same line."""
     outer = polygon[0]
     ways = [step for hole in polygon[1:] for step in (hole, outer[:1])]
     return np.vstack([outer, *ways])
@@ -114,7 +114,7 @@ def read(path: Path, image: str) -> Sequence[Shape]:
     reading = _Reading(path)
     bounded_xml.read(path, reading.start, reading.end, b"<Coordinate ", MAX_VERTICES)
     if not reading.known:
-        raise NoisySegError(f"{path} is XML but none of ASAP: it has no ASAP_Annotations")
+        raise NoisySegError(f"{path} is XML but not from ASAP: it has no ASAP_Annotations")
     parts: dict[str, list[_Drawn]] = defaultdict(list)
     for k, drawn in enumerate(d for d in reading.drawn if d.corners and d.type not in LINES):
         parts[drawn.told.get("id") or f"{k}"].append(drawn)

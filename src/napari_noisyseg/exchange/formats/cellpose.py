@@ -30,7 +30,7 @@ def _write(image: ExportedImage, path: Path) -> None:
         )
     values, masks = without_gaps(image.labels())
     found = {row.serial: row for row in rows(image)}
-    # a nucleus that lies wholly under others has no pixel of its own
+    # a nucleus that is completely under others has no pixel of its own
     seen = [found[value] for value in values[values != 0].tolist()]
     kind = np.dtype(np.uint16 if len(seen) < 2**16 else np.uint32)
     pens = colors(image)
@@ -49,7 +49,7 @@ def _write(image: ExportedImage, path: Path) -> None:
         "manual_changes": [],
         "diameter": diameter,
         "est_diam": diameter,
-        # beyond what Cellpose knows
+        # keys that Cellpose does not use
         "ids": [row.id for row in seen],
         "labels": np.array([row.serial for row in seen], np.int64),
         "classes": [row.class_name for row in seen],
@@ -72,7 +72,7 @@ FORMAT = Format(
     name="cellpose",
     title="Cellpose _seg.npy",
     holds="masks and outlines as Cellpose's window opens them",
-    loses="Numbers are dealt out anew, and where nuclei overlap a pixel is of one of them.",
+    loses="Nuclei are renumbered, and where they overlap a pixel belongs to one of them.",
     ending=ENDING,
     write=per_image(ENDING, _write),
     is_ours=has_our_mark,

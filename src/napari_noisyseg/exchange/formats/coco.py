@@ -38,9 +38,9 @@ from napari_noisyseg.slides import Box
 
 FILE = "annotations.json"
 UNCLASSED = "nucleus"
-"""Category of nuclei without a class; COCO needs one of every annotation."""
+"""Category of nuclei without a class; in COCO every annotation needs a category."""
 PLAIN = ("nucleus", "nuclei")
-"""Categories that say nothing more than that it is a nucleus."""
+"""Categories that only say that it is a nucleus."""
 Ints = NDArray[np.int64]
 
 
@@ -77,7 +77,7 @@ def _text(document: Any) -> str:
 
 def _image(number: int, image: ExportedImage) -> dict[str, Any]:
     record = image.record
-    # the name that its file most likely has: copied images are PNG more often than not
+    # the most likely name of its file: copied images are mostly PNG
     file = record.link.name if record.link is not None else f"{record.name}.png"
     return {"id": number, "file_name": file, "name": record.name, "width": record.width,
             "height": record.height, "mpp": record.mpp}  # fmt: skip
@@ -143,7 +143,7 @@ def read(path: Path, image: str) -> Sequence[Shape]:
             if wanted is None or entry["image_id"] == wanted
         ]
     except WRONG as error:
-        raise NoisySegError(f"{path} is no COCO as a program writes it ({error!r})") from error
+        raise NoisySegError(f"{path} is not COCO as programs write it ({error!r})") from error
     plain = len(classes) == 1
     found = [_shape(entry, classes, plain, where) for entry, where in chosen]
     check_vertices((ring for s in found for p in s.polygons for ring in p), path)
@@ -153,16 +153,14 @@ def read(path: Path, image: str) -> Sequence[Shape]:
 def _document(path: Path) -> Mapping[str, Any]:
     document = bounded_json.read(path)
     if not isinstance(document, dict) or not isinstance(document.get("annotations"), list):
-        raise NoisySegError(f"{path} is JSON but no COCO: it has no list of annotations")
+        raise NoisySegError(f"{path} is JSON but not COCO: it has no list of annotations")
     return document
 
 
 def _part(document: Mapping[str, Any], key: str, path: Path) -> list[dict[str, Any]]:
     part = document.get(key, [])
     if not isinstance(part, list) or not all(isinstance(entry, dict) for entry in part):
-        raise NoisySegError(
-            f"{path} is no COCO as a program writes it: {key} is no list of objects"
-        )
+        raise NoisySegError(f"{path} is not COCO as programs write it: {key} is no list of objects")
     return part
 
 
@@ -173,7 +171,7 @@ def _name(entry: Mapping[str, Any]) -> str:
 
 
 def _image_id(entries: Sequence[Mapping[str, Any]], image: str, path: Path) -> Any:
-    """The id of the image in the file; None for any, where the file names none."""
+    """The id of the image in the file; None for any image, if the file names none."""
     named = {_name(entry): entry["id"] for entry in entries}
     if image in named or len(named) == 1:
         return named.get(image, next(iter(named.values())))
@@ -193,7 +191,7 @@ def _shape(entry: Mapping[str, Any], classes: Mapping[Any, Any], plain: bool, wh
             told.setdefault("score", str(entry["score"]))
         polygons, runs = _outline(entry, where)
     except WRONG as error:
-        raise NoisySegError(f"{where} is no outline that a program writes ({error})") from error
+        raise NoisySegError(f"{where} is not an outline that a program writes ({error})") from error
     name = str(category.get("name", "")).strip()
     if name in PLAIN and (plain or ("color" not in category and "label" in told)):
         name = ""
@@ -212,7 +210,7 @@ class _Runs(NamedTuple):
 
 
 def _outline(entry: Mapping[str, Any], where: str) -> tuple[list[Polygon], _Runs | None]:
-    """Its polygons; where it is given as runs, those too and the box around them."""
+    """Its polygons; if it is given as runs, also the runs and the box around them."""
     given = entry.get("segmentation")
     if isinstance(given, dict):
         runs = _runs(given, where)
@@ -229,7 +227,7 @@ def _runs(given: Mapping[str, Any], where: str) -> _Runs:
     counts = given["counts"]
     lengths = np.array(_unpacked(counts) if isinstance(counts, str) else counts)
     if lengths.dtype.kind not in "iu" or lengths.ndim != 1 or (lengths < 0).any():
-        raise NoisySegError(f"{where} has run lengths that are no counts of pixels")
+        raise NoisySegError(f"{where} has run lengths that are not counts of pixels")
     turns = np.cumsum(lengths.astype(np.int64))
     if min(height, width) < 1 or not len(turns) or turns[-1] != height * width:
         raise NoisySegError(f"{where} has run lengths that do not fill its {width} x {height}")
@@ -260,7 +258,7 @@ def _unpacked(text: str) -> list[int]:
 def _box_of(runs: _Runs) -> Polygon:
     first, last = runs.starts, runs.ends - 1
     x0, x1 = int(first[0] // runs.height), int(last[-1] // runs.height) + 1
-    # one that goes on in the next column has pixels at both edges
+    # a run that continues in the next column has pixels at both edges
     whole = (first // runs.height != last // runs.height).any()
     y0 = 0 if whole else int((first % runs.height).min())
     y1 = runs.height if whole else int((last % runs.height).max()) + 1
@@ -271,7 +269,7 @@ def _draw(runs: _Runs, box: Box) -> NDArray[np.bool_]:
     """The pixels of a box that the runs cover, bool (h, w)."""
     lengths = runs.ends - runs.starts
     if lengths.sum() > MAX_NUCLEUS:
-        raise NoisySegError("run lengths cover a region and no nucleus: leave it out of the file")
+        raise NoisySegError("run lengths cover a region, not a nucleus: leave it out of the file")
     begins = np.repeat(runs.starts - np.cumsum(lengths) + lengths, lengths)
     x, y = np.divmod(np.arange(len(begins)) + begins, runs.height)
     mask = np.zeros(box.shape, bool)

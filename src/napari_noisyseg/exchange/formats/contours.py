@@ -49,7 +49,7 @@ def _pixels_along(ring: Ints) -> Ints:
 
 
 def ring_around(contour: Ring) -> Ring:
-    """The contour in corner-based coordinates, closed; it encloses what lies inside only."""
+    """The contour in corner-based coordinates, closed; around the inner pixels only."""
     return np.vstack([contour, contour[:1]]) + 0.5
 
 
@@ -61,7 +61,7 @@ def draw(contour: Ring, box: Box) -> NDArray[np.bool_]:
     # pixels whose centre an edge meets
     steps = np.maximum(np.gcd(np.abs(way[:, 0]), np.abs(way[:, 1])), 1)
     if steps.sum() > MOST:
-        raise NoisySegError("a contour is a tangle of lines and no nucleus: leave it out")
+        raise NoisySegError("a contour is a tangle of lines, not a nucleus: leave it out")
     along = np.arange(int(steps.sum())) - np.repeat(np.cumsum(steps) - steps, steps)
     x, y = (np.repeat(start, steps, axis=0)
             + np.repeat(way // steps[:, None], steps, axis=0) * along[:, None]).T  # fmt: skip

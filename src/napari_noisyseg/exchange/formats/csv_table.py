@@ -1,4 +1,4 @@
-"""CSV: out goes a table of measurements, in come points."""
+"""CSV: a table of measurements is written, points are read."""
 
 from __future__ import annotations
 

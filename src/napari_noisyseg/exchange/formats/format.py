@@ -1,4 +1,4 @@
-"""What a file format is: how nuclei go out in it and come in from it, and its words."""
+"""What a file format is: how nuclei are written in it and read from it, and its words."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from napari_noisyseg.exchange.nuclei import ExportedImage
 from napari_noisyseg.exchange.shapes import LabelFile, Shape
 
 MADE_BY = f"napari-noisyseg {__version__}"
-"""Stands near the beginning of every text file that we write."""
+"""Is near the beginning of every text file that we write."""
 BEGINNING = 4096
-"""Bytes of a file in which that is looked for."""
+"""Bytes of a file that are searched for it."""
 
 Write = Callable[[Sequence[tuple[str, ExportedImage]], Path], list[str]]
 """Write images, each with the stem of its file, into an empty folder; the names of the files."""
@@ -24,7 +24,7 @@ Write = Callable[[Sequence[tuple[str, ExportedImage]], Path], list[str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
-    """One file format; everything else that speaks of formats reads this.
+    """One file format; all other code about formats reads this.
 
     name: for the command line. title, holds: for menus. loses: what of a nucleus it cannot hold.
     ending: of a file that is written, after the image's name; other_endings: further ones that a

@@ -1,4 +1,4 @@
-"""QuPath GeoJSON: nuclei as detections, one a line."""
+"""QuPath GeoJSON: nuclei as detections, one on each line."""
 
 from __future__ import annotations
 

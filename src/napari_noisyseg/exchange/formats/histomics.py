@@ -46,8 +46,8 @@ def _write(image: ExportedImage, path: Path) -> None:
 
 
 def _elements(row: Row, color: Color) -> Iterator[dict[str, Any]]:
-    """A part of the nucleus each. Keys that HistomicsUI does not know are refused by it: what is
-    ours stands under `user`.
+    """One element for each part of the nucleus. HistomicsUI refuses unknown keys: ours are under
+    `user`.
     """
     red, green, blue = color
     for polygon in row.polygons:
@@ -97,7 +97,7 @@ def _all_elements(document: Any, path: Path) -> Iterator[dict[str, Any]]:
         entry = entry.get("annotation", entry) if isinstance(entry, dict) else None
         elements = entry.get("elements") if isinstance(entry, dict) else None
         if not isinstance(elements, list) or not all(isinstance(e, dict) for e in elements):
-            raise NoisySegError(f"{path} is JSON but none of HistomicsUI: it has no elements")
+            raise NoisySegError(f"{path} is JSON but not from HistomicsUI: it has no elements")
         yield from elements
 
 
@@ -109,7 +109,7 @@ def _shape(element: Mapping[str, Any], where: str) -> Shape:
         told = {str(k): str(v) for k, v in (element.get("user") or {}).items()}
         color = _color(element.get("lineColor"))
     except WRONG as error:
-        raise NoisySegError(f"{where} is no outline of HistomicsUI ({error!r})") from error
+        raise NoisySegError(f"{where} is not an outline of HistomicsUI ({error!r})") from error
     named = str(name) if isinstance(name, str) else None
     return told_shape([polygon], where, named, color if named else None, told)
 

@@ -1,4 +1,4 @@
-"""HoVer-Net JSON, which TIAToolbox and others read too: a contour, box and type a nucleus."""
+"""HoVer-Net JSON, also read by TIAToolbox: a contour, box and type for each nucleus."""
 
 from __future__ import annotations
 
@@ -58,6 +58,7 @@ def _write(image: ExportedImage, path: Path) -> None:
 
 def _nucleus(row: Row, types: Mapping[str, int]) -> dict[str, Any]:
     box, told = row.box, row.told()
+    # the middle of the whole nucleus, though only its largest part is written
     y, x = (np.argwhere(row.outline.mask).mean(axis=0) + box.origin).tolist()
     return {
         "bbox": [[box.y0, box.x0], [box.y1, box.x1]],
@@ -77,7 +78,7 @@ def read(path: Path, image: str) -> Sequence[Shape]:
     document = bounded_json.read(path)
     nuclei = document.get("nuc", document) if isinstance(document, dict) else None
     if not isinstance(nuclei, dict) or not all(isinstance(n, dict) for n in nuclei.values()):
-        raise NoisySegError(f"{path} is JSON but none of HoVer-Net: it has no nuclei under “nuc”")
+        raise NoisySegError(f"{path} is JSON but not from HoVer-Net: it has no nuclei under “nuc”")
     legend = document.get("type_info")
     legend = legend if isinstance(legend, dict) else {}
     found = [_shape(n, legend, f"{path}, nucleus {key}") for key, n in nuclei.items()]
@@ -88,7 +89,7 @@ def read(path: Path, image: str) -> Sequence[Shape]:
 def _shape(nucleus: Mapping[str, Any], legend: Mapping[str, Any], where: str) -> Shape:
     try:
         given = nucleus["contour"]
-        # one or two pixels are a point or a line
+        # a contour of one or two pixels is a point or a line
         given = given + given[:1] * max(0, 3 - len(given)) if given else given
         contour = ring_of(given, where)
         if (contour[0] == contour[-1]).all():
@@ -99,7 +100,7 @@ def _shape(nucleus: Mapping[str, Any], legend: Mapping[str, Any], where: str) ->
         if nucleus.get("type_prob") is not None:
             told.setdefault("score", str(nucleus["type_prob"]))
     except WRONG as error:
-        raise NoisySegError(f"{where} is no nucleus as HoVer-Net writes it ({error!r})") from error
+        raise NoisySegError(f"{where} is not a nucleus of HoVer-Net ({error!r})") from error
     shape = told_shape([(ring_around(contour),)], where, name, color, told)
     return replace(shape, role="nucleus", draw=partial(draw, contour))
 
@@ -118,7 +119,7 @@ FORMAT = Format(
     name="hovernet",
     title="HoVer-Net JSON",
     holds="contours, boxes, centres and types",
-    loses="Holes are filled, and of a nucleus in several parts the largest goes out.",
+    loses="Holes are filled, and of a nucleus in several parts only the largest is written.",
     ending=ENDING,
     write=per_image(ENDING, _write),
     shapes=read,

@@ -32,7 +32,7 @@ from napari_noisyseg.exchange.shapes import Color, Shape
 
 ENDING = ".xml"
 NO_CLASS = re.compile(r"(description|name|layer \d+|)", re.IGNORECASE)
-"""What names no class: ImageScope's own names of annotations, and MoNuSeg's of attributes."""
+"""Names that are not classes: ImageScope's names of annotations, MoNuSeg's of attributes."""
 
 
 # --- writing ---------------------------------------------------------------------------------
@@ -49,9 +49,10 @@ def _write(image: ExportedImage, path: Path) -> None:
         first = 1
         for k, (name, found) in enumerate(by_class.items(), start=1):
             red, green, blue = pens.get(name or "", UNNAMED)
+            # ImageScope keeps colours as Windows does: blue in the highest byte
             about = {"Id": k, "Name": name or "", "ReadOnly": 0, "Type": 4, "Visible": 1,
                      "LineColor": red | green << 8 | blue << 16}  # fmt: skip
-            # MoNuSAC and its readers have the class here
+            # MoNuSAC and its readers expect the class here
             named = "" if name is None else element("Attribute", {"Name": name, "Id": 0}, True)
             file.write(f"{element('Annotation', about)}<Attributes>{named}</Attributes><Regions>\n")
             for row in found:
@@ -63,7 +64,7 @@ def _write(image: ExportedImage, path: Path) -> None:
 
 
 def _regions(row: Row, first: int) -> Iterator[str]:
-    """The outline of a nucleus and its holes after it; of the next part likewise."""
+    """The outline of each part of a nucleus, and its holes after it."""
     told = "".join(
         element("Attribute", {"Name": key, "Value": value}, close=True)
         for key, value in row.told().items()
@@ -87,7 +88,7 @@ def _regions(row: Row, first: int) -> Iterator[str]:
 
 @dataclass
 class _Layer:
-    """An `Annotation`: its class, and what stands in it."""
+    """An `Annotation`: its class, and what is in it."""
 
     title: str
     color: Color | None
@@ -124,7 +125,7 @@ def read(path: Path, image: str) -> Sequence[Shape]:
     reading = _Reading(path)
     bounded_xml.read(path, reading.start, reading.end, b"<Vertex ", MAX_VERTICES)
     if not reading.known:
-        raise NoisySegError(f"{path} is XML but none of ImageScope: it has no Annotations")
+        raise NoisySegError(f"{path} is XML but not from ImageScope: it has no Annotations")
     return [shape for layer in reading.layers for shape in _shapes(layer)]
 
 

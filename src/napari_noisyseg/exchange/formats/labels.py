@@ -49,7 +49,7 @@ def _is_ours(path: Path) -> bool:
     try:
         with tifffile.TiffFile(path, _multifile=False) as file:
             return str(file.pages.first.software).startswith(SOFTWARE.split()[0])
-    # whatever it is, it is not ours
+    # it cannot be read, so it is not ours
     except Exception:
         return False
 

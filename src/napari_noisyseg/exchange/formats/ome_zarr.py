@@ -105,7 +105,7 @@ def _is_ours(path: Path) -> bool:
     try:
         found = bounded_json.read_record(path / "zarr.json")
         return bool(found["attributes"]["ome"]["_creator"]["name"] == CREATOR["name"])
-    # whatever it is, it is not ours
+    # it cannot be read, so it is not ours
     except (NoisySegError, *bounded_json.WRONG):
         return False
 
@@ -130,7 +130,9 @@ def read(path: Path) -> LabelFile:
                 colors.setdefault(name, (rgba[0], rgba[1], rgba[2]))
         json.dumps([*classes.values()], ensure_ascii=False).encode()
     except (*bounded_json.WRONG, UnicodeError) as error:
-        raise NoisySegError(f"{path} says of its labels what cannot be read ({error})") from error
+        raise NoisySegError(
+            f"{path}: its label names or colours cannot be read ({error})"
+        ) from error
     return LabelFile(labels, classes, colors)
 
 

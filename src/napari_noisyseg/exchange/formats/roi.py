@@ -1,4 +1,4 @@
-"""ImageJ ROIs: a zip of them, one a nucleus, or a single .roi file.
+"""ImageJ ROIs: a zip with one for each nucleus, or a single .roi file.
 
 Coordinates are corner-based, as the wand draws them. Nuclei with holes or in parts are composite.
 """
@@ -51,6 +51,7 @@ def _write(image: ExportedImage, path: Path) -> None:
             words = row.told() | ({} if row.class_name is None else {CLASS: row.class_name})
             roi.props = "".join(f"{key}: {_escaped(value)}\n" for key, value in words.items())
             if row.class_name is not None:
+                # ImageJ keeps the group in one byte; the class itself is in the properties
                 roi.group = min(groups[row.class_name], 255)
                 roi.stroke_color = bytes([255, *pens[row.class_name]])
             # without a time, so that the same nuclei make the same file
@@ -62,6 +63,7 @@ def _roi(row: Row) -> Any:
     from roifile import ROI_TYPE, ImagejRoi
 
     rings = [ring for polygon in row.polygons for ring in polygon]
+    # TRACED has its corners on pixel corners, as ours are; only composites can hold several rings
     if len(rings) == 1:
         roi = ImagejRoi.frompoints(rings[0][:-1].astype(np.int64), name="")
         roi.roitype = ROI_TYPE.TRACED
@@ -140,15 +142,16 @@ def _shape(data: bytes, where: str) -> Shape | None:
         if roi.roitype != ROI_TYPE.POINT and roi.roitype not in areas:
             return None
         rings = [np.asarray(ring, float).reshape(-1, 2) for ring in roi.coordinates(multi=True)]
-    # strangers' bytes break the reader in ways without number
+    # the reader fails in many different ways on bytes of strangers
     except Exception as error:
-        raise NoisySegError(f"{where} is no ROI of ImageJ ({error}): save it again") from error
+        raise NoisySegError(f"{where} is not an ROI of ImageJ ({error}): save it again") from error
     rings = [ring for ring in rings if len(ring)]
     if not rings or not all(np.isfinite(r).all() and np.abs(r).max() <= FARTHEST for r in rings):
-        raise NoisySegError(f"{where} has coordinates that are no place in an image")
+        raise NoisySegError(f"{where} has coordinates that are not in an image")
     told, color = _told(roi.props), _color(roi.stroke_color)
     name = told.get(CLASS)
     if roi.roitype == ROI_TYPE.POINT:
+        # points without fractions name a pixel; with fractions they count from its corner
         middle = 0.5 if roi.subpixel_coordinates is not None else 0.0
         places = rings[0][:, ::-1] - middle
         return Shape("point", places, (), name, None, "annotation", where, color)
@@ -176,7 +179,7 @@ def _is_ours(path: Path) -> bool:
 FORMAT = Format(
     name="roi",
     title="ImageJ ROI zip",
-    holds="an ROI a nucleus, with class, score and state as properties",
+    holds="an ROI for each nucleus, with class, score and state as properties",
     ending=ENDING,
     read_endings=(".roi",),
     write=per_image(ENDING, _write),

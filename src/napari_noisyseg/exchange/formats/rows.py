@@ -1,4 +1,4 @@
-"""What the formats have in common: a nucleus as it goes out, and the words in which it is told."""
+"""What the formats share: a nucleus as it is written, and what is said of it in words."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NO_POINTS: NDArray[np.float64] = np.zeros((0, 2))
 
 
 class Row(NamedTuple):
-    """A nucleus as it goes out: (y, x) in level-0 pixels, polygons x, y and corner-based."""
+    """A nucleus to write: (y, x) in level-0 pixels, polygons as x, y and corner-based."""
 
     id: str
     serial: int
@@ -53,7 +53,7 @@ class Row(NamedTuple):
         return self.outline.box
 
     def told(self) -> dict[str, str]:
-        """What is known of it beside outline and class, for formats with room for words."""
+        """What else is known of it, for formats that can hold text."""
         words = {"id": self.id, "label": str(self.serial), "state": self.state}
         if self.score is not None and math.isfinite(self.score):
             words["score"] = repr(self.score)
@@ -90,7 +90,7 @@ def told_shape(
     color: Color | None,
     told: Mapping[str, str],
 ) -> Shape:
-    """A nucleus that came in; of `told` (see `Row.told`) what is wrong is passed over."""
+    """A nucleus that was read; wrong values in `told` (see `Row.told`) are ignored."""
     return Shape(
         kind="polygon",
         points=NO_POINTS,
@@ -118,9 +118,9 @@ def ring_of(values: Any, where: str) -> Ring:
             raise TypeError
         ring = ring.astype(float).reshape(-1, 2)
     except WRONG as error:
-        raise NoisySegError(f"{where} has coordinates that are no pairs of numbers") from error
+        raise NoisySegError(f"{where} has coordinates that are not pairs of numbers") from error
     if not (np.isfinite(ring).all() and np.abs(ring).max(initial=0) <= FARTHEST):
-        raise NoisySegError(f"{where} has coordinates that are no place in an image")
+        raise NoisySegError(f"{where} has coordinates that are not in an image")
     if len(ring) < 3:
         raise NoisySegError(f"{where} has an outline of fewer than 3 points: export it again")
     return ring if (ring[0] == ring[-1]).all() else np.vstack([ring, ring[:1]])

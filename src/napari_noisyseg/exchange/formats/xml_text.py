@@ -1,4 +1,4 @@
-"""Pieces of XML as our own writers need them."""
+"""Pieces of XML for our own writers."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def element(name: str, attributes: Mapping[str, object], close: bool = False) -> str:
-    """An opening tag; `close` closes it at once. Letters that XML has no way to write go."""
+    """An opening tag; `close` closes it at once. Letters that XML cannot hold are removed."""
     inside = "".join(f" {k}={quoteattr(_NO_XML.sub('', str(v)))}" for k, v in attributes.items())
     return f"<{name}{inside}{'/' if close else ''}>"
 
 
 def number(value: float) -> str:
-    """The shortest text of a number that gives it back."""
+    """The shortest text that gives back a number exactly."""
     return str(int(value)) if value == int(value) else repr(value)
 
 
 def place(attributes: Mapping[str, str], where: str) -> tuple[float, float]:
-    """X and Y of an element. Raises `NoisySegError` where they are no place in an image."""
+    """X and Y of an element. Raises `NoisySegError` where they are not in an image."""
     try:
         x, y = float(attributes["X"]), float(attributes["Y"])
     except (KeyError, ValueError):
         raise NoisySegError(f"{where} has a vertex without numbers for X and Y") from None
-    # also false where one of them is no number
+    # also false if one of them is not a number
     if not (abs(x) <= 1e8 and abs(y) <= 1e8):
-        raise NoisySegError(f"{where} has coordinates that are no place in an image")
+        raise NoisySegError(f"{where} has coordinates that are not in an image")
     return x, y
 
 

@@ -14,7 +14,7 @@ from napari_noisyseg.worker.cluster.address import Scheduler
 from napari_noisyseg.worker.cluster.offers import Offer, look
 
 NO_ADDRESS = (
-    "Give the address of the other machine, as whoever looks after it tells you, or clear the tick."
+    "Give the address of the other machine (ask the person who runs it), or clear the tick."
 )
 ASKING = "Asking …"
 

@@ -69,7 +69,7 @@ class Learning:
             return
         with self.session.acting():
             project.learned.forget(OUTLINE)
-        self.words = "outlines are as they came with the package"
+        self.words = "outlines are those of the package again"
         self.switch(False)
 
     # --- lessons -------------------------------------------------------------------------------

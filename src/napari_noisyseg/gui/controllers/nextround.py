@@ -54,18 +54,18 @@ class NextRound:
         told = [one for one in self.rounds if one.gain is not None and one.decisions]
         if not told:
             return (
-                "What a round bought is told from decisions that were made after it began: judge "
-                "some of its nuclei."
+                "The gain of a round is measured on decisions that were made after it began: "
+                "review some of its nuclei."
             )
         one = told[-1]
         before, now = (round(100 * (share or 0)) for share in (one.right_before, one.right))
         text = (
-            f"Round {one.number} has {now} in 100 right, the one before {before}, of the "
-            f"{one.decisions} judged since it began"
+            f"Of the {one.decisions} nuclei judged since it began, round {one.number} has {now} in "
+            f"100 right; the previous round had {before}"
         )
         if one.per_minute is None:
             return f"{text}."
-        return f"{text}: {100 * one.per_minute:+.1f} for each minute of review before it."
+        return f"{text}. That is {100 * one.per_minute:+.1f} for each minute of review before it."
 
     def begin(self) -> None:
         """Train again; what keeps it from that is told."""
@@ -82,8 +82,8 @@ class NextRound:
         if project is self._session.project:
             method = run.spec().get("method", "")
             self._session.say(
-                f"the next round has begun ({method}): go on judging meanwhile; its nuclei come "
-                "by themselves"
+                f"the next round has begun ({method}). You can go on reviewing; its nuclei appear "
+                "when it is done"
             )
             self._session.tell(What.RUNS)
         self.changed.emit()
@@ -132,16 +132,16 @@ def begin_next(project: Project) -> Run:
 def next_spec(project: Project) -> RunSpec:
     """What the next round is asked to do: the method, settings and time of the last training."""
     if not project.writable:
-        raise NoisySegError("this project is open for reading: train where it can be written")
+        raise NoisySegError("this project is open read-only: train where it can be written")
     runs = [run for run in project.runs.list() if _trains(run)]
     if not runs:
         raise NoisySegError("there was no training yet: start the first one under Train")
     if any(run.alive() for run in runs):
-        raise NoisySegError("a training goes on: wait for its nuclei, or stop it under Train")
+        raise NoisySegError("a training is running: wait for its nuclei, or stop it under Train")
     last = runs[-1]
     said = project.nuclei.verdicts(ways=("queue", "audit", "bulk"))
     if not any(verdict.time >= last.created for verdict in said):
-        raise NoisySegError("nothing was decided since the last round began: judge some nuclei")
+        raise NoisySegError("nothing was decided since the last round began: review some nuclei")
     spec = read_spec(last.dir)
     deadline = None if spec.time_budget is None else time.time() + spec.time_budget
     return spec.model_copy(

@@ -46,7 +46,7 @@ class People:
     def words(self) -> str:
         """How far people agree, in sentences."""
         if self._review.who.blind:
-            return "You see the nuclei that others judged, as they were found, and not their word."
+            return "You see the nuclei that others judged, as they were found, not their decisions."
         return " ".join(self._sentences) or NOBODY_YET
 
     def look(self, looks: bool) -> None:

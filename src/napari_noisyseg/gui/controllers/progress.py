@@ -217,7 +217,7 @@ class RunProgress:
 def _few_words(steps: int) -> str:
     made = {0: "no step was", 1: "only 1 step was"}.get(steps, f"only {steps} steps were")
     return (
-        f"finished, but {made} made: the nuclei are hardly better than the labels. Train "
+        f"finished, but {made} made, so the nuclei are hardly better than the labels. Train "
         "longer, or close other programs."
     )
 

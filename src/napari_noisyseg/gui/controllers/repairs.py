@@ -24,7 +24,7 @@ Line = NDArray[np.floating]
 HINTS: Mapping[str, str] = {
     "brush": "Paint to add, X to erase, E when done; every stroke is saved.",
     "polygon": "Draw all around the nucleus, or click its corners and end with a double click.",
-    "click": "Click the middle of the nucleus: it is outlined anew from there.",
+    "click": "Click the middle of the nucleus: it is outlined again from there.",
     "split": "Draw a line across the nucleus: it becomes two.",
     "merge": "Click the nucleus that belongs to this one.",
     "add": "Click a nucleus that was missed, or draw all around it; N when done.",
@@ -56,7 +56,7 @@ class Repairs:
         """Take a tool into the hand; the same one again lays it down."""
         review = self._review
         if review.who.blind:
-            review.session.say("in a blind review nuclei are judged, and nothing else")
+            review.session.say("in a blind review you can only accept, reject or be unsure")
             return
         wanted = "" if mode == self.mode else mode
         review.end_edit()
@@ -86,7 +86,7 @@ class Repairs:
             return "Looking for the outline…"
         if self.chosen:
             count = len(self.chosen)
-            return f"{count} nuclei chosen: A, R, U or a class is for all; Esc lets them go."
+            return f"{count} nuclei chosen: A, R, U or a class applies to all; Esc clears this."
         return HINTS.get(self.mode, "")
 
     # --- one nucleus ---------------------------------------------------------------------------
@@ -168,7 +168,7 @@ class Repairs:
             return
         here = next((x for x in review.at(place) if x.state != "rejected"), None)
         if here is not None:
-            review.session.say("there is a nucleus already: it is under review now")
+            review.session.say("there is a nucleus here already: it is under review now")
             review.show(here.id)
             return
         self._find(image, place, partial(self._add, image, place))
@@ -241,8 +241,8 @@ class Repairs:
                     queue.decide(some, state)
             self.chosen = ()
             if len(ids) > 1:
-                said = "as before any decision" if state == "unreviewed" else state
-                review.session.say(f"{len(ids)} nuclei {said}; Z takes it back")
+                said = "without a decision again" if state == "unreviewed" else state
+                review.session.say(f"{len(ids)} nuclei {said}; Z undoes it")
 
     # --- names ---------------------------------------------------------------------------------
 

@@ -300,7 +300,7 @@ class ReviewController:
         else:
             with self.staying(), self.session.acting():
                 count = queue.accept_above(confidence)
-                self.session.say(f"{count} nuclei accepted; Z takes it back")
+                self.session.say(f"{count} nuclei accepted; Z undoes it")
         if self.item is not None and self.item.state != "unreviewed":
             self._go(self.course.after_decision(self.row or 0))
         self._show()
@@ -311,7 +311,7 @@ class ReviewController:
         if self.who.may_undo():
             self.session.undo()
         else:
-            self.session.say("you have taken back all that you said in this blind review")
+            self.session.say("there is nothing left to undo in this blind review")
 
     def move(self, step: int) -> None:
         """Go along the queue, decided nuclei included."""

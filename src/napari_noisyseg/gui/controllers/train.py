@@ -35,7 +35,7 @@ from napari_noisyseg.worker.parent.slides import (
 NOTHING_YET = Advice("scnet", "Mark nuclei first, or paint rough masks.", "")
 COPYING = {
     "train": "preparing: copying the annotated fields",
-    "resume": "preparing: copying the run to go on from",
+    "resume": "preparing: copying the run to continue",
     "predict": "preparing: copying the images",
     "slide": "preparing: looking for the slide",
     "there": "preparing: asking whether the other machines find the image",

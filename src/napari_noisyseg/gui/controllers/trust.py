@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_noisyseg.gui.work import Submit
 
 TOLD = What.DECISIONS | What.OUTLINES | What.CANDIDATES | What.POINTS | What.PROJECT
-AT_RANDOM = "This one was drawn at random, to see how right the rest is."
+AT_RANDOM = "This nucleus was chosen at random, to estimate how many of the rest are right."
 
 
 class Trust:
@@ -47,7 +47,7 @@ class Trust:
         return f"{AT_RANDOM} {text}" if self._review.at_random else text
 
     def ask(self) -> None:
-        """Assess the rest anew."""
+        """Assess the rest again."""
         queue, project = self._review.queue, self._review.session.project
         if project is None or queue is None or len(queue) < audit.FROM:
             self.found = None

@@ -84,7 +84,7 @@ class Kit:
             size = (record.height - 0.5, record.width - 0.5)
             inside = places[((places >= -0.5) & (places < size)).all(axis=1)]
             if not len(inside):
-                raise NoisySegError(f"none of the points of “{layer.name}” lies on the image")
+                raise NoisySegError(f"no point of “{layer.name}” is on the image")
             nuclei = self.session.require_project().nuclei
             classes = [self.points.class_name] * len(inside)
             nuclei.add_many(record.name, inside, classes=classes, origin="import")
@@ -94,13 +94,14 @@ class Kit:
         self.session.require_image()
         image: Any = self.session.image_layer()
         if layer.multiscale or layer.ndim != 2:
-            raise NoisySegError(f"“{layer.name}” is no plain two-dimensional label image")
+            raise NoisySegError(f"“{layer.name}” is not a plain two-dimensional label image")
         same = np.allclose(layer.scale, image.scale) and np.allclose(
             layer.translate, image.translate
         )
         if not same:
             raise NoisySegError(
-                f"“{layer.name}” lies elsewhere than the image: give it the image's scale first"
+                f"“{layer.name}” is not at the same place as the image: give it the image's scale "
+                "first"
             )
 
     def show_field(self, field_id: str) -> None:

@@ -56,7 +56,7 @@ class RoughTool:
         record = self.session.require_image()
         box = self.session.region()
         if box is None:
-            raise NoisySegError("on an image this large draw a field first, then paint in it")
+            raise NoisySegError("this image is large: draw a field first, then paint in it")
         return self._show(record, box)
 
     def brush(self) -> float:

@@ -90,7 +90,7 @@ class SuggestTool:
         sure = [s for s in self.open if s.score >= score]
         if sure:
             self._settle(sure, rest.keep)
-            self.session.say(f"{len(sure)} suggestions kept; Ctrl+Z takes it back")
+            self.session.say(f"{len(sure)} suggestions kept; Ctrl+Z undoes it")
 
     @property
     def teachable(self) -> bool:

@@ -48,10 +48,10 @@ MOUSE = {
         ("Click", "add a nucleus"),
         ("Drag a point", "move it"),
         ("Right click on a point", "remove it"),
-        ("Drag elsewhere", "pan the picture"),
+        ("Drag elsewhere", "pan the image"),
         ("Wheel", "zoom"),
     ],
-    "review": [("Click a nucleus", "judge it"), ("Right click", "end a polygon")],
+    "review": [("Click a nucleus", "review it"), ("Right click", "end a polygon")],
 }
 
 
@@ -69,7 +69,7 @@ class CheatSheet(QDialog):  # type: ignore[misc]
         self._asked: tuple[str, str] | None = None
         self.buttons: dict[tuple[str, str], QPushButton] = {}
         self.words = label(role="quiet")
-        self.reset_button = button("Keys as they come", "Forget keys of your own", self._reset)
+        self.reset_button = button("Default keys", "Forget your own keys", self._reset)
         box = QVBoxLayout(self)
         box.setContentsMargins(22, 14, 22, 14)
         columns = QHBoxLayout()
@@ -148,8 +148,8 @@ class CheatSheet(QDialog):  # type: ignore[misc]
             asked = (scope, shipped) == self._asked
             made.setText("…" if asked else self._keys.moved.get((scope, shipped), shipped))
         self.words.setText(
-            "Press the key that you want; Escape leaves it" if self._asked else
-            "A click on a key changes it"
+            "Press the key that you want; Escape cancels" if self._asked else
+            "Click a key to change it"
         )  # fmt: skip
         self.reset_button.setEnabled(bool(self._keys.moved))
 

@@ -42,8 +42,8 @@ class Words(NamedTuple):
 LAYERS: dict[Layer, Words] = {
     "refined": Words(
         "All refined nuclei",
-        "Every nucleus that the newest training found, but for those you rejected. Where you "
-        "accepted or edited an outline, yours goes out.",
+        "Every nucleus that the newest training found, without those you rejected. If you "
+        "accepted or edited an outline, your outline is exported.",
         "refined",
     ),
     "accepted": Words(
@@ -53,8 +53,8 @@ LAYERS: dict[Layer, Words] = {
     ),
     "outline": Words(
         "Outlines at your clicks",
-        "The outline drawn at each click, without any training. Where you accepted or edited one, "
-        "yours goes out; rejected nuclei stay out.",
+        "The outline drawn at each click, without any training. If you accepted or edited one, "
+        "your outline is exported. Rejected nuclei are left out.",
         "outlined",
     ),
     "rough": Words(
@@ -128,7 +128,7 @@ class ExportDialog(QDialog):  # type: ignore[misc]
         self.images.currentIndexChanged.connect(self._show)
         beside = self.project.path
         self.folder = QLineEdit(str(beside.with_name(f"{beside.stem} export")))
-        self.folder.setToolTip("A file for each image is written here; a missing folder is made")
+        self.folder.setToolTip("One file for each image is written here; the folder may be new")
         browse = button("Browse…", "Choose another folder", self._browse)
         for part in (self.format, self.images, self.folder, browse):
             part.setMinimumHeight(ROW)
@@ -195,7 +195,7 @@ class ExportDialog(QDialog):  # type: ignore[misc]
         """Write the files out of the way; what came of it is said."""
         with self.session.guard():
             if not self.folder.text().strip():
-                raise NoisySegError("no folder is named: choose one to export into")
+                raise NoisySegError("no folder is given: choose one to export into")
             folder, layer = Path(self.folder.text().strip()).expanduser(), self.layer
             form, image = self.format.currentData(), self.images.currentData()
             write = partial(exporting.export, self.project, folder, form, layer, image)

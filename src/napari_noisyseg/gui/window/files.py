@@ -11,6 +11,7 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_noisyseg.exchange import formats, importing
+from napari_noisyseg.gui.bringing import Read, bring_in
 from napari_noisyseg.gui.session import SUFFIX, Session
 from napari_noisyseg.gui.settings import setting
 from napari_noisyseg.gui.window.exportdialog import ExportDialog
@@ -87,15 +88,15 @@ def import_clean(session: Session, parent: QWidget) -> None:
     def accept(project: Any, image: str, path: Path) -> Any:
         return importing.import_clean(project, image, path, complete=False)
 
-    _import(session, parent, MASK_FILES, accept)
+    _import(session, parent, MASK_FILES, accept, "trusted masks")
 
 
-def _import(session: Session, parent: QWidget, kinds: str, act: Callable[..., Any]) -> None:
+def _import(
+    session: Session, parent: QWidget, kinds: str, read: Read, masks: str = "rough masks"
+) -> None:
     chosen, _ = QFileDialog.getOpenFileName(parent, "Import", "", kinds)
     if chosen:
-        with session.acting():
-            record = session.require_image()
-            act(session.require_project(), record.name, Path(chosen))
+        bring_in(session, Path(chosen), read, masks)
 
 
 def export(session: Session, parent: QWidget) -> None:
@@ -131,14 +132,14 @@ def show_keys(session: Session, parent: QWidget) -> None:
 MENU: tuple[tuple[str, str, Act] | None, ...] = (
     ("Open project…", "Open a .noisyseg folder", open_project),
     ("New project…", "Make a project where you choose", new_project),
-    ("Add images…", "Take more images or slides into this project", add_images),
+    ("Add images…", "Add more images or slides to this project", add_images),
     ("Remove this image", "Undo brings it back with its annotation", remove_image),
     None,
     ("Import points…", f"Points, or a point in each outline: {_titles('points')}", import_points),
-    ("Import rough masks…", f"Masks to be made better: {_titles('masks')}", import_rough),
+    ("Import rough masks…", f"Masks to be corrected: {_titles('masks')}", import_rough),
     (
         "Import trusted masks…",
-        f"Masks to take as accepted nuclei: {_titles('masks')}",
+        f"Masks that count as accepted nuclei: {_titles('masks')}",
         import_clean,
     ),
     (

@@ -186,7 +186,7 @@ class Grid(QDialog):  # type: ignore[misc]
         self.list.customContextMenuRequested.connect(lambda at: self._show(self.list.indexAt(at)))
         self.list.verticalScrollBar().valueChanged.connect(self._scrolled)
         self.list.installEventFilter(self)
-        self.rest = button("Accept the rest in sight", "Those without a decision (Space)",
+        self.rest = button("Accept the visible rest", "All visible ones without a decision (Space)",
                            self.accept_rest)  # fmt: skip
         self.undo = button("Undo", "Take back the last action (Z)", self._review.undo)
         pens = (*PEN_OF.values(), *SIGNS)
@@ -225,11 +225,11 @@ class Grid(QDialog):  # type: ignore[misc]
     def _say(self) -> None:
         self.words.setText(
             f"{len(self.model.ids)} nuclei in squares of {WIDE_UM:g} µm. Click the wrong ones "
-            "(click again if it is right), then accept the rest. Ctrl or Shift and a click choose "
-            "several for A, R and U. A right click shows one on the slide."
+            "(click again to undo), then accept the rest. Ctrl or Shift with a click selects "
+            "several for A, R and U. A right click shows a nucleus on the slide."
         )
         count = len(self._open_in_sight())
-        self.rest.setText(f"Accept the {count} others in sight" if count else "Further down")
+        self.rest.setText(f"Accept the {count} other visible ones" if count else "Further down")
 
     def in_sight(self) -> list[int]:
         """Rows that are wholly or half seen."""

@@ -40,7 +40,7 @@ class Header(QWidget):  # type: ignore[misc]
         self.lists = QToolButton(text="☰", toolTip="Show or hide napari's own list of layers (L)")
         self.lists.setProperty("role", "menu")
         self.lists.clicked.connect(lambda: flip_lists(session.viewer))
-        self.images = QComboBox(toolTip="The image at work")
+        self.images = QComboBox(toolTip="The image that you work on")
         self.images.activated.connect(self._choose_image)
         self.mpp = self._mpp_box()
         self.assumed = label(role="warn")
@@ -58,7 +58,7 @@ class Header(QWidget):  # type: ignore[misc]
         box = QLineEdit()
         box.setFixedWidth(56)
         box.setAlignment(Qt.AlignmentFlag.AlignRight)
-        box.setToolTip("Resolution in µm per pixel. Change it when the file does not know it")
+        box.setToolTip("Resolution in µm per pixel. Set it if the file does not say it")
         box.editingFinished.connect(self._set_mpp)
         return box
 
@@ -94,8 +94,8 @@ class Header(QWidget):  # type: ignore[misc]
         project = self.session.project
         if project is None:
             self._name("No project yet")
-            self.name.setToolTip(f"Your first click makes {self.session.proposed_path()}")
-            self.saved.setText("saves itself")
+            self.name.setToolTip(f"Your first click creates {self.session.proposed_path()}")
+            self.saved.setText("saves automatically")
         else:
             self._name(project.path.name)
             self.name.setToolTip(str(project.path))
@@ -134,7 +134,7 @@ class Header(QWidget):  # type: ignore[misc]
         if offered:
             name = offered[-1].name
             self.offered.setText(f"“{name}” is open, but not in this project")
-            self.add.setToolTip(f"Take “{name}” into the project and show it")
+            self.add.setToolTip(f"Add “{name}” to the project and show it")
 
     def _show_mpp(self) -> None:
         record, layer = self.session.record(), self.session.image_layer()
@@ -180,4 +180,4 @@ def _number(text: str) -> float:
     try:
         return float(text.replace(",", "."))
     except ValueError:
-        raise NoisySegError(f"“{text}” is no number of µm per pixel: write it as 0.25") from None
+        raise NoisySegError(f"“{text}” is no number of µm per pixel: write it like 0.25") from None

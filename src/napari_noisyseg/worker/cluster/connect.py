@@ -72,10 +72,10 @@ def _client(scheduler: Scheduler, seconds: float) -> Client:
 def _unanswered(scheduler: Scheduler, seconds: float, error: BaseException) -> NoisySegError:
     if _by_certificate(error):
         return NoisySegError(
-            f"{scheduler.address}: its certificate and ours do not fit together; ask whoever runs "
+            f"{scheduler.address}: its certificate and ours do not match; ask the person who runs "
             "the scheduler for the right ones",
-            window=f"{scheduler.address} does not take this computer's certificate. Ask whoever "
-            "looks after that machine for the right one.",
+            window=f"{scheduler.address} does not accept this computer's certificate. Ask the "
+            "person who runs that machine for the right one.",
         )
     perhaps = "does it take our certificate" if scheduler.encrypted else "does it want tls://"
     return LostError(
@@ -125,7 +125,7 @@ def _check_versions(scheduler: Scheduler, client: Client) -> None:
                     f"{scheduler.address}: {where} has {name} {there.get(name) or 'unknown'} and "
                     f"this machine {here[name]}: install the same on both",
                     window=f"{scheduler.address} answers, but has other versions of its programs "
-                    f"than this computer ({name}). Whoever looks after it can mend that.",
+                    f"than this computer ({name}). The person who runs it can change that.",
                 )
 
 

@@ -138,7 +138,7 @@ def able(scheduler: Scheduler, found: Collection[Offer], device: str) -> list[Of
         raise NoisySegError(
             f"{scheduler.address}: no worker has a GPU for --device {device}; use --device auto",
             window=f"No machine of {scheduler.address} has that graphics card; choose “the "
-            "fastest there is”.",
+            "fastest available”.",
         )
     wants_gpu = device != "cpu"
     return sorted(trained, key=lambda o: (not (wants_gpu and o.gpu), o.busy, -o.threads))

@@ -1,6 +1,6 @@
 """A slide's tiles over the workers of a scheduler, in whatever order they are ready.
 
-A tile hangs on the slide, the model and the plan alone, so that it may be done twice, anywhere. The
+A tile depends only on the slide, the model and the plan, so it may be done twice, anywhere. The
 slide's pixels are read by the workers; what travels is the model once, and each tile's nuclei.
 """
 

@@ -81,8 +81,8 @@ def learn(project: Project, seed: int = 0) -> tuple[Lesson, bytes]:
     count = sum(len(field.clicks) for field in fields)
     if count < FEWEST:
         words = (
-            f"{count} nuclei are marked in fields declared complete: where nuclei lie is learned "
-            f"from {FEWEST} on"
+            f"{count} nuclei are marked in complete fields: at least {FEWEST} are needed to learn "
+            "where nuclei lie"
         )
         return Lesson(False, count, 0.0, time.monotonic() - began, words), b""
     old = _present(project)
@@ -100,7 +100,7 @@ def _words(count: int, before: float, after: float, used: bool) -> str:
     found = f"nuclei kept back are found with F1 {before:.2f}, then {after:.2f}"
     if used:
         return f"learned where nuclei lie from {count} nuclei: {found}"
-    return f"{count} marked nuclei teach nothing yet of where others lie ({found}): as before"
+    return f"{count} marked nuclei do not help yet to find others ({found}): nothing is changed"
 
 
 def judged(network: Network, fields: list[Field]) -> float:

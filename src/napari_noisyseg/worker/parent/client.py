@@ -99,11 +99,11 @@ def replay(run: Run, folder: Path) -> Run:
     spec = read_spec(run.dir)
     settings = run.dir / SETTINGS
     if run.state() != "finished" or not settings.is_file():
-        raise NoisySegError(f"run {run.id} is {run.state()}: only a finished one can be done again")
+        raise NoisySegError(f"run {run.id} is {run.state()}: only a finished run can be repeated")
     if spec.time_budget is not None or spec.resume is not None:
         raise NoisySegError(
-            f"run {run.id} went by the clock or went on from another: only one of a fixed number "
-            "of epochs (--epochs) can be done again to the same labels"
+            f"run {run.id} had a time limit or continued another run: only a run with a fixed "
+            "number of epochs (--epochs) gives the same labels again"
         )
     again = Run(folder)
     shutil.copytree(run.dir / FOLDER, folder / FOLDER, dirs_exist_ok=True)
@@ -154,7 +154,7 @@ def _take_over(resumed: Run, folder: Path) -> None:
     if not checkpoints.is_dir() or not any(p.name.isdigit() for p in checkpoints.iterdir()):
         raise NoisySegError(
             f"run {resumed.id} left no checkpoint to resume from: train again without --resume",
-            window="this run left nothing to go on from: train again",
+            window="this run left no checkpoint to continue from: train again",
         )
     for name in (FOLDER, "checkpoints"):
         shutil.copytree(

@@ -37,7 +37,7 @@ class ClassRow(QWidget):  # type: ignore[misc]
         self.kit = kit
         self._shown: list[tuple[str, str, int]] = []
         self.choice = QComboBox(
-            toolTip="Class of the points that you click next, and of those that are selected now"
+            toolTip="Class of the points that you click next, and of those selected now"
         )
         self.choice.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.choice.activated.connect(self._choose)
@@ -147,7 +147,8 @@ class ClassRow(QWidget):  # type: ignore[misc]
     def _successor(self, name: str, count: int) -> tuple[str | None, bool]:
         """The class that the nuclei of `name` get (None: no class), and whether to go on."""
         others = [row[0] for row in self._shown if row[0] != name]
-        words = f"{count} {'nucleus is' if count == 1 else 'nuclei are'} “{name}”. Make them"
+        have = "nucleus has" if count == 1 else "nuclei have"
+        words = f"{count} {have} the class “{name}”. New class:"
         choice, ok = QInputDialog.getItem(
             self, "Remove the class", words, [NONE, *others], 0, False
         )

@@ -33,7 +33,7 @@ HINTS = {
     "points": "Click each nucleus once. Drag moves a point, right click removes it.",
     "field": "Drag a rectangle on the image. You promise to mark every nucleus in it.",
     "paint": "Paint over a nucleus. A new stroke on bare tissue starts a new nucleus.",
-    "erase": "Paint away what does not belong.",
+    "erase": "Erase what is not nucleus.",
     "look": "Pan and zoom; nothing is changed.",
 }
 
@@ -94,7 +94,7 @@ class AnnotateDock(StepDock):
             ("field", "Field", "Draw a rectangle in which you mark every nucleus (F)"),
             ("paint", "Brush", "Paint rough masks (B)"),
             ("erase", "Eraser", "Erase rough masks (E)"),
-            ("look", "Look", "Just pan and zoom (V)"),
+            ("look", "Look", "Only pan and zoom (V)"),
         ):
             made = tool(words, tip, partial(self.use, name))
             self.tools.addButton(made)
@@ -103,10 +103,10 @@ class AnnotateDock(StepDock):
         return row
 
     def _more(self) -> More:
-        self.others = QComboBox(toolTip="Points or labels that lie in napari already")
-        self.take = button("Use", "Take them into the project", self._take_layer)
+        self.others = QComboBox(toolTip="Layers of points or labels that are open in napari")
+        self.take = button("Use", "Add them to the project", self._take_layer)
         return More(
-            label("Use a layer of napari as points or rough masks", "quiet", wrap=True),
+            label("Use a napari layer as points or rough masks", "quiet", wrap=True),
             line(self.others, self.take),
         )
 
@@ -170,9 +170,9 @@ class AnnotateDock(StepDock):
     def _hint(self, name: str) -> str:
         fields = self.kit.fields.fields
         if name == "points" and self.session.project is not None and not fields:
-            return "Draw a field (F) or take the whole image: outside fields nothing is assumed."
+            return "Draw a field (F) or use the whole image. Outside fields nothing is assumed."
         if name == "points" and fields and not any(field.complete for field in fields):
-            return "Tick a field once every nucleus in it is marked: its rest is then background."
+            return "Tick a field when every nucleus in it is marked. The rest is then background."
         return HINTS[name]
 
     def _show_counts(self) -> None:

@@ -15,7 +15,7 @@ from napari_noisyseg.gui.widgets.theme import palette
 ROLE = Qt.ItemDataRole.UserRole
 CHECKED, UNCHECKED = Qt.CheckState.Checked, Qt.CheckState.Unchecked
 TIP = (
-    "Ticked: you promise that every nucleus in it is marked, so the rest of it is background.\n"
+    "Ticked: you promise that every nucleus in it is marked; everything else is background.\n"
     "Not ticked: what is not marked in it stays unknown.\n"
     "Double click shows a field; C ticks or unticks the chosen one; Del removes it."
 )

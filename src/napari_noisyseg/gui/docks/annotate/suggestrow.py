@@ -10,10 +10,10 @@ from napari_noisyseg.gui.keys import Binding
 from napari_noisyseg.gui.tools.suggesting import SuggestTool
 from napari_noisyseg.gui.widgets.parts import button, label, line
 
-SUGGESTS = "Propose more nuclei: learned from your clicks, or, before any click, by the starter"
+SUGGESTS = "Propose more nuclei, learned from your clicks (before any click, by the starter)"
 TEACHES = (
-    "Learn from the fields that are marked as complete where nuclei lie, for suggestions in other "
-    "images and for prediction; two minutes, in the background. It is used only if it finds more."
+    "Learn where nuclei lie, from your complete fields, for suggestions in other images and for "
+    "prediction. Takes two minutes in the background. Used only if it finds nuclei better."
 )
 FIRST = 0.5
 """score that is offered for keeping all above"""
@@ -29,15 +29,15 @@ class SuggestRow(QWidget):  # type: ignore[misc]
         self.teach = button("Learn from fields", TEACHES, tool.teach)
         self.keep = button("✓ Keep", "It is a nucleus (K)", tool.keep)
         self.drop = button("✗ Drop", "Not a nucleus: it is never suggested again (D)", tool.drop)
-        self.back = button("←", "The one before (Left)", lambda: tool.move(-1))
-        self.on = button("→", "The next one (Right)", lambda: tool.move(1))
+        self.back = button("←", "Previous suggestion (Left)", lambda: tool.move(-1))
+        self.on = button("→", "Next suggestion (Right)", lambda: tool.move(1))
         for arrow in (self.back, self.on):
             arrow.setFixedWidth(34)
         self.least = QDoubleSpinBox(minimum=0.0, maximum=1.0, singleStep=0.05, decimals=2)
         self.least.setValue(FIRST)
-        self.least.setToolTip("Suggestions of at least this score; 1 is the surest")
+        self.least.setToolTip("Suggestions with at least this score; 1 is the most certain")
         self.least.valueChanged.connect(lambda _: self.refresh())
-        self.all = button("Keep", "Keep all of at least this score (Shift+K)", self.keep_all)
+        self.all = button("Keep", "Keep all with at least this score (Shift+K)", self.keep_all)
         self.words = label(role="quiet", wrap=True)
         self._build()
         tool.changed.connect(self.refresh, max_args=0)
@@ -98,4 +98,4 @@ class SuggestRow(QWidget):  # type: ignore[misc]
             return ""
         if tool.current is None:
             return "Nothing is left to suggest. Click more nuclei, then ask again."
-        return f"{len(tool.open)} suggested · this one's score {tool.current.score:.2f}"
+        return f"{len(tool.open)} suggested · score of this one {tool.current.score:.2f}"

@@ -27,11 +27,11 @@ SIZES = {
     "radius_um": Size(
         "Nucleus radius", "µm", 0.5, 20.0,
         "How far a nucleus reaches from its point in the cluster label.\n"
-        "Left empty, it is measured from the outlines at your points.",
+        "If empty, it is measured from the outlines at your points.",
     ),
     "smallest_um2": Size(
         "Smallest nucleus", "µm²", 0.0, 300.0,
-        "Spots of a smaller area are no nucleus in the cluster label.",
+        "Spots with a smaller area do not count as nuclei in the cluster label.",
     ),
 }  # fmt: skip
 

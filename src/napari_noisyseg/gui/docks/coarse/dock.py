@@ -24,11 +24,11 @@ from napari_noisyseg.gui.tools.kit import Kit, kit_of
 from napari_noisyseg.gui.widgets.legend import Legend
 from napari_noisyseg.gui.widgets.parts import More, button, column, label, line
 
-CLEAR = "Unknown pixels are left clear: training never takes them for background"
+CLEAR = "Pixels without colour are unknown: training never takes them for background"
 WHY = {
     "come with the first points": "Click nuclei in step 1; each click shows its labels at once.",
-    "need a field": "Labels are kept for fields: draw one in step 1.",
-    "up to date": "They follow every click by themselves.",
+    "need a field": "Labels are saved only inside fields: draw one in step 1.",
+    "up to date": "They follow every click automatically.",
     "working …": "Making labels …",
     "could not be made": "The message below says why. The next click tries again.",
 }
@@ -86,7 +86,7 @@ class CoarseDock(StepDock):
         self.sizes = ClusterSizes(self.kit.live)
         box.addWidget(self.sizes)
         self.refit = button(
-            "Refit", "Fit the cluster label to the points as they are now", self.kit.live.refit
+            "Refit", "Compute the clusters again from the current points", self.kit.live.refit
         )
         box.addLayout(line(self.refit, 1))
         self.superpixels = SuperpixelView(self.session, self.jobs)

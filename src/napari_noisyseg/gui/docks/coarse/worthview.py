@@ -14,7 +14,7 @@ from napari_noisyseg.gui.jobs import Jobs
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.widgets.parts import button, label, line
 
-NOTHING = "Paint or import rough masks: here you see what they carry before you train."
+NOTHING = "Paint or import rough masks: here you see how useful they are before you train."
 OLD = "The masks or decisions have changed since."
 
 
@@ -33,9 +33,9 @@ class WorthView(QWidget):  # type: ignore[misc]
         self.matrix = MatrixView()
         self.advice = label(wrap=True)
         self.heat = QCheckBox("Density of the masks")
-        self.heat.setToolTip("Share of nucleus in the 8 µm around each pixel, as a layer")
+        self.heat.setToolTip("Layer with the share of nucleus within 8 µm of each pixel")
         self.heat.clicked.connect(self._want_heat)
-        self.again = button("Look again", "Work it out for the masks as they are now", self.look)
+        self.again = button("Look again", "Compute this again for the current masks", self.look)
         self._build()
         self.refresh()
 

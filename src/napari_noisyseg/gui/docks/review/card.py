@@ -56,11 +56,11 @@ class ReviewCard(QWidget):  # type: ignore[misc]
             if hint:
                 self.reason.setText(hint)
                 return
-            elsewhere = "" if done else "Nothing to review in this image; ← and → lead to others."
+            elsewhere = "" if done else "Nothing to review in this image; ← and → go to others."
             first = (
                 "Making the outlines at your clicks…"
                 if offering
-                else "Click nuclei or train first: their outlines come here."
+                else "Click nuclei or train first; then their outlines are shown here."
             )
             self.reason.setText(elsewhere if progress.total else first)
             return
@@ -84,8 +84,8 @@ class AcceptAbove(QWidget):  # type: ignore[misc]
         self._queue: ReviewQueue | None = None
         self._moved = False
         self.slider = QSlider(Qt.Orientation.Horizontal, minimum=LOWEST, maximum=100, value=90)
-        self.slider.setToolTip("Confidence above which all nuclei are accepted at once")
-        self.accept = button("Accept", "Accept them all; Z takes it back", self._want)
+        self.slider.setToolTip("Accept all nuclei with more than this confidence at once")
+        self.accept = button("Accept", "Accept them all; Z undoes it", self._want)
         self.level = label()
         self.level.setFixedWidth(self.level.fontMetrics().horizontalAdvance("100 %") + 6)
         self.agreement = label(role="quiet", wrap=True)
@@ -112,7 +112,7 @@ class AcceptAbove(QWidget):  # type: ignore[misc]
             self.slider.setValue(round(100 * suggested_confidence(queue.items)))
 
     def show_queue(self, queue: ReviewQueue | None) -> None:
-        """Count anew."""
+        """Count again."""
         self._queue = queue
         self._show()
 

@@ -120,7 +120,7 @@ class ReviewDock(StepDock):
         box.addWidget(self.maps)
         self.by_class = QCheckBox("Colour by class")
         self.by_class.setToolTip(
-            "Outlines in their classes' colours; the form of the line still tells the decision (V)"
+            "Outlines in the colours of their classes; the line style shows the decision (V)"
         )
         self.by_class.clicked.connect(lambda wanted: self.session.look(by_class=wanted))
         box.addWidget(self.by_class)
@@ -149,7 +149,7 @@ class ReviewDock(StepDock):
             lambda: files.export(self.session, self),
         )  # fmt: skip
         self.round_button = button(
-            "Next round", "Train again as the last time, on what is decided now (T)",
+            "Next round", "Train again with the last settings and your decisions so far (T)",
             self.next_round.begin,
         )  # fmt: skip
         ends = (self.round_button, self.export_button)
@@ -174,7 +174,7 @@ class ReviewDock(StepDock):
         return found
 
     def _moves(self) -> list[Any]:
-        self.back_button = button("←", "The one before (Left)", partial(self.review.move, -1))
+        self.back_button = button("←", "Previous nucleus (Left)", partial(self.review.move, -1))
         self.undo_button = button("Undo", "Take back the last action (Z)", self.review.undo)
         self.hide_button = button("Hide", "Hide the masks while pressed (H)", lambda: None)
         self.hide_button.pressed.connect(lambda: self._bare(True))
@@ -183,7 +183,7 @@ class ReviewDock(StepDock):
             "Grid", "Many nuclei side by side: click the wrong ones, accept the rest (G)",
             self.show_grid,
         )  # fmt: skip
-        self.next_button = button("→", "The next one (Right)", partial(self.review.move, 1))
+        self.next_button = button("→", "Next nucleus (Right)", partial(self.review.move, 1))
         found = [self.back_button, self.undo_button, self.hide_button, self.grid_button,
                  self.next_button]  # fmt: skip
         for made in found:
@@ -205,7 +205,7 @@ class ReviewDock(StepDock):
             *(
                 Binding(
                     str(n),
-                    "class of that number; again: none",
+                    "class of that number; again: no class",
                     partial(repairs.name, n),
                     footer=False,
                 )
@@ -215,7 +215,7 @@ class ReviewDock(StepDock):
             Binding("G", "many nuclei side by side", self.show_grid, footer=False),
             Binding("V", "colour by class", self._flip_colours, footer=False),
             Binding("C", "comment", self.repairing.comment.begin, footer=False),
-            Binding("Esc", "lay the tool down", repairs.drop, footer=False),
+            Binding("Esc", "put the tool away", repairs.drop, footer=False),
             Binding("X", "erase while editing", self.canvas.editing.erase, footer=False),
             Binding("Z", "undo", self._now(self.review.undo)),
             Binding("H", "hide while held", lambda: self._bare(True), lambda: self._bare(False)),

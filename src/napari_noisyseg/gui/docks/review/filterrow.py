@@ -46,7 +46,7 @@ class FilterRow(QWidget):  # type: ignore[misc]
         for at, spin in enumerate((self.smallest, self.largest)):
             spin.editingFinished.connect(self._chosen)
             grid.addWidget(spin, len(names) // 2, at)
-        self.clear_button = button("All nuclei", "Go through all nuclei again", self.clear)
+        self.clear_button = button("All nuclei", "Show all nuclei again", self.clear)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(4)
@@ -109,7 +109,7 @@ def _area(words: str) -> QSpinBox:
     spin = QSpinBox(minimum=0, maximum=LARGEST, specialValueText=words, suffix=" µm²")
     spin.setPrefix("from " if words.startswith("smallest") else "up to ")
     spin.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-    spin.setToolTip(f"The {words} of the nuclei to go through, in µm²")
+    spin.setToolTip(f"The {words} of the nuclei to review, in µm²")
     return spin
 
 

@@ -26,7 +26,7 @@ class LearningLine(QWidget):  # type: ignore[misc]
         self.words = label(role="quiet", wrap=True)
         self.back = button(
             "Take back",
-            "Back to the outlines as they were before all lessons; learning stops",
+            "Return to the outlines that came with the package, and stop learning",
             learning.take_back,
         )
         box = QVBoxLayout(self)

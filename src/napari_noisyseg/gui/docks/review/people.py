@@ -18,17 +18,17 @@ class TwoPeople(QWidget):  # type: ignore[misc]
         super().__init__()
         self._people, self._review = people, review
         self.name = QLineEdit(placeholderText="Your name")
-        self.name.setToolTip("Every decision carries it; Return keeps it")
+        self.name.setToolTip("Saved with each of your decisions; press Return to set it")
         self.name.editingFinished.connect(self._named)
         self.blind = QCheckBox("Review blind, as a second person")
         self.blind.setToolTip(
-            "You judge what others decided on, as it was found and in a random order, and see none "
-            "of their decisions. Theirs stand; yours are kept beside them."
+            "You judge the nuclei that others judged, as they were found and in a random order, "
+            "without seeing their decisions. Their decisions stay; yours are saved beside them."
         )
         self.blind.clicked.connect(review.who.be_second)
         self.words = label(role="quiet", wrap=True)
         self.through = button(
-            "", "One after the other, with what each of you said", people.go_through
+            "", "Show them one by one, with what each of you said", people.go_through
         )
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)

@@ -15,10 +15,10 @@ from napari_noisyseg.store.records import NucleusClass
 
 TOOLS = (
     ("brush", "Edit", "E", "correct the outline with a brush"),
-    ("polygon", "Polygon", "P", "draw the outline anew, by hand or by corners"),
-    ("click", "By click", "W", "outline it anew from a click in its middle"),
+    ("polygon", "Polygon", "P", "redraw the outline, freehand or corner by corner"),
+    ("click", "By click", "W", "outline it again from a click in its middle"),
     ("split", "Split", "S", "cut it in two with a line"),
-    ("merge", "Merge", "M", "join it with the nucleus that is clicked next"),
+    ("merge", "Merge", "M", "join it with the nucleus that you click next"),
     ("add", "Add", "N", "add nuclei that were missed: click or draw them"),
     ("lasso", "Lasso", "Q", "draw around nuclei to judge them together"),
 )
@@ -87,7 +87,7 @@ class ClassKeys(QWidget):  # type: ignore[misc]
             old.deleteLater()
         columns, letters = (2, 20) if len(classes) <= FEW_CLASSES else (3, 10)
         for at, one in enumerate(classes):
-            tip = f"Name it {one.name} ({at + 1}); again takes the name away"
+            tip = f"Set the class {one.name} ({at + 1}); press again to remove it"
             made = tool("", tip, partial(self._press, at + 1))
             words = one.name if len(one.name) <= letters else f"{one.name[: letters - 1]}…"
             made.setText(f"{at + 1} {words}")
@@ -110,7 +110,7 @@ class Comment(QLineEdit):  # type: ignore[misc]
         super().__init__(placeholderText="Comment (C)")
         self._repairs = repairs
         self._of = ""
-        self.setToolTip("What you want to say of this nucleus; Return keeps it")
+        self.setToolTip("A comment on this nucleus; press Return to save it")
         self.setClearButtonEnabled(True)
         self.returnPressed.connect(self._leave)
         self.installEventFilter(self)

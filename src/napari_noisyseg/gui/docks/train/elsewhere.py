@@ -31,8 +31,8 @@ class ElsewhereView(More):
         self.use = QCheckBox("Train and find nuclei there")
         self.address = QLineEdit(settings.setting(GROUP, KEY, ""))
         self.address.setPlaceholderText("tls://computer:8786")
-        self.address.setToolTip("Ask whoever looks after the computer for this address")
-        self.test = button("Test", "See whether it answers and can train", self._test)
+        self.address.setToolTip("Ask the person who runs that computer for this address")
+        self.test = button("Test", "Check whether it answers and can train", self._test)
         self.said = label("", "quiet", wrap=True)
         self._device = device
         parts = (label(WHY, "quiet", wrap=True), self.use, line(self.address, self.test), self.said)

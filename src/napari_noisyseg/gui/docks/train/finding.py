@@ -21,8 +21,8 @@ class FindNuclei(QPushButton):  # type: ignore[misc]
         super().__init__("Find nuclei in this image")
         self._session, self._find = session, find
         self.setToolTip(
-            "Outline nuclei tile by tile, with the selected run, or without one as the package "
-            "comes. Tiles appear as they are done; stopped, it goes on with what is missing."
+            "Outline nuclei tile by tile, with the selected run, or with the starter if no run is "
+            "selected. Tiles appear as they are done. After a stop, only missing tiles are done."
         )
         menu = QMenu(self)
         for words, act in (

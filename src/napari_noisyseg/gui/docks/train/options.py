@@ -26,7 +26,7 @@ from napari_noisyseg.method import PRESET_WORDS, Needs, Preset
 MINUTES = (1, 2, 5, 10)
 DEFAULT_MINUTES = 2
 DEVICES = {
-    "auto": "the fastest there is",
+    "auto": "the fastest available",
     "cpu": "the processor (CPU)",
     "cuda": "a graphics card (CUDA)",
     "mps": "Apple's graphics (MPS)",
@@ -96,7 +96,7 @@ class TrainOptions(QWidget):  # type: ignore[misc]
         self.length.addItem("a number of epochs", None)
         self.length.setCurrentIndex(MINUTES.index(DEFAULT_MINUTES))
         self.epochs = QLineEdit("100")
-        self.epochs.setToolTip("How many times training goes through all tiles")
+        self.epochs.setToolTip("How often the training goes through all tiles")
         self.device = QComboBox()
         for name, words in DEVICES.items():
             self.device.addItem(words, name)
@@ -160,7 +160,7 @@ class TrainOptions(QWidget):  # type: ignore[misc]
     def _epochs(self) -> int:
         text = self.epochs.text().strip()
         if not text.isdecimal() or not 1 <= int(text) <= 100_000:
-            raise NoisySegError(f"epochs: {text!r} is no whole number from 1 to 100000")
+            raise NoisySegError(f"epochs: {text!r} is not a whole number from 1 to 100000")
         return int(text)
 
     def _pick(self) -> None:

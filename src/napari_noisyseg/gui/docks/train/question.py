@@ -12,7 +12,7 @@ from napari_noisyseg.gui.session import Session
 from napari_noisyseg.slides import Box
 
 WHY = (
-    "Training learns background only where you promise that every nucleus is marked. "
+    "Training learns what background is only where you promise that every nucleus is marked. "
     "Elsewhere it assumes nothing."
 )
 

@@ -21,7 +21,7 @@ from napari_noisyseg.store import rounds
 from napari_noisyseg.store.records import ImageRecord
 from napari_noisyseg.store.rounds import Round
 
-POINT_AT = "Point at the tissue to see why a superpixel is what it is."
+POINT_AT = "Point at the tissue to see why a superpixel has its label."
 
 
 class RoundsView(QWidget):  # type: ignore[misc]
@@ -33,8 +33,8 @@ class RoundsView(QWidget):  # type: ignore[misc]
         self._folder: Path | None = None
         self._rounds: list[list[Round]] = []
         self.at: int | None = None
-        self.back_button = button("◀", "The round before", partial(self.step, -1))
-        self.next_button = button("▶", "The next round", partial(self.step, 1))
+        self.back_button = button("◀", "Previous round", partial(self.step, -1))
+        self.next_button = button("▶", "Next round", partial(self.step, 1))
         for made in (self.back_button, self.next_button):
             made.setFixedWidth(36)
         self.line, self.reason = StillLine(), StillLine()

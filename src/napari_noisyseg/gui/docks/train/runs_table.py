@@ -60,7 +60,7 @@ class RunsOfProject(QWidget):  # type: ignore[misc]
         self.table = RunsTable()
         self.resume = QPushButton("Resume")
         self.predict = QPushButton("Predict other images")
-        self.resume.setToolTip("Go on from the run's last checkpoint")
+        self.resume.setToolTip("Continue from the run's last checkpoint")
         self.predict.setToolTip("Use the selected run on the project's other images")
         for button in (self.resume, self.predict):
             button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
