@@ -48,7 +48,7 @@ class Deriver:
         )
 
     def run(self) -> None:
-        """Derive every image that has fields and nuclei, clicked or found, and is not up to date."""
+        """Derive every image with fields and nuclei, clicked or found, that is not up to date."""
         project = self.session.project
         if project is None or not project.writable or self._waiting:
             return
