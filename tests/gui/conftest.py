@@ -56,6 +56,10 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
         return
     item.funcargs.clear()  # type: ignore[attr-defined]
     gc.collect()
+    if not gc.get_freeze_count():
+        # what the first window loaded stays: each later search for garbage, of which napari makes
+        # several a test, leaves it out (a fifth of the suite's time)
+        gc.freeze()
     left = [w for w in _top_level() if not _of_vispy(w)]
     words = [f"{w!r} {w.windowTitle()!r}" for w in left]
     for widget in left:
