@@ -10,10 +10,11 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tifffile
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from napari_noisyseg import noise, samples
 from napari_noisyseg.benchmarks.display import on_display
@@ -21,9 +22,17 @@ from napari_noisyseg.exchange import importing
 from napari_noisyseg.slides import read_labels
 from napari_noisyseg.store import Project
 
+if TYPE_CHECKING:
+    from napari_noisyseg.gui.walk import Walk
+
 IMAGES = Path(__file__).resolve().parent / "images"
 SECONDS = 90.0
 CLEAN, CLICKED = 20, 30
+MOVING = "moving.webp"
+FRAME = (960, 608)
+"""pixels of a frame of the moving picture"""
+STILL_MS = 900
+SHOWN = 8
 
 
 def project_of(folder: Path, name: str, rough: bool = False, clean: int = 0) -> Path:
@@ -94,10 +103,75 @@ def nothing(folder: Path) -> None:
     there.viewer.close()
 
 
+def moving(folder: Path) -> None:
+    """The first minute as a moving picture: clicks with their outlines, then a review by keys."""
+    from qtpy.QtCore import Qt
+    from qtpy.QtTest import QTest
+
+    from napari_noisyseg.gui.walk import Walk
+    from napari_noisyseg.gui.wander.hands import Hands
+
+    there, frames = Walk(folder, project_of(folder, "moving")), Frames(folder)
+    hands, truth = Hands(there.panel), read_labels(samples.FIELD_NUCLEI)
+    tissue = there.viewer.layers[0]
+    there.viewer.scene.camera.zoom *= 1.6
+    there.wait(0.5)
+    frames.take(there)
+    middles = [np.argwhere(truth == serial).mean(axis=0) for serial in noise.ids_of(truth)]
+    spots = [hands.spot(tissue, (y, x)) for y, x in middles]
+    seen = [spot for spot in spots if hands.within(spot) == spot]
+    for spot in seen[:: len(seen) // SHOWN][:SHOWN]:
+        hands.click(spot)
+        there.wait(0.5)
+        at = hands.canvas.mapTo(hands.window, hands.canvas.rect().topLeft())
+        frames.take(there, (at.x() + spot[0], at.y() + spot[1]))
+    there.panel.open_step("review")
+    dock = there.panel.docks["review"]
+    there.until(lambda: dock.review.item is not None, 60.0)
+    there.wait(2.0)
+    frames.take(there)
+    for key in "AARAA":
+        QTest.keyClick(hands.canvas, getattr(Qt.Key, f"Key_{key}"))
+        there.wait(0.5)
+        frames.take(there)
+    frames.keep(IMAGES / MOVING)
+    there.viewer.close()
+
+
+class Frames:
+    """Pictures of the window, one after the other, with the mouse drawn where it clicked."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._frames: list[Image.Image] = []
+
+    def take(self, there: Walk, mouse: tuple[int, int] | None = None) -> None:
+        """The window as it is now."""
+        there.picture("frame")
+        with Image.open(self._folder / "frame.png") as picture:
+            frame = picture.convert("RGB")
+        if mouse is not None:
+            x, y = mouse
+            arrow = [(0, 0), (0, 26), (6, 20), (11, 30), (15, 28), (10, 18), (19, 18)]
+            ImageDraw.Draw(frame).polygon(
+                [(x + dx, y + dy) for dx, dy in arrow], fill="white", outline="black"
+            )
+        self._frames.append(frame.resize(FRAME, Image.Resampling.LANCZOS))
+
+    def keep(self, path: Path) -> None:
+        """All of them as one WebP that begins anew at its end."""
+        first, *others = self._frames
+        first.save(
+            path, save_all=True, append_images=others, duration=STILL_MS, loop=0, quality=70,
+            method=6,
+        )  # fmt: skip
+
+
 CHAPTERS: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
     "steps": (steps, ("annotate", "coarse", "train", "review", "panel")),
     "rough": (rough, ("rough", "changes")),
     "nothing": (nothing, ("suggested", "superpixel")),
+    "moving": (moving, ()),
 }
 
 
