@@ -20,7 +20,10 @@ export GOMP_SPINCOUNT ?= 0
 # a word on the theme's future, in red at each build
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help install system demo test test-pyqt6 lint types layers unit unit-core unit-window slow format docs docs-serve benchmark screenshots reference methods build wheel-installed clean
+# of the default tests: four of like length, two at a time
+PARTS := unit-window-1 unit-window-2 unit-rest-1 unit-rest-2
+
+.PHONY: help install system demo test test-pyqt6 lint types layers unit $(PARTS) slow format docs docs-serve benchmark screenshots reference methods build wheel-installed clean
 
 help:  ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,17 +60,18 @@ docs:  ## the documentation as a site in site/, strictly: a broken link is an er
 docs-serve: install  ## the same in a browser, renewed while you write
 	@$(BIN)/mkdocs serve
 
-unit:  ## the default tests, those of the window beside the others
-	@echo "== Tests"; $(MAKE) --no-print-directory -j2 -Otarget unit-core unit-window
+unit-window-1: TESTS = $(wildcard tests/gui/test_[a-p]*.py)
+unit-window-2: TESTS = $(filter-out $(wildcard tests/gui/test_[a-p]*.py), $(wildcard tests/gui/test_*.py))
+unit-rest-1: TESTS = $(filter-out tests/gui/, $(wildcard tests/[a-i]*/))
+unit-rest-2: TESTS = $(wildcard tests/[j-z]*/) $(wildcard tests/test_*.py)
 
-# what fails is run once more: both halves use the same cores, and a window may be late
-unit-core:
-	@run="$(BIN)/python -m pytest -q -o cache_dir=.pytest_cache/core"; \
-		$$run --ignore tests/gui || $$run --last-failed --ignore tests/gui
+unit:  ## the default tests, in four parts of which two run at a time
+	@echo "== Tests"; $(MAKE) --no-print-directory -j2 -Otarget $(PARTS)
 
-unit-window:
-	@run="$(BIN)/python -m pytest -q -o cache_dir=.pytest_cache/window"; \
-		$$run tests/gui || $$run --last-failed tests/gui
+# what fails is run once more: two parts use the same cores, and a window may be late
+$(PARTS):
+	@run="$(BIN)/python -m pytest -q -o cache_dir=.pytest_cache/$@"; \
+		$$run $(TESTS) || $$run --last-failed $(TESTS)
 
 slow: install  ## the long tests, on real fields (needs NOISYSEG_DATA)
 	@$(BIN)/python -m pytest -q -m slow --timeout 3600

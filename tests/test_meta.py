@@ -370,6 +370,7 @@ def test_theta_descends_the_clean_loss() -> None:
     assert before - virtual_loss() == pytest.approx(1e-3 * size**0.5, rel=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("live", [False, True])
 def test_fast_modes_stay_near_on_tissue(
     tnbc: tuple[NDArray[np.uint8], NDArray[np.int32]], live: bool
@@ -386,6 +387,7 @@ def test_fast_modes_stay_near_on_tissue(
     assert cosine(found(mode="decoder", point="present"), expected) > 0.95
 
 
+@pytest.mark.slow
 def test_fast_pixel_weights_stay_near_on_tissue(
     tnbc: tuple[NDArray[np.uint8], NDArray[np.int32]],
 ) -> None:

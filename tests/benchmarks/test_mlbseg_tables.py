@@ -66,7 +66,11 @@ def test_tables_have_the_promised_rows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "row"), [("mlbseg-ablation", "dice_both_q2"), ("mlbseg-supervision", "dice_semi")]
+    ("table", "row"),
+    [
+        pytest.param("mlbseg-ablation", "dice_both_q2", marks=pytest.mark.slow),
+        ("mlbseg-supervision", "dice_semi"),
+    ],
 )
 def test_a_training_gives_a_figure(
     data: Path, table: str, row: str, monkeypatch: pytest.MonkeyPatch

@@ -52,6 +52,7 @@ def moves(method: Any) -> list[float]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["mmc", "mcpm"])
 def test_the_outer_level_does_not_freeze_while_the_rate_falls(kind: str) -> None:
     """The rate falls to a hundredth in the schedule of `small`; the steps of theta do not."""

@@ -143,7 +143,12 @@ def test_labels_are_revised_when_the_settings_say() -> None:
 
 @pytest.mark.parametrize(
     ("inverted", "modality"),
-    [(False, "auto"), (True, "auto"), (False, "fluorescence"), (True, "inverted")],
+    [
+        (False, "auto"),
+        (True, "auto"),
+        pytest.param(False, "fluorescence", marks=pytest.mark.slow),
+        pytest.param(True, "inverted", marks=pytest.mark.slow),
+    ],
 )
 def test_bright_nuclei_are_found_and_dark_ones_on_bright_ground(
     inverted: bool, modality: str
