@@ -206,11 +206,11 @@ def test_a_claim_that_its_maker_died_over_is_removed(tmp_path: Path, ahead: floa
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes are POSIX's")
 def test_a_lock_that_is_no_file_does_not_hang(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "lock.json")
-    with pytest.raises(NoisySegError, match="no plain file"):
+    with pytest.raises(NoisySegError, match="not a plain file"):
         Lock(tmp_path).take()
     (tmp_path / "lock.json").unlink()
     (tmp_path / "lock.json").symlink_to("/dev/zero")
-    with pytest.raises(NoisySegError, match="no plain file"):
+    with pytest.raises(NoisySegError, match="not a plain file"):
         Lock(tmp_path).take()
 
 

@@ -171,7 +171,7 @@ def test_comments_are_kept_changed_and_undone(reviewed: Project) -> None:
     version = reviewed.nuclei.version()
     reviewed.nuclei.set_comment("tissue", find.id, "mitosis?")
     assert reviewed.nuclei.version() == version
-    with pytest.raises(NoisySegError, match="at most 2000"):
+    with pytest.raises(NoisySegError, match="may have 2000 letters"):
         reviewed.nuclei.set_comment("tissue", find.id, "x" * 2001)
     reviewed.nuclei.set_comment("tissue", find.id, "")
     assert reviewed.nuclei.comments("tissue") == {}

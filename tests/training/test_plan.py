@@ -46,7 +46,7 @@ def test_a_device_is_chosen_and_named() -> None:
     assert "GB" in choose("cpu").words
     best = "cuda" if torch.cuda.is_available() else "cpu"
     assert choose("auto").name in (best, "mps")
-    with pytest.raises(NoisySegError, match="not one of"):
+    with pytest.raises(NoisySegError, match="choose auto, cpu, cuda or mps"):
         choose("tpu")
 
 

@@ -37,7 +37,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     ),
     "adapt": (
         "adapt",
-        "Learn the outlines at clicks from accepted and redrawn nuclei, in seconds.",
+        "Learn outlines from accepted and redrawn nuclei, and what is none from rejected finds.",
     ),
     "methods": ("training", "List the methods: paper, what each needs and shows."),
     "train": (
