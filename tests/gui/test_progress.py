@@ -99,7 +99,7 @@ def test_one_step_is_said_and_what_to_do():
     assert not progress.few  # the person's own wish
     progress.take(Finished(False, 61.0))
     assert progress.words() == (
-        "finished, but only 1 step was made: the nuclei are hardly better than the labels. "
+        "finished, but only 1 step was made, so the nuclei are hardly better than the labels. "
         "Train longer, or close other programs."
     )
 

@@ -189,7 +189,7 @@ class TestOpenedInNapari:
         hand.click((200, 250))
         assert near(places(panel, "biopsy"), [(200, 250)])
         hand.add_images(monkeypatch, biopsy)
-        assert "is in this project already" in said(panel)
+        assert "is in the project already" in said(panel)
         assert len(layers.images(hand.session.viewer)) == 2
         assert hand.session.front.names() == ["tissue", "biopsy"]
         assert hand.shows("biopsy")

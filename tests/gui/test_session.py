@@ -187,7 +187,7 @@ def test_a_project_that_somebody_holds_is_read(
     other.resume()
     assert other.project is not None
     assert not other.writable
-    assert "reading" in said[0]
+    assert "Opened read-only" in said[0]
     assert kit_of(other).points.add(40.0, 50.0) is None
     assert bare.project is not None
     assert len(bare.project.nuclei.of("tissue")) == 1

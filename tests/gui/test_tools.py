@@ -178,7 +178,7 @@ class TestHand:
 
     def test_beside_the_image_is_refused_in_words(self, hand: Kit) -> None:
         drag(hand, [(-20.0, 30.0)])
-        assert "beside the image" in hand.session.said[-1]  # type: ignore[attr-defined]
+        assert "outside the image" in hand.session.said[-1]  # type: ignore[attr-defined]
 
 
 class TestFields:

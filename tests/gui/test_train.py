@@ -226,14 +226,14 @@ def test_other_images_are_predicted_with_the_selected_run(
     dock.follower.poll()
     asked = []
 
-    def start(project, run, images, device):
-        asked.append((run.id, images, device))
+    def start(project, run, images, device, scheduler):
+        asked.append((run.id, images, device, scheduler))
         raise NoisySegError("enough for this test")
 
     monkeypatch.setattr(runspec, "start_prediction", start)
     dock.runs.predict.click()
     qtbot.waitUntil(lambda: "enough for this test" in session.said, timeout=60_000)
-    assert asked == [(started.id, ["other"], "auto")]
+    assert asked == [(started.id, ["other"], "auto", None)]
     assert dock.button.isEnabled()
 
 

@@ -95,7 +95,7 @@ class Header(QWidget):  # type: ignore[misc]
         if project is None:
             self._name("No project yet")
             self.name.setToolTip(f"Your first click creates {self.session.proposed_path()}")
-            self.saved.setText("saves automatically")
+            self.saved.setText("auto-saved")
         else:
             self._name(project.path.name)
             self.name.setToolTip(str(project.path))
