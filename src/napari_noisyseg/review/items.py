@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noisyseg.store.columns import CODES, Columns
-from napari_noisyseg.store.records import NOTHING, Candidate, State
+from napari_noisyseg.store.records import NOTHING, STATES, Candidate, State
 
 LITTLE = "little speaks for a nucleus here"
 """what it means that nothing speaks against one of a low score"""
@@ -146,6 +146,11 @@ class Items(Sequence[ReviewItem]):
         """Points y and x in level-0 pixels."""
         columns = self._table.columns
         return self._chosen(columns.y), self._chosen(columns.x)
+
+    @property
+    def states(self) -> list[State]:
+        """What a person decided on each."""
+        return [STATES[code] for code in self._chosen(self._table.columns.states).tolist()]
 
     def are(self, state: State) -> NDArray[np.bool_]:
         """Which of them are in a state."""

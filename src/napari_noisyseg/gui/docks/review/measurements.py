@@ -41,14 +41,9 @@ def measurement_columns(
         Column("Ecc.", figures("eccentricity"), _number(2), "Eccentricity: 0 circle, 1 line"),
         Column("Hema.", figures("mean_hematoxylin"), _number(2), "Mean hematoxylin density"),
         Column("Class", words([c.class_name or "" for c in candidates])),
-        Column("State", states(items), lambda s: SIGNS.get(s, "·"), "Decision"),
+        Column("State", words([i.state for i in items]), lambda s: SIGNS.get(s, "·"), "Decision"),
         Column("Score", np.array([c.score for c in candidates]), _number(2), "Confidence, 0 to 1"),
     ]
-
-
-def states(items: Sequence[ReviewItem]) -> np.ndarray:
-    """The decisions, one a row."""
-    return np.array([item.state for item in items], dtype=object)
 
 
 def _number(digits: int) -> Callable[[float], str]:
@@ -92,8 +87,7 @@ class MeasurementsView(QWidget):  # type: ignore[misc]
         if not self._opened or queue is None:
             return
         if self._measured_for == (id(queue), image):
-            self._items = [queue.items[queue.row(item.id) or 0] for item in self._items]
-            self.table.columns.set_values("State", states(self._items))
+            self._show_decisions(queue)
             return
         self._measured_for = (id(queue), image)
         items = sorted(
@@ -107,6 +101,12 @@ class MeasurementsView(QWidget):  # type: ignore[misc]
             work = partial(measure_image, project, items)
             self._jobs.do(work, partial(self._measured, items), self._failed)
 
+    def _show_decisions(self, queue: ReviewQueue) -> None:
+        # by columns: items of thousands of nuclei would take longer than a key may
+        rows = np.array([queue.row(nucleus) or 0 for nucleus in self._rows], np.intp)
+        decided = np.array(queue.items.at(rows).states, dtype=object)
+        self.table.columns.set_values("State", decided)
+
     def follow(self, item: ReviewItem) -> None:
         """Mark the row of the nucleus under review."""
         self._current = item.id
@@ -116,6 +116,8 @@ class MeasurementsView(QWidget):  # type: ignore[misc]
     def _measured(self, items: list[ReviewItem], found: dict[str, Measured]) -> None:
         if [item.id for item in items] == [item.id for item in self._items]:
             self._fill(self._items, found)
+            if self._queue is not None:
+                self._show_decisions(self._queue)
 
     def _failed(self, error: BaseException) -> None:
         self.status.setText(str(error))
