@@ -17,59 +17,29 @@ from typing import Any
 import numpy as np
 import psutil
 
+from napari_noisyseg.gui.timed import TimedWindow
+
 REST = 0.12
 """seconds between two decisions in which the window is left alone: nobody is faster for long"""
 WARM_UP = 10
 """decisions that are not counted: the first ones fill caches"""
 SETTLED = 200
 """decisions after which the memory is looked at first"""
-PATIENCE = 10.0
 SEED = 1
 KEYS = {"A": 0.7, "R": 0.12, "U": 0.1, "Z": 0.08}
 """each key and how often it is pressed; Z takes the last decision back"""
 
 
-class Reviewer:
+class Reviewer(TimedWindow):
     """The window of a project with its review open, and keys pressed on the canvas."""
 
     def __init__(self, project: Path) -> None:
-        from napari_noisyseg.gui.launch import show
-        from napari_noisyseg.gui.window.keyfilter import canvases
-
-        self.viewer, self.panel = show(project, step="review")
-        self.viewer.window._qt_window.resize(1500, 950)
+        super().__init__(project, "review")
         self.dock: Any = self.panel.docks["review"]
-        (self.canvas,) = canvases(self.viewer)
         self.random = np.random.default_rng(SEED)
-        self.draws = 0
-        self._scene = self.viewer.window._qt_viewer.canvas._scene_canvas
-        self._scene.events.draw.connect(self._drawn, position="last")
         self.live(2.0)
-        self._until(lambda: self.dock.review.item is not None)
+        self.until(lambda: self.dock.review.item is not None)
         self.live(1.0)
-
-    def _drawn(self, event: Any) -> None:
-        from vispy.gloo import gl
-
-        gl.glFinish()
-        self.draws += 1
-
-    def live(self, seconds: float) -> None:
-        """Let the window live."""
-        from qtpy.QtWidgets import QApplication
-
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            QApplication.processEvents()
-            time.sleep(0.001)
-
-    def _until(self, happened: Any) -> None:
-        from qtpy.QtWidgets import QApplication
-
-        end = time.monotonic() + PATIENCE
-        while not happened() and time.monotonic() < end:
-            QApplication.processEvents()
-            time.sleep(0.0002)  # without it all of the processor's time would seem to be ours
 
     def press(self, key: str) -> tuple[float, float]:
         """Press a key; milliseconds of the clock, and of the processor, until all is drawn."""
@@ -83,7 +53,8 @@ class Reviewer:
         def shown() -> bool:
             return self.dock.canvas.shown == self.dock.review.nucleus and self.draws > drawn
 
-        self._until(shown)
+        # without a rest all of the processor's time would seem to be ours
+        self.until(shown, rest=0.0002)
         took = (time.perf_counter() - began) * 1e3, (time.thread_time() - used) * 1e3
         # there is no next nucleus where an undo was about this one; what is never drawn counts
         return took if self.dock.review.nucleus != before else (float("nan"), float("nan"))

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from napari_noisyseg.gui.timed import TimedWindow
+
 VIEW_UM = 120.0
 """what the canvas's shorter side shows of the tissue: nuclei can be told apart"""
 STEP = 40
@@ -22,41 +24,20 @@ STEP = 40
 STROKE = 60
 """length of a stroke in screen pixels"""
 WARM_UP = 5
-PATIENCE = 10.0
 SEED = 7
 
 
-class SlideHand:
+class SlideHand(TimedWindow):
     """The window of a project with one slide, and a hand on its canvas."""
 
     def __init__(self, project: Path, step: str) -> None:
-        from napari_noisyseg.gui.launch import show
         from napari_noisyseg.gui.wander.hands import Hands
 
-        self.viewer, self.panel = show(project, step=step)
-        self.viewer.window._qt_window.resize(1500, 950)
+        super().__init__(project, step)
         self.session = self.panel.session
         self.hands = Hands(self.panel)
-        self.draws = 0
-        scene = self.viewer.window._qt_viewer.canvas._scene_canvas
-        scene.events.draw.connect(self._drawn, position="last")
         self.live(3.0)
         self.record = self.session.require_image()
-
-    def _drawn(self, event: Any) -> None:
-        from vispy.gloo import gl
-
-        gl.glFinish()
-        self.draws += 1
-
-    def live(self, seconds: float) -> None:
-        """Let the window live."""
-        from qtpy.QtWidgets import QApplication
-
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            QApplication.processEvents()
-            time.sleep(0.001)
 
     def look_at(self, place: tuple[float, float]) -> None:
         """Put a level-0 place (y, x) in the middle."""
@@ -66,11 +47,8 @@ class SlideHand:
 
     def frame(self) -> float:
         """Milliseconds until the view is drawn anew."""
-        from qtpy.QtWidgets import QApplication
-
         drawn, began = self.draws, time.perf_counter()
-        while self.draws == drawn and time.perf_counter() - began < PATIENCE:
-            QApplication.processEvents()
+        self.until(lambda: self.draws > drawn)
         return (time.perf_counter() - began) * 1e3
 
     def stroke(self) -> float:
@@ -81,7 +59,7 @@ class SlideHand:
 
         from napari_noisyseg.gui.wander.hands import LEFT, PLAIN
 
-        canvas, nuclei = self.hands.canvas, self.session.require_project().nuclei
+        canvas, nuclei = self.canvas, self.session.require_project().nuclei
         y, x = canvas.height() // 2, canvas.width() // 2
         before = nuclei.version()
         QTest.mouseMove(canvas, QPoint(x, y))
@@ -91,10 +69,8 @@ class SlideHand:
             QApplication.processEvents()
         began = time.perf_counter()
         QTest.mouseRelease(canvas, LEFT, PLAIN, QPoint(x + STROKE, y))
-        while nuclei.version() == before and time.perf_counter() - began < PATIENCE:
-            QApplication.processEvents()
-        took = (time.perf_counter() - began) * 1e3
-        return took if nuclei.version() != before else float("nan")
+        stored = self.until(lambda: nuclei.version() != before)
+        return (time.perf_counter() - began) * 1e3 if stored else float("nan")
 
 
 def paint(project: Path, count: int) -> dict[str, Any]:

@@ -5,9 +5,9 @@ And what each of them is shown: its half of a batch, and its coarse label.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_noisyseg.learning import optimizers
+from napari_noisyseg.learning.averaged import Averaged
 from napari_noisyseg.learning.ema import WeightAverage
 from napari_noisyseg.learning.settings.scnet import SCNetConfig
 from napari_noisyseg.method import UNKNOWN, Batch
@@ -34,7 +35,7 @@ class Side(NamedTuple):
     pseudo: str
 
 
-class Pair:
+class Pair(Averaged):
     """S_a and S_b, `a` and `b` of `nets`, the C of each, one optimiser, and averages of weights."""
 
     def __init__(self, config: SCNetConfig, device: str, seed: int) -> None:
@@ -63,13 +64,14 @@ class Pair:
 
     def predictors(self) -> tuple[nn.Module, nn.Module]:
         """S_a and S_b in evaluation mode, with averaged weights where these are kept."""
-        nets = self._deployed()
+        nets = self.deployed()
         return nets["a"].eval(), nets["b"].eval()
 
-    def _deployed(self) -> dict[str, nn.Module]:
+    def deployed(self) -> dict[str, nn.Module]:
+        """S_a and S_b, with averaged weights where these are kept."""
         if not self.averages:
             return {"a": self.nets["a"], "b": self.nets["b"]}
-        return {k: average.module for k, average in self.averages.items()}
+        return super().deployed()
 
     @torch.no_grad()
     def whole(self, net: nn.Module, hematoxylin: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -77,30 +79,6 @@ class Pair:
         x = torch.as_tensor(hematoxylin, device=self.device)[None]
         probability = in_windows(lambda part: build.nucleus(net(stain(part)))[:, None], x)
         return cast("NDArray[np.float32]", probability[0, 0].float().cpu().numpy())
-
-    def state_dict(self) -> dict[str, Any]:
-        """Networks, averages and optimiser."""
-        return {
-            "nets": dict(self.nets.state_dict()),
-            "averages": {k: dict(average.state_dict()) for k, average in self.averages.items()},
-            "optimizer": optimizers.state_of(self.optimizer),
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Undo of `state_dict`."""
-        self.nets.load_state_dict(state["nets"])
-        for name, average in self.averages.items():
-            average.load_state_dict(state["averages"][name])
-        optimizers.load_state(self.optimizer, state["optimizer"])
-
-    def weights(self) -> dict[str, Tensor]:
-        """The two segmentation networks as they predict."""
-        return build.prefixed(self._deployed())
-
-    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Undo of `weights`; training goes on from there too."""
-        build.load_prefixed(self._deployed(), weights)
-        build.load_prefixed({k: self.nets[k] for k in ("a", "b")}, weights)
 
 
 def half_of(batch: Batch, half: int) -> Batch:

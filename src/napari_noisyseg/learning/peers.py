@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from napari_noisyseg import losses
 from napari_noisyseg.learning import optimizers, presets
+from napari_noisyseg.learning.averaged import Averaged
 from napari_noisyseg.learning.ema import WeightAverage
 from napari_noisyseg.learning.settings.stain import StainConfig
 from napari_noisyseg.method import Departures, Method, Prediction, Preset
@@ -81,7 +82,7 @@ class PeerConfig(StainConfig):
         return replace(super().sampling(), hold_out=self.hold_out)
 
 
-class Peers:
+class Peers(Averaged):
     """Networks a and b, one optimiser for both, and the averages of their weights."""
 
     def __init__(self, config: PeerConfig, device: str, seed: int) -> None:
@@ -133,30 +134,6 @@ class Peers:
         a, b = (p[:, 1] for p in self.judged(image, hematoxylin))
         mean = (a + b) / 2 if self.config.predict_by == "both" else a
         return Prediction(mean, {"uncertainty": (a - b).abs()})
-
-    def state_dict(self) -> dict[str, Any]:
-        """Networks, averages and optimiser."""
-        return {
-            "nets": dict(self.nets.state_dict()),
-            "averages": {k: dict(average.state_dict()) for k, average in self.averages.items()},
-            "optimizer": optimizers.state_of(self.optimizer),
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Undo of `state_dict`."""
-        self.nets.load_state_dict(state["nets"])
-        for name, average in self.averages.items():
-            average.load_state_dict(state["averages"][name])
-        optimizers.load_state(self.optimizer, state["optimizer"])
-
-    def weights(self) -> dict[str, Tensor]:
-        """The networks as they predict."""
-        return build.prefixed({k: average.module for k, average in self.averages.items()})
-
-    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Undo of `weights`; training goes on from there too."""
-        build.load_prefixed({k: average.module for k, average in self.averages.items()}, weights)
-        build.load_prefixed({k: self.nets[k] for k in "ab"}, weights)
 
 
 class Paired(Method):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from napari_noisyseg import losses
 from napari_noisyseg.learning import optimizers, presets
+from napari_noisyseg.learning.averaged import Averaged
 from napari_noisyseg.learning.ema import WeightAverage
 from napari_noisyseg.learning.settings.stain import StainConfig
 from napari_noisyseg.method import (
@@ -79,7 +79,7 @@ class SupervisedConfig(StainConfig):
         return ("clean", "rough") if self.train_on == "best" else (self.train_on,)
 
 
-class Supervised(Method):
+class Supervised(Averaged, Method):
     """One network or several, cross-entropy on every pixel whose label is known."""
 
     Config: ClassVar[type[MethodConfig]] = SupervisedConfig
@@ -141,30 +141,6 @@ class Supervised(Method):
         for second in rest:
             first = torch.where(first == UNKNOWN, second, first)
         return first
-
-    def state_dict(self) -> dict[str, Any]:
-        """Networks, averages and optimiser."""
-        return {
-            "nets": dict(self.nets.state_dict()),
-            "averages": {name: dict(a.state_dict()) for name, a in self.averages.items()},
-            "optimizer": optimizers.state_of(self.optimizer),
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Undo of `state_dict`."""
-        self.nets.load_state_dict(state["nets"])
-        for name, average in self.averages.items():
-            average.load_state_dict(state["averages"][name])
-        optimizers.load_state(self.optimizer, state["optimizer"])
-
-    def weights(self) -> dict[str, Tensor]:
-        """The networks as they predict."""
-        return build.prefixed({name: a.module for name, a in self.averages.items()})
-
-    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Undo of `weights`; training goes on from there too."""
-        build.load_prefixed({name: a.module for name, a in self.averages.items()}, weights)
-        build.load_prefixed(dict(self.nets.items()), weights)
 
 
 METHOD: type[Method] = Supervised

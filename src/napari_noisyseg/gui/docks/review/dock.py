@@ -144,6 +144,10 @@ class ReviewDock(StepDock):
         self.table = More(self.measurements, title="Measurements of every nucleus")
         for part in (self.people_more, self.rounds_more, self.table):
             box.addWidget(part)
+        box.addLayout(line(*self._ends(), spacing=4))
+        box.addStretch()
+
+    def _ends(self) -> list[Any]:
         self.export_button = button(
             "Export nuclei…", "All refined nuclei or only accepted ones, in the format you choose",
             lambda: files.export(self.session, self),
@@ -152,11 +156,10 @@ class ReviewDock(StepDock):
             "Next round", "Train again with the last settings and your decisions so far (T)",
             self.next_round.begin,
         )  # fmt: skip
-        ends = (self.round_button, self.export_button)
+        ends = [self.round_button, self.export_button]
         for made in ends:
             made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        box.addLayout(line(*ends, spacing=4))
-        box.addStretch()
+        return ends
 
     def _decisions(self) -> list[Any]:
         found = []
