@@ -12,7 +12,7 @@ from scipy import ndimage as ndi
 from napari_noisyseg import instances
 from napari_noisyseg.coarse import CoarseLabels, centres
 from napari_noisyseg.coarse import starter as files
-from napari_noisyseg.coarse.outline import OWN, SHARE, together
+from napari_noisyseg.coarse.outline import OWN, SHARE, halfway, together
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.instances import reading
 from napari_noisyseg.metrics import aji
@@ -53,6 +53,23 @@ def test_at_points_the_prediction_has_a_say(tnbc: Any, points: Any) -> None:
         aji(read(tnbc[0], points, p, "centres"), tnbc[1]) for p in (true, flat(tnbc[0]), wrong)
     ]
     assert scores[0] > scores[1] > scores[2]
+
+
+def test_at_points_first_weights_have_a_say_beside_the_trained_ones(tnbc: Any, points: Any) -> None:
+    true, wrong = (tnbc[1] > 0).astype(np.float32), (tnbc[1] == 0).astype(np.float32)
+    density = np.zeros(true.shape, np.float32)
+
+    def score(trained: Any, first: Any) -> float:
+        read = instances.at_points(trained, points, density, tnbc[0], MPP, "centres", first)
+        return aji(read.labels, tnbc[1])
+
+    alone = aji(read(tnbc[0], points, wrong, "centres"), tnbc[1])
+    assert score(wrong, wrong) < alone < score(wrong, true) < score(true, true)
+
+
+def test_halfway_is_the_middle_of_log_odds() -> None:
+    one, other = np.array([0.9, 0.5], np.float32), np.array([0.1, 0.9], np.float32)
+    np.testing.assert_allclose(halfway(one, other), [0.5, 0.75], rtol=1e-5)
 
 
 def test_the_share_is_one_of_log_odds_and_none_far_from_the_click() -> None:

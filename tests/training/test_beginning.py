@@ -16,7 +16,7 @@ from napari_noisyseg.data.resample import resize
 from napari_noisyseg.learning import first
 from napari_noisyseg.method import Method
 from napari_noisyseg.slides import Box, open_image, read_labels
-from napari_noisyseg.training.beginning import begin
+from napari_noisyseg.training.beginning import begin, untrained
 
 Rgb = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -94,6 +94,25 @@ def test_grey_images_begin_at_random(rgb: Rgb) -> None:
     assert "stained tissue in colour only" in begin(method, config, [grey]).words
     assert same(method, made("scnet")[0])
     assert begin(method, config, [grey, rgb]).sha256, "one image in colour is enough"
+
+
+def test_a_trained_method_is_asked_what_it_knew_before(rgb: Rgb) -> None:
+    method, config = made("scnet")
+    begin(method, config, [rgb])
+    wanted = {name: values.clone() for name, values in method.weights().items()}
+    method.load_weights({name: values * 0.5 for name, values in wanted.items()})
+    dice = torch.random.get_rng_state()
+    fresh = untrained(method, config, "cpu", rgb)
+    assert fresh is not None
+    assert all(torch.equal(fresh.weights()[name], values) for name, values in wanted.items())
+    assert not same(fresh, method)
+    assert torch.equal(torch.random.get_rng_state(), dice), "a training goes on as without"
+
+
+@pytest.mark.parametrize("changes", [{"first_weights": "none"}, {"width": 16}])
+def test_a_method_that_began_at_random_knew_nothing(changes: dict[str, Any], rgb: Rgb) -> None:
+    method, config = made("scnet", **changes)
+    assert untrained(method, config, "cpu", rgb) is None
 
 
 @pytest.mark.usefixtures("missing")

@@ -7,15 +7,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
+from scipy.ndimage import center_of_mass
 from tiny_runs import SIDE, TINY
 
-from napari_noisyseg import registry
+from napari_noisyseg import instances, registry
 from napari_noisyseg.data.regions import Region, open_regions, region_of, save_regions
+from napari_noisyseg.data.resample import resize
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.store.spec import RunSpec, read_spec, write_spec
+from napari_noisyseg.training.beginning import begin
 from napari_noisyseg.training.model import ModelFile
 from napari_noisyseg.training.predict import Model, load_model
+from napari_noisyseg.training.preview import Preview
 from napari_noisyseg.worker.__main__ import _failure, main
 from napari_noisyseg.worker.adoption.found import read_results
 from napari_noisyseg.worker.child.results import refine, write_results
@@ -98,6 +103,30 @@ def test_nuclei_without_points_are_outlined_where_asked(model: Model, region: Re
     plain, everywhere = refine(model, marked, False), refine(model, marked, True)
     assert set(np.unique(plain.labels)) == {0, 1, 2, 3}
     assert np.array_equal(np.where(everywhere.labels > 3, 0, everywhere.labels), plain.labels)
+
+
+def test_preview_and_results_hear_first_weights_at_points(
+    tmp_path: Path, tnbc: Tissue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind: Any = registry.load("scnet")
+    config = kind.Config.from_preset("small")
+    method = kind(config, "cpu", 0)
+    begun = Model(method, config, ModelFile("scnet", config.model_dump(), 0.5), "cpu")
+    begin(method, config, [tnbc[0]])
+    wanted = begun.predict(tnbc[0], 0.25)["probability"]
+    method.load_weights({k: torch.zeros_like(v) for k, v in method.weights().items()})
+    heard: list[Any] = []
+    real = instances.at_points
+    monkeypatch.setattr(instances, "at_points", lambda *a: (heard.append(a[-1]), real(*a))[1])
+    middles = np.array(center_of_mass(tnbc[1] > 0, tnbc[1], np.unique(tnbc[1])[1:]))
+    marked = region_of(tnbc[0], 0.25, "tissue", points=middles)
+    refine(begun, marked, False)
+    np.testing.assert_allclose(heard[-1], wanted, atol=1e-5)
+    shown = Preview(marked, config, tmp_path, "cpu")
+    for epoch in (0, 1):
+        shown.take(method, epoch)
+        assert np.abs(resize(heard[-1], wanted.shape) - wanted).mean() < 0.02
+    assert heard[-1] is heard[-2], "it is asked once"
 
 
 def test_a_spec_survives_its_file_and_a_damaged_one_is_named(tmp_path: Path) -> None:

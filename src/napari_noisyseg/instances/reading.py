@@ -16,7 +16,7 @@ from scipy import ndimage as ndi
 
 from napari_noisyseg.coarse import centres
 from napari_noisyseg.coarse.appearance import appearance, unlike
-from napari_noisyseg.coarse.outline import outlined
+from napari_noisyseg.coarse.outline import SHARE, SHARE_WITH_FIRST, halfway, outlined
 from napari_noisyseg.coarse.starter import OUTLINE, at_click, shipped
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.instances.points import from_points
@@ -119,10 +119,13 @@ def at_points(
     rgb: Pixels,
     mpp: float,
     splitting: Splitting,
+    first: Floats | None = None,
 ) -> AtPoints:
     """One nucleus for each of `points` (n, 2), (y, x).
 
-    density: of hematoxylin, (H, W); the rest as in `nuclei`. Two points in one pixel share it.
+    density: of hematoxylin, (H, W); first: probability (H, W) of the same networks with first
+    weights, before any training, where they began so: it has a say beside `probability`, as it has
+    seen true outlines. The rest as in `nuclei`. Two points in one pixel share it.
     """
     if splitting == "centres" and len(points) and not unlike(rgb):
         try:
@@ -135,7 +138,9 @@ def at_points(
             for number, (y, x) in enumerate(points.tolist(), start=1)
         }
         inside = {n: p for n, p in places.items() if 0 <= p[0] < shape[0] and 0 <= p[1] < shape[1]}
-        beside = np.asarray(probability, np.float32)
-        found = outlined(appearance(rgb, mpp), inside, shape, look, beside)
+        beside, share = np.asarray(probability, np.float32), SHARE
+        if first is not None:
+            beside, share = halfway(beside, np.asarray(first, np.float32)), SHARE_WITH_FIRST
+        found = outlined(appearance(rgb, mpp), inside, shape, look, beside, share)
         return AtPoints(found.instances, found.certainty())
     return AtPoints(from_points(probability, points, density, mpp, rgb=rgb), {})

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from napari_noisyseg.coarse.appearance import unlike
@@ -15,10 +16,14 @@ from napari_noisyseg.method import Method, MethodConfig
 
 
 class Beginning(NamedTuple):
-    """In words, and the SHA-256 of the first weights; both empty where none were asked for."""
+    """In words, and the SHA-256 of the first weights; both empty where none were asked for.
+
+    left: the networks that first weights do not fit, which are random.
+    """
 
     words: str = ""
     sha256: str = ""
+    left: tuple[str, ...] = ()
 
 
 def begin(method: Method, config: MethodConfig, images: Iterable[NDArray[np.uint8]]) -> Beginning:
@@ -42,8 +47,26 @@ def begin(method: Method, config: MethodConfig, images: Iterable[NDArray[np.uint
     method.load_weights(begun.weights)
     some = f" ({', '.join(begun.left)} at random)" if begun.left else ""
     return Beginning(
-        f"from first weights {shipped.sha256[:8]}, learned on other tissue{some}", shipped.sha256
+        f"from first weights {shipped.sha256[:8]}, learned on other tissue{some}",
+        shipped.sha256,
+        begun.left,
     )
+
+
+def untrained(
+    method: Method, config: MethodConfig, device: str, rgb: NDArray[np.uint8]
+) -> Method | None:
+    """A method of the same kind with first weights in each of its networks, never trained.
+
+    rgb: uint8 (H, W, 3), what it is to predict. None where the settings do not ask for first
+    weights, or these fit not all of the networks.
+    """
+    if not config.begins_with_starter():
+        return None
+    with torch.random.fork_rng(devices=[]):  # in the middle of a training its dice stay as they are
+        fresh = type(method)(config, device, 0)
+    beginning = begin(fresh, config, [rgb])
+    return fresh if beginning.sha256 and not beginning.left else None
 
 
 def _random(why: str) -> Beginning:

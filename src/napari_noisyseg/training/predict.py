@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from napari_noisyseg.method import Method, MethodConfig
 from napari_noisyseg.plans import Tiling
 from napari_noisyseg.slides import Box, Slide, open_image
 from napari_noisyseg.slides.limits import check_labelled
+from napari_noisyseg.training.beginning import untrained
 from napari_noisyseg.training.device import choose, precision
 from napari_noisyseg.training.model import ModelFile, read_model
 
@@ -120,6 +121,16 @@ class Model:
         matrix = matrix or stain_matrix(small, self.config.pixels())
         maps = predict_maps(self.method, *planes_of_pixels(small, matrix), self.device, tiling)
         return {name: resize(values, rgb.shape[:2]) for name, values in maps.items()}
+
+    def first(self, rgb: NDArray[np.uint8], mpp: float) -> NDArray[np.float32] | None:
+        """Probability of the same networks with first weights, never trained, (H, W).
+
+        None where they do not begin with them (`beginning.untrained`).
+        """
+        fresh = untrained(self.method, self.config, self.device, rgb)
+        if fresh is None:
+            return None
+        return replace(self, method=fresh).predict(rgb, mpp)["probability"]
 
     def blocks(
         self, slide: Slide, mpp: float, side: int = 2048, margin: int = 128

@@ -18,6 +18,7 @@ from napari_noisyseg.data.resample import resize, scale_points, working_shape
 from napari_noisyseg.events import Previewed
 from napari_noisyseg.method import Method, MethodConfig, TrainingImage
 from napari_noisyseg.slides import Box
+from napari_noisyseg.training.beginning import untrained
 from napari_noisyseg.training.explain import changes, explain, window
 from napari_noisyseg.training.predict import Maps, predict_maps
 from napari_noisyseg.training.refine import Evidence, outlines
@@ -62,6 +63,8 @@ class Preview:
         self._points = scale_points(points[inside], (rgb.shape[0], rgb.shape[1]), shape)
         self._serials = region.serials[inside]
         self._count = 0
+        self._first: NDArray[np.float32] | None = None
+        self._asked = False
 
     def of(self, region: Region, trained: TrainingImage | None = None) -> Preview:
         """The same for another region; counting and measured times go on."""
@@ -76,7 +79,7 @@ class Preview:
         maps = predict_maps(method, *self._planes, self.device)
         explained = self._explained(method)
         predicted = time.perf_counter()
-        refined = self._refined(maps)
+        refined = self._refined(method, maps)
         pixels = self._rgb.shape[0] * self._rgb.shape[1]
         self.predict_seconds = (predicted - began) / pixels
         self.refine_seconds = (time.perf_counter() - predicted) / pixels
@@ -88,7 +91,7 @@ class Preview:
         )
         return Previewed(self.region.image, path, epoch, origin=(origin[0], origin[1]), scale=scale)
 
-    def _refined(self, maps: Maps) -> NDArray[np.int32]:
+    def _refined(self, method: Method, maps: Maps) -> NDArray[np.int32]:
         probability = maps["probability"]
         evidence = Evidence(
             probability,
@@ -96,9 +99,19 @@ class Preview:
             self._density,
             self._rgb,
             self.config.working_mpp,
+            self._first_of(method),
         )
         splitting = self.config.prediction().splitting
         return outlines(evidence, self._points, self._serials, splitting).labels
+
+    def _first_of(self, method: Method) -> NDArray[np.float32] | None:
+        """What the networks said before any training, if they began with first weights."""
+        if not self._asked and len(self._points):
+            fresh = untrained(method, self.config, self.device, self._rgb)
+            if fresh is not None:
+                self._first = predict_maps(fresh, *self._planes, self.device)["probability"]
+        self._asked = True
+        return self._first
 
     def _explained(self, method: Method) -> dict[str, NDArray[Any]]:
         """The method's maps of the labels in the box; `corrected` as a mask, with `changes`."""

@@ -46,7 +46,8 @@ class Found:
 class Evidence:
     """What the nuclei of one image are read from, all (H, W) at one resolution `mpp`.
 
-    uncertainty: how far two networks are apart, in 0..1; 0 where there is one.
+    uncertainty: how far two networks are apart, in 0..1; 0 where there is one. first: the
+    probability before the training, of networks that began with first weights.
     """
 
     probability: Map
@@ -54,6 +55,7 @@ class Evidence:
     density: Map
     rgb: NDArray[np.uint8]
     mpp: float
+    first: Map | None = None
 
 
 class Outlined(NamedTuple):
@@ -71,7 +73,7 @@ def outlines(
 ) -> Outlined:
     """One nucleus for each point, by the points' serial numbers."""
     e = evidence
-    found = instances.at_points(e.probability, points, e.density, e.rgb, e.mpp, splitting)
+    found = instances.at_points(e.probability, points, e.density, e.rgb, e.mpp, splitting, e.first)
     values = np.concatenate([[0], serials]).astype(np.int32)
     certainty = {int(values[n]): sure for n, sure in found.certainty.items()}
     return Outlined(values[found.labels], certainty)

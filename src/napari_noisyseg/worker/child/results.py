@@ -71,8 +71,11 @@ def refine(
     two = type(model.method).needs.halves
     doubt = shown["uncertainty"] if two else np.zeros_like(probability)
     density = density_of(region.rgb, model.config)
-    evidence = Evidence(probability, doubt, density, region.rgb, region.mpp)
-    labels, splitting = np.zeros(region.shape, np.int32), model.config.prediction().splitting
+    splitting = model.config.prediction().splitting
+    at_clicks = splitting == "centres" and len(region.points)
+    first = model.first(region.rgb, region.mpp) if at_clicks else None
+    evidence = Evidence(probability, doubt, density, region.rgb, region.mpp, first)
+    labels = np.zeros(region.shape, np.int32)
     certainty: dict[int, float] = {}
     if len(region.points):
         labels, certainty = outlines(evidence, region.points, region.serials, splitting)
