@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from napari_noisyseg.store import Project
 
@@ -136,6 +137,22 @@ def test_add_takes_all_images_or_none(noisyseg, field: Path) -> None:
     done = noisyseg("add", project, field / "second.png", field / "field.png")
     assert "in the project already" in done.err
     assert [i["name"] for i in document(noisyseg, project)["images"]] == ["field"]
+
+
+def test_add_checks_every_colour_profile_first(noisyseg, field, tmp_path) -> None:
+    """None of the images comes in where a later one cannot be read as asked."""
+    rgb = Image.open(field / "field.png")
+    rgb.crop((0, 0, 128, 128)).save(field / "second.png")
+    rgb.crop((0, 0, 64, 64)).save(field / "third.png", icc_profile=b"no profile" * 20)
+    project = tmp_path / "p.noisyseg"
+    assert noisyseg("create", project, "--images", field / "field.png").code == 0
+    words = ("add", project, field / "second.png", field / "third.png", "--icc")
+    for more in ((), ("--dry-run",), ("--channel", 1)):
+        done = noisyseg(*words, *more)
+        assert done.code == 2
+        assert "--icc" in done.err
+    with Project.open(project, write=False) as opened:
+        assert [record.name for record in opened.images()] == ["field"]
 
 
 def masks_of(path: Path, shape: tuple[int, int] = (256, 256)) -> Path:

@@ -87,3 +87,12 @@ def test_nuclei_found_anew_where_they_were_taken_away_are_noticed(tissue: Projec
     assert len(read(reader)) == 15
     tissue.nuclei.adopt("tissue", "run-1", [candidate(40, 90), candidate(80, 90)], box)
     assert rows(read(reader)) == wanted(tissue, "tissue")
+
+
+def test_as_many_found_elsewhere_are_noticed(tissue: Project) -> None:
+    """The new rows then have the numbers of those before."""
+    reader = tissue.nuclei.spots("tissue")
+    for x in (20, 200):
+        made = [candidate(9 * k, x) for k in range(15)]
+        tissue.nuclei.adopt("tissue", "clicks", made)
+        assert rows(read(reader)) == wanted(tissue, "tissue")

@@ -213,7 +213,7 @@ def add(
     files = image_files(images)
     with open_project(project, write=not dry_run) as opened, Progress("add") as progress:
         for file in files:
-            opened.check_image(file, channel)
+            opened.check_image(file, channel, icc)
         if dry_run:
             say(f"would add {len(files)} images to {opened.path}; nothing is written")
             return

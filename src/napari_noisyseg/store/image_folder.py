@@ -78,9 +78,9 @@ class ImageFolder:
             rgb = slide.read(Box(0, 0, *slide.shape))
         return self._add_copy(rgb, chosen, scale, sha, slide.icc)
 
-    def check_image(self, path: Path, channel: int | None = None) -> None:
+    def check_image(self, path: Path, channel: int | None = None, icc: bool = False) -> None:
         """Raise what `add_image` would raise for this file, and add nothing."""
-        with open_image(path, channel) as slide:
+        with open_image(path, channel, icc) as slide:
             self._new_name(None, slide.name, content_hash(path))
 
     def add_array(self, rgb: NDArray[Any], name: str, mpp: float | None = None) -> ImageRecord:
