@@ -24,7 +24,12 @@ _PIECE = """
 SELECT rowid, y, x FROM candidate
 WHERE rowid > :after AND rowid <= :upto AND +image = :image AND +run = :run ORDER BY rowid
 """
-_COUNT = "SELECT count(*) FROM candidate WHERE image = :image AND run = :run AND rowid <= :upto"
+# rows that are taken away leave their numbers to others: the last one's name tells them apart
+_STAMP = """
+SELECT n, (SELECT id FROM candidate WHERE rowid = last) FROM
+    (SELECT count(*) AS n, max(rowid) AS last FROM candidate
+        WHERE image = :image AND run = :run AND rowid <= :upto)
+"""
 _SAID = """
 SELECT c.rowid, n.state, n.class FROM nucleus n
     JOIN candidate c ON c.image = n.image AND c.run = :run AND c.id = n.id
@@ -68,7 +73,7 @@ class SpotReader:
         self._forget("")
 
     def _forget(self, run: str) -> None:
-        self._run, self._upto = run, 0
+        self._run, self._upto, self._last = run, 0, ""
         self._keys, self._places = np.empty(0, np.int64), np.empty((0, 2), np.float32)
         self._read: list[NDArray[np.float64]] = []
 
@@ -78,17 +83,26 @@ class SpotReader:
         Raises NoisySegError where the project cannot be read, or the image is gone.
         """
         row = self._context.images.row(self._image)
-        run, value = newest_run(self._context, row) or "", self._context.database.value
+        run, database = newest_run(self._context, row) or "", self._context.database
         named = {"image": row.id, "run": run, "upto": self._upto}
-        if run != self._run or (not self._begun and value(_COUNT, named) != len(self._keys)):
+        if run != self._run or (
+            not self._begun and self._stamp(named) != (len(self._keys), self._last)
+        ):
             self._forget(run)
-        self._begun, last = True, int(value("SELECT max(rowid) FROM candidate") or 0)
+        self._begun, last = True, int(database.value("SELECT max(rowid) FROM candidate") or 0)
         self._read_piece(named | {"after": self._upto, "upto": self._upto + PIECE})
         self._upto = min(self._upto + PIECE, last)
         if self._upto < last:
             return None
         self._begun = False
-        return self._judged(row)
+        found = self._judged(row)
+        _, self._last = self._stamp(named | {"upto": self._upto})
+        return found
+
+    def _stamp(self, named: dict[str, Any]) -> tuple[int, str]:
+        """How many nuclei there are up to a row, and the last one's id."""
+        ((count, last),) = self._context.database.rows(_STAMP, named)
+        return int(count), str(last or "")
 
     def _read_piece(self, named: dict[str, Any]) -> None:
         rows = self._context.database.rows(_PIECE, named)
