@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from napari_noisyseg.coarse.readers import Readers
+from napari_noisyseg.coarse.starter import OUTLINE, Network, at_click, model_weights
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box, Slide, from_array
 from napari_noisyseg.store.arrays import open_array
@@ -21,6 +23,7 @@ from napari_noisyseg.whole import (
     Stitched,
     TileNuclei,
     load_model,
+    load_trained,
     make_plan,
     nuclei_of_tile,
     predicted,
@@ -268,3 +271,20 @@ def test_a_trained_network_finds_the_same_whatever_the_tiles(
         made.append(_outlines(stitched))
     assert len(made[1]) > 40
     assert len(made[0] ^ made[1]) <= 0.02 * len(made[1])
+
+
+def test_what_the_starter_learned_draws_the_nuclei_of_a_trained_network(
+    slide: Slide, tnbc: tuple[RGB, NDArray[np.int32]], tmp_path: Path
+) -> None:
+    from toy_network import trained_file
+
+    weights = dict(model_weights(OUTLINE))
+    weights["head.bias"] = weights["head.bias"] + np.float32(1.5)
+    readers = Readers(at_click(Network(OUTLINE, weights)))
+    file, areas = trained_file(tmp_path, tnbc, "centres"), []
+    for model in (load_model(file, "cpu"), load_trained(file, "cpu", readers, "taught")):
+        plan = make_plan(slide, 0.25, "sha", model, 512)
+        found = nuclei_of_tile(slide, model, plan, plan.tile(0))
+        areas.append(sum(int(found.mask(k).sum()) for k in range(len(found))))
+    assert model.key == plan.model == "taught"
+    assert areas[1] > 1.05 * areas[0]

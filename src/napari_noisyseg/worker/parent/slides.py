@@ -11,13 +11,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from napari_noisyseg.coarse.starter import CENTRES, OUTLINE
+from napari_noisyseg.coarse.project import copy_learned
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box, content_hash
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.runs import EVENTS, Run
 from napari_noisyseg.store.spec import RunSpec, read_spec, write_spec
-from napari_noisyseg.whole.model import learned_key, starter_key
+from napari_noisyseg.whole.model import learned_key, starter_key, taught_key
 from napari_noisyseg.worker.adoption.tiles import FOLDER, tasks_of
 from napari_noisyseg.worker.parent import process
 from napari_noisyseg.worker.parent.client import INIT, MODEL, launch
@@ -40,16 +40,18 @@ def start_slides(
 ) -> Run:
     """Predict images tile by tile, in a child; returns at once.
 
-    model: a run that has one; None for the starter, with what it learned in the project. scheduler:
-    of the workers that are to do it, who must find the images under the same paths. Where the same
-    model has done a part of the same images before, that run goes on, and only what is missing is
-    done. Raises NoisySegError, with nothing left behind, when that cannot be.
+    model: a run that has one; None for the starter. What the starter learned in the project is used
+    either way. scheduler: of the workers that are to do it, who must find the images under the same
+    paths. Where the same model has done a part of the same images before, that run goes on, and
+    only what is missing is done. Raises NoisySegError, with nothing left behind, when that cannot
+    be.
     """
     _check(project, regions, model)
     if scheduler is not None:
         scheduler = _check_there(project, regions, model, scheduler)
     weights = None if model is None else model.dir / MODEL
-    key = content_hash(weights) if weights else learned_key(project) or starter_key()
+    learned = learned_key(project)
+    key = taught_key(content_hash(weights), learned) if weights else learned or starter_key()
     before = _before(project, list(regions), key)
     if before is not None:
         return _go_on(before, regions, device, scheduler)
@@ -129,11 +131,7 @@ def _check_there(project: Project, regions: Regions, model: Run | None, schedule
 def _put_weights(project: Project, weights: Path | None, folder: Path) -> None:
     if weights is not None:
         shutil.copyfile(weights, folder / INIT)
-        return
-    for name in (CENTRES, OUTLINE):
-        learned = project.learned.of(name)
-        if learned is not None:
-            shutil.copyfile(learned.path, folder / f"{name}.safetensors")
+    copy_learned(project, folder)
 
 
 def _before(project: Project, images: list[str], key: str) -> Run | None:
