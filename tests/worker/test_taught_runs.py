@@ -16,6 +16,7 @@ from napari_noisyseg.coarse.project import copy_learned
 from napari_noisyseg.coarse.readers import AS_SHIPPED, Readers, readers_in
 from napari_noisyseg.coarse.starter import CENTRES, OUTLINE, model_weights, packed
 from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.events import Started
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.training.predict import load_model
 from napari_noisyseg.whole.model import learned_key, taught_key
@@ -50,7 +51,9 @@ def test_a_training_and_a_prediction_use_what_was_learned(
     teach(project)
     run = client.start(project, spec(epochs=1))
     project.learned.forget(OUTLINE)  # what comes later changes nothing in the run
-    wait(run, finished)
+    events = wait(run, finished)
+    (note,) = (event.note for event in events if isinstance(event, Started))
+    assert "learned from your decisions" in note
     readers = readers_in(run.dir / FOLDER)
     rgb = tnbc[0][:SIDE, :SIDE]
     wide, plain = (read(run, rgb, points, r) > 0 for r in (readers, AS_SHIPPED))

@@ -11,7 +11,7 @@ from typing import Any
 
 from napari_noisyseg import registry, regular_file
 from napari_noisyseg.annotation.check import check_tiles
-from napari_noisyseg.coarse.readers import Readers, readers_in
+from napari_noisyseg.coarse.readers import AS_SHIPPED, Readers, readers_in
 from napari_noisyseg.data.loader import TrainingData
 from napari_noisyseg.data.prepare import training_image
 from napari_noisyseg.data.regions import SNAPSHOT, StoredRegion, open_regions
@@ -123,8 +123,10 @@ def _open(folder: Path, began: float) -> Job:
         _load_weights(method, start[1], spec)
     else:
         beginning = begin(method, config, (region.load().rgb for region in regions))
-    note = ", ".join(filter(None, [words, beginning.words, f"on {device.words}"]))
     readers = readers_in(folder / SNAPSHOT)
+    taught = readers != AS_SHIPPED and config.prediction().splitting == "centres"
+    learned = "read with what was learned from your decisions" if taught else ""
+    note = ", ".join(filter(None, [words, beginning.words, learned, f"on {device.words}"]))
     return Job(
         folder, spec, began, device, config, method, regions, note, beginning.sha256, readers
     )
