@@ -168,9 +168,7 @@ def _fits(project: Project, task: SlideTask) -> bool:
     return (plan.height, plan.width, plan.mpp, plan.sha) == now
 
 
-def _go_on(
-    project: Project, run: Run, regions: Regions, device: str, scheduler: str | None
-) -> Run:
+def _go_on(project: Project, run: Run, regions: Regions, device: str, scheduler: str | None) -> Run:
     """Let a run go on, with further regions where it had not all of an image."""
     joined: list[tuple[str, Sequence[Box] | None]] = []
     for task in tasks_of(run):
