@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +30,7 @@ from napari_noisyseg.whole import (
     nuclei_of_tile,
     predicted,
 )
+from napari_noisyseg.whole.stitch import discard
 from napari_noisyseg.whole.tissue import find_tissue
 
 RGB = NDArray[np.uint8]
@@ -193,14 +196,38 @@ _WRITERS = _writers()
 def test_another_model_or_slide_is_refused_and_nothing_is_lost(
     found: tuple[Plan, list[TileNuclei]], tmp_path: Path
 ) -> None:
-    from dataclasses import replace
-
     plan, results = found
     Stitched(tmp_path / "t", tmp_path / "o.ome.zarr", plan, "o").add(results[0])
-    for other in (replace(plan, sha="other"), replace(plan, model="m"), replace(plan, mpp=0.5)):
+    changes = ({"sha": "other"}, {"model": "m"}, {"mpp": 0.5}, {"channel": 2}, {"icc": True})
+    for other in (replace(plan, **change) for change in changes):
         with pytest.raises(NoisySegError, match="folder"):
             Stitched(tmp_path / "t", tmp_path / "o.ome.zarr", other, "o")
     assert Stitched(tmp_path / "t", tmp_path / "o.ome.zarr", plan, "o").done == {results[0].index}
+
+
+def test_labels_of_an_earlier_plan_do_not_stay_among_new_ones(
+    found: tuple[Plan, list[TileNuclei]], tmp_path: Path
+) -> None:
+    plan, results = found
+    for result in results:
+        Stitched(tmp_path / "t", tmp_path / "o.ome.zarr", plan, "o").add(result)
+    assert _labels(tmp_path / "o.ome.zarr").any()
+    shutil.rmtree(tmp_path / "t")
+    Stitched(tmp_path / "t", tmp_path / "o.ome.zarr", replace(plan, model="m"), "o")
+    assert not _labels(tmp_path / "o.ome.zarr").any()
+
+
+def test_a_folder_of_somebody_else_is_never_replaced(
+    found: tuple[Plan, list[TileNuclei]], tmp_path: Path
+) -> None:
+    labels = tmp_path / "o.ome.zarr"
+    labels.mkdir()
+    (labels / ".zattrs").write_text('{"multiscales": []}')
+    with pytest.raises(NoisySegError, match="not made by an earlier prediction"):
+        Stitched(tmp_path / "t", labels, found[0], "o")
+    with pytest.raises(NoisySegError, match="not made by an earlier prediction"):
+        discard(tmp_path / "t", labels)
+    assert (labels / ".zattrs").is_file()
 
 
 def test_glass_is_not_predicted(slide: Slide) -> None:

@@ -17,8 +17,10 @@ from napari_noisyseg.slides import Box, content_hash
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.runs import EVENTS, Run
 from napari_noisyseg.store.spec import RunSpec, read_spec, write_spec
+from napari_noisyseg.whole import Plan
 from napari_noisyseg.whole.model import learned_key, starter_key, taught_key
-from napari_noisyseg.worker.adoption.tiles import FOLDER, tasks_of
+from napari_noisyseg.whole.stitch import PLAN
+from napari_noisyseg.worker.adoption.tiles import ADOPTED, FOLDER, SlideTask, tasks_of
 from napari_noisyseg.worker.parent import process
 from napari_noisyseg.worker.parent.client import INIT, MODEL, launch
 
@@ -54,7 +56,7 @@ def start_slides(
     key = taught_key(content_hash(weights), learned) if weights else learned or starter_key()
     before = _before(project, list(regions), key)
     if before is not None:
-        return _go_on(before, regions, device, scheduler)
+        return _go_on(project, before, regions, device, scheduler)
     with project.runs.making() as run:
         _put_weights(project, weights, run.dir)
         method = STARTER if model is None else str(model.spec()["method"])
@@ -137,11 +139,7 @@ def _put_weights(project: Project, weights: Path | None, folder: Path) -> None:
 def _before(project: Project, images: list[str], key: str) -> Run | None:
     """The last run of the same model on the same images."""
     for run in reversed(project.runs.list()):
-        if (
-            is_slide(run)
-            and run.spec().get("key") == key
-            and [t.image for t in tasks_of(run)] == images
-        ):
+        if is_slide(run) and _is_same(project, run, images, key):
             if run.state() in ("running", "waiting"):
                 raise NoisySegError(
                     f"run {run.id} works on this already: let it finish, or stop it"
@@ -150,13 +148,34 @@ def _before(project: Project, images: list[str], key: str) -> Run | None:
     return None
 
 
-def _go_on(run: Run, regions: Regions, device: str, scheduler: str | None) -> Run:
+def _is_same(project: Project, run: Run, images: list[str], key: str) -> bool:
+    """Whether a run is of this model and of the images as they are now; a damaged one is not."""
+    with contextlib.suppress(NoisySegError):
+        tasks = tasks_of(run)
+        same = run.spec().get("key") == key and [task.image for task in tasks] == images
+        return same and all(_fits(project, task) for task in tasks)
+    return False
+
+
+def _fits(project: Project, task: SlideTask) -> bool:
+    """Whether the tiles of a task, if there are any, are of the image in its present size."""
+    if not (task.folder / PLAN).is_file():
+        return True
+    plan, record = Plan.read(task.folder / PLAN), project.image(task.image)
+    now = (record.height, record.width, record.mpp, record.sha)
+    return (plan.height, plan.width, plan.mpp, plan.sha) == now
+
+
+def _go_on(project: Project, run: Run, regions: Regions, device: str, scheduler: str | None) -> Run:
     """Let a run go on, with further regions where it had not all of an image."""
     joined: list[tuple[str, Sequence[Box] | None]] = []
     for task in tasks_of(run):
         more = regions[task.image]
         whole = more is None or task.regions is None
         joined.append((task.image, None if whole else [*(task.regions or ()), *(more or ())]))
+        if project.nuclei.adopted_run(task.image) != run.id:
+            # another run's nuclei took the place of its own: they come in again
+            (task.folder / ADOPTED).unlink(missing_ok=True)
     spec = read_spec(run.dir).model_copy(update={"device": device, "scheduler": scheduler})
     _write(run, spec, str(run.spec()["key"]), joined)
     (run.dir / "STOP").unlink(missing_ok=True)
