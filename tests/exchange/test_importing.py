@@ -207,6 +207,22 @@ def test_regions_beside_detections_are_no_nuclei(
     assert "1 other outlines" in imported.note
 
 
+def test_a_nucleus_drawn_by_hand_beside_detections_comes_in(
+    project: Project, image: str, tmp_path: Path
+) -> None:
+    """In QuPath people draw annotations: what they add to our detections, drawn small, is new."""
+    found = [square(x, 5, 9, objectType="detection") for x in (5, 40)]
+    missed = square(100, 100, 8, objectType="annotation", classification={"name": "Tumor"})
+    over = square(41, 6, 8, objectType="annotation")
+    region = square(200, 200, 30, objectType="annotation")
+    path = geojson_file(tmp_path, *found, missed, over, region)
+    imported = import_clean(project, image, path)
+    assert int(imported) == 3
+    assert "2 other outlines" in imported.note
+    added = [n for n in project.nuclei.of(image) if n.y > 90]
+    assert [(n.state, n.class_name) for n in added] == [("accepted", "Tumor")]
+
+
 def test_a_nucleus_thinner_than_a_pixel_is_told(
     project: Project, image: str, tmp_path: Path
 ) -> None:
