@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
+from time import thread_time
 
 import numpy as np
 import pytest
@@ -18,6 +20,22 @@ from napari_noisyseg.store.records import Candidate, Outline
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("NOISYSEG_DATA", REPOSITORY.parent / "shared" / "data"))
+
+
+@pytest.fixture
+def pace() -> float:
+    """Processor seconds of a fixed piece of work, here and now: some 5 ms on a laptop.
+
+    How long something may take is told in it, so that a slow machine is no failure.
+    """
+
+    def once() -> float:
+        began = thread_time()
+        for n in range(100_000):
+            str(n)
+        return thread_time() - began
+
+    return median(once() for _ in range(5))
 
 
 @pytest.fixture(scope="session")

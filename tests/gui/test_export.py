@@ -193,7 +193,11 @@ def test_annotation_that_is_dropped_comes_into_the_image_in_front(
 
 
 def test_files_are_read_out_of_the_way_of_the_window(
-    reviewed: Panel, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    reviewed: Panel,
+    qtbot: QtBot,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    pace: float,
 ) -> None:
     """Whatever a file of 100,000 nuclei takes to read, the window does not wait for it."""
     session, threads = reviewed.session, []
@@ -213,14 +217,14 @@ def test_files_are_read_out_of_the_way_of_the_window(
         said.clear()
         before = time.thread_time()
         act(session, reviewed)
-        assert time.thread_time() - before < 0.05
+        assert time.thread_time() - before < 10 * pace
         qtbot.waitUntil(lambda: any(t.startswith("imported") for t in said), timeout=20_000)
     assert said[-1].startswith("imported 6 trusted masks into tissue")
     assert len(threads) == 2
     assert threading.main_thread() not in threads
 
 
-def test_the_window_that_asks_opens_at_once(reviewed: Panel, qtbot: QtBot) -> None:
+def test_the_window_that_asks_opens_at_once(reviewed: Panel, qtbot: QtBot, pace: float) -> None:
     opened(reviewed, qtbot).close()  # what is loaded once is loaded now
     took = []
     for _ in range(3):
@@ -231,4 +235,4 @@ def test_the_window_that_asks_opens_at_once(reviewed: Panel, qtbot: QtBot) -> No
             if isinstance(one, ExportDialog):
                 one.close()
         qtbot.wait(20)
-    assert np.median(took) < 0.05, took
+    assert np.median(took) < 10 * pace, took

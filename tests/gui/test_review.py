@@ -332,7 +332,7 @@ def test_what_cannot_be_written_is_said_and_not_shown(dock, monkeypatch):
     assert dock.review.item.state == "unreviewed"
 
 
-def test_no_handler_takes_long_on_thousands_of_nuclei(qtbot, bare):
+def test_no_handler_takes_long_on_thousands_of_nuclei(qtbot, bare, pace):
     side, n = 1000, 3600
     record = bare.require_image()
     project = bare.require_project()
@@ -361,7 +361,7 @@ def test_no_handler_takes_long_on_thousands_of_nuclei(qtbot, bare):
         press(dock, key)
         took.append(thread_time() - start)
     dock.closing()
-    assert np.median(took) < 0.05, took
+    assert np.median(took) < 10 * pace, took
 
 
 def test_outline_paths_run_along_the_edges_of_pixels():

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from time import perf_counter
+from time import thread_time
 
 import numpy as np
 import pytest
@@ -70,15 +70,15 @@ def test_the_row_that_was_chosen_stays_chosen_through_a_sort(qtbot):
     assert chosen == [0]
 
 
-def test_a_hundred_thousand_rows_sort_and_show_at_once(qtbot):
+def test_a_hundred_thousand_rows_sort_and_show_at_once(qtbot, pace):
     table = Table()
     qtbot.addWidget(table)
     values = np.random.default_rng(0).random(100_000)
     table.resize(360, 400)
     table.show()
-    start = perf_counter()
+    start = thread_time()
     table.show_columns([Column("Id", np.arange(len(values))), Column("Area", values)], (80,))
     table.sortByColumn(1, Qt.SortOrder.AscendingOrder)
     table.grab()
-    assert perf_counter() - start < 0.5
+    assert thread_time() - start < 100 * pace
     assert table.columns.data(table.columns.index(0, 1)) == str(values.min())

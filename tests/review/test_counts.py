@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 from pathlib import Path
-from time import perf_counter
+from time import thread_time
 
 import numpy as np
 import pytest
@@ -250,15 +250,15 @@ def test_nothing_new_costs_nothing(bare, monkeypatch):
     assert queue.refresh() == []
 
 
-def test_many_are_counted_quickly(tmp_path):
+def test_many_are_counted_quickly(tmp_path, pace):
     n = 20_000
     corners = np.stack([np.arange(n) // 200 * 8, np.arange(n) % 200 * 8], 1)
     with Project.create(tmp_path / "many.noisyseg") as project:
         project.add_array(np.full((1700, 1700, 3), 200, np.uint8), "i", 0.25)
         found = project.nuclei.adopt("i", "r", [find(y, x) for y, x in corners.tolist()])
         project.nuclei.decide([c.id for c in found[:500]], "accepted")
-        start = perf_counter()
+        start = thread_time()
         assert told(project, "i") == (n, 500, 0, 0)
-        assert perf_counter() - start < 0.1
+        assert thread_time() - start < 20 * pace
         project.nuclei.decide([c.id for c in found], "rejected")
         assert told(project, "i") == (n, 0, n, 0)

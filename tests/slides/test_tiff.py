@@ -38,13 +38,13 @@ def test_a_real_pyramid_is_read_level_by_level(data_dir: Path, name: str) -> Non
             assert np.array_equal(level[100:200, 50:90], wanted.asarray()[100:200, 50:90])
 
 
-def test_a_pyramid_opens_and_shows_in_well_under_a_second(data_dir: Path) -> None:
+def test_a_pyramid_opens_and_shows_in_well_under_a_second(data_dir: Path, pace: float) -> None:
     path = data_dir / "slides" / "CMU-1-Small-Region_pyramid_DERIVED.ome.tif"
     open_image(path).close()
-    start = time.perf_counter()
+    start = time.thread_time()
     with open_image(path) as slide:
         slide.levels[-1][:]
-    assert time.perf_counter() - start < 0.5
+    assert time.thread_time() - start < 100 * pace
 
 
 @pytest.mark.parametrize("declared", [True, False])
@@ -195,16 +195,18 @@ def test_ome_physical_sizes_are_read(
 
 
 @pytest.mark.parametrize("tiled", [True, False])
-def test_a_header_that_claims_too_much_is_refused_at_once(tmp_path: Path, tiled: bool) -> None:
+def test_a_header_that_claims_too_much_is_refused_at_once(
+    tmp_path: Path, tiled: bool, pace: float
+) -> None:
     path = tmp_path / "bomb.tif"
     options = {"tile": (96, 128)} if tiled else {"rowsperstrip": 96}
     tifffile.imwrite(path, PIXELS, photometric="rgb", metadata=None, **options)
     with tifffile.TiffFile(path, mode="r+") as file:
         for tag in ("ImageWidth", "ImageLength"):
             file.pages[0].tags[tag].overwrite(1_000_000)
-    start = time.perf_counter()
+    start = time.thread_time()
     assert "1000000 x 1000000" in refused(path)
-    assert time.perf_counter() - start < 1
+    assert time.thread_time() - start < 200 * pace
 
 
 def test_a_pyramid_cut_short_is_refused(tmp_path: Path, data_dir: Path) -> None:
