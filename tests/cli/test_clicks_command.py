@@ -33,6 +33,17 @@ def test_the_outlines_at_clicks_are_listed_and_accepted(
     assert out.code == 0
 
 
+def test_without_anything_to_review_the_next_step_is_said(
+    noisyseg: Callable[..., Any], tmp_path: Path
+) -> None:
+    project = tmp_path / "case.noisyseg"
+    noisyseg("create", project, "--images", samples.FIELD, "--mpp", 0.25)
+    done = noisyseg("review", project)
+    assert done.code == 0
+    assert "'noisyseg train PROJECT' first" in done.err
+    assert "clicks" not in done.err
+
+
 def test_too_little_to_learn_from_is_said(demo: Path, noisyseg: Callable[..., Any]) -> None:
     pytest.importorskip("torch")
     assert "outlines learn from 8 accepted" in noisyseg("adapt", demo).out

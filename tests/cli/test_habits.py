@@ -46,6 +46,16 @@ def test_the_examples_are_commands_that_there_are(line: str) -> None:
         assert not context.args
 
 
+@pytest.mark.parametrize(
+    ("words", "where"),
+    [(["review", "p", "--nope"], "review --help"), (["nope"], "--help"), (["--nope"], "--help")],
+)
+def test_a_wrong_word_tells_which_help_lists_the_right_ones(noisyseg, words, where) -> None:
+    done = noisyseg(*words)
+    assert done.code == 2
+    assert f"'noisyseg {where}' lists" in done.err
+
+
 def test_quiet_says_errors_alone(noisyseg, field, tmp_path) -> None:
     loud = noisyseg("create", tmp_path / "a", "--images", field / "field.png")
     assert "assumed" in loud.err

@@ -207,6 +207,22 @@ def test_regions_beside_detections_are_no_nuclei(
     assert "1 other outlines" in imported.note
 
 
+def test_a_nucleus_drawn_by_hand_beside_detections_comes_in(
+    project: Project, image: str, tmp_path: Path
+) -> None:
+    """In QuPath people draw annotations: what they add to our detections, drawn small, is new."""
+    found = [square(x, 5, 9, objectType="detection") for x in (5, 40)]
+    missed = square(100, 100, 8, objectType="annotation", classification={"name": "Tumor"})
+    over = square(41, 6, 8, objectType="annotation")
+    region = square(200, 200, 30, objectType="annotation")
+    path = geojson_file(tmp_path, *found, missed, over, region)
+    imported = import_clean(project, image, path)
+    assert int(imported) == 3
+    assert "2 other outlines" in imported.note
+    added = [n for n in project.nuclei.of(image) if n.y > 90]
+    assert [(n.state, n.class_name) for n in added] == [("accepted", "Tumor")]
+
+
 def test_a_nucleus_thinner_than_a_pixel_is_told(
     project: Project, image: str, tmp_path: Path
 ) -> None:
@@ -270,6 +286,20 @@ def test_a_marked_nucleus_takes_the_outline_it_lies_in(
     assert project.nuclei.get(beside.id).state == "unreviewed"
 
 
+def test_a_class_given_elsewhere_reaches_a_nucleus_accepted_before(
+    project: Project, image: str, tmp_path: Path
+) -> None:
+    """Accepted here, classified in QuPath, and back; what was named here stays."""
+    import_clean(project, image, geojson_file(tmp_path, square(10, 10, 20), square(60, 60, 20)))
+    _, named = project.nuclei.of(image)
+    project.nuclei.set_class([named.id], "stroma")
+    there = [square(x, x, 20, classification="Tumor") for x in (10, 60)]
+    assert int(import_clean(project, image, geojson_file(tmp_path, *there))) == 0
+    assert [n.class_name for n in project.nuclei.of(image)] == ["Tumor", "stroma"]
+    project.nuclei.undo()
+    assert [n.class_name for n in project.nuclei.of(image)] == [None, "stroma"]
+
+
 def test_settled_outlines_are_never_changed(project: Project, image: str, tmp_path: Path) -> None:
     first = np.zeros((512, 512), int)
     first[10:30, 10:30] = 1
@@ -279,7 +309,7 @@ def test_settled_outlines_are_never_changed(project: Project, image: str, tmp_pa
     second[10:32, 10:32], second[100:120, 100:120] = 1, 2
     imported = import_clean(project, image, label_file(tmp_path, second))
     assert int(imported) == 1
-    assert "settled before" in imported.note
+    assert "accepted or drawn before" in imported.note
     assert project.nuclei.outline(nucleus.id) == outline
     assert len(project.nuclei.of(image)) == 2
     again = import_clean(project, image, label_file(tmp_path, second))

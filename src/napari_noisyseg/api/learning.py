@@ -32,10 +32,9 @@ def suggest(
 def adapt(project: Project, seed: int = 0) -> adapting.Lesson:
     """Let the outlines at clicks learn from at least eight accepted or redrawn nuclei; seconds.
 
-    From rejected finds (eight at least) it is learned what is no nucleus: `suggest` and `predict`
-    find less that looks like them. project: open for writing. What was learned is used, as one
-    action, only where it meets decisions that were held out better than before. seed: fixes what is
-    held out.
+    They also learn from rejected finds (at least eight): `suggest` and `predict` then leave out
+    what looks like them. project: open for writing. What was learned is used, as one action, only
+    if it fits decisions that were held out better than before. seed: fixes which are held out.
 
     Returns the lesson (`.used`, `.nuclei`, `.rejected`, `.gain` in IoU, `.words`). Raises
     NoisySegError without torch.

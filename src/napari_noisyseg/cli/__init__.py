@@ -105,7 +105,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except TyperException as error:
         if isinstance(error, typer.Abort):
             return 130
-        return _tell(f"{error.format_message()} ('noisyseg --help' lists the words)", 2)
+        return _tell(f"{error.format_message()} ({_help(words)})", 2)
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except BrokenPipeError:
@@ -121,6 +121,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
         text = f"an internal error, {type(error).__name__}: {error}"
         return _tell(f"{text} (-v shows where)", 1)
     return code if isinstance(code, int) else 0
+
+
+def _help(words: Sequence[str]) -> str:
+    """Where the right words are listed: the command's own help, if there is such a command."""
+    if words and words[0] in commands.COMMANDS:
+        return f"'noisyseg {words[0]} --help' lists its options"
+    return "'noisyseg --help' lists the commands"
 
 
 def _tell(message: str, code: int) -> int:

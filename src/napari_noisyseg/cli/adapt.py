@@ -29,7 +29,7 @@ def adapt(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Learn outlines from accepted and redrawn nuclei, and what is none from rejected finds."""
+    """Learn from accepted and redrawn nuclei, and from finds that were rejected."""
     if find_spec("torch") is None:
         raise NoisySegError("learning needs torch: pip install 'napari-noisyseg[train]'")
     from ..worker.lessons.adapting import adapt as learn

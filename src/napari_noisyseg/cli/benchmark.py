@@ -19,7 +19,9 @@ def register(app: typer.Typer) -> None:
 
 
 def benchmark(
-    name: Annotated[str | None, typer.Argument(metavar="NAME")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="One of --list. Default: list them.")
+    ] = None,
     list_: Annotated[bool, typer.Option("--list", help="List all benchmarks.")] = False,
     full: Annotated[
         bool, typer.Option("--full", help="The long version; a stopped one continues.")

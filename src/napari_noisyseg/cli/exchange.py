@@ -91,12 +91,19 @@ def _chosen_format(out: Path, name: str | None) -> tuple[str, bool]:
 
 def import_(
     project: ProjectPath,
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of annotation.")],
     format_: Annotated[
         str | None,
         typer.Option("--format", help=f"{', '.join(READ)}. Default: by the file's ending."),
     ] = None,
-    kind: Annotated[Literal["points", "rough", "clean"] | None, typer.Option("--as")] = None,
+    kind: Annotated[
+        Literal["points", "rough", "clean"] | None,
+        typer.Option(
+            "--as",
+            help="Points; rough masks, which may be wrong; or clean ones, which you trust. "
+            "Default: rough masks, or points if the format has no masks.",
+        ),
+    ] = None,
     image: Annotated[
         str | None, typer.Option(metavar="NAME", help="The image that the files belong to.")
     ] = None,
@@ -158,9 +165,13 @@ def _import_one(
 
 
 def evaluate(
-    predicted: Annotated[Path, typer.Argument(metavar="PREDICTED")],
-    truth: Annotated[Path, typer.Argument(metavar="TRUTH")],
-    min_size: Annotated[int, typer.Option(metavar="PX", min=0)] = 0,
+    predicted: Annotated[
+        Path, typer.Argument(metavar="PREDICTED", help="A label image (.tif, .png), or a folder.")
+    ],
+    truth: Annotated[Path, typer.Argument(metavar="TRUTH", help="The same of the true nuclei.")],
+    min_size: Annotated[
+        int, typer.Option(metavar="PX", min=0, help="Leave out nuclei with fewer pixels.")
+    ] = 0,
     as_json: Json = False,
 ) -> None:
     """Score label images against the truth; files in folders are matched by name."""

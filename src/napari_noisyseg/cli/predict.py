@@ -44,7 +44,9 @@ def register(app: typer.Typer) -> None:
 
 
 def predict(
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...")],
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE...", help="Images, slides, or folders of them.")
+    ],
     model: Annotated[
         str,
         typer.Option(

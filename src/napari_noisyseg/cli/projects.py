@@ -23,13 +23,13 @@ from ..worker.adoption.provenance import of_nucleus
 from .output import DryRun, Json, Progress, print_json, print_table, say, show
 
 ProjectPath = Annotated[Path, typer.Argument(metavar="PROJECT", help="The NAME.noisyseg folder.")]
-Paths = Annotated[list[Path] | None, typer.Option(metavar="PATH", help="Files or folders.")]
+Paths = list[Path] | None
 
 Channel = Annotated[
     int | None, typer.Option(min=1, help="Fluorescence channel that shows the nuclei.")
 ]
 Icc = Annotated[
-    bool, typer.Option("--icc", help="Bring colours to sRGB by the profile in the file.")
+    bool, typer.Option("--icc", help="Convert colours to sRGB by the profile in the file.")
 ]
 
 
@@ -44,9 +44,13 @@ def register(app: typer.Typer) -> None:
 def create(
     project: ProjectPath,
     images: Annotated[list[Path], typer.Option(metavar="PATH", help="Images: files or folders.")],
-    points: Paths = None,
-    masks: Paths = None,
-    clean: Paths = None,
+    points: Annotated[Paths, typer.Option(metavar="PATH", help="Points: files or folders.")] = None,
+    masks: Annotated[
+        Paths, typer.Option(metavar="PATH", help="Rough masks: files or folders.")
+    ] = None,
+    clean: Annotated[
+        Paths, typer.Option(metavar="PATH", help="Trusted masks: files or folders.")
+    ] = None,
     mpp: Annotated[float | None, typer.Option(help="µm per pixel of every image.")] = None,
     field: Annotated[
         list[str] | None, typer.Option(metavar="x,y,w,h", help="A field with all nuclei marked.")
@@ -219,7 +223,7 @@ def _box(text: str) -> Box:
 
 def add(
     project: ProjectPath,
-    images: Annotated[list[Path], typer.Argument()],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files.")],
     mpp: Annotated[float | None, typer.Option(help="µm per pixel of every image.")] = None,
     channel: Channel = None,
     icc: Icc = False,

@@ -79,8 +79,9 @@ def review(
     if as_json:
         print_json(document)
         return
-    if not counts.candidates and counts.points:
-        say(f"no training has found nuclei yet; to review the {counts.points} clicks: --clicks")
+    if not counts.candidates:
+        clicked = f"; to review the {counts.points} clicks: --clicks" if counts.points else ""
+        say(f"no training has found nuclei yet: 'noisyseg train PROJECT' first{clicked}")
     print(f"{counts.reviewed} of {counts.candidates} reviewed, {counts.accepted} accepted")
     if "audit" in document and document["audit"]["drawn"]:
         print(document["audit"]["words"])

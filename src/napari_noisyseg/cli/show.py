@@ -25,7 +25,10 @@ def register(app: typer.Typer) -> None:
 
 
 def open_(
-    paths: Annotated[list[Path] | None, typer.Argument(metavar="[PROJECT | IMAGE...]")] = None,
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[PROJECT | IMAGE...]", help="Default: an empty window."),
+    ] = None,
 ) -> None:
     """Open napari with the panel, on a project or on images."""
     given = [ended(p) if ended(p).is_dir() and not p.exists() else p for p in paths or []]

@@ -75,7 +75,7 @@ def simulate(
     share: ShareOption = None,
     strength: StrengthOption = None,
     target_dice: DiceOption = None,
-    seed: Annotated[int, typer.Option(metavar="N", min=0)] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Fixes every random choice.")] = 0,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:

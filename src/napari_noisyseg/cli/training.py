@@ -16,6 +16,7 @@ from ..method import Needs
 from .output import Json, Progress, print_json, print_table, say, show
 from .projects import ProjectPath, open_project, run_row
 
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="As 'noisyseg runs' lists it.")]
 SchedulerAddress = Annotated[
     str | None,
     typer.Option(
@@ -29,7 +30,10 @@ Insecure = Annotated[
 if TYPE_CHECKING:
     from ..api.trainings import Meter, Training
 
-Device = Literal["auto", "cpu", "cuda", "mps"]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda", "mps"],
+    typer.Option(help="Where to compute; auto: on a GPU if there is one."),
+]
 MOST_SEEDS = 2**32 - 1
 
 
@@ -62,14 +66,21 @@ def _in_words(needs: Needs) -> str:
 def train(
     project: ProjectPath,
     method: Annotated[str, typer.Option(help="One of 'noisyseg methods'.")],
-    epochs: Annotated[int | None, typer.Option(min=1)] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Passes through the tiles. Default: the method's.")
+    ] = None,
     time_budget: Annotated[
         float | None, typer.Option(min=1, metavar="SECONDS", help="Limit for the whole run.")
     ] = None,
     device: Device = "auto",
-    seed: Annotated[int, typer.Option(min=0, max=MOST_SEEDS)] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MOST_SEEDS, help="Fixes every random choice.")
+    ] = 0,
     config: Annotated[Path | None, typer.Option(help="A JSON file of settings.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting of the method, or several."),
+    ] = None,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Continue a run.")] = None,
     init: Annotated[
         str | None,
@@ -204,7 +215,7 @@ def runs(project: ProjectPath, as_json: Json = False) -> None:
         print_table(bought)
 
 
-def stop(project: ProjectPath, run: Annotated[str, typer.Argument(metavar="RUN")]) -> None:
+def stop(project: ProjectPath, run: RunId) -> None:
     """Ask a run to stop at its next step; it can be resumed."""
     with open_project(project) as opened:
         found = opened.runs.get(run)
@@ -216,7 +227,7 @@ def stop(project: ProjectPath, run: Annotated[str, typer.Argument(metavar="RUN")
 
 def replay(
     project: ProjectPath,
-    run: Annotated[str, typer.Argument(metavar="RUN")],
+    run: RunId,
     as_json: Json = False,
 ) -> None:
     """Repeat a run from its folder, outside the project, and compare the labels."""

@@ -29,11 +29,14 @@ PAIRS_AT_ONCE = 2**20
 def masks_of(shapes: Sequence[Shape], path: Path, size: tuple[int, int]) -> Masks:
     """The nuclei among the polygons of a file, cut to an image of this size (H, W).
 
-    Detections and cells where there are any; else what was drawn by hand, each part for itself,
-    without regions (those that hold others). Raises `NoisySegError` naming what lies outside.
+    Detections and cells where there are any, and nuclei that were drawn by hand beside them; else
+    all that was drawn by hand, each part for itself, without regions (those that hold others).
+    Raises `NoisySegError` naming what lies outside.
     """
     polygons = [s for s in shapes if s.kind == "polygon"]
-    chosen = [s for s in polygons if s.role == "nucleus"] or _by_hand(polygons)
+    nuclei = [s for s in polygons if s.role == "nucleus"]
+    drawn = _taken_apart(polygons)
+    chosen = [*nuclei, *_beside(drawn, nuclei)] if nuclei else _without_regions(drawn)
     boxes = [bounds(s.polygons).clip(size) for s in chosen]
     _refuse_beside(chosen, boxes, path, size)
     check_sizes([(s.where, box) for s, box in zip(chosen, boxes, strict=True)])
@@ -52,14 +55,38 @@ def masks_of(shapes: Sequence[Shape], path: Path, size: tuple[int, int]) -> Mask
     return Masks([o for o, _ in seen], classes, "; ".join(notes), colors_of([s for _, s in seen]))
 
 
-def _by_hand(polygons: Sequence[Shape]) -> list[Shape]:
-    """Annotations taken apart (QuPath merges what one selects), without regions around others."""
-    parts = [
+def _taken_apart(polygons: Sequence[Shape]) -> list[Shape]:
+    """What was drawn by hand, each part for itself: QuPath merges what one selects."""
+    return [
         replace(s, polygons=(polygon,))
         for s in polygons
         if s.role == "annotation"
         for polygon in s.polygons
     ]
+
+
+def _beside(drawn: Sequence[Shape], nuclei: Sequence[Shape]) -> list[Shape]:
+    """Of what was drawn by hand the nuclei that a person added to detections, not regions.
+
+    Those that are no larger than the largest detection, and lie where no detection is.
+    """
+    if not drawn:
+        return []
+    theirs, ours = (_areas([s.polygons[0][0] for s in some]) for some in (nuclei, drawn))
+    at_most = float(shapely.area(theirs).max(initial=0))
+    small = [i for i in range(len(drawn)) if 0 < shapely.area(ours[i]) <= at_most]
+    if not small:
+        return []
+    middles, own = _middles(nuclei), _middles([drawn[i] for i in small])
+    # the nearest alone: whoever asks for all that overlap may get millions
+    _, nearest = shapely.STRtree(middles).query_nearest(own, all_matches=False)
+    taken = shapely.contains(ours[small], middles[nearest])
+    taken |= shapely.contains(theirs[nearest], own)
+    return [drawn[i] for i, there in zip(small, taken, strict=True) if not there]
+
+
+def _without_regions(parts: list[Shape]) -> list[Shape]:
+    """Without the regions, which hold others."""
     if len(parts) < 3:
         return parts
     others = _smaller_inside(parts)
@@ -70,7 +97,7 @@ def _smaller_inside(parts: Sequence[Shape]) -> NDArray[np.int64]:
     """How many parts of less than half its area have their middle in each part."""
     rings = [s.polygons[0][0] for s in parts]
     outer = _areas(rings)
-    middles = shapely.points([ring.mean(axis=0) for ring in rings])
+    middles = _middles(parts)
     tree = shapely.STRtree(middles)
     shapely.prepare(outer)
     areas = shapely.area(outer)
@@ -93,6 +120,12 @@ def _smaller_inside(parts: Sequence[Shape]) -> NDArray[np.int64]:
         # as many at once as give a moderate number of pairs
         at, some = at + some, max(1, min(4096, PAIRS_AT_ONCE * at // max(pairs, 1)))
     return counts
+
+
+def _middles(shapes: Sequence[Shape]) -> NDArray[np.object_]:
+    """The mean of the corners of each, as points."""
+    middles = [s.polygons[0][0].mean(axis=0) for s in shapes]
+    return np.asarray(shapely.points(np.reshape(middles, (-1, 2))))
 
 
 def _areas(rings: Sequence[NDArray[np.float64]]) -> NDArray[np.object_]:

@@ -106,22 +106,24 @@ def import_clean(
 
     An outline in which a marked nucleus lies becomes that nucleus's. Outlines that a person
     accepted or drew before stay as they are: a nucleus of the file that is the same as one of
-    those (IoU from 0.5) is left out. `complete` declares the whole image a complete field.
+    those (IoU from 0.5) only gives it its class, if it has none. `complete` declares the whole
+    image a complete field.
     Raises as `import_rough` does.
     """
     record = project.image(image)
     nuclei = read_masks(Path(path), (record.height, record.width), image, format)
-    frozen = [o for n, o in project.nuclei.outlines(image, STATES) if n.frozen]
-    same = match(nuclei.outlines, frozen)
+    frozen = [(n, o) for n, o in project.nuclei.outlines(image, STATES) if n.frozen]
+    same = match(nuclei.outlines, [o for _, o in frozen])
     kept = [k for k in range(len(nuclei.outlines)) if k not in same]
     with project.nuclei.together(f"accept {len(kept)} trusted masks"):
         _add_classes(project, nuclei.colors)
-        _accept(project, image, nuclei, kept)
+        owners = _accept(project, image, nuclei, kept)
+        _name(project, nuclei, owners | {k: frozen[j][0] for k, j in same.items()})
         if complete:
             project.nuclei.add_field(image, Box(0, 0, record.height, record.width))
     notes = [nuclei.note]
     if same:
-        notes.append(f"{len(same)} lie on nuclei that were settled before: those stay")
+        notes.append(f"{len(same)} were accepted or drawn before: those outlines stay as they are")
     return Imported(len(kept), "; ".join(filter(None, notes)))
 
 
@@ -133,8 +135,11 @@ def _add_classes(project: Project, colors: Mapping[str, Color]) -> None:
             project.nuclei.add_class(name, "#{:02x}{:02x}{:02x}".format(*color))
 
 
-def _accept(project: Project, image: str, nuclei: Masks, kept: Sequence[int]) -> None:
-    """Accept some of the file's nuclei: the marked nucleus inside each, else a new one."""
+def _accept(project: Project, image: str, nuclei: Masks, kept: Sequence[int]) -> dict[int, Nucleus]:
+    """Accept some of the file's nuclei: the marked nucleus inside each, else a new one.
+
+    Which of them were marked before, and as which nucleus.
+    """
     # a click that lies in an outline means this nucleus: it keeps its id, class and history
     owners = _owners(project.nuclei.of(image), {k: nuclei.outlines[k] for k in kept})
     new = [k for k in kept if k not in owners]
@@ -145,6 +150,11 @@ def _accept(project: Project, image: str, nuclei: Masks, kept: Sequence[int]) ->
     ids |= {k: nucleus.id for k, nucleus in zip(new, added, strict=True)}
     outlines = {ids[k]: nuclei.outlines[k] for k in kept}
     project.nuclei.decide(list(outlines), "accepted", outlines=outlines)
+    return owners
+
+
+def _name(project: Project, nuclei: Masks, owners: Mapping[int, Nucleus]) -> None:
+    """Give nuclei that were there before the file's classes."""
     named: dict[str, list[str]] = defaultdict(list)
     for k, owner in owners.items():
         name = nuclei.classes[k]

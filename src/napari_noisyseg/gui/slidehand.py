@@ -46,7 +46,7 @@ class SlideHand(TimedWindow):
         centre(self.viewer, self.record, place, VIEW_UM)
 
     def frame(self) -> float:
-        """Milliseconds until the view is drawn anew."""
+        """Milliseconds until the view is drawn again."""
         drawn, began = self.draws, time.perf_counter()
         self.until(lambda: self.draws > drawn)
         return (time.perf_counter() - began) * 1e3

@@ -319,7 +319,7 @@ class ReviewQueue:
         return changed
 
     def _replace(self, found: Table) -> list[str]:
-        """The same where all was read anew."""
+        """The same where all was read again."""
         before, now = self._table.columns, {id: at for at, id in enumerate(found.columns.ids)}
         pairs = [(row, now.pop(id)) for row, id in enumerate(before.ids) if id in now]
         changed = [

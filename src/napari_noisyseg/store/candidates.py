@@ -174,7 +174,7 @@ def _name(context: Context, row: ImageRow, nuclei: Columns, core: Box | None) ->
     known = _serials(context, row, [id for id in nuclei.ids if id])
     names = [(id, known[id]) if id in known else None for id in nuclei.ids]
     open_ones = [k for k, name in enumerate(names) if name is None]
-    # what a person took away does not come back under its id: it is a new find, to be judged anew
+    # what a person removed does not come back under its id: it is a new find, to be judged again
     gone = {str(id) for (id,) in context.database.rows(GONE)}
     earlier = _earlier(context, row, gone | set(known), _around(nuclei, core))
     if earlier:

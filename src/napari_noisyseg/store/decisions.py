@@ -20,7 +20,7 @@ ACCEPTED_OF_RUN = "candidate"
 """`origin` of an outline that was taken from a run as it was."""
 
 _REMOVAL = Aspect.POINTS | Aspect.OUTLINES
-# a point that a person took away is no find of a run either; one never decided on has no row yet
+# a point that a person removed is no find of a run either; one never decided on has no row yet
 GONE = f"""
 SELECT DISTINCT l.id FROM action a CROSS JOIN nucleus_log l ON l.action = a.id AND l.side = 0
 WHERE a.state = 'done' AND a.aspects & {_REMOVAL:d} = {_REMOVAL:d} AND NOT EXISTS

@@ -16,7 +16,7 @@ _SELECT = """
 SELECT f.id, i.name, f.y0, f.x0, f.y1, f.x1, f.complete
 FROM field f JOIN image i ON i.id = f.image
 """
-# undo writes a row anew, so its rowid says nothing of its age; the action that made it does
+# undo writes a row again, so its rowid says nothing of its age; the action that made it does
 _IN_ORDER = """
 LEFT JOIN (SELECT id, min(action) AS born FROM field_log GROUP BY id) l ON l.id = f.id
 WHERE f.image = ? ORDER BY l.born, f.rowid

@@ -60,7 +60,7 @@ class ImageFolder:
     ) -> ImageRecord:
         """An image file: a plain one is copied in, a slide is linked by path and content.
 
-        Without `mpp` (µm per pixel) the file's own counts; where it has none, 0.25 is assumed and
+        Without `mpp` (µm per pixel) the file's own is used; if it has none, 0.25 is assumed and
         the record says so. channel: which channel of fluorescence to take, 1 the first. icc: bring
         colours to sRGB by the file's own profile, here and whenever it is read; the record has the
         profile's name, or "" where the file has none. Errors:
@@ -91,7 +91,7 @@ class ImageFolder:
         return self._add_copy(pixels, self._new_name(name, name, sha), mpp, sha)
 
     def remove_image(self, name: str) -> None:
-        """Take an image out of sight with all that belongs to it; undo brings everything back."""
+        """Remove an image with all that belongs to it; undo brings everything back."""
         row = self._images.row(name)
         with (
             self._history.action(f"remove the image {name}", row.id, Aspect.IMAGES) as action,
@@ -116,7 +116,7 @@ class ImageFolder:
         """The image's pixels as a lazy pyramid; close it after use.
 
         A slide that was moved is found again by its content, beside the project and in the folders
-        `search`. Its `mpp` is the project's. Errors: `NoisySegError` when it is not to be found.
+        `search`. Its `mpp` is the project's. Errors: `NoisySegError` if it cannot be found.
         """
         row = self._images.row(name)
         if not row.linked:

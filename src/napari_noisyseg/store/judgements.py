@@ -173,7 +173,7 @@ class Judgements(Marks):
     ) -> list[Candidate]:
         """The nuclei of a review, each once, in order of serial; with `ids` those of them alone.
 
-        They are those of an adopted run (None: the newest) that nobody took away since, and every
+        They are those of an adopted run (None: the newest) that nobody removed since, and every
         other one with an outline that a person decided on, drew or brought: `run` is "" for these.
         """
         return found.judged(self._context, image, run, ids).by_serial().candidates()

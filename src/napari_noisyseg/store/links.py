@@ -49,7 +49,7 @@ class Links:
     def find(self, row: ImageRow, search: Sequence[Path]) -> Path:
         """The slide's file, looked for where it was, beside the project and in `search`.
 
-        Where it was found anew is remembered. Errors: `NoisySegError` that says where was looked.
+        Where it was found again is remembered. Errors: `NoisySegError` that says where was looked.
         """
         link = self._get(row)
         free = shares.is_free(link.path, self._project)

@@ -58,7 +58,7 @@ class Lock:
         self.path = folder / NAME
         self._mine: bytes | None = None
         self.restarted = False
-        """Whether the machine was (or may have been) started anew since the last holder."""
+        """Whether the machine was (or may have been) started again since the last holder."""
 
     def take(self, force: bool = False) -> str | None:
         """Hold the lock; the word on whose it was when a dead (or forced) holder's is taken over.

@@ -54,7 +54,7 @@ class Marks:
         points.remove(self._context, list(dict.fromkeys(ids)))
 
     def set_class(self, ids: Sequence[str], class_name: str | None, run: str | None = None) -> None:
-        """Name the class of nuclei or candidates (None takes it away); a new class is added."""
+        """Name the class of nuclei or candidates (None removes it); a new class is added."""
         repair.set_class(self._context, list(dict.fromkeys(ids)), class_name, run)
 
     def of(

@@ -118,7 +118,7 @@ class Nuclei(Judgements):
         return found
 
     def _review(self) -> dict[int, Counter[str]]:
-        """`judged.count`, made anew only after something that it depends on."""
+        """`judged.count`, made again only after something that it depends on."""
         # the version stands still while an action is open, whatever happens in it
         if self._context.history.acting:
             return judged.count(self._context)

@@ -74,8 +74,8 @@ class Project(ImageFolder):
         """A project, for writing (one at a time) or for reading (beside a writer).
 
         Errors: `NoisySegError` when it is no project, is damaged, is of a later version of this
-        program, or is held by another writer (named with host, process and time; `break_lock`
-        takes it away from one that cannot be asked, on a machine that is gone).
+        program, or is held by another writer (named with host, process and time). `break_lock`
+        takes over the lock of a writer that cannot be asked, on a machine that is gone.
         """
         path = Path(path).absolute()
         if backup.restoring(path) is not None:
@@ -113,7 +113,7 @@ class Project(ImageFolder):
 
     @staticmethod
     def restore(path: Path, generation: int = 1) -> Path:
-        """Put a backup of what people did in place of a damaged file; that one is kept aside.
+        """Replace a damaged file by a backup of what people did; the damaged one is kept aside.
 
         `generation` 1 is the newest, 2 the one before. Gives back where the damaged file went.
         """
@@ -181,7 +181,7 @@ class Project(ImageFolder):
             self._painting.flush(row.name)
 
     def rebuild(self) -> None:
-        """Make all caches of what people painted anew from the strokes."""
+        """Make all caches of what people painted again from the strokes."""
         for row in self._images.rows():
             self._painting.rebuild(row.name)
 

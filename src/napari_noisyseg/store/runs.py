@@ -321,7 +321,7 @@ class Runs:
 
     def _draft(self) -> Run:
         with self._told():
-            # no parents: where the project was moved, it must not come to life again here
+            # no parents: where the project was moved, it must not be created again here
             make_inside(self.root)
             name = _new_id()
             # before its maker is written down in it, its name tells whose it is

@@ -24,7 +24,7 @@ _PIECE = """
 SELECT rowid, y, x FROM candidate
 WHERE rowid > :after AND rowid <= :upto AND +image = :image AND +run = :run ORDER BY rowid
 """
-# rows that are taken away leave their numbers to others: the last one's name tells them apart
+# rows that are removed leave their numbers to others: the last one's name tells them apart
 _STAMP = """
 SELECT n, (SELECT id FROM candidate WHERE rowid = last) FROM
     (SELECT count(*) AS n, max(rowid) AS last FROM candidate
@@ -78,7 +78,7 @@ class SpotReader:
         self._read: list[NDArray[np.float64]] = []
 
     def step(self) -> Spots | None:
-        """Read on: None while there is more, at the end all nuclei; the next call begins anew.
+        """Read on: None while there is more, at the end all nuclei; the next call begins again.
 
         Raises NoisySegError where the project cannot be read, or the image is gone.
         """
@@ -110,7 +110,7 @@ class SpotReader:
             self._read.append(np.array(rows, np.float64))
 
     def _judged(self, row: ImageRow) -> Spots:
-        """What was read, with what people said of it, and without what they took away."""
+        """What was read, with what people said of it, and without what they removed."""
         table = np.concatenate([np.empty((0, 3)), *self._read])
         self._read = []
         self._keys = np.concatenate([self._keys, table[:, 0].astype(np.int64)])

@@ -21,7 +21,7 @@ from napari_noisyseg.store.records import STATES, Aspect, Look, Outline, State, 
 
 _NEWEST = "(SELECT run FROM adoption a WHERE a.image = n.image ORDER BY seq DESC LIMIT 1)"
 _BEFORE = "FROM verdict w WHERE w.id = n.id AND w.way IN ('queue', 'audit')"
-# a nucleus that was drawn at random once is part of the sample for good, whoever decides anew
+# a nucleus that was drawn at random once is part of the sample for good, whoever decides again
 _NOTE = f"""
 INSERT INTO verdict (key, id, image, reviewer, state, way, run, time, ms, agreed)
 SELECT n.id || ' ' || :reviewer, n.id, n.image, :reviewer, :state,
@@ -138,7 +138,7 @@ def _put(context: Context, ids: Sequence[str], state: State, reviewer: str, look
 def _compare(context: Context, ids: Sequence[str]) -> None:
     """How far the run's outlines agree with what a person made of them.
 
-    Kept, as the run's outline may be drawn anew later, in the light of this very decision.
+    Kept, as the run's outline may be drawn again later, in the light of this very decision.
     """
     run, wanted = context.database.run, as_keys(ids)
     run(

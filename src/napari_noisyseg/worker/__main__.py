@@ -91,7 +91,7 @@ def _work(run: Run, stopping: _Stop) -> int:
         traceback.print_exc()
         if run.dir.is_dir():
             raise
-        # it must not come to life again at its old place
+        # it must not be created again at its old place
         print(f"{run.dir} was moved or deleted: resume the run where it is now", file=sys.stderr)
         return 1
 

@@ -252,7 +252,7 @@ def _update(
 def _place(
     viewer: Any, layer: Any, record: ImageRecord, origin: tuple[float, float], step: float = 1.0
 ) -> None:
-    """What is as before costs nothing: napari reckons with all layers whenever one is moved."""
+    """What is as before costs nothing: napari goes through all layers whenever one is moved."""
     where = geometry(viewer, record, origin)
     scale = tuple(step * s for s in where["scale"])
     if not np.allclose(layer.scale, scale):

@@ -94,7 +94,7 @@ class OutlinesOverlay(SceneOverlay):  # type: ignore[misc]
             if serial in strips and before.get(serial) != groups.get(serial):
                 _ink(strips[serial], states[serial], groups.get(serial, 0))
         shown, self._colors = self.by_group, tuple(colors)
-        if shown:  # the colours are told anew
+        if shown:  # the colours are sent again
             self.by_group = False
             self.by_group = True
         self._tell()
@@ -120,7 +120,7 @@ class OutlinesOverlay(SceneOverlay):  # type: ignore[misc]
         self._tell()
 
     def change(self, paths: Mapping[int, Paths], pen: str, gone: Iterable[int] = ()) -> None:
-        """Draw some nuclei anew and some no longer, at once; new ones are of the state `pen`."""
+        """Draw some nuclei again and some no longer, at once; new ones are of the state `pen`."""
         _check((pen,))
         for serial in set(gone) - self._pinned.keys():
             self._forget(serial)
@@ -133,7 +133,7 @@ class OutlinesOverlay(SceneOverlay):  # type: ignore[misc]
         self._tell()
 
     def put(self, serial: int, paths: Paths, state: str) -> None:
-        """Draw one nucleus, or draw it anew; the others are not touched."""
+        """Draw one nucleus, or draw it again; the others are not touched."""
         _check((state,))
         self._paths[serial], self._states[serial] = paths, state
         self._strips.pop(serial, None)

@@ -96,7 +96,7 @@ class NextRound:
     # --- what the rounds bought ----------------------------------------------------------------
 
     def ask(self) -> None:
-        """Count anew."""
+        """Count again."""
         project = self._session.project
         if project is None:
             self.rounds = []

@@ -73,7 +73,7 @@ class People:
         return self.different.get(nucleus, "") if self.through else ""
 
     def ask(self) -> None:
-        """Count anew."""
+        """Count again."""
         project = self._review.session.project
         if project is None:
             self._sentences, self.different = [], {}

@@ -147,7 +147,7 @@ class Repairs:
             self._done()
 
     def outline_at(self, place: Place) -> None:
-        """Outline the nucleus under review anew, from a click."""
+        """Outline the nucleus under review again, from a click."""
         item = self._review.item
         if item is not None:
             self._find(item.image, place, partial(self._outlined, item.id), item.id)

@@ -245,7 +245,7 @@ class ReviewController:
         self.nucleus = self.queue.items[row].id if known else None  # type: ignore[union-attr,index]
 
     def _show(self) -> None:
-        """The image of the nucleus comes to the front, and all is drawn anew."""
+        """The image of the nucleus comes to the front, and all is drawn again."""
         item = self.item
         if self._since[0] != self.nucleus:
             self._since = (self.nucleus, monotonic())

@@ -117,7 +117,7 @@ class Afar:
         return ("refined",) * found + ("points",) * clicked
 
     def _look(self, news: bool = False) -> None:
-        """Bring what is drawn to the view of now; with news what runs found is asked for anew."""
+        """Bring what is drawn to the view of now; with news what runs found is asked for again."""
         kinds = self._small()
         if not kinds:
             self._come_near()

@@ -24,14 +24,14 @@ from napari_noisyseg.store.records import ImageRecord
 UNKNOWN = 2
 """value of a pixel that the points say nothing of"""
 ENOUGH = 100
-"""points from which on a person is asked before the cluster label is fitted anew"""
+"""points from which on a person is asked before the cluster label is fitted again"""
 MANY = 4
-"""points that may change at once; with more, labels are made anew, out of the way"""
+"""points that may change at once; with more, labels are made again, out of the way"""
 Points = dict[int, tuple[float, float]]
 
 
 class Key(NamedTuple):
-    """What labels are of; with any of these another they are to be made anew."""
+    """What labels are of; with any of these another they are to be made again."""
 
     project: Project
     image: str
@@ -69,7 +69,7 @@ class LiveLabels:
         return self._building is not None
 
     def _refit_early(self) -> None:
-        """While there are few points each fifth of them counts: fit anew unasked.
+        """While there are few points each fifth of them counts: fit again unasked.
 
         Once for the points and fields of now: outside complete fields there is nothing to fit to.
         """

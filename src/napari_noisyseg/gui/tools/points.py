@@ -25,7 +25,7 @@ SHOWN = What.POINTS | What.CLASSES | What.DECISIONS | What.IMAGES | FRONT
 SIZE_UM = 1.5
 """diameter of a point's ring on the canvas"""
 MANY = 500
-"""touched points from which on all are read anew"""
+"""touched points from which on all are read again"""
 FEW = 8
 """changed points up to which they are changed one by one"""
 Places = dict[int, Place]
@@ -193,7 +193,7 @@ class PointsTool:
         before = before or {}
         gone = before.keys() - self.nuclei.keys()
         come = [s for s in self.nuclei if s not in before]
-        # a decision changes neither: the points need not be drawn anew, seen or unseen
+        # a decision changes neither: the points need not be drawn again, seen or unseen
         both = [(s, n, before[s]) for s, n in self.nuclei.items() if before.get(s, n) is not n]
         moved = [s for s, n, old in both if (n.y, n.x) != (old.y, old.x)]
         named = [s for s, n, old in both if n.class_name != old.class_name]

@@ -17,7 +17,7 @@ from napari_noisyseg.slides import Box
 
 Words = Iterator[str]
 CLICKED_EVERY = 10
-"""acts between two comparisons with the clicks' outlines made anew, which takes a second"""
+"""acts between two comparisons with the clicks' outlines made again, which takes a second"""
 CLICKED: tuple[Literal["outline", "local"], ...] = ("outline", "local")
 
 

@@ -93,7 +93,7 @@ class Disk:
         return found
 
     def clicked(self, image: str, kind: Literal["outline", "local"]) -> NDArray[Any]:
-        """An outline at each point, made anew from nothing."""
+        """An outline at each point, made again from nothing."""
 
         def read() -> NDArray[Any]:
             record = self.project.image(image)

@@ -102,7 +102,7 @@ class ReviewActs:
         return Did(f"draw nucleus {item.candidate.serial}", "front")
 
     def outline(self, random: Random) -> Did:
-        """The nucleus under review is outlined anew from its middle."""
+        """The nucleus under review is outlined again from its middle."""
         item = self._ready("W")
         if item is None:
             return Did("nothing to outline")

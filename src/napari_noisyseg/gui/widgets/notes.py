@@ -243,7 +243,7 @@ class Text(QTextEdit):  # type: ignore[misc]
             policy.ScrollBarAlwaysOff if fits else policy.ScrollBarAlwaysOn
         )
         self.setFixedHeight(height)
-        # within a resize Qt does not lay out anew for a scroll bar that comes or goes
+        # within a resize Qt does not lay out again for a scroll bar that comes or goes
         self.document().setTextWidth(self.viewport().width())
 
     def resizeEvent(self, event: Any) -> None:

@@ -19,7 +19,7 @@ INDENT = 5
 class StillLine(QWidget):  # type: ignore[misc]
     """One line of text, cut where there is no room; `wrap` shows all of it on several lines.
 
-    A QLabel lays its whole window out anew for each new text, which is then drawn a second time.
+    A QLabel lays its whole window out again for each new text, which is then drawn a second time.
     """
 
     def __init__(self) -> None:

@@ -49,7 +49,7 @@ class Parcel:
 
     @property
     def key(self) -> str:
-        """Of what would have to be opened anew."""
+        """Of what would have to be opened again."""
         plan = (self.plan["sha"], self.plan["model"], self.plan.get("icc"))
         about = (self.path, self.channel, self.device, *plan)
         return hashlib.sha256(repr((about, self.plan["side"])).encode()).hexdigest()

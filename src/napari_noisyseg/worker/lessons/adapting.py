@@ -137,7 +137,7 @@ def _outlines(weights: Mapping[str, NDArray[np.float32]], picks: Picks, seed: in
     gain = round(found.after - found.before, 4)
     if not found.better:
         words = (
-            f"{count} decided nuclei teach nothing yet that holds for those held out (IoU "
+            f"{count} decided nuclei do not improve the outlines yet (IoU of those held out "
             f"{found.before:.2f}, then {found.after:.2f}): the outlines stay; decide on more"
         )
         return _Outlines(weights, words, gain)

@@ -48,7 +48,7 @@ class FieldList(QWidget):  # type: ignore[misc]
         self.kit = kit
         self._shown: list[FieldRow] = []
         self._ticks: dict[str, bool] = {}
-        # a tick fills the list anew: not while Qt is still at the click
+        # a tick fills the list again: not while Qt is still at the click
         self._soon = QTimer(self, singleShot=True, interval=0)
         self._soon.timeout.connect(self._declare)
         self.whole = button(

@@ -34,7 +34,7 @@ WHY = {
 }
 WORKING, UP_TO_DATE = Summary("working …", "busy"), Summary("up to date", "done")
 SETTLE_MS = 1500
-"""quiet after the last click before the project's labels are written anew"""
+"""quiet after the last click before the project's labels are written again"""
 
 
 class CoarseDock(StepDock):
@@ -124,7 +124,7 @@ class CoarseDock(StepDock):
             return Summary("need a field", "warn")
         image = self.session.image
         if self.kit.live.busy or self.deriver.left or self._settle.isActive():
-            # after each decision of a review they are made anew, which is nobody's concern there
+            # after each decision of a review they are made again, which is nobody's concern there
             return self._said if self.session.view.step == "review" else WORKING
         done = image is not None and (not self.session.writable or self.deriver.up_to_date(image))
         self._said = UP_TO_DATE if done else Summary("could not be made", "warn")

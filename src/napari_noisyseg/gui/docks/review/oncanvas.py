@@ -75,7 +75,7 @@ class OnCanvas:
         self.closeup.remove()
 
     def lacks(self) -> bool:
-        """Whether a person took away what should be seen of the nucleus under review."""
+        """Whether a person hid what should be seen of the nucleus under review."""
         review: Any = self._review
         return review.open and review.item is not None and self.closeup.layer is None
 

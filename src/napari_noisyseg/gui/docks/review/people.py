@@ -49,7 +49,7 @@ class TwoPeople(QWidget):  # type: ignore[misc]
         self.name.setText(self._review.who.name)
 
     def show_it(self) -> None:
-        """Draw it anew; a name that is being typed stays."""
+        """Draw it again; a name that is being typed stays."""
         people, review = self._people, self._review
         if not self.name.hasFocus():
             self.name.setText(review.who.name)

@@ -88,7 +88,7 @@ class RoundsOfReview(QWidget):  # type: ignore[misc]
         self.plot.restyle(palette)
 
     def show_it(self) -> None:
-        """Draw it anew."""
+        """Draw it again."""
         rounds = self._rounds
         self.words.setText(rounds.words)
         if rounds.rounds == self._shown:

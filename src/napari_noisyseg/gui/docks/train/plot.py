@@ -71,7 +71,7 @@ class LossPlot(QuietPlot):
         words = f'<span style="color:{p.accent}">━ training loss</span>'
         if held_out:
             words += f'&nbsp; <span style="color:{p.text}">o held-out tiles</span>'
-        if words != self._words:  # each time it is laid out anew
+        if words != self._words:  # each time it is laid out again
             self._words = words
             self._legend.setText(words, size="8pt")
 
