@@ -91,7 +91,7 @@ class Lock:
         raise NoisySegError(f"{self.path} is contended: try again in a moment")
 
     def release(self) -> None:
-        """Let go, unless somebody else has broken the lock meanwhile."""
+        """Release it, unless somebody else has broken the lock meanwhile."""
         if self._mine is not None and self._read() == self._mine:
             with contextlib.suppress(OSError):
                 self.path.unlink(missing_ok=True)
