@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+import tifffile
 
 import napari_noisyseg as ns
 from napari_noisyseg import samples
@@ -83,3 +84,11 @@ def test_files_come_in_by_name(project, tmp_path) -> None:
         ns.import_file(project, tmp_path / "i.csv", image="j")
     with pytest.raises(ns.NoisySegError, match="kind"):
         ns.import_file(project, tmp_path / "i.csv", kind="line")
+
+
+def test_a_file_goes_to_the_image_of_its_name_without_the_ending(project, tnbc, tmp_path) -> None:
+    project.add_array(tnbc[0][192:, 192:], "other", 0.25)
+    masks = np.zeros((192, 192), np.uint16)
+    masks[10:20, 10:30] = 1
+    tifffile.imwrite(tmp_path / "i.ome.tif", masks)
+    assert ns.import_file(project, tmp_path / "i.ome.tif", kind="rough").count == 1

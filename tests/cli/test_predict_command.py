@@ -12,6 +12,7 @@ from PIL import Image
 
 from napari_noisyseg.cli.projects import open_project
 from napari_noisyseg.coarse.starter import OUTLINE, model_weights, packed
+from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.exchange.geojson import read
 from napari_noisyseg.exchange.outlines import fill
 from napari_noisyseg.slides import Box
@@ -98,6 +99,29 @@ def test_an_image_unlike_stained_tissue_is_left_out_in_words(noisyseg, field, tm
     done = noisyseg("predict", grey, field / "field.png", *words)
     assert done.code == 0
     assert [p.name for p in (tmp_path / "o").iterdir()] == ["field.tif"]
+
+
+def test_why_an_image_failed_is_said_where_there_is_no_manifest(
+    noisyseg, field, tmp_path, monkeypatch
+):
+    def segment(rgb, *_, **__):
+        if rgb.shape[0] < 256:
+            raise NoisySegError("the memory is too small")
+        return np.zeros(rgb.shape[:2], np.int32)
+
+    monkeypatch.setattr("napari_noisyseg.coarse.centres.segment", segment)
+    Image.open(field / "field.png").crop((0, 0, 200, 200)).save(field / "other.png")
+    words = ("--model", "starter", "--output", tmp_path / "o", "--mpp", 0.25)
+    done = noisyseg("-q", "predict", field / "field.png", field / "other.png", *words)
+    assert done.code == 1
+    assert "1 of 2 images could not be predicted: the memory is too small" in done.err
+
+
+def test_a_folder_without_a_name_is_no_project(noisyseg, field, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = noisyseg("predict", field / "field.png", "--model", ".", "--output", tmp_path / "o")
+    assert done.code == 2, done.err
+    assert "--model starter" in done.err
 
 
 def test_a_missing_network_and_project_are_told(noisyseg, field, tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ import pytest
 import tifffile
 import zarr
 
+from napari_noisyseg.cli.predict_image import Asked, Engine, Reading
 from napari_noisyseg.exchange.geojson import read
 from napari_noisyseg.store import Project
 
@@ -126,8 +127,55 @@ def test_a_cohort_of_dicom_and_ome_zarr(noisyseg, tmp_path, tnbc, slide):
     done = noisyseg(*words)
     assert done.code == 0, done.err
     entries = json.loads((out / "manifest.json").read_text())["images"]
-    assert {name: e["state"] for name, e in entries.items()} == {"1": "done", "b.ome": "done"}
+    assert {name: e["state"] for name, e in entries.items()} == {"1": "done", "b": "done"}
+    assert zarr.open_group(out / "b.ome.zarr", mode="r").attrs["ome"]["image-label"]
     assert noisyseg(*words).err.count("already done") == 2
+
+
+def test_nothing_of_somebody_else_is_overwritten(noisyseg, slide, tmp_path, tnbc):
+    """Neither the image itself, nor points that have its name."""
+    with Project.create(tmp_path / "p.noisyseg") as project:
+        project.add_array(tnbc[0][:256, :256], "copied", 0.25)
+        image = shutil.copytree(project.path / "images" / "copied", tmp_path / "b.ome.zarr")
+    before = {p: p.stat().st_mtime_ns for p in image.rglob("*")}
+    done = noisyseg("predict", image, "--model", "starter", "--output", tmp_path)
+    assert done.code == 2
+    assert "would overwrite" in done.err
+    assert {p: p.stat().st_mtime_ns for p in image.rglob("*")} == before
+    (tmp_path / "slide.csv").write_text("x,y\n5,5\n")
+    words = ("predict", slide, "--model", "starter", "--format", "geojson")
+    done = noisyseg(*words, "--output", tmp_path)
+    assert done.code == 2
+    assert "slide.csv is there already" in done.err
+    assert (tmp_path / "slide.csv").read_text() == "x,y\n5,5\n"
+    assert not (tmp_path / "slide.tiles").exists()
+
+
+class _Seer:
+    """What a plan asks of a model."""
+
+    key, side = "k", 256
+
+    def mpp(self, slide_mpp):
+        return slide_mpp
+
+    def measure(self, sample, mpp):
+        return {}
+
+
+def test_another_channel_takes_no_tile_of_the_first(tmp_path, tnbc):
+    file = tmp_path / "f.tif"
+    channels = np.moveaxis(tnbc[0][:300, :300, :2], -1, 0).astype(np.uint16)
+    tifffile.imwrite(file, channels, metadata={"axes": "CYX"}, photometric="minisblack")
+    done = []
+    for channel in (1, 1, 2):
+        reading = Reading(channel, False)
+        engine = Engine(Asked("m", "k", "labels", "cpu", 0.25, reading, False), tmp_path)
+        engine._model = _Seer()
+        with reading.opened(file) as opened:
+            done.append(engine._stitched(file, opened, 0.25).done)
+        (tmp_path / "f.tiles" / "tiles" / "0.npz").touch()
+    assert done == [set(), {0}, set()]
 
 
 def test_colours_by_the_profile(noisyseg, tmp_path, tnbc):

@@ -201,6 +201,44 @@ def test_a_mask_of_another_name_is_said_to_be_taken(noisyseg, field: Path) -> No
     assert "rough.tif is used for field.png" in done.err
 
 
+def test_endings_of_ome_files_are_no_part_of_a_name(noisyseg, field: Path) -> None:
+    rgb = np.asarray(Image.open(field / "field.png"))
+    scans = field / "scans"
+    scans.mkdir()
+    for name in ("a", "b"):
+        tifffile.imwrite(scans / f"{name}.ome.tif", rgb, photometric="rgb")
+        (scans / f"{name}.csv").write_text("x,y\n5,5\n")
+        masks_of(field / f"{name}.ome.tif")
+    project = field / "case.noisyseg"
+    done = noisyseg("create", project, "--images", scans, "--points", scans)
+    assert done.code == 0, done.err
+    assert [(i["name"], i["points"]) for i in document(noisyseg, project)["images"]] == [
+        ("a", 1), ("b", 1)
+    ]  # fmt: skip
+    done = noisyseg("import", project, field / "a.ome.tif", field / "b.ome.tif", "--as", "rough")
+    assert done.code == 0, done.err
+
+
+def test_two_files_for_one_image_are_not_chosen_from(noisyseg, field: Path) -> None:
+    (field / "field.geojson").write_text('{"type": "FeatureCollection", "features": []}')
+    project, done = create(noisyseg, field, "--points", field)
+    assert done.code == 2
+    assert "field.csv and " in done.err
+    assert not project.exists()
+
+
+def test_a_folder_may_hold_images_and_their_masks(noisyseg, field: Path) -> None:
+    masks_of(field / "field.tif")
+    _, done = create(noisyseg, field, "--masks", field)
+    assert done.code == 0, done.err
+
+
+def test_hidden_files_are_no_images(noisyseg, field: Path) -> None:
+    (field / "._field.png").write_bytes(b"\0\5\x16\7 of macOS")
+    done = noisyseg("create", field / "case", "--images", field)
+    assert done.code == 0, done.err
+
+
 def test_not_a_project(noisyseg, field: Path) -> None:
     done = noisyseg("info", field)
     assert done.code == 2

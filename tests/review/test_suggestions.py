@@ -135,6 +135,19 @@ def test_a_place_is_kept_once(project):
     assert rest.keep(project, found[:2]) == 1
 
 
+def test_suggestions_of_several_images_are_kept_and_dropped_as_one_action(project):
+    project.add_array(np.full((64, 64, 3), 200, np.uint8), "other", 0.25)
+    before = project.nuclei.counts().points
+    chosen = [rest.Suggestion(name, 50.0, 50.0, 0.9) for name in ("tnbc", "other")]
+    assert rest.keep(project, chosen) == 2
+    project.nuclei.undo()
+    assert project.nuclei.counts().points == before
+    rest.drop(project, chosen)
+    project.nuclei.undo()
+    assert not project.nuclei.dropped("tnbc").size
+    assert not project.nuclei.dropped("other").size
+
+
 def test_decisions_survive_a_restart_and_are_undone(project):
     found = rest.suggestions(project, "tnbc")
     rest.keep(project, found[:3])

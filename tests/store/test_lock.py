@@ -70,6 +70,18 @@ def test_the_same_program_cannot_open_twice(project: Project) -> None:
     project.add_array(np.zeros((8, 8, 3), np.uint8), "still mine")
 
 
+def test_a_project_that_cannot_be_read_at_its_end_is_let_go(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(_: object) -> None:
+        raise NoisySegError("the disk is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("napari_noisyseg.store.images.Images.rows", unreadable)
+        project.close()
+    Project.open(project.path).close()
+
+
 def test_a_reused_process_number_holds_nothing(tmp_path: Path) -> None:
     mine = Process.of(os.getpid())
     holder(tmp_path, started=mine.started - 3600, ticks=mine.ticks - 100)

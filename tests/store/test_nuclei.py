@@ -91,6 +91,23 @@ def test_a_removed_class_leaves_its_nuclei(tissue: Project) -> None:
         tissue.nuclei.set_color("b", "red")
 
 
+def test_blanks_around_a_class_make_no_other_class(tissue: Project) -> None:
+    one = tissue.nuclei.add("tissue", 1, 1, " tumour")
+    two = tissue.nuclei.add("tissue", 9, 9, "tumour ")
+    tissue.nuclei.set_class([two.id], "tumour\t")
+    assert {tissue.nuclei.get(n.id).class_name for n in (one, two)} == {"tumour"}
+    assert tissue.nuclei.class_sizes() == {"tumour": 2}
+
+
+def test_nuclei_of_removed_images_are_not_among_a_class_s(tissue: Project) -> None:
+    tissue.add_array(np.zeros((32, 32, 3), np.uint8), "other", 0.5)
+    tissue.nuclei.add("other", 1, 1, "tumour")
+    tissue.remove_image("other")
+    assert tissue.nuclei.class_sizes() == {"tumour": 0}
+    tissue.nuclei.undo()
+    assert tissue.nuclei.class_sizes() == {"tumour": 1}
+
+
 def test_a_class_is_renamed_with_its_nuclei_and_back(tissue: Project) -> None:
     nuclei = tissue.nuclei
     one, two = nuclei.add("tissue", 1, 1, "a"), nuclei.add("tissue", 5, 5, "b")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,23 @@ def test_the_array_on_disk_follows(painted: tuple[Project, Labels32]) -> None:
     with Project.open(project.path) as again:
         assert np.array_equal(again.labels.read("tissue", "rough"), mask)
         assert np.array_equal(again.nuclei.painted("tissue"), mask)
+
+
+class _WrongFile(Exception):
+    pass
+
+
+def test_strokes_of_an_action_that_was_rolled_back_are_nowhere(
+    tissue: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(painting, "PENDING", 5)
+    mask = scribble(tissue, 1, 12)
+    with contextlib.suppress(_WrongFile), tissue.nuclei.together("import 2 files"):
+        scribble(tissue, 2, 12, mask)
+        raise _WrongFile
+    assert np.array_equal(tissue.nuclei.painted("tissue"), mask)
+    tissue.flush()
+    assert np.array_equal(tissue.labels.read("tissue", "rough"), mask)
 
 
 def test_many_strokes_flush_by_themselves(tissue: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from napari_noisyseg.coarse.readers import Readers
+from napari_noisyseg.coarse.starter import OUTLINE, Network, at_click, model_weights
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box, Slide, from_array
 from napari_noisyseg.store.arrays import open_array
@@ -21,10 +25,12 @@ from napari_noisyseg.whole import (
     Stitched,
     TileNuclei,
     load_model,
+    load_trained,
     make_plan,
     nuclei_of_tile,
     predicted,
 )
+from napari_noisyseg.whole.stitch import discard
 from napari_noisyseg.whole.tissue import find_tissue
 
 RGB = NDArray[np.uint8]
@@ -190,14 +196,38 @@ _WRITERS = _writers()
 def test_another_model_or_slide_is_refused_and_nothing_is_lost(
     found: tuple[Plan, list[TileNuclei]], tmp_path: Path
 ) -> None:
-    from dataclasses import replace
-
     plan, results = found
     Stitched(tmp_path / "t", tmp_path / "o.ome.zarr", plan, "o").add(results[0])
-    for other in (replace(plan, sha="other"), replace(plan, model="m"), replace(plan, mpp=0.5)):
+    changes = ({"sha": "other"}, {"model": "m"}, {"mpp": 0.5}, {"channel": 2}, {"icc": True})
+    for other in (replace(plan, **change) for change in changes):
         with pytest.raises(NoisySegError, match="folder"):
             Stitched(tmp_path / "t", tmp_path / "o.ome.zarr", other, "o")
     assert Stitched(tmp_path / "t", tmp_path / "o.ome.zarr", plan, "o").done == {results[0].index}
+
+
+def test_labels_of_an_earlier_plan_do_not_stay_among_new_ones(
+    found: tuple[Plan, list[TileNuclei]], tmp_path: Path
+) -> None:
+    plan, results = found
+    for result in results:
+        Stitched(tmp_path / "t", tmp_path / "o.ome.zarr", plan, "o").add(result)
+    assert _labels(tmp_path / "o.ome.zarr").any()
+    shutil.rmtree(tmp_path / "t")
+    Stitched(tmp_path / "t", tmp_path / "o.ome.zarr", replace(plan, model="m"), "o")
+    assert not _labels(tmp_path / "o.ome.zarr").any()
+
+
+def test_a_folder_of_somebody_else_is_never_replaced(
+    found: tuple[Plan, list[TileNuclei]], tmp_path: Path
+) -> None:
+    labels = tmp_path / "o.ome.zarr"
+    labels.mkdir()
+    (labels / ".zattrs").write_text('{"multiscales": []}')
+    with pytest.raises(NoisySegError, match="not made by an earlier prediction"):
+        Stitched(tmp_path / "t", labels, found[0], "o")
+    with pytest.raises(NoisySegError, match="not made by an earlier prediction"):
+        discard(tmp_path / "t", labels)
+    assert (labels / ".zattrs").is_file()
 
 
 def test_glass_is_not_predicted(slide: Slide) -> None:
@@ -268,3 +298,20 @@ def test_a_trained_network_finds_the_same_whatever_the_tiles(
         made.append(_outlines(stitched))
     assert len(made[1]) > 40
     assert len(made[0] ^ made[1]) <= 0.02 * len(made[1])
+
+
+def test_what_the_starter_learned_draws_the_nuclei_of_a_trained_network(
+    slide: Slide, tnbc: tuple[RGB, NDArray[np.int32]], tmp_path: Path
+) -> None:
+    from toy_network import trained_file
+
+    weights = dict(model_weights(OUTLINE))
+    weights["head.bias"] = weights["head.bias"] + np.float32(1.5)
+    readers = Readers(at_click(Network(OUTLINE, weights)))
+    file, areas = trained_file(tmp_path, tnbc, "centres"), []
+    for model in (load_model(file, "cpu"), load_trained(file, "cpu", readers, "taught")):
+        plan = make_plan(slide, 0.25, "sha", model, 512)
+        found = nuclei_of_tile(slide, model, plan, plan.tile(0))
+        areas.append(sum(int(found.mask(k).sum()) for k in range(len(found))))
+    assert model.key == plan.model == "taught"
+    assert areas[1] > 1.05 * areas[0]

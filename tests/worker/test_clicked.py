@@ -12,6 +12,7 @@ from scipy.ndimage import center_of_mass
 from napari_noisyseg import samples
 from napari_noisyseg.coarse.starter import OUTLINE, model_weights, packed
 from napari_noisyseg.review.queue import ReviewQueue
+from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.worker.adoption.clicked import CLICKS, is_due, offer
 
@@ -52,6 +53,32 @@ def test_what_is_up_to_date_stays_and_a_further_click_comes_in(project: Project)
     assert is_due(project, "tissue")
     assert offer(project) == ["tissue"]
     assert {item.id for item in ReviewQueue(project).items} == before | {new.id}
+
+
+def test_where_all_clicks_were_taken_away_nothing_is_offered_any_more(project: Project) -> None:
+    offer(project)
+    project.nuclei.remove([n.id for n in project.nuclei.of("tissue")])
+    offer(project)
+    assert offer(project) == []
+    assert project.nuclei.counts("tissue").candidates == 0
+    refined = project.labels.read("tissue", "refined")
+    assert refined is not None
+    assert not refined.any()
+    project.nuclei.undo()
+    assert offer(project) == ["tissue"]
+    assert project.nuclei.counts("tissue").candidates == 39
+
+
+def test_clicks_in_a_field_that_is_gone_are_not_offered_again_and_again(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_noisyseg.coarse.project.WHOLE_PIXELS", 1)
+    field = project.nuclei.add_field("tissue", Box(0, 0, 200, 200))
+    assert offer(project) == ["tissue"]
+    project.nuclei.remove_field(field.id)
+    assert offer(project) == ["tissue"]
+    assert offer(project) == []
+    assert project.nuclei.counts("tissue").candidates == 0
 
 
 def test_outlines_that_were_settled_stay_when_the_rest_comes_anew(project: Project) -> None:

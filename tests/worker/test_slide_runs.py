@@ -104,6 +104,36 @@ def test_a_field_alone_is_predicted_and_then_the_rest(project, by_hand):
     assert len(project.nuclei.candidates("i")) > len(part)
 
 
+def test_after_the_size_of_pixels_was_mended_nothing_of_before_counts(project, by_hand):
+    run = start_slides(project, {"i": [Box(10, 10, 100, 100)]})
+    _work(run)
+    project.set_mpp("i", 0.25)
+    again = start_slides(project, {"i": [Box(10, 10, 100, 100)]})
+    assert again.id != run.id
+    _work(again, tiles=1)
+    assert start_slides(project, {"i": None}).id == again.id
+
+
+def test_the_nuclei_of_a_model_come_back_when_it_is_asked_again(project, by_hand):
+    run = start_slides(project, {"i": [Box(10, 10, 100, 100)]})
+    _work(run)
+    adopt_finished(project)
+    before = {c.id for c in project.nuclei.candidates("i")}
+    project.nuclei.adopt("i", "another", [])
+    assert start_slides(project, {"i": [Box(10, 10, 100, 100)]}).id == run.id
+    _work(run)
+    adopt_finished(project)
+    assert project.nuclei.adopted_run("i") == run.id
+    assert {c.id for c in project.nuclei.candidates("i")} == before
+
+
+def test_a_damaged_run_holds_up_no_other(project, by_hand):
+    damaged = start_slides(project, {"i": None})
+    (damaged.dir / "slides").mkdir()
+    (damaged.dir / "spec.json").write_text("{")
+    assert start_slides(project, {"i": None}).id != damaged.id
+
+
 def test_what_cannot_be_predicted_is_said_first(project, tnbc, tmp_path):
     project.add_array(tnbc[0][:100, :100], "unsized", None)
     with pytest.raises(NoisySegError, match="how large the pixels"):

@@ -18,7 +18,8 @@ from scipy import ndimage
 from napari_noisyseg.annotation.masks import Judge
 from napari_noisyseg.annotation.surroundings import partly_known
 from napari_noisyseg.annotation.unlabeled import LARGEST, Unlabeled
-from napari_noisyseg.data.regions import Region, save_regions
+from napari_noisyseg.coarse.project import copy_learned
+from napari_noisyseg.data.regions import SNAPSHOT, Region, save_regions
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.method import Needs
 from napari_noisyseg.slides import Box
@@ -35,7 +36,7 @@ ROUGH_MARGIN = 6.0
 """µm around a rough mask, a nucleus wide, that is taken for (noisy) background outside fields."""
 DROPPED = 1.5
 """µm around a suggestion that a person dropped in which there is no nucleus."""
-FOLDER = "snapshot"
+FOLDER = SNAPSHOT
 PROPOSED = ("unreviewed", "unsure")
 """states of nuclei whose outlines are a run's word alone"""
 
@@ -46,8 +47,8 @@ def write_snapshot(
     """Write FOLDER/snapshot; returns the names of its regions.
 
     images: which of the project's; None for every annotated one, and for every other one too where
-    `needs.unlabeled`. Raises NoisySegError when there is nothing to learn from, or masks cannot be
-    what `needs` asks for.
+    `needs.unlabeled`. What the starter learned in the project is copied with it. Raises
+    NoisySegError when there is nothing to learn from, or masks cannot be what `needs` asks for.
     """
     records = _chosen(project, images)
     judge, bare = Judge(needs), Unlabeled(needs is not None and needs.unlabeled)
@@ -65,6 +66,7 @@ def write_snapshot(
             "--field, or Annotate ▸ field) or masks (--masks)"
         )
     judge.verdict()
+    copy_learned(project, folder / FOLDER)
     return names
 
 

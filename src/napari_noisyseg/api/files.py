@@ -9,6 +9,7 @@ from typing import Literal
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.exchange import exporting
+from napari_noisyseg.exchange.formats import stem_of
 from napari_noisyseg.exchange.importing import Imported, import_clean, import_points, import_rough
 from napari_noisyseg.store import Project
 
@@ -36,8 +37,9 @@ def import_file(
     for a file that cannot be read or does not fit the image; then nothing was imported.
     """
     path = Path(file)
+    meant = stem_of(path)
     names = [record.name for record in project.images()]
-    name = image or (path.stem if path.stem in names or len(names) != 1 else names[0])
+    name = image or (meant if meant in names or len(names) != 1 else names[0])
     if name not in names:
         raise NoisySegError(
             f"{path}: there is no image {name!r} in the project; give image=... "

@@ -16,7 +16,7 @@ from ..coarse.project import EVERY, KINDS
 from ..errors import NoisySegError
 from ..exchange.formats import endings, stem_of
 from ..exchange.importing import Imported, import_clean, import_points, import_rough
-from ..slides import IMAGE_SUFFIXES, Box, of_each_slide, open_image
+from ..slides import IMAGE_SUFFIXES, Box, name_of, of_each_slide, open_image
 from ..slides.coarser import lacks_levels
 from ..store import SUFFIX, ImageRecord, Project, Run, RunState, leftovers, shares
 from ..worker.adoption.provenance import of_nucleus
@@ -161,8 +161,8 @@ def image_files(paths: Iterable[Path]) -> list[Path]:
         if not found:
             raise NoisySegError(f"{path}: no image in this folder")
         files += found
-    stems = [f.stem for f in files]
-    twice = {s for s in stems if stems.count(s) > 1}
+    names = [name_of(f) for f in files]
+    twice = {n for n in names if names.count(n) > 1}
     if twice:
         raise NoisySegError(f"two images are named {sorted(twice)[0]!r}: rename one of them")
     return files
@@ -177,19 +177,35 @@ def _inside(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
 
 
 def _ends(path: Path, suffixes: tuple[str, ...]) -> bool:
-    return path.name.lower().endswith(suffixes)
+    # hidden ones are of the system: macOS puts ._case.svs beside case.svs on other disks
+    return path.name.lower().endswith(suffixes) and not path.name.startswith(".")
 
 
 def _paired(
     images: list[Path], paths: list[Path] | None, suffixes: tuple[str, ...]
 ) -> dict[Path, Path]:
-    files = [f for path in paths or () for f in _inside(path, suffixes)]
+    shown = {image.absolute() for image in images}
+    # in a folder that holds both, an image is no mask of itself
+    files = [
+        f
+        for path in paths or ()
+        for f in _inside(path, suffixes)
+        if f == path or f.absolute() not in shown
+    ]
     if len(images) == len(files) == 1:
-        if images[0].stem != files[0].stem:
+        if name_of(images[0]) != stem_of(files[0]):
             say(f"{files[0].name} is used for {images[0].name}, though their names differ")
         return {images[0]: files[0]}
-    by_stem = {stem_of(f): f for f in files}
-    pairs = {image: by_stem.pop(image.stem) for image in images if image.stem in by_stem}
+    by_stem: dict[str, Path] = {}
+    for file in files:
+        other = by_stem.setdefault(stem_of(file), file)
+        if other != file:
+            raise NoisySegError(
+                f"{other} and {file} are both for the image {stem_of(file)!r}: name one of them, "
+                "or move the other away"
+            )
+    names = {image: name_of(image) for image in images}
+    pairs = {image: by_stem.pop(name) for image, name in names.items() if name in by_stem}
     if by_stem and not all(p.is_dir() for p in paths or ()):
         lonely = next(iter(by_stem.values()))
         raise NoisySegError(f"{lonely}: no image is named {stem_of(lonely)!r} (matched by name)")

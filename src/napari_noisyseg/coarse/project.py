@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +17,7 @@ from ..slides import Box
 from ..store import Nucleus, Project
 from . import CoarseLabels
 from .outline import Look
+from .readers import file_of
 from .starter import CENTRES, OUTLINE, Network, at_click, read_weights
 from .superpixels import SIZE_UM, superpixels
 
@@ -114,6 +116,14 @@ def look_of(project: Project) -> Look | None:
 def centres_of(project: Project) -> Network | None:
     """What finds nuclei where nobody clicked in this project; None: the starter as it comes."""
     return _learned(project, CENTRES)
+
+
+def copy_learned(project: Project, folder: Path) -> None:
+    """Copy what the networks learned in this project, where it can be read, into a folder."""
+    for name in (CENTRES, OUTLINE):
+        learned = project.learned.of(name)
+        if learned is not None and _learned(project, name) is not None:
+            shutil.copyfile(learned.path, folder / file_of(name))
 
 
 def _learned(project: Project, name: str) -> Network | None:

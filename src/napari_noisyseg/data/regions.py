@@ -20,7 +20,8 @@ from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.durable import make_inside, write_atomically, writing
 
-INDEX = "index.json"
+SNAPSHOT, INDEX = "snapshot", "index.json"
+"""The folder of a run that holds its regions, and what the starter had learned by then."""
 _ARRAYS = (
     "rgb", "known", "points", "serials", "rough", "rough_known", "clean", "clean_known", "rejected"
 )  # fmt: skip

@@ -17,6 +17,7 @@ from scipy import ndimage as ndi
 from napari_noisyseg.coarse import centres
 from napari_noisyseg.coarse.appearance import appearance, unlike
 from napari_noisyseg.coarse.outline import SHARE, SHARE_WITH_FIRST, halfway, outlined
+from napari_noisyseg.coarse.readers import AS_SHIPPED, Readers
 from napari_noisyseg.coarse.starter import OUTLINE, at_click, shipped
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.instances.points import from_points
@@ -28,17 +29,24 @@ Pixels = NDArray[np.uint8]
 Labels = NDArray[np.int32]
 
 
-def nuclei(probability: Floats, rgb: Pixels, mpp: float, splitting: Splitting) -> Labels:
+def nuclei(
+    probability: Floats,
+    rgb: Pixels,
+    mpp: float,
+    splitting: Splitting,
+    readers: Readers = AS_SHIPPED,
+) -> Labels:
     """Nuclei where nobody placed a point, labels 1..n, int32 (H, W).
 
-    probability (H, W) in 0..1 and rgb uint8 (H, W, 3) at `mpp` µm per pixel. In images unlike
-    those that the starter knows, and without it, `centres` is `watershed`.
+    probability (H, W) in 0..1 and rgb uint8 (H, W, 3) at `mpp` µm per pixel. readers: the starter's
+    networks. In images unlike those that they know, and without them, `centres` is `watershed`.
     """
     if splitting == "components":
         return components(probability, mpp)
     if splitting == "centres" and not unlike(rgb):
         try:
-            return centres.segment(rgb, mpp, beside=np.asarray(probability, np.float32))
+            beside = np.asarray(probability, np.float32)
+            return centres.segment(rgb, mpp, readers.look, beside, readers.network)
         except NoisySegError:  # the networks are missing, which `doctor` tells
             pass
     return from_probability(probability, mpp)
@@ -61,7 +69,12 @@ of MoNuSeg with boxes: IoU 0.615 without, 0.646 with 0.3, 0.657 with 0.5."""
 
 
 def in_masks(
-    believed: Floats, given: Given, rgb: Pixels, mpp: float, splitting: Splitting
+    believed: Floats,
+    given: Given,
+    rgb: Pixels,
+    mpp: float,
+    splitting: Splitting,
+    readers: Readers = AS_SHIPPED,
 ) -> Labels | None:
     """Rough masks redrawn, and the nuclei that they lack, int32 (H, W); clean ones as they are.
 
@@ -74,8 +87,8 @@ def in_masks(
         return None
     beside = np.asarray(believed, np.float32)
     try:
-        look = at_click(shipped(OUTLINE))
-        found = centres.centres(rgb, mpp, beside=beside).points
+        look = readers.look or at_click(shipped(OUTLINE))
+        found = centres.centres(rgb, mpp, beside=beside, network=readers.network).points
     except NoisySegError:
         return None
     places = _places_in(given, found)
@@ -120,6 +133,7 @@ def at_points(
     mpp: float,
     splitting: Splitting,
     first: Floats | None = None,
+    readers: Readers = AS_SHIPPED,
 ) -> AtPoints:
     """One nucleus for each of `points` (n, 2), (y, x).
 
@@ -129,7 +143,7 @@ def at_points(
     """
     if splitting == "centres" and len(points) and not unlike(rgb):
         try:
-            look = at_click(shipped(OUTLINE))
+            look = readers.look or at_click(shipped(OUTLINE))
         except NoisySegError:
             return AtPoints(from_points(probability, points, density, mpp, rgb=rgb), {})
         shape = (rgb.shape[0], rgb.shape[1])

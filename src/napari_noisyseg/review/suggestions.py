@@ -8,6 +8,7 @@ remembered and never proposed again. Both are actions: on the disk at once, undo
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -77,18 +78,29 @@ def suggestions(project: Project, image: str, least: float = LEAST) -> list[Sugg
 
 def keep(project: Project, chosen: Sequence[Suggestion], class_name: str | None = None) -> int:
     """Make points of suggestions, as one action; how many. Those marked meanwhile are left out."""
-    count = 0
-    for image, some in _by_image(_open(project, chosen)).items():
-        places = [(s.y, s.x) for s in some]
-        project.nuclei.add_many(image, places, [class_name] * len(some), origin=SUGGESTED)
-        count += len(some)
-    return count
+    still = _open(project, chosen)
+    with _at_once(project, still, "keep"):
+        for image, some in _by_image(still).items():
+            places = [(s.y, s.x) for s in some]
+            project.nuclei.add_many(image, places, [class_name] * len(some), origin=SUGGESTED)
+    return len(still)
 
 
 def drop(project: Project, chosen: Sequence[Suggestion]) -> None:
     """Remember, as one action, that these are no nuclei."""
-    for image, some in _by_image(_open(project, chosen)).items():
-        project.nuclei.drop(image, [(s.y, s.x) for s in some])
+    still = _open(project, chosen)
+    with _at_once(project, still, "drop"):
+        for image, some in _by_image(still).items():
+            project.nuclei.drop(image, [(s.y, s.x) for s in some])
+
+
+def _at_once(
+    project: Project, some: Sequence[Suggestion], verb: str
+) -> contextlib.AbstractContextManager[None]:
+    """One action, whose words are those of the images' own where there is but one."""
+    if len({s.image for s in some}) < 2:
+        return contextlib.nullcontext()
+    return project.nuclei.together(f"{verb} {len(some)} suggestions")
 
 
 def pending(project: Project, found: Sequence[Suggestion]) -> list[Suggestion]:

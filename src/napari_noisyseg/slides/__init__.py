@@ -7,7 +7,7 @@ from napari_noisyseg.slides.label_images import read_labels, windows_of, without
 from napari_noisyseg.slides.level import Level
 from napari_noisyseg.slides.opening import IMAGE_SUFFIXES, open_image
 from napari_noisyseg.slides.openslides import of_each_slide
-from napari_noisyseg.slides.slide import Slide, from_array
+from napari_noisyseg.slides.slide import Slide, from_array, name_of
 from napari_noisyseg.slides.tiff import is_colour
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "content_hash",
     "from_array",
     "is_colour",
+    "name_of",
     "of_each_slide",
     "open_image",
     "read_labels",

@@ -39,6 +39,7 @@ def open_image(path: Path, channel: int | None = None, icc: bool = False) -> Sli
         raise NoisySegError(f"{path}: fluorescence (--channel) has no colours to correct (--icc)")
     kind = _kind(path, channel)
     slide = _opened(path, kind, channel)
+    slide.channel = channel
     try:
         return in_srgb(slide, _profile(path, kind)) if icc else slide
     except BaseException:

@@ -16,6 +16,16 @@ from napari_noisyseg.slides.colour import to_rgb
 from napari_noisyseg.slides.level import Level, Pixels
 from napari_noisyseg.slides.limits import check_coarsest, check_decodable
 
+OME_ENDINGS = (".ome.tiff", ".ome.tif", ".ome.zarr")
+
+
+def name_of(path: Path) -> str:
+    """An image file's name without its ending (`case 17.ome.tif` → `case 17`)."""
+    for ending in OME_ENDINGS:
+        if path.name.lower().endswith(ending):
+            return path.name[: -len(ending)]
+    return path.stem
+
 
 class Slide:
     """RGB pixels at one or more resolutions, finest first; close it, or use it as a context.
@@ -24,7 +34,8 @@ class Slide:
     multiscale images. `mpp` is µm per level-0 pixel, None where the file does not say it.
     `is_pyramid` tells files that are read in place, tile by tile (slides: link them), from images
     that are held decoded in memory (`levels` then has the one); a slide may have a single level.
-    `icc` is the name of the colour profile that was applied, "" for none.
+    `icc` is the name of the colour profile that was applied, "" for none; `channel` that of
+    fluorescence which was chosen, None for colours.
     """
 
     def __init__(
@@ -40,17 +51,14 @@ class Slide:
         self.mpp = mpp
         self.is_pyramid = is_pyramid
         self.icc = ""
+        self.channel: int | None = None
         self._close = close
         check_coarsest(*self.levels[-1].shape[:2], what=str(path))
 
     @property
     def name(self) -> str:
-        """The file's name without its ending (`case 17.ome.tif` → `case 17`)."""
-        name = self.path.name
-        for ending in (".ome.tiff", ".ome.tif", ".ome.zarr"):
-            if name.lower().endswith(ending):
-                return name[: -len(ending)]
-        return self.path.stem
+        """The file's name without its ending, as `name_of` gives it."""
+        return name_of(self.path)
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -82,11 +82,17 @@ def remove(context: Context, name: str, into: str | None) -> None:
 
 def sizes(context: Context) -> dict[str, int]:
     """How many nuclei each class has, in all images."""
+    # those of removed images are out of sight
     found = context.database.rows(
-        "SELECT c.name, count(n.id) FROM class c LEFT JOIN nucleus n ON n.class = c.name "
-        "GROUP BY c.name"
+        "SELECT c.name, count(i.id) FROM class c LEFT JOIN nucleus n ON n.class = c.name "
+        "LEFT JOIN image i ON i.id = n.image GROUP BY c.name"
     )
     return {str(name): int(count) for name, count in found}
+
+
+def trimmed(name: str | None) -> str | None:
+    """A class as it is kept: without blanks around it."""
+    return None if name is None else name.strip()
 
 
 def ensure(context: Context, names: Iterable[str]) -> None:

@@ -62,7 +62,8 @@ class Painting:
                     self._keep(action.id, row, plane, tile, (before[part], after[part]))
         if (row.id, plane) in self._highest:
             self._note_highest(row, plane, after)
-        if self._pending(row, plane) >= PENDING:
+        # not inside an action: were it rolled back, the cache would hold strokes that never were
+        if not self._history.acting and self._pending(row, plane) >= PENDING:
             # the stroke is safe; where its cache finds no room now, it does so later
             with contextlib.suppress(NoisySegError):
                 self.flush(image)

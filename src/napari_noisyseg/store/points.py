@@ -43,7 +43,7 @@ def add_many(
     """One action for all of them; see `Nuclei.add_many`."""
     row = context.images.row(image)
     places = _inside(points, row)
-    names = list(classes) if classes is not None else [None] * len(places)
+    names = [naming.trimmed(n) for n in classes] if classes is not None else [None] * len(places)
     if len(names) != len(places):
         raise NoisySegError(f"{len(names)} classes were given for {len(places)} points")
     if not len(places):
@@ -121,7 +121,7 @@ def set_class(context: Context, ids: Sequence[str], name: str | None) -> None:
     """Name the class of nuclei or candidates (None takes it away); a new class is added."""
     if not ids:
         return
-    image = one_image(context, ids)
+    image, name = one_image(context, ids), naming.trimmed(name)
     words = f"name {len(ids)} nuclei {name}" if name else f"take the class of {len(ids)} nuclei"
     with context.history.action(words, image, Aspect.CLASSES) as action:
         naming.ensure(context, {name} if name is not None else set())

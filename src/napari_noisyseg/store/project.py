@@ -133,18 +133,22 @@ class Project(ImageFolder):
         """Bring caches up to date and let go; may be called twice."""
         if self._closed:
             return
-        if self.writable:
-            for row in self._images.rows():
-                # the strokes are safe in the database, whatever becomes of their cache
-                with contextlib.suppress(NoisySegError):
-                    self._painting.flush(row.name)
-        self._let_go()
+        try:
+            # the strokes are safe in the database, whatever becomes of their cache
+            with contextlib.suppress(NoisySegError):
+                for row in self._images.rows() if self.writable else ():
+                    with contextlib.suppress(NoisySegError):
+                        self._painting.flush(row.name)
+        finally:
+            self._let_go()
 
     def _let_go(self) -> None:
         self._closed = True
-        self._database.close()
-        if self._lock is not None:
-            self._lock.release()
+        try:
+            self._database.close()
+        finally:
+            if self._lock is not None:
+                self._lock.release()
 
     def __enter__(self) -> Self:
         return self

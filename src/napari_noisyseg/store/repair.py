@@ -103,7 +103,7 @@ def set_class(context: Context, ids: Sequence[str], name: str | None, run: str |
     if not ids:
         return
     words = "a nucleus" if len(ids) == 1 else f"{len(ids)} nuclei"
-    words = f"name {words} {name}" if name else f"take the class of {words}"
+    words = f"name {words} {name.strip()}" if name else f"take the class of {words}"
     with context.history.action(words, None, Aspect.CLASSES) as action:
         with action.changing("nucleus", ids):
             adopt_as_nuclei(context, ids, run)

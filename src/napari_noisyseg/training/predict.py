@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_noisyseg import instances, stains
+from napari_noisyseg.coarse.readers import AS_SHIPPED, Readers, readers_in
 from napari_noisyseg.data.prepare import planes_of_pixels, stain_matrix
+from napari_noisyseg.data.regions import SNAPSHOT
 from napari_noisyseg.data.resample import resize, working_shape
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.method import Method, MethodConfig
@@ -97,12 +99,16 @@ def _fall(length: int, overlap: int, before: bool, after: bool) -> Tensor:
 
 @dataclass(frozen=True)
 class Model:
-    """A trained method, ready to predict; `file` is its header."""
+    """A trained method, ready to predict; `file` is its header.
+
+    readers: the starter's networks, where nuclei are read with them.
+    """
 
     method: Method
     config: MethodConfig
     file: ModelFile
     device: str
+    readers: Readers = AS_SHIPPED
 
     def predict(
         self,
@@ -152,7 +158,10 @@ class Model:
 
 
 def load_model(path: Path, device: str = "auto") -> Model:
-    """The model of a run's folder, or of a .safetensors file; NoisySegError where it is none."""
+    """The model of a run's folder, or of a .safetensors file; NoisySegError where it is none.
+
+    A run's folder knows what the starter had learned in its project when the run began.
+    """
     from napari_noisyseg import registry
 
     file, weights = read_model(path)
@@ -166,7 +175,8 @@ def load_model(path: Path, device: str = "auto") -> Model:
         method.load_weights(weights)
     except (ValueError, KeyError, RuntimeError) as error:
         raise NoisySegError(f"{path}: its weights do not fit its settings ({error})") from error
-    return Model(method, config, file, chosen)
+    readers = readers_in(path / SNAPSHOT) if path.is_dir() else AS_SHIPPED
+    return Model(method, config, file, chosen, readers)
 
 
 def predict_nuclei(
@@ -198,7 +208,8 @@ def predict_nuclei(
 def nuclei_of(model: Model, rgb: NDArray[np.uint8], mpp: float) -> NDArray[np.int32]:
     """One id per nucleus, int32 (H, W), of uint8 (H, W, 3)."""
     probability = model.predict(rgb, mpp)["probability"]
-    return instances.nuclei(probability, rgb, mpp, model.config.prediction().splitting)
+    splitting = model.config.prediction().splitting
+    return instances.nuclei(probability, rgb, mpp, splitting, model.readers)
 
 
 def density_of(rgb: NDArray[np.uint8], config: MethodConfig) -> NDArray[np.float32]:

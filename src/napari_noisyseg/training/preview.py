@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noisyseg import stains
+from napari_noisyseg.coarse.readers import AS_SHIPPED, Readers
 from napari_noisyseg.data.prepare import planes_of_pixels, stain_matrix
 from napari_noisyseg.data.regions import Region
 from napari_noisyseg.data.resample import resize, scale_points, working_shape
@@ -33,7 +34,8 @@ KEPT = 3
 class Preview:
     """Predicts a part of one region again and again; measures what that costs.
 
-    trained: the region as the run trains on it, whose labels the method then explains too.
+    trained: the region as the run trains on it, whose labels the method then explains too. readers:
+    the starter's networks, where nuclei are read with them.
     predict_seconds, refine_seconds: of the last picture, per working pixel. taken: Unix time of
     the last picture, 0 before the first.
     """
@@ -43,6 +45,7 @@ class Preview:
     folder: Path
     device: str
     trained: TrainingImage | None = None
+    readers: Readers = AS_SHIPPED
     box: Box = field(init=False)
     predict_seconds: float = field(default=0.0, init=False)
     refine_seconds: float = field(default=0.0, init=False)
@@ -100,6 +103,7 @@ class Preview:
             self._rgb,
             self.config.working_mpp,
             self._first_of(method),
+            self.readers,
         )
         splitting = self.config.prediction().splitting
         return outlines(evidence, self._points, self._serials, splitting).labels

@@ -12,6 +12,7 @@ from scipy.ndimage import center_of_mass
 from skimage.segmentation import expand_labels, find_boundaries
 
 from napari_noisyseg import instances
+from napari_noisyseg.coarse.readers import AS_SHIPPED, Readers
 from napari_noisyseg.plans import Splitting
 from napari_noisyseg.store.records import NOTHING
 from napari_noisyseg.training.confidence import confidence, of_outlined, range_of
@@ -47,7 +48,8 @@ class Evidence:
     """What the nuclei of one image are read from, all (H, W) at one resolution `mpp`.
 
     uncertainty: how far two networks are apart, in 0..1; 0 where there is one. first: the
-    probability before the training, of networks that began with first weights.
+    probability before the training, of networks that began with first weights. readers: the
+    starter's networks, where nuclei are read with them.
     """
 
     probability: Map
@@ -56,6 +58,7 @@ class Evidence:
     rgb: NDArray[np.uint8]
     mpp: float
     first: Map | None = None
+    readers: Readers = AS_SHIPPED
 
 
 class Outlined(NamedTuple):
@@ -73,7 +76,9 @@ def outlines(
 ) -> Outlined:
     """One nucleus for each point, by the points' serial numbers."""
     e = evidence
-    found = instances.at_points(e.probability, points, e.density, e.rgb, e.mpp, splitting, e.first)
+    found = instances.at_points(
+        e.probability, points, e.density, e.rgb, e.mpp, splitting, e.first, e.readers
+    )
     values = np.concatenate([[0], serials]).astype(np.int32)
     certainty = {int(values[n]): sure for n, sure in found.certainty.items()}
     return Outlined(values[found.labels], certainty)
@@ -86,7 +91,8 @@ def further(
     splitting: Splitting = "watershed",
 ) -> Labels:
     """The labels with nuclei that no point marks, outside `known`, numbered on from the largest."""
-    new = instances.nuclei(evidence.probability, evidence.rgb, evidence.mpp, splitting)
+    e = evidence
+    new = instances.nuclei(e.probability, e.rgb, e.mpp, splitting, e.readers)
     taken = np.unique(new[(labels > 0) | known])
     new[np.isin(new, taken)] = 0
     values, packed = np.unique(new, return_inverse=True)

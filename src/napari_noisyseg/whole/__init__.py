@@ -1,7 +1,7 @@
 """Whole slides: which tiles hold tissue, the nuclei of each tile, and how they are put together."""
 
 from napari_noisyseg.whole.lattice import Lattice
-from napari_noisyseg.whole.model import Model, load_model
+from napari_noisyseg.whole.model import Model, load_model, load_trained
 from napari_noisyseg.whole.pipeline import predicted
 from napari_noisyseg.whole.plan import Plan, Tile, make_plan
 from napari_noisyseg.whole.stitch import Stitched, Tiles
@@ -16,6 +16,7 @@ __all__ = [
     "TileNuclei",
     "Tiles",
     "load_model",
+    "load_trained",
     "make_plan",
     "nuclei_of_tile",
     "predicted",

@@ -31,7 +31,7 @@ class Cohort:
     """
 
     def __init__(self, folder: Path, keeps: bool = True) -> None:
-        self.folder, self._keeps = folder, keeps
+        self.folder, self.keeps = folder, keeps
         self.entries: dict[str, dict[str, Any]] = {}
         if keeps and (folder / MANIFEST).exists():
             self.entries = _read(folder / MANIFEST)
@@ -71,7 +71,7 @@ class Cohort:
 
     def keep(self) -> None:
         """Write the manifest and the summary."""
-        if not self._keeps:
+        if not self.keeps:
             return
         with pyramid.told(f"cannot write {self.folder / MANIFEST}"):
             document = {"format": FORMAT, "images": self.entries}

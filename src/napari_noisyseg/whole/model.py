@@ -20,6 +20,7 @@ from napari_noisyseg.coarse import belief, centres
 from napari_noisyseg.coarse.appearance import MPP, Tone, tone_of, toned, unlike
 from napari_noisyseg.coarse.evidence import Gauge
 from napari_noisyseg.coarse.outline import Look, OutlinePlane, seen_at
+from napari_noisyseg.coarse.readers import Readers
 from napari_noisyseg.coarse.starter import CENTRES, OUTLINE, Network, at_click, model, shipped
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box, Slide
@@ -266,6 +267,16 @@ def load_model(source: str | Path, device: str = "auto") -> Model:
     return Trained.load(path, device)
 
 
+def load_trained(path: Path, device: str, readers: Readers, key: str) -> Model:
+    """A run's model file, read with networks that a project taught. Raises NoisySegError.
+
+    key: of both together (`taught_key`); "" where nothing was learned.
+    """
+    from napari_noisyseg.whole.trained import Trained
+
+    return Trained.load(path, device, readers, key)
+
+
 def of_project(project: Any) -> Model:
     """The starter with what it learned in a project that is open."""
     from napari_noisyseg.coarse.project import centres_of, look_of
@@ -278,6 +289,11 @@ def learned_key(project: Any) -> str:
     learned = [project.learned.of(name) for name in (CENTRES, OUTLINE)]
     parts = [b"" if found is None else found.path.read_bytes() for found in learned]
     return _digest(model(CENTRES), model(OUTLINE), *parts) if any(parts) else ""
+
+
+def taught_key(model: str, learned: str) -> str:
+    """Digest of a run's model and of what the starter learned; the model's where that is ""."""
+    return _digest(model.encode(), learned.encode()) if learned else model
 
 
 def starter_key() -> str:

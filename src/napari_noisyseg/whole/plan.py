@@ -39,7 +39,8 @@ class Tile:
 class Plan:
     """A slide's tiles, row by row, and what each needs beside the pixels.
 
-    icc: whether colours are read in sRGB, by the slide's own profile.
+    icc: whether colours are read in sRGB, by the slide's own profile. channel: of fluorescence that
+    is read, None for colours.
     model: which model, by the digest of its weights. tone: what the model measured once on the
     slide, in plain values. side: of a tile in level-0 pixels. mpp: µm per level-0 pixel. sha: of
     the slide's content.
@@ -54,6 +55,7 @@ class Plan:
     tissue: Tissue
     tone: Mapping[str, Any] = field(default_factory=dict)
     icc: bool = False
+    channel: int | None = None
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -98,6 +100,7 @@ class Plan:
             "format": FORMAT, "height": self.height, "width": self.width, "mpp": self.mpp,
             "sha": self.sha, "model": self.model, "side": self.side,
             "tissue": self.tissue.document(), "tone": dict(self.tone), "icc": self.icc,
+            "channel": self.channel,
         }  # fmt: skip
 
     @classmethod
@@ -110,8 +113,10 @@ class Plan:
                 int(document["height"]), int(document["width"]), float(document["mpp"]),
                 str(document["sha"]), str(document["model"]), int(document["side"]),
                 Tissue.of(document["tissue"]), dict(document["tone"]),
-                bool(document.get("icc", False)),
+                bool(document.get("icc", False)), document.get("channel"),
             )  # fmt: skip
+            if type(plan.channel) not in (int, type(None)):
+                raise ValueError("its channel")
             if min(plan.height, plan.width, plan.side) < 1 or not 0 < plan.mpp < math.inf:
                 raise ValueError("its sizes")
         except bounded_json.WRONG as error:
@@ -141,7 +146,9 @@ def make_plan(slide: Slide, mpp: float, sha: str, model: Any, side: int | None =
     tone = model.measure(sample_of(slide, mpp, tissue), mpp)
     wanted = (side or model.side) * max(model.mpp(mpp) / mpp, 1e-6)
     rounded = max(ROUND, round(wanted / ROUND) * ROUND)
-    return Plan(height, width, mpp, sha, model.key, rounded, tissue, tone, icc=bool(slide.icc))
+    return Plan(
+        height, width, mpp, sha, model.key, rounded, tissue, tone, bool(slide.icc), slide.channel
+    )
 
 
 def sample_of(slide: Slide, mpp: float, tissue: Tissue) -> NDArray[np.uint8]:

@@ -9,6 +9,7 @@ was done first, so that the label image is the same in whatever order the tiles 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
 from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_noisyseg import bounded_json
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
 from napari_noisyseg.slides.coarser import halvings
@@ -157,7 +159,11 @@ class Tiles:
 
 
 class Stitched(Tiles):
-    """Tiles, and their label pyramid at `labels` (an OME-Zarr folder)."""
+    """Tiles, and their label pyramid at `labels` (an OME-Zarr folder).
+
+    Labels of another plan are begun anew. Raises NoisySegError, too, for a folder that this program
+    did not make.
+    """
 
     def __init__(
         self,
@@ -209,15 +215,11 @@ class Stitched(Tiles):
 
     def _open_labels(self, name: str) -> None:
         """Make the empty pyramid, or find the one of before."""
-        if (self.labels / "zarr.json").is_file():
+        if source_of(self.labels) == self._source():
             with pyramid.told(f"cannot read {self.labels}"):
                 array = open_array(self.labels, 0, "r")
-                if array.shape != (self.plan.height, self.plan.width) or array.dtype != np.int32:
-                    raise NoisySegError(
-                        f"{self.labels} holds labels of another image ({array.shape[1]} x "
-                        f"{array.shape[0]} pixels): name another folder, or delete it"
-                    )
-            return
+                if array.shape == (self.plan.height, self.plan.width) and array.dtype == np.int32:
+                    return
         self._laid = set()
         with pyramid.told(f"cannot write {self.labels}"):
             (self.folder / LAID).unlink(missing_ok=True)
@@ -229,8 +231,40 @@ class Stitched(Tiles):
         ome = pyramid.multiscales(name, self.geometry, channels=False)
         # the pixels lie elsewhere: there is no image to point to
         ome["image-label"] = {"version": "0.5"}
-        source = {"sha256": self.plan.sha, "model": self.plan.model}
-        return {"ome": ome, "noisyseg": {"source": source}}
+        return {"ome": ome, "noisyseg": {"source": self._source()}}
+
+    def _source(self) -> dict[str, str]:
+        """What the labels are made of, as they say themselves."""
+        plan = hashlib.sha256(self.plan.text().encode()).hexdigest()
+        return {"sha256": self.plan.sha, "model": self.plan.model, "plan": plan}
+
+
+def source_of(labels: Path) -> dict[str, Any]:
+    """What the label image of a slide was made of, {} where there is none.
+
+    Raises NoisySegError where something else lies there, which must not be replaced.
+    """
+    if not labels.exists() or (labels.is_dir() and not any(labels.iterdir())):
+        return {}
+    try:
+        attributes = bounded_json.read_record(labels / "zarr.json")["attributes"]
+        made_of = attributes["noisyseg"]["source"]
+        return {"model": made_of["model"], **made_of}
+    except (NoisySegError, *bounded_json.WRONG) as error:
+        raise NoisySegError(
+            f"{labels} is there already, and was not made by an earlier prediction: name another "
+            "folder, or move it away"
+        ) from error
+
+
+def discard(folder: Path, labels: Path) -> None:
+    """Delete what was found on a slide, to begin anew. Raises NoisySegError as `source_of` does."""
+    source_of(labels)
+    with pyramid.told(f"cannot delete {folder}"):
+        # each vanishes at once: half of the tiles would pass for the next plan's
+        for place in (folder, labels):
+            if place.exists():
+                pyramid.remove(place)
 
 
 def mark(path: Path, index: int) -> None:
@@ -263,6 +297,11 @@ def check_same(old: Plan, new: Plan, folder: Path) -> None:
         raise NoisySegError(
             f"{folder} was begun {'with' if old.icc else 'without'} the slide's colour profile "
             "(--icc): give the same, name another folder, or delete this one"
+        )
+    if old.channel != new.channel:
+        raise NoisySegError(
+            f"{folder} was begun with another channel of fluorescence: give the same, name another "
+            "folder, or delete this one"
         )
     if (old.side, old.mpp) != (new.side, new.mpp):
         raise NoisySegError(

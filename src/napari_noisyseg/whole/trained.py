@@ -14,6 +14,8 @@ from scipy import ndimage as ndi
 from napari_noisyseg import instances, stains
 from napari_noisyseg.coarse import centres
 from napari_noisyseg.coarse.appearance import MPP, tone_of, unlike
+from napari_noisyseg.coarse.outline import Look
+from napari_noisyseg.coarse.readers import AS_SHIPPED, Readers
 from napari_noisyseg.coarse.starter import CENTRES, OUTLINE, Network, at_click, shipped
 from napari_noisyseg.data.prepare import planes_of_pixels, stain_matrix
 from napari_noisyseg.errors import NoisySegError
@@ -28,6 +30,7 @@ from napari_noisyseg.whole.model import (
     AROUND_UM,
     Nuclei,
     Seen,
+    believed,
     drawn,
     gathered,
     outlined,
@@ -63,11 +66,18 @@ class Trained:
     network: Network | None = None
 
     @classmethod
-    def load(cls, path: Path, device: str = "auto") -> Trained:
-        """From a run's folder or a model file. Raises NoisySegError."""
+    def load(
+        cls, path: Path, device: str = "auto", readers: Readers = AS_SHIPPED, key: str = ""
+    ) -> Trained:
+        """From a run's folder, which has readers of its own, or a model file.
+
+        key: of the model and the readers; "" for the digest of the model. Raises NoisySegError.
+        """
         run = load_run(path, device)
+        if not path.is_dir():
+            run = replace(run, readers=readers)
         file = path / "model.safetensors" if path.is_dir() else path
-        return cls.of(run, hashlib.sha256(file.read_bytes()).hexdigest())
+        return cls.of(run, key or hashlib.sha256(file.read_bytes()).hexdigest())
 
     @classmethod
     def of(cls, run: RunModel, digest: str) -> Trained:
@@ -77,7 +87,7 @@ class Trained:
         if run.config.prediction().splitting == "centres":
             try:
                 shipped(OUTLINE)
-                network = shipped(CENTRES)
+                network = run.readers.network or shipped(CENTRES)
             except NoisySegError:  # the networks are missing, which `doctor` tells
                 pass
         return cls(run, digest, side, network)
@@ -143,7 +153,8 @@ class Trained:
         """The starter's outlines, where nuclei are read with them."""
         if gathered.seen.maps is None:
             return gathered
-        return gathered._replace(seen=drawn(gathered.seen, at_click(shipped(OUTLINE))))
+        look = self._look()
+        return gathered._replace(seen=believed(drawn(gathered.seen, look), look))
 
     def split(self, drawn: Windows) -> Nuclei:
         """Nuclei of what the networks saw."""
@@ -151,8 +162,11 @@ class Trained:
         assert drawn.maps is not None
         assert seen.probability is not None
         if seen.maps is not None:
-            return outlined(seen, at_click(shipped(OUTLINE)))
+            return outlined(seen, self._look())
         return self._parted(seen, seen.probability, drawn.maps.get("uncertainty"))
+
+    def _look(self) -> Look:
+        return self.run.readers.look or at_click(shipped(OUTLINE))
 
     def _parted(
         self, seen: Seen, probability: NDArray[np.float32], doubt: NDArray[np.float32] | None

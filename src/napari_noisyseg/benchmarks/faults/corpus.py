@@ -217,3 +217,10 @@ def _projects(folder: Path, rgb: Rgb, ids: Ids) -> list[Sample]:
         run = project.runs.new()
         write_run(run.dir, "tissue", rgb, ids)
     return [Sample(name, path) for name in ("project", "project", "adopting")]
+
+
+def changed_run(folder: Path, change: Callable[[Path], object]) -> Sample:
+    """A run's folder in which something was changed."""
+    rgb, ids = tissue()
+    change(write_run(folder / "run", "tissue", rgb, ids))
+    return Sample("run", folder / "run")

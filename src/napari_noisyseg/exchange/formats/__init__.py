@@ -27,6 +27,7 @@ from napari_noisyseg.exchange.formats import (
     roi,
 )
 from napari_noisyseg.exchange.formats.format import Format
+from napari_noisyseg.slides import name_of
 
 __all__ = [
     "FORMATS", "Format", "by_ending", "endings", "named", "of_file", "read", "stem_of", "written",
@@ -130,6 +131,7 @@ def _by_marks(path: Path, fitting: list[Format]) -> Format:
 
 def stem_of(path: Path) -> str:
     """The name of a file without the ending of its format: that of its image."""
-    ended = path.name.lower()
+    ended, plain = path.name.lower(), name_of(path)
     found = [e for f in FORMATS.values() for e in f.all_endings if ended.endswith(e)]
-    return path.name[: -len(max(found, key=len))] if found else path.stem
+    # a label image, too, may end in .ome.tif
+    return min(plain, path.name[: -len(max(found, key=len))], key=len) if found else plain

@@ -106,7 +106,8 @@ def add_to(project: Project, layer: Any, stated_mpp: float | None = None) -> Ima
     if path is not None:
         try:
             icc = bool(tag(layer).get("icc"))
-            return project.add_image(path, name=_free(path.stem, taken), mpp=mpp, icc=icc)
+            name = _free(slides.name_of(path), taken)
+            return project.add_image(path, name=name, mpp=mpp, icc=icc)
         except NoisySegError:
             if layer.multiscale:
                 raise

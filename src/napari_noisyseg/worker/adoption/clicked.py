@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from napari_noisyseg import stains
-from napari_noisyseg.coarse.project import clicked, labels_of
+from napari_noisyseg.coarse.project import clicked, labels_of, regions
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Aspect, Nucleus
@@ -33,9 +33,15 @@ def offer(project: Project, images: Iterable[str] | None = None) -> list[str]:
     due = [name for name in names if is_due(project, name)]
     for name in due:
         version = project.nuclei.version()
-        results = [_result(project, name, box, nuclei) for box, nuclei in clicked(project, name)]
+        again = project.nuclei.adopted_run(name) is not None
+        results = [
+            _result(project, name, box, nuclei) if nuclei else _nothing(name, box)
+            for box, nuclei in clicked(project, name)
+            # where clicks were taken away, what was drawn for them goes as well
+            if nuclei or again
+        ]
         source = {"run": CLICKS, "method": "outline", "annotation_version": version}
-        adopt_results(project, CLICKS, name, [r for r in results if r is not None], source)
+        adopt_results(project, CLICKS, name, results, source)
     return due
 
 
@@ -44,17 +50,27 @@ def is_due(project: Project, image: str) -> bool:
     run = project.nuclei.adopted_run(image)
     if run is None:
         return any(nuclei for _, nuclei in clicked(project, image))
+    if run != CLICKS:
+        return False
     made = project.labels.source(image, REFINED).get("annotation_version")
     # a stranger's word on it may be of any type
     if type(made) is not int:
         made = -1
-    return run == CLICKS and made < project.nuclei.version(image, SHAPING)
+    if made >= project.nuclei.version(image, SHAPING):
+        return False
+    # without a region nothing can say when it was made: due while there is something to take away
+    return bool(regions(project, image)) or any(
+        c.run for c in project.nuclei.candidates(image, CLICKS)
+    )
 
 
-def _result(project: Project, image: str, box: Box, nuclei: list[Nucleus]) -> Result | None:
+def _nothing(image: str, box: Box) -> Result:
+    """A region in which nobody clicked."""
+    return Result(image, box, np.zeros(box.shape, np.int32), {}, rows_of([]))
+
+
+def _result(project: Project, image: str, box: Box, nuclei: list[Nucleus]) -> Result:
     """One region's outlines as a run would have found them, each with confidence and reason."""
-    if not nuclei:
-        return None
     mpp = project.image(image).mpp
     made = labels_of(project, image, box, ("outline",))
     serials = [n.serial for n in nuclei]

@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from napari_noisyseg import bounded_json, regular_file
-from napari_noisyseg.coarse.starter import OUTLINE
+from napari_noisyseg.coarse.readers import file_of
+from napari_noisyseg.coarse.starter import CENTRES, OUTLINE
+from napari_noisyseg.data.regions import INDEX, SNAPSHOT
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Candidate, Way
 from napari_noisyseg.worker.adoption.adopt import REFINED
 from napari_noisyseg.worker.adoption.clicked import CLICKS
 
-MODEL, SETTINGS, SNAPSHOT = "model.safetensors", "settings.json", "snapshot/index.json"
+MODEL, SETTINGS = "model.safetensors", "settings.json"
 BLOCK = 1 << 20
 
 
@@ -81,9 +83,11 @@ def _run(project: Project, image: str, name: str) -> dict[str, Any]:
         return row
     row |= {"method": spec.get("method"), "seed": spec.get("seed"), "init": spec.get("init")}
     config = _json(run.dir / SETTINGS)
-    row["annotation_version"] = (_json(run.dir / SNAPSHOT) or {}).get("version")
+    row["annotation_version"] = (_json(run.dir / SNAPSHOT / INDEX) or {}).get("version")
     row |= {"config": config, "config_sha256": None if config is None else _digest_of(config)}
     row |= {"weights": MODEL, "weights_sha256": digest(run.dir / MODEL)}
+    taught = {n: digest(run.dir / SNAPSHOT / file_of(n)) for n in (CENTRES, OUTLINE)}
+    row["learned_sha256"] = {name: sha for name, sha in taught.items() if sha}
     return row | {"first_weights_sha256": _first_weights(run.dir / MODEL)}
 
 

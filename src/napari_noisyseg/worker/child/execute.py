@@ -11,9 +11,10 @@ from typing import Any
 
 from napari_noisyseg import registry, regular_file
 from napari_noisyseg.annotation.check import check_tiles
+from napari_noisyseg.coarse.readers import AS_SHIPPED, Readers, readers_in
 from napari_noisyseg.data.loader import TrainingData
 from napari_noisyseg.data.prepare import training_image
-from napari_noisyseg.data.regions import StoredRegion, open_regions
+from napari_noisyseg.data.regions import SNAPSHOT, StoredRegion, open_regions
 from napari_noisyseg.data.resample import working_shape
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Doing, Event, Finished
@@ -55,10 +56,14 @@ class Job:
     note: str
     first: str
     """SHA-256 of the first weights; empty where networks did not begin with them"""
+    readers: Readers
     preview: Preview = field(init=False)
 
     def __post_init__(self) -> None:
-        self.preview = Preview(self.regions[0].load(), self.config, self.folder, self.device.name)
+        first = self.regions[0].load()
+        self.preview = Preview(
+            first, self.config, self.folder, self.device.name, readers=self.readers
+        )
 
 
 def execute(folder: Path, stopping: Stopping) -> Iterator[Event]:
@@ -112,14 +117,19 @@ def _open(folder: Path, began: float) -> Job:
     check_tiles({**spec.config, "tile": config.tile}, {})
     write_atomically(folder / SETTINGS, json.dumps(config.model_dump(), indent=1))
     method = kind(config, device.name, spec.seed)
-    regions = open_regions(folder / "snapshot")
+    regions = open_regions(folder / SNAPSHOT)
     beginning = Beginning()
     if start:
         _load_weights(method, start[1], spec)
     else:
         beginning = begin(method, config, (region.load().rgb for region in regions))
-    note = ", ".join(filter(None, [words, beginning.words, f"on {device.words}"]))
-    return Job(folder, spec, began, device, config, method, regions, note, beginning.sha256)
+    readers = readers_in(folder / SNAPSHOT)
+    taught = readers != AS_SHIPPED and config.prediction().splitting == "centres"
+    learned = "read with what was learned from your decisions" if taught else ""
+    note = ", ".join(filter(None, [words, beginning.words, learned, f"on {device.words}"]))
+    return Job(
+        folder, spec, began, device, config, method, regions, note, beginning.sha256, readers
+    )
 
 
 def _settings_of(file: ModelFile, spec: RunSpec) -> dict[str, Any]:
@@ -195,7 +205,7 @@ def _finish(job: Job, run: Training, stopped: bool) -> Iterator[Event]:
         "created": began,
         "first_weights": job.first or None,
     }
-    model = model_of(run, job.spec.method, provenance)
+    model = model_of(run, job.spec.method, provenance, job.readers)
     files: list[str] = []
     scores: list[float] = []
     results = write_results(job.folder, model, job.regions, job.spec.everywhere, run.data.images)

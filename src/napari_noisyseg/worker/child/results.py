@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_noisyseg.coarse.readers import AS_SHIPPED, Readers
 from napari_noisyseg.data.prepare import label_planes
 from napari_noisyseg.data.regions import Region, StoredRegion
 from napari_noisyseg.data.resample import resize
@@ -50,11 +51,13 @@ class Refined:
     judged: dict[str, NDArray[Any]] = field(default_factory=dict)
 
 
-def model_of(run: Training, method: str, provenance: dict[str, Any]) -> Model:
+def model_of(
+    run: Training, method: str, provenance: dict[str, Any], readers: Readers = AS_SHIPPED
+) -> Model:
     """The run's method as a model that can predict and be saved."""
     config = run.config.model_dump()
     file = ModelFile(method, config, run.config.working_mpp, provenance=provenance)
-    return Model(run.method, run.config, file, run.device)
+    return Model(run.method, run.config, file, run.device, readers)
 
 
 def refine(
@@ -74,7 +77,7 @@ def refine(
     splitting = model.config.prediction().splitting
     at_clicks = splitting == "centres" and len(region.points)
     first = model.first(region.rgb, region.mpp) if at_clicks else None
-    evidence = Evidence(probability, doubt, density, region.rgb, region.mpp, first)
+    evidence = Evidence(probability, doubt, density, region.rgb, region.mpp, first, model.readers)
     labels = np.zeros(region.shape, np.int32)
     certainty: dict[int, float] = {}
     if len(region.points):
@@ -107,7 +110,7 @@ def _explained(
     seen = np.where(given, believed, evidence.probability)
     masks = Given(region.rough, region.clean, empty)
     splitting = model.config.prediction().splitting
-    labels = in_masks(seen, masks, region.rgb, region.mpp, splitting)
+    labels = in_masks(seen, masks, region.rgb, region.mpp, splitting, model.readers)
     if labels is None:
         labels = corrected(evidence, believed, given, empty)
     after = changes(labels > 0, planes["rough"], planes["clean"])

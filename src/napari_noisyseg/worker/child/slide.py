@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from napari_noisyseg.coarse.starter import CENTRES, OUTLINE, Network, at_click, read_weights
+from napari_noisyseg.coarse.readers import file_of, readers_in
+from napari_noisyseg.coarse.starter import CENTRES, OUTLINE
 from napari_noisyseg.events import Event, Finished, Started, Stepped, Warned
 from napari_noisyseg.regular_file import read_bytes
 from napari_noisyseg.slides import Slide
@@ -21,7 +22,7 @@ from napari_noisyseg.whole import (
     Tile,
     TileNuclei,
     Tiles,
-    load_model,
+    load_trained,
     make_plan,
     predicted,
 )
@@ -97,7 +98,7 @@ def _files(run: Run) -> dict[str, bytes]:
     """The weights in the run's folder, as workers know them."""
     from napari_noisyseg.worker.cluster.parcel import LARGEST, RUN
 
-    names = {INIT: RUN, **{f"{name}.safetensors": name for name in (CENTRES, OUTLINE)}}
+    names = {INIT: RUN, **{file_of(name): name for name in (CENTRES, OUTLINE)}}
     there = {file: name for file, name in names.items() if (run.dir / file).is_file()}
     return {name: read_bytes(run.dir / file, LARGEST) for file, name in there.items()}
 
@@ -119,13 +120,8 @@ def _plan(slide: Slide, record: ImageRecord, task: SlideTask, model: Model) -> P
 
 
 def _model(run: Run, device: str) -> Model:
-    """The model in the run's folder: a run's, or the starter with what it learned."""
+    """The model in the run's folder: a run's, or the starter; with what the starter learned."""
+    readers, key = readers_in(run.dir), str(run.spec().get("key", ""))
     if (run.dir / INIT).is_file():
-        return load_model(run.dir / INIT, device)
-    learned = {
-        name: Network(name, read_weights(run.dir / f"{name}.safetensors")[0])
-        for name in (CENTRES, OUTLINE)
-        if (run.dir / f"{name}.safetensors").is_file()
-    }
-    look = at_click(learned[OUTLINE]) if OUTLINE in learned else None
-    return Starter(look, learned.get(CENTRES), str(run.spec().get("key", "")))
+        return load_trained(run.dir / INIT, device, readers, key)
+    return Starter(readers.look, readers.network, key)

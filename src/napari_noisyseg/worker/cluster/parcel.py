@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from napari_noisyseg.coarse.starter import CENTRES, OUTLINE, Network, at_click, read_weights
+from napari_noisyseg.coarse.readers import file_of, readers_of
+from napari_noisyseg.coarse.starter import CENTRES, OUTLINE
+from napari_noisyseg.data.regions import SNAPSHOT
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.regular_file import read_bytes
 from napari_noisyseg.slides import Slide, content_hash, open_image
 from napari_noisyseg.store import SUFFIX, Project
-from napari_noisyseg.whole import Model, Plan, load_model, nuclei_of_tile
+from napari_noisyseg.whole import Model, Plan, load_trained, nuclei_of_tile
 from napari_noisyseg.whole.model import STARTER, Starter
 
 RUN = "model.safetensors"
@@ -70,7 +72,11 @@ def weights_of(source: str | Path) -> dict[str, bytes]:
         with Project.open(path, write=False) as project:
             found = {name: project.learned.of(name) for name in (OUTLINE, CENTRES)}
             return {n: read_bytes(f.path, LARGEST) for n, f in found.items() if f is not None}
-    return {RUN: read_bytes(path / RUN if path.is_dir() else path, LARGEST)}
+    if not path.is_dir():
+        return {RUN: read_bytes(path, LARGEST)}
+    taught = {name: path / SNAPSHOT / file_of(name) for name in (OUTLINE, CENTRES)}
+    files = {RUN: path / RUN, **{name: file for name, file in taught.items() if file.is_file()}}
+    return {name: read_bytes(file, LARGEST) for name, file in files.items()}
 
 
 def proof_of(slide: Slide, sha: str) -> tuple[str, tuple[str, str]]:
@@ -137,13 +143,9 @@ def model_of(parcel: Parcel) -> Model:
         for name in (RUN, OUTLINE, CENTRES):
             if name in parcel.files:
                 (Path(folder) / name).write_bytes(parcel.files[name])
+        files = {n: Path(folder) / n for n in (OUTLINE, CENTRES) if n in parcel.files}
+        readers = readers_of(files)
+        key = str(parcel.plan["model"]) if files else ""
         if RUN in parcel.files:
-            return load_model(Path(folder) / RUN, parcel.device)
-        networks = {
-            name: Network(name, read_weights(Path(folder) / name)[0])
-            for name in (OUTLINE, CENTRES)
-            if name in parcel.files
-        }
-    look = at_click(networks[OUTLINE]) if OUTLINE in networks else None
-    key = str(parcel.plan["model"]) if networks else ""
-    return Starter(look, networks.get(CENTRES), key)
+            return load_trained(Path(folder) / RUN, parcel.device, readers, key)
+    return Starter(readers.look, readers.network, key)

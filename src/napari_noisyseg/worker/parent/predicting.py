@@ -9,10 +9,13 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 from napari_noisyseg.annotation import snapshot
+from napari_noisyseg.coarse.project import copy_learned
+from napari_noisyseg.coarse.readers import readers_in
 from napari_noisyseg.data.regions import Region, open_regions, save_regions
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Event, Finished, Started, Stepped
@@ -40,7 +43,8 @@ def start_prediction(
     Slides, and all of the images where there is one among them or a scheduler's workers are to do
     it, go tile by tile (`slides`).
 
-    Raises NoisySegError, with nothing left behind, when that cannot be.
+    What the starter learned in the project until now is used where nuclei are read with it. Raises
+    NoisySegError, with nothing left behind, when that cannot be.
     """
     records = [project.image(name) for name in images]
     _check(model, records)
@@ -50,6 +54,7 @@ def start_prediction(
     with project.runs.making() as run:
         regions = (_whole(project, project.image(name)) for name in images)
         save_regions(run.dir / snapshot.FOLDER, regions)
+        copy_learned(project, run.dir / snapshot.FOLDER)
         shutil.copyfile(model.dir / MODEL, run.dir / INIT)
         spec = RunSpec(
             method=str(model.spec()["method"]),
@@ -89,7 +94,8 @@ def predict(folder: Path, stopping: Callable[[], bool]) -> Iterator[Event]:
     run, began = Run(folder), time.time()
     spec = run.spec()
     regions = open_regions(run.dir / snapshot.FOLDER)
-    model = load_model(run.dir / INIT, spec["device"])
+    learned = readers_in(run.dir / snapshot.FOLDER)
+    model = replace(load_model(run.dir / INIT, spec["device"]), readers=learned)
     yield Started(spec["method"], len(regions), 0, model.device)
     files, count = [], 0
     wanted = (region for region in regions if not stopping())

@@ -11,14 +11,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from napari_noisyseg.coarse.starter import CENTRES, OUTLINE
+from napari_noisyseg.coarse.project import copy_learned
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box, content_hash
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.runs import EVENTS, Run
 from napari_noisyseg.store.spec import RunSpec, read_spec, write_spec
-from napari_noisyseg.whole.model import learned_key, starter_key
-from napari_noisyseg.worker.adoption.tiles import FOLDER, tasks_of
+from napari_noisyseg.whole import Plan
+from napari_noisyseg.whole.model import learned_key, starter_key, taught_key
+from napari_noisyseg.whole.stitch import PLAN
+from napari_noisyseg.worker.adoption.tiles import ADOPTED, FOLDER, SlideTask, tasks_of
 from napari_noisyseg.worker.parent import process
 from napari_noisyseg.worker.parent.client import INIT, MODEL, launch
 
@@ -40,19 +42,21 @@ def start_slides(
 ) -> Run:
     """Predict images tile by tile, in a child; returns at once.
 
-    model: a run that has one; None for the starter, with what it learned in the project. scheduler:
-    of the workers that are to do it, who must find the images under the same paths. Where the same
-    model has done a part of the same images before, that run goes on, and only what is missing is
-    done. Raises NoisySegError, with nothing left behind, when that cannot be.
+    model: a run that has one; None for the starter. What the starter learned in the project is used
+    either way. scheduler: of the workers that are to do it, who must find the images under the same
+    paths. Where the same model has done a part of the same images before, that run goes on, and
+    only what is missing is done. Raises NoisySegError, with nothing left behind, when that cannot
+    be.
     """
     _check(project, regions, model)
     if scheduler is not None:
         scheduler = _check_there(project, regions, model, scheduler)
     weights = None if model is None else model.dir / MODEL
-    key = content_hash(weights) if weights else learned_key(project) or starter_key()
+    learned = learned_key(project)
+    key = taught_key(content_hash(weights), learned) if weights else learned or starter_key()
     before = _before(project, list(regions), key)
     if before is not None:
-        return _go_on(before, regions, device, scheduler)
+        return _go_on(project, before, regions, device, scheduler)
     with project.runs.making() as run:
         _put_weights(project, weights, run.dir)
         method = STARTER if model is None else str(model.spec()["method"])
@@ -129,21 +133,13 @@ def _check_there(project: Project, regions: Regions, model: Run | None, schedule
 def _put_weights(project: Project, weights: Path | None, folder: Path) -> None:
     if weights is not None:
         shutil.copyfile(weights, folder / INIT)
-        return
-    for name in (CENTRES, OUTLINE):
-        learned = project.learned.of(name)
-        if learned is not None:
-            shutil.copyfile(learned.path, folder / f"{name}.safetensors")
+    copy_learned(project, folder)
 
 
 def _before(project: Project, images: list[str], key: str) -> Run | None:
     """The last run of the same model on the same images."""
     for run in reversed(project.runs.list()):
-        if (
-            is_slide(run)
-            and run.spec().get("key") == key
-            and [t.image for t in tasks_of(run)] == images
-        ):
+        if is_slide(run) and _is_same(project, run, images, key):
             if run.state() in ("running", "waiting"):
                 raise NoisySegError(
                     f"run {run.id} works on this already: let it finish, or stop it"
@@ -152,13 +148,34 @@ def _before(project: Project, images: list[str], key: str) -> Run | None:
     return None
 
 
-def _go_on(run: Run, regions: Regions, device: str, scheduler: str | None) -> Run:
+def _is_same(project: Project, run: Run, images: list[str], key: str) -> bool:
+    """Whether a run is of this model and of the images as they are now; a damaged one is not."""
+    with contextlib.suppress(NoisySegError):
+        tasks = tasks_of(run)
+        same = run.spec().get("key") == key and [task.image for task in tasks] == images
+        return same and all(_fits(project, task) for task in tasks)
+    return False
+
+
+def _fits(project: Project, task: SlideTask) -> bool:
+    """Whether the tiles of a task, if there are any, are of the image in its present size."""
+    if not (task.folder / PLAN).is_file():
+        return True
+    plan, record = Plan.read(task.folder / PLAN), project.image(task.image)
+    now = (record.height, record.width, record.mpp, record.sha)
+    return (plan.height, plan.width, plan.mpp, plan.sha) == now
+
+
+def _go_on(project: Project, run: Run, regions: Regions, device: str, scheduler: str | None) -> Run:
     """Let a run go on, with further regions where it had not all of an image."""
     joined: list[tuple[str, Sequence[Box] | None]] = []
     for task in tasks_of(run):
         more = regions[task.image]
         whole = more is None or task.regions is None
         joined.append((task.image, None if whole else [*(task.regions or ()), *(more or ())]))
+        if project.nuclei.adopted_run(task.image) != run.id:
+            # another run's nuclei took the place of its own: they come in again
+            (task.folder / ADOPTED).unlink(missing_ok=True)
     spec = read_spec(run.dir).model_copy(update={"device": device, "scheduler": scheduler})
     _write(run, spec, str(run.spec()["key"]), joined)
     (run.dir / "STOP").unlink(missing_ok=True)
