@@ -88,7 +88,7 @@ class Lock:
                 how = "was broken by request" if force else "is gone, so its lock was taken over"
                 return f"{self.path.parent.name} was held by {who}, which {how}"
             time.sleep(0.02)  # somebody else is taking it over just now
-        raise NoisySegError(f"{self.path} is contended: try again in a moment")
+        raise NoisySegError(f"{self.path}: several programs want it at once; try again in a moment")
 
     def release(self) -> None:
         """Release it, unless somebody else has broken the lock meanwhile."""
