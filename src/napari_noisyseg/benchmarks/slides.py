@@ -78,7 +78,7 @@ def of_sizes(data: Path, sizes: Sizes) -> Report:
         "memory_ratio": float(str(memory[1]["memory_mb"])) / float(str(memory[0]["memory_mb"])),
         "count_difference": abs(counts[0] - counts[1]) / max(counts[1], 1),
         "aji_between_tiles": aji(_dense(labels[1]), _dense(labels[0])),
-        "cut_nuclei": float(_cut(labels[0], sizes.tiles[0])),
+        "cut_nuclei": float(_cut(labels[0], labels[1], sizes.tiles)),
         "resumed_difference": killed,
     }
     return Report("slide-predict", figures, [speed, *compared, *memory])
@@ -96,20 +96,31 @@ def _dense(labels: NDArray[np.int32]) -> NDArray[np.int32]:
     return without_gaps(labels)[1]
 
 
-def _cut(labels: NDArray[np.int32], side: int) -> int:
-    """Nuclei with another right across the border of a tile along half of their width or more.
+def _cut(labels: NDArray[np.int32], others: NDArray[np.int32], tiles: tuple[int, int]) -> int:
+    """Nuclei with another right across the border of a tile along most of their width.
 
-    That is what a nucleus looks like that was cut in two there.
+    That is what a nucleus looks like that was cut in two there. Not counted where larger tiles,
+    which have no border there, have two nuclei as well (`others`): the tissue itself has an edge.
     """
+    small, large = tiles
     found = 0
-    for plane in (labels, labels.T):
-        for border in range(side, len(plane), side):
-            above, below = plane[border - 1], plane[border]
-            met = (above > 0) & (below > 0) & (above != below)
-            for first, second in set(zip(above[met].tolist(), below[met].tolist(), strict=True)):
-                both = int((met & (above == first) & (below == second)).sum())
-                widest = min(int((above == first).sum()), int((below == second).sum()))
-                found += both >= 8 and both >= 0.8 * widest
+    for plane, other in ((labels, others), (labels.T, others.T)):
+        for border in range(small, len(plane), small):
+            rows, seen = plane[border - 1 : border + 1], other[border - 1 : border + 1]
+            apart = (seen[0] != seen[1]) if border % large else np.zeros(plane.shape[1], bool)
+            found += _across(rows, apart)
+    return found
+
+
+def _across(rows: NDArray[np.int32], apart: NDArray[np.bool_]) -> int:
+    """Pairs in two rows that meet along 8 px and most of their width, not just where `apart`."""
+    above, below = rows
+    met = (above > 0) & (below > 0) & (above != below)
+    found = 0
+    for first, second in set(zip(above[met].tolist(), below[met].tolist(), strict=True)):
+        both = met & (above == first) & (below == second)
+        widest = min(int((above == first).sum()), int((below == second).sum()))
+        found += both.sum() >= max(8, 0.8 * widest) and not apart[both].all()
     return found
 
 
