@@ -104,7 +104,7 @@ def test_a_replaced_slide_is_predicted_anew(noisyseg, slide, tmp_path, tnbc):
     _pyramid(slide, tnbc[0][192:, 128:].copy())
     done = noisyseg(*words)
     assert done.code == 0
-    assert "begun anew" in done.err
+    assert "begun again" in done.err
     assert (out / "slide.csv").read_text() != before
 
 
@@ -195,7 +195,7 @@ def test_colours_by_the_profile(noisyseg, tmp_path, tnbc):
     done = noisyseg(*words, "--icc")
     assert done.code == 0, done.err
     assert "colours corrected by its profile, sRGB v4" in done.err
-    assert "begun anew" in done.err
+    assert "begun again" in done.err
     assert (out / "s.csv").read_text() != before
     assert json.loads((out / "s.tiles" / "plan.json").read_text())["icc"] is True
     assert "already done" in noisyseg(*words, "--icc").err

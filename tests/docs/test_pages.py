@@ -65,6 +65,7 @@ def test_the_five_minutes_work_from_python(tmp_path: Path) -> None:
 RIDDLES = (
     "for ever", "seldomer", "take its tick", "needs none is told", "give way a moment later",
     "may mix two", "is none of this program", "goes there and back", "with our mends",
+    "begun anew", "refused with a word", "lists the words", "teach nothing yet",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Images that nobody has said anything of, for methods that such images can teach."""
+"""Images without any annotation, for methods that can learn from them."""
 
 from __future__ import annotations
 

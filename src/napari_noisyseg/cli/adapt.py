@@ -29,7 +29,11 @@ def adapt(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Learn from accepted and redrawn nuclei, and from finds that were rejected."""
+    """Learn from accepted, redrawn and rejected nuclei.
+
+    Outlines at clicks learn from nuclei that you accepted or redrew; what is found, from finds that
+    you rejected. The result is used only if it fits decisions that were held out better.
+    """
     if find_spec("torch") is None:
         raise NoisySegError("learning needs torch: pip install 'napari-noisyseg[train]'")
     from ..worker.lessons.adapting import adapt as learn

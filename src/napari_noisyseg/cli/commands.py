@@ -12,51 +12,51 @@ import typer
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "open": ("show", "Open napari with the panel, on a project or on images."),
-    "demo": ("show", "Open napari on the bundled field with its points, ready to train."),
+    "demo": ("show", "Open napari on the bundled field, ready to train."),
     "samples": ("samples", "Copy the sample images, points and nuclei into a folder."),
     "create": (
         "projects",
-        "Create a project from images and annotation files, matched by name.",
+        "Create a project from images and annotation files.",
     ),
     "add": ("projects", "Add more images to a project."),
     "info": (
         "projects",
-        "List images, fields, nuclei and runs; or tell where one nucleus comes from.",
+        "List images, fields, nuclei and runs, or one nucleus in detail.",
     ),
     "derive": (
         "projects",
-        "Make coarse labels from points, or superpixels, and save them in the project.",
+        "Make coarse labels from points, or superpixels, and save them.",
     ),
     "suggest": (
         "suggest",
-        "Propose nuclei that have no point yet; --keep-above marks the likely ones.",
+        "Propose nuclei that have no point yet.",
     ),
     "worth": (
         "worth",
-        "Tell whether rough masks are too large or small, and what they miss.",
+        "Tell whether rough masks are too large or small, or incomplete.",
     ),
     "adapt": (
         "adapt",
-        "Learn outlines from accepted and redrawn nuclei, and what is none from rejected finds.",
+        "Learn from accepted, redrawn and rejected nuclei.",
     ),
     "methods": ("training", "List the methods: paper, what each needs and shows."),
     "train": (
         "training",
-        "Train in a child process and write the refined nuclei of every annotated image.",
+        "Train in a child process and write the refined nuclei.",
     ),
     "runs": ("training", "List the runs: method, state, figures, origin."),
     "stop": ("training", "Ask a run to stop at its next step; it can be resumed."),
     "replay": (
         "training",
-        "Repeat a run from its folder, outside the project, and compare the labels.",
+        "Repeat a run outside the project, and compare the labels.",
     ),
     "predict": (
         "predict",
-        "Predict nuclei on other images and whole slides, with a trained model or the starter.",
+        "Find nuclei in other images and whole slides.",
     ),
     "review": (
         "review",
-        "List the nuclei to review first, with reasons; decide; estimate how right the rest is.",
+        "List nuclei to review, with reasons; decide on them.",
     ),
     "export": (
         "exchange",
@@ -64,22 +64,22 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     ),
     "import": (
         "exchange",
-        "Import points, rough masks or trusted masks; files and images are matched by name.",
+        "Import points, rough masks or trusted masks.",
     ),
     "evaluate": (
         "exchange",
-        "Score label images against the truth; files in folders are matched by name.",
+        "Score label images against the truth.",
     ),
     "simulate": (
         "simulate",
-        "Make noisy labels from true ones; the same seed and file name give the same noise.",
+        "Make noisy labels from true ones.",
     ),
     "cluster": ("cluster", "Work for a Dask scheduler, or see who works for it."),
     "benchmark": ("benchmark", "Run a benchmark and print its figures."),
     "doctor": ("doctor", "Check Qt, OpenGL, torch, CUDA/MPS, slides, zarr and the disk."),
     "model": (
         "models",
-        "Export models for other programs: ONNX, or a package for the bioimage.io zoo.",
+        "Export models for other programs: ONNX, or bioimage.io.",
     ),
     "starter": ("starter", "Train the networks that come with the package again."),
 }

@@ -109,7 +109,10 @@ def import_(
     ] = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Import points, rough masks or trusted masks; files and images are matched by name."""
+    """Import points, rough masks or trusted masks.
+
+    A file belongs to the image of the same name, or to the only image. All files come in, or none.
+    """
     with open_project(project, write=True) as opened:
         formats = {file: of_file(_there(file), format_) for file in files}
         pairs = [
@@ -174,7 +177,10 @@ def evaluate(
     ] = 0,
     as_json: Json = False,
 ) -> None:
-    """Score label images against the truth; files in folders are matched by name."""
+    """Score label images against the truth.
+
+    Files in folders are matched by name.
+    """
     images = {stem: _score(a, b, min_size) for stem, a, b in _pairs(predicted, truth)}
     mean = {
         key: _mean([row[key] for row in images.values()]) for key in next(iter(images.values()))

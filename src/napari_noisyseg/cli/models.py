@@ -17,7 +17,7 @@ ENDINGS: dict[str, Format] = {".onnx": "onnx", ".zip": "bioimageio"}
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the app."""
-    words = "Export models for other programs: ONNX, or a package for the bioimage.io zoo."
+    words = "Export models for other programs: ONNX, or bioimage.io."
     models = typer.Typer(help=words, no_args_is_help=True)
     models.command()(export)
     models.callback()(lambda: None)  # so that the one command keeps its name

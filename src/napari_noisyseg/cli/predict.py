@@ -78,7 +78,7 @@ def predict(
     insecure: Insecure = False,
     icc: Icc = False,
 ) -> None:
-    """Predict nuclei on other images and whole slides, with a trained model or the starter.
+    """Find nuclei in other images and whole slides.
 
     Slides are done tile by tile; after a stop the same command does what is missing. With slides,
     DIR/manifest.json lists what is done and DIR/summary.csv what was found.

@@ -168,8 +168,8 @@ class Engine:
         if plan is None or not same or plan.model != self._loaded().key or self._asked.again:
             if plan is not None:
                 say(
-                    f"{file.name}: begun anew; what was there is of another slide, size, model, "
-                    "channel or colours"
+                    f"{file.name}: begun again, as what was there is of another slide, size, "
+                    "model, channel or colours"
                 )
                 discard(folder, labels)
             # a small image is otherwise one tile, at which only one worker could work

@@ -62,7 +62,10 @@ def create(
     icc: Icc = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Create a project from images and annotation files, matched by name."""
+    """Create a project from images and annotation files.
+
+    Annotation belongs to the image of the same name.
+    """
     if clean_complete and not clean:
         raise NoisySegError("--clean-complete needs trusted masks: give them with --clean")
     files = image_files(images)
@@ -265,7 +268,7 @@ def info(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List images, fields, nuclei and runs; or tell where one nucleus comes from."""
+    """List images, fields, nuclei and runs, or one nucleus in detail."""
     with open_project(project) as opened:
         document = describe(opened) if nucleus is None else of_nucleus(opened, nucleus)
     if nucleus is not None:
@@ -375,7 +378,7 @@ def derive(
         list[str] | None, typer.Option(help=f"{', '.join(EVERY)}. Default: all made from points.")
     ] = None,
 ) -> None:
-    """Make coarse labels from points, or superpixels, and save them in the project."""
+    """Make coarse labels from points, or superpixels, and save them."""
     kinds = tuple(kind or KINDS)
     if unknown := sorted(set(kinds) - set(EVERY)):
         raise NoisySegError(f"--kind {unknown[0]!r}: one of {', '.join(EVERY)}")

@@ -50,7 +50,10 @@ def review(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """List the nuclei to review first, with reasons; decide; estimate how right the rest is."""
+    """List nuclei to review, with reasons; decide on them.
+
+    Estimates from nuclei chosen at random how right the rest is.
+    """
     if accept_above is not None and not 0 <= accept_above <= 1:
         raise NoisySegError(f"--accept-above {accept_above}: give a confidence from 0 to 1")
     if blind and not reviewer.strip():

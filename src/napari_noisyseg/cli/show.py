@@ -50,7 +50,7 @@ def demo(
     ] = None,
     seconds: Annotated[float, typer.Option(min=20, help="Training time without a display.")] = 60,
 ) -> None:
-    """Open napari on the bundled field with its points, ready to train.
+    """Open napari on the bundled field, ready to train.
 
     Without a display the whole path is walked on a virtual one, and its figures and pictures are
     left in the folder.

@@ -79,7 +79,10 @@ def simulate(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Make noisy labels from true ones; the same seed and file name give the same noise."""
+    """Make noisy labels from true ones.
+
+    The same seed and file name give the same noise.
+    """
     _check(noise, share, strength, target_dice)
     if dry_run:
         pairs = _pairs(labels, out, noise)

@@ -32,7 +32,10 @@ def suggest(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Propose nuclei that have no point yet; --keep-above marks the likely ones."""
+    """Propose nuclei that have no point yet.
+
+    --keep-above gives the likely ones a point.
+    """
     if keep_above is not None and not 0 <= keep_above <= 1:
         raise NoisySegError(f"--keep-above {keep_above}: give a score from 0 to 1")
     writes = (keep_above is not None or incomplete) and not dry_run

@@ -94,7 +94,10 @@ def train(
     insecure: Insecure = False,
     as_json: Json = False,
 ) -> None:
-    """Train in a child process and write the refined nuclei of every annotated image."""
+    """Train in a child process and write the refined nuclei.
+
+    It learns from every annotated image.
+    """
     from ..api.trainings import Training
     from ..store.spec import RunSpec
     from ..worker.parent import client
@@ -230,7 +233,7 @@ def replay(
     run: RunId,
     as_json: Json = False,
 ) -> None:
-    """Repeat a run from its folder, outside the project, and compare the labels."""
+    """Repeat a run outside the project, and compare the labels."""
     from ..api.trainings import Training
     from ..worker.adoption.found import read_results
     from ..worker.parent import client

@@ -25,7 +25,7 @@ def worth(
     image: Annotated[str | None, typer.Option(help="One image. Default: all with masks.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Tell whether rough masks are too large or small, and what they miss."""
+    """Tell whether rough masks are too large or small, or incomplete."""
     with open_project(project) as opened:
         names = [image] if image is not None else _rough(opened)
         if not names:

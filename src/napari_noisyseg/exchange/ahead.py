@@ -1,4 +1,4 @@
-"""Work done beside that of whoever uses it, one piece ahead."""
+"""Work done beside that of its user, one piece ahead."""
 
 from __future__ import annotations
 

@@ -24,9 +24,9 @@ def read_points(
 ) -> Points:
     """The points of a file, all inside an image of this shape and no two alike.
 
-    A file of outlines without points gives a point inside each of its nuclei. `image`: which one's,
-    of a file that has several; `format`: the file's, where its ending does not tell. Raises
-    `NoisySegError` naming the lines (or features) that are wrong.
+    A file of outlines without points gives a point inside each of its nuclei. `image`: whose
+    points, if the file has several images; `format`: the file's, if its ending does not tell.
+    Raises `NoisySegError` naming the lines (or features) that are wrong.
     """
     chosen = of_file(path, format)
     chosen.require()

@@ -66,9 +66,9 @@ def _taken_apart(polygons: Sequence[Shape]) -> list[Shape]:
 
 
 def _beside(drawn: Sequence[Shape], nuclei: Sequence[Shape]) -> list[Shape]:
-    """Of what was drawn by hand the nuclei that a person added to detections, not regions.
+    """The nuclei that a person drew in addition to detections, without regions.
 
-    Those that are no larger than the largest detection, and lie where no detection is.
+    They are no larger than the largest detection, and lie where no detection is.
     """
     if not drawn:
         return []
@@ -155,7 +155,7 @@ def _refuse_beside(
 
 
 def swapped(farthest: NDArray[np.float64], size: tuple[int, int]) -> str:
-    """What to say where all fits into an image (H, W) once x and y are exchanged; else "".
+    """What to say if everything would fit into an image (H, W) with x and y exchanged; else "".
 
     farthest: the largest y and x of all places in a file.
     """

@@ -1,4 +1,4 @@
-"""What a nucleus's outline was before the run: the rough mask, or what the click alone gave."""
+"""What a nucleus's outline was before the run: the rough mask, or the outline at its click."""
 
 from __future__ import annotations
 

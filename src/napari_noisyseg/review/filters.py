@@ -22,7 +22,7 @@ _FIGURES = re.compile(r"\s*(:.*|\d[\d.,]*\s*%?.*)$")
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What is None says nothing; all that is said must hold.
+    """What a nucleus must be; a value of None asks for nothing, and all others must hold.
 
     `field` is a box of level-0 pixels that holds the nucleus's point; `reason` a `kind_of` one;
     `smallest` and `largest` are areas in µm², both included; `ids`: none but these, such as those

@@ -86,7 +86,7 @@ def join(first: Outline, second: Outline, mpp: float) -> Outline:
 
 
 def _joined(mask: NDArray[np.bool_], radius: int, most: int) -> bool:
-    """Whether it hangs together by the sides of pixels; a corner must do where no more helps."""
+    """Whether it is connected by the sides of pixels, or by a corner where nothing else helps."""
     return bool(ndi.label(mask)[1] == 1) or radius == most
 
 

@@ -47,7 +47,7 @@ class CoarserLevels:
         self._images = images
 
     def state(self, image: str) -> State:
-        """Whether they are there, or a process is at them."""
+        """Whether they are there, or a process is making them."""
         row = self._images.row(image)
         place = self._images.folder(row) / COARSER
         if is_plain(place / "zarr.json"):
@@ -142,7 +142,7 @@ class _Stopped(Exception):
 
 
 def too_full(image: str, room: Room) -> str:
-    """That the disk has no room for the levels."""
+    """The error for a disk without room for the levels."""
     return (
         f"{image} has no coarser levels, and there is no room on the project's disk to make them: "
         f"they take up to {gigabytes(room.needed)}, and {gigabytes(room.free)} are free. Seen from "

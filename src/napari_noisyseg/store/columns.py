@@ -1,4 +1,4 @@
-"""Very many nuclei to be judged as columns; an object is made only of what is asked for."""
+"""Very many nuclei to be judged, as columns; an object is made only for a nucleus asked for."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class Columns:
         return self.take(np.argsort(self.serials, kind="stable"))
 
     def put(self, row: int, other: Self, at: int) -> None:
-        """Let a row be that of another table."""
+        """Replace a row by that of another table."""
         for column, given in zip(self._all(), other._all(), strict=True):
             column[row] = given[at]
 
@@ -130,7 +130,7 @@ class Columns:
         return cls(*columns)
 
     def settle(self, row: int, outline: Outline) -> None:
-        """Let a person's outline stand in a row."""
+        """Put a person's outline into a row."""
         self.boxes[row], self.masks[row], self.frozen[row] = outline.box, outline.packed_mask, True
 
     def state(self, row: int) -> State:

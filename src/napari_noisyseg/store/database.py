@@ -74,7 +74,7 @@ class Database:
             self._connection = self._connect_writer() if write else self._connect_reader()
 
     def close(self) -> None:
-        """Let go of the file; the write-ahead log is folded back in by the last to close."""
+        """Close the file; the last one to close merges the write-ahead log into it."""
         with self._mutex:
             self._connection.close()
             if self._copy is not None:

@@ -127,11 +127,11 @@ class History:
         )
 
     def undo(self) -> str | None:
-        """Take the last action back; its words, or None when there is nothing to undo."""
+        """Undo the last action; its words, or None when there is nothing to undo."""
         return self._travel("done", "undone", "DESC", -1)
 
     def redo(self) -> str | None:
-        """Bring the last undone action back; its words, or None when there is nothing to redo."""
+        """Redo the last undone action; its words, or None when there is nothing to redo."""
         return self._travel("undone", "done", "ASC", 1)
 
     def _travel(self, state: str, becomes: str, order: str, direction: int) -> str | None:

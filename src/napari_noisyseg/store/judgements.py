@@ -28,7 +28,7 @@ from napari_noisyseg.store.spots import SpotReader
 
 
 class Judgements(Marks):
-    """Reach it as `project.nuclei`, whose promises hold."""
+    """A part of `project.nuclei`; what is promised there holds here."""
 
     def set_outline(self, id: str, box: Box, mask: NDArray[np.bool_], origin: str) -> None:
         """The outline that a person drew or brought: bool (h, w) of `box`. Freezes it."""
@@ -110,7 +110,7 @@ class Judgements(Marks):
         return verdicts.looked_at(self._context, id)
 
     def split(self, id: str, parts: Sequence[Outline], run: str | None = None) -> list[Nucleus]:
-        """Put two or more parts in place of a nucleus or candidate, with its decision and class.
+        """Replace a nucleus or candidate by two or more parts, with its decision and class.
 
         The part that holds the nucleus's point stays the nucleus and comes first; the others are
         new. All outlines are a person's from then on.
@@ -118,7 +118,7 @@ class Judgements(Marks):
         return repair.split(self._context, id, parts, run)
 
     def merge(self, ids: Sequence[str], outline: Outline, run: str | None = None) -> None:
-        """Let the first of these nuclei or candidates, of one image, stand for all of them.
+        """Merge nuclei or candidates of one image into the first of them.
 
         It keeps its decision and gets the outline; the others go, for later runs as well.
         """
@@ -134,11 +134,11 @@ class Judgements(Marks):
         return self.get(made.id)
 
     def set_comment(self, image: str, id: str, words: str) -> None:
-        """What a person wants to say of a nucleus or candidate; "" takes it away."""
+        """Set a person's comment on a nucleus or candidate; "" removes it."""
         repair.set_comment(self._context, image, id, words)
 
     def comment(self, id: str) -> str:
-        """What was said of one nucleus, "" where nothing was."""
+        """The comment on one nucleus, "" where there is none."""
         return repair.comment(self._context, id)
 
     def comments(self, image: str) -> Mapping[str, str]:

@@ -165,7 +165,7 @@ class Labels:
                 pyramid.sync_box(place, self._images.row(image).geometry, box)
 
     def doubt(self, image: str) -> None:
-        """Let labels that were derived not pass for up to date: a power cut may have torn them."""
+        """Mark derived labels as out of date: a power cut may have damaged them."""
         for kind in self.kinds(image):
             with contextlib.suppress(NoisySegError):
                 source = self.source(image, kind)

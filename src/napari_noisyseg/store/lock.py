@@ -88,10 +88,10 @@ class Lock:
                 how = "was broken by request" if force else "is gone, so its lock was taken over"
                 return f"{self.path.parent.name} was held by {who}, which {how}"
             time.sleep(0.02)  # somebody else is taking it over just now
-        raise NoisySegError(f"{self.path} is contended: try again in a moment")
+        raise NoisySegError(f"{self.path}: several programs want it at once; try again in a moment")
 
     def release(self) -> None:
-        """Let go, unless somebody else has broken the lock meanwhile."""
+        """Release it, unless somebody else has broken the lock meanwhile."""
         if self._mine is not None and self._read() == self._mine:
             with contextlib.suppress(OSError):
                 self.path.unlink(missing_ok=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def uncollected() -> Iterator[None]:
-    """No search for garbage inside: it would go through all that was made, again and again."""
+    """No garbage collection inside: it would go through all that was made, again and again."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -15,7 +15,7 @@ from napari_noisyseg.store.records import Field, Nucleus, NucleusClass
 
 
 class Marks:
-    """Reach it as `project.nuclei`, whose promises hold."""
+    """A part of `project.nuclei`; what is promised there holds here."""
 
     def __init__(self, context: Context, painting: Painting) -> None:
         self._context = context
@@ -50,7 +50,7 @@ class Marks:
         points.move(self._context, id, y, x)
 
     def remove(self, ids: Sequence[str]) -> None:
-        """Take nuclei away, with their outlines and decisions."""
+        """Remove nuclei, with their outlines and decisions."""
         points.remove(self._context, list(dict.fromkeys(ids)))
 
     def set_class(self, ids: Sequence[str], class_name: str | None, run: str | None = None) -> None:
@@ -165,7 +165,7 @@ class Marks:
         classes.rename(self._context, name, new)
 
     def remove_class(self, name: str, into: str | None = None) -> None:
-        """Take a class away; its nuclei are then of the class `into`, or of none."""
+        """Remove a class; its nuclei get the class `into`, or none."""
         classes.remove(self._context, name, into)
 
     def class_sizes(self) -> dict[str, int]:

@@ -45,7 +45,7 @@ def match(new: Sequence[Outline], old: Sequence[Outline]) -> dict[int, int]:
 def swallowed(new: Sequence[Outline], old: Sequence[Outline]) -> set[int]:
     """Which of the new outlines lie by half or more in an old one, and are not that nucleus.
 
-    Such is a half of a nucleus that a person merged, found once more.
+    For example half of a nucleus that a person merged, found again.
     """
     if not new or not old:
         return set()

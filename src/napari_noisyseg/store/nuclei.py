@@ -45,7 +45,7 @@ class Nuclei(Judgements):
             yield
 
     def undo(self) -> str | None:
-        """Take the last action back; its words, or None when there is none. Survives a restart."""
+        """Undo the last action, also after a restart; its words, or None when there is none."""
         return self._travelled(self._context.history.undo())
 
     def redo(self) -> str | None:

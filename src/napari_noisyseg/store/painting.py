@@ -107,7 +107,7 @@ class Painting:
             self._flush_plane(self._images.row(image), plane)
 
     def rebuild(self, image: str) -> None:
-        """Make the cache anew from the strokes alone."""
+        """Make the cache again from the strokes alone."""
         row = self._images.row(image)
         for plane in self.planes(image):
             self._forget(row, plane)
@@ -204,7 +204,7 @@ class Painting:
         except NoisySegError:
             if not upto:
                 raise
-            # a damaged chunk cannot be changed in part: make the whole cache anew
+            # a damaged chunk cannot be changed in part: make the whole cache again
             self._forget(row, plane)
             self._flush_plane(row, plane)
 

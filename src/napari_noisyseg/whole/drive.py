@@ -33,7 +33,7 @@ def predict_tiles(
 ) -> bool:
     """Predict those of the tiles that are not done, and keep them; whether all are done now.
 
-    elsewhere: predicts the tiles in place of this machine, in any order. Writing runs beside the
+    elsewhere: predicts the tiles instead of this machine, in any order. Writing runs beside the
     networks. What was kept stays, whatever happens: call it again to go on.
     """
     wanted = list(tiles)

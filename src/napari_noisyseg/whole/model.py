@@ -186,7 +186,7 @@ def drawn(seen: Seen, look: Look) -> Seen:
 
 
 def believed(seen: Seen, look: Look) -> Seen:
-    """Without the centres that are like what a person rejected, where the network learned that."""
+    """Without the centres that look like rejected finds, if the project learned these."""
     known = belief.of_look(look)
     if known is None:
         return seen
@@ -285,7 +285,7 @@ def of_project(project: Any) -> Model:
 
 
 def learned_key(project: Any) -> str:
-    """Digest of the starter's weights as they are in a project; "" where it learned nothing."""
+    """Digest of the starter's weights in a project; "" if nothing was learned there."""
     learned = [project.learned.of(name) for name in (CENTRES, OUTLINE)]
     parts = [b"" if found is None else found.path.read_bytes() for found in learned]
     return _digest(model(CENTRES), model(OUTLINE), *parts) if any(parts) else ""

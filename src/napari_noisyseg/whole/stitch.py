@@ -161,8 +161,8 @@ class Tiles:
 class Stitched(Tiles):
     """Tiles, and their label pyramid at `labels` (an OME-Zarr folder).
 
-    Labels of another plan are begun anew. Raises NoisySegError, too, for a folder that this program
-    did not make.
+    Labels of another plan are begun again. Raises NoisySegError, too, for a folder that this
+    program did not make.
     """
 
     def __init__(

@@ -112,7 +112,7 @@ class TileNuclei:
 def nuclei_of_tile(slide: Slide, model: Model, plan: Plan, tile: Tile) -> TileNuclei:
     """The nuclei of one tile: a function of the slide, the model and the plan alone.
 
-    Which other tiles are predicted, where and in what order has no say.
+    It does not depend on which other tiles are predicted, where or in what order.
     """
     gathered = model.gather(model.look(model.prepare(slide, plan, tile)))
     return owned(model.split(model.draw(gathered)), plan, tile)

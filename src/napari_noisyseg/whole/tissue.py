@@ -1,4 +1,4 @@
-"""Where a slide has tissue, from a look at it from afar."""
+"""Where a slide has tissue, seen at low resolution."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Tissue:
 
 
 def find_tissue(slide: Slide, mpp: float) -> Tissue:
-    """Where the slide, of `mpp` µm per pixel, has tissue; all of it where that cannot be told.
+    """Where the slide, of `mpp` µm per pixel, has tissue; all of it if that cannot be told.
 
     Reads one coarse level, or where there is none the whole slide in pieces.
     """

@@ -58,7 +58,7 @@ class Windows(NamedTuple):
 
 @dataclass(frozen=True)
 class Trained:
-    """A run's model; nuclei are read as its settings say, with the starter where they ask it."""
+    """A run's model; nuclei are read as its settings say, with the starter if they say so."""
 
     run: RunModel
     key: str

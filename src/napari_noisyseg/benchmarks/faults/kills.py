@@ -58,7 +58,7 @@ def run(*, kills: int, seed: int, folder: Path, acts_each: int = ACTS) -> Counts
 
 
 def context() -> Any:
-    """Children that are forked from a process which has everything loaded; elsewhere begun anew."""
+    """Children that are forked from a process which has everything loaded; spawned on Windows."""
     if sys.platform == "win32":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")

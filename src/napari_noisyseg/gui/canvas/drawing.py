@@ -64,7 +64,7 @@ def draw(layer: Any, kind: str, drawn: Drawn | None = None) -> None:
 
 
 def redraw(layer: Any, kind: str, box: Box) -> None:
-    """Draw anew the nuclei that a changed box (in the layer's pixels) touches; no others."""
+    """Draw again the nuclei that a changed box (in the layer's pixels) touches; no others."""
     pen, data = KINDS[kind].pen, layer.data
     if not pen or not isinstance(data, np.ndarray):
         return
