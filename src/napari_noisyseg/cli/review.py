@@ -62,15 +62,15 @@ def review(
     }  # fmt: skip
     writes = clicks or accept_above is not None or any(said.values())
     with open_project(project, write=writes and not dry_run) as opened:
-        if dry_run:
-            _tell_what(ReviewQueue(opened, reviewer=reviewer), said, accept_above)
-            return
-        if agreement:
+        if agreement and not dry_run:
             _agreement(opened, as_json)
             return
-        if clicks:
+        if clicks and not dry_run:
             offer(opened)
         queue = BlindQueue(opened, reviewer) if blind else ReviewQueue(opened, reviewer=reviewer)
+        if dry_run:
+            _tell_what(queue, said, accept_above)
+            return
         decided = _decide(queue, said)
         accepted = 0 if accept_above is None else queue.accept_above(accept_above)
         document = _state(opened, queue, accepted + decided["accepted"])
