@@ -66,6 +66,7 @@ def test_the_audit_is_told(demo: Path, noisyseg: Command) -> None:
     [
         (("--blind",), "give --as NAME"),
         (("--as", "ben", "--blind", "--accept-above", "0.9"), "leave out --accept-above"),
+        (("--accept", "3", "--reject", "3"), "nucleus 3 is named more than once"),
         (("--accept", "999999"), "nucleus 999999: no nucleus with this serial"),
     ],
 )

@@ -104,6 +104,9 @@ def _by_serial(queue: ReviewQueue, said: dict[State, list[int]]) -> dict[int, Re
     """The nuclei to be judged by their serials, where all that are named are among them."""
     named = [serial for serials in said.values() for serial in serials]
     items = {item.candidate.serial: item for item in queue.items.numbered(named)}
+    twice = [serial for serial in items if named.count(serial) > 1]
+    if twice:
+        raise NoisySegError(f"nucleus {twice[0]} is named more than once: decide on it once")
     unknown = [serial for serial in named if serial not in items]
     if unknown:
         raise NoisySegError(f"nucleus {unknown[0]}: no nucleus with this serial can be reviewed")
