@@ -81,6 +81,16 @@ def test_any_points_are_outlined_or_refused(points) -> None:
     assert labels.max(initial=0) <= len(points)
 
 
+def test_derive_says_where_it_did_nothing(tmp_path, tnbc, monkeypatch) -> None:
+    monkeypatch.setattr("napari_noisyseg.coarse.project.WHOLE_PIXELS", 1)
+    with ns.Project.create(tmp_path / "p.noisyseg") as project:
+        project.add_array(tnbc[0][:128, :128], "large", 0.25)
+        project.nuclei.add("large", 40, 40)
+        assert "mark a field" in ns.derive(project)["large"]
+        project.nuclei.add_field("large", ns.Box(0, 0, 90, 90))
+        assert ns.derive(project)["large"] == ""
+
+
 def test_derive_tells_and_refuses(tmp_path, tnbc, points) -> None:
     told = []
     with ns.Project.create(tmp_path / "a.noisyseg") as project:

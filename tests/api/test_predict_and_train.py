@@ -27,6 +27,13 @@ def test_the_starter_finds_the_nuclei_of_an_array(tnbc) -> None:
     assert ns.metrics.aji(found, truth[:256, :256]) > 0.45
 
 
+@pytest.mark.parametrize("mpp", [0, -1, 1e-6, 1e6, float("nan"), float("inf")])
+def test_a_size_of_pixels_that_is_none_is_refused(tnbc, mpp: float) -> None:
+    for act in (ns.predict, lambda *a, **k: ns.outline(a[0], [(5, 5)], **k)):
+        with pytest.raises(ns.NoisySegError, match="no resolution"):
+            act(tnbc[0][:32, :32], mpp=mpp)
+
+
 def test_a_project_that_learned_nothing_is_the_starter(tnbc, tmp_path) -> None:
     with ns.Project.create(tmp_path / "a.noisyseg") as project:
         of_project = ns.predict(tnbc[0][:96, :96], project, mpp=0.25)

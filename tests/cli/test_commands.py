@@ -80,6 +80,17 @@ def test_evaluate_against_the_truth(noisyseg, tmp_path: Path) -> None:
     assert scored["mean"]["dice"] == pytest.approx(2 / 3)
 
 
+def test_evaluate_takes_no_file_for_another(noisyseg, tmp_path: Path) -> None:
+    for name, file in (("a", "one.ome.tif"), ("b", "one.tif"), ("b", "._one.tif")):
+        (tmp_path / name).mkdir(exist_ok=True)
+        tifffile.imwrite(tmp_path / name / file, np.eye(9, dtype=np.uint8))
+    assert noisyseg("evaluate", tmp_path / "a", tmp_path / "b").code == 0
+    tifffile.imwrite(tmp_path / "b" / "one.tiff", np.eye(9, dtype=np.uint8))
+    done = noisyseg("evaluate", tmp_path / "a", tmp_path / "b")
+    assert done.code == 2
+    assert "one.tiff have the same name" in done.err
+
+
 def test_evaluate_says_when_nothing_pairs(noisyseg, tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()

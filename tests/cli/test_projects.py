@@ -201,6 +201,23 @@ def test_a_mask_of_another_name_is_said_to_be_taken(noisyseg, field: Path) -> No
     assert "rough.tif is used for field.png" in done.err
 
 
+def test_no_project_is_named_after_a_folder_above(noisyseg, field: Path, monkeypatch) -> None:
+    below = field / "below"
+    below.mkdir()
+    monkeypatch.chdir(below)
+    done = noisyseg("create", "..", "--images", field / "field.png")
+    assert done.code == 2
+    assert "exists already" in done.err
+    assert not list(below.iterdir())
+
+
+def test_a_number_beyond_all_serials_is_no_nucleus(noisyseg, field: Path) -> None:
+    project, _ = create(noisyseg, field)
+    done = noisyseg("info", project, "--nucleus", "9" * 25)
+    assert done.code == 2
+    assert "there is no nucleus" in done.err
+
+
 def test_endings_of_ome_files_are_no_part_of_a_name(noisyseg, field: Path) -> None:
     rgb = np.asarray(Image.open(field / "field.png"))
     scans = field / "scans"

@@ -39,6 +39,8 @@ def test_two_people_judge_and_agree(demo: Path, noisyseg: Command) -> None:
     assert (state["accepted"], state["rejected"], state["newly_accepted"]) == (4, 2, 4)
     blind = ("--as", "ben", "--blind")
     assert set(serials(noisyseg, demo, 10, *blind)) == set(first)
+    would = noisyseg("review", demo, *blind, *options("--reject", first[:1]), "--dry-run")
+    assert f"{first[0]}: unreviewed -> rejected" in would.out
     said = noisyseg("review", demo, *blind, *options("--accept", first[:5]), "--json")
     assert json.loads(said.out)["accepted"] == 5
     assert serials(noisyseg, demo, 10, *blind) == first[5:]
@@ -64,6 +66,7 @@ def test_the_audit_is_told(demo: Path, noisyseg: Command) -> None:
     [
         (("--blind",), "give --as NAME"),
         (("--as", "ben", "--blind", "--accept-above", "0.9"), "leave out --accept-above"),
+        (("--accept", "3", "--reject", "3"), "nucleus 3 is named more than once"),
         (("--accept", "999999"), "nucleus 999999: no nucleus with this serial"),
     ],
 )

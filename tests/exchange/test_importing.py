@@ -167,6 +167,21 @@ def test_what_is_painted_already_stays(project: Project, image: str, tmp_path: P
     assert (painted[20:40, 10:40] == 5).all()
 
 
+def test_rough_masks_under_others_are_counted_out(
+    project: Project, image: str, tmp_path: Path
+) -> None:
+    import_rough(project, image, geojson_file(tmp_path, square(5, 5, 9)))
+    again = import_rough(project, image, geojson_file(tmp_path, square(5, 5, 9), square(50, 5, 9)))
+    assert (again.count, again.note) == (
+        1,
+        "left out, as other masks have all of their pixels: 1",
+    )
+    before = project.nuclei.version()
+    with pytest.raises(NoisySegError, match="imported before"):
+        import_rough(project, image, geojson_file(tmp_path, square(5, 5, 9)))
+    assert project.nuclei.version() == before
+
+
 @pytest.mark.parametrize("act", [import_rough, import_clean])
 def test_masks_of_another_size_are_refused(
     project: Project, image: str, tmp_path: Path, act: object

@@ -140,6 +140,8 @@ def test_a_redrawn_outline_is_kept_and_undone(project):
     drawn = Outline(Box(10, 10, 14, 15), np.ones((4, 5), bool))
     queue.redraw(item.id, drawn)
     assert queue.outline(queue.items[0]) == drawn
+    again = next(i for i in ReviewQueue(project).items if i.id == item.id)
+    assert queue.items[0].candidate.area_um2 == pytest.approx(again.candidate.area_um2)
     assert project.nuclei.get(item.id).state == "unreviewed"
     larger = Outline(Box(10, 10, 15, 15), np.ones((5, 5), bool))
     queue.redraw(item.id, larger)

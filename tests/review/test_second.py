@@ -37,6 +37,7 @@ def test_a_second_person_sees_neither_decision_nor_redrawn_outline(project, firs
     assert {i.id for i in blind.items} == {i.id for i in first.items[:12]}
     assert {i.state for i in blind.items} == {"unreviewed"}
     shown = next(i for i in blind.items if i.id == item.id)
+    assert shown.candidate.area_um2 == pytest.approx(item.candidate.area_um2)
     assert blind.outline(shown) == item.candidate.outline
     assert not shown.candidate.frozen
     with pytest.raises(NoisySegError, match="you cannot redraw"):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import struct
 import zlib
@@ -91,6 +92,16 @@ def test_16_bit_grey_is_refused_as_fluorescence(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.full((4, 4), 3000, np.uint16))
     assert "fluorescence" in refused(tmp_path / "a.png")
     assert "fluorescence" in refused(tmp_path / "a.tif")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names are bytes there alone")
+def test_a_name_of_an_old_archive_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"M\xfcller.png")
+    try:
+        Image.fromarray(PIXELS).save(path, "png")
+    except OSError:
+        pytest.skip("the disk takes only UTF-8")
+    assert "rename the file" in refused(path)
 
 
 def test_missing_empty_and_foreign_files_are_refused(tmp_path: Path) -> None:

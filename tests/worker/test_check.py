@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +54,10 @@ def test_a_refused_run_leaves_nothing_behind(bare: Project) -> None:
 
 def test_masks_are_asked_for_where_a_method_needs_them(bare: Project) -> None:
     for needs, words in [
-        (Needs(rough=True), "rough masks"),
-        (Needs(clean=True), "accepted nuclei"),
-        (Needs(masks=True), "masks"),
+        (Needs(rough=True), "m needs rough masks"),
+        (Needs(clean=True), "m needs accepted nuclei"),
+        (Needs(masks=True), "m needs masks"),
+        (Needs(points=True), "m needs points"),
     ]:
         with pytest.raises(NoisySegError, match=words):
             check_needs(bare, "m", needs)
@@ -63,7 +65,7 @@ def test_masks_are_asked_for_where_a_method_needs_them(bare: Project) -> None:
     bare.nuclei.paint("a", box, np.zeros((8, 8), np.int32), np.ones((8, 8), np.int32))
     check_needs(bare, "m", Needs(rough=True))
     check_needs(bare, "m", Needs(masks=True))
-    with pytest.raises(NoisySegError, match="no image"):
+    with pytest.raises(NoisySegError, match="no image was chosen"):
         check_needs(bare, "m", Needs(), [])
 
 
@@ -222,6 +224,7 @@ def test_the_window_hears_no_command_and_the_menu_s_names(bare: Project, method:
         words = in_window(refused.value)
         assert not names_command(words)
         assert f"'{method}'" not in words
+        assert not re.search(r"[a-z)](needs|learns)", words)
         assert registry.describe(method).title in words or "field" in words
 
 

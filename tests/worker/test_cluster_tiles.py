@@ -17,7 +17,7 @@ from napari_noisyseg.errors import JobError, NoisySegError
 from napari_noisyseg.slides import content_hash, open_image
 from napari_noisyseg.whole import Plan, Stitched, TileNuclei, load_model, make_plan, nuclei_of_tile
 from napari_noisyseg.worker.cluster.offers import look
-from napari_noisyseg.worker.cluster.parcel import Parcel, weights_of
+from napari_noisyseg.worker.cluster.parcel import Parcel, _opened, weights_of
 from napari_noisyseg.worker.cluster.tiles import predicted_there, read
 
 MODEL = load_model("starter")
@@ -53,6 +53,14 @@ def test_a_killed_worker_costs_nothing(parcel: Parcel, cluster: Machines, tmp_pa
     assert stitched.done == set(found) == {0, 1, 2, 3}
     # the only worker held the model
     assert any("trying again" in words for words in said)
+
+
+def test_a_worker_takes_no_plan_for_another(parcel: Parcel) -> None:
+    other = replace(Plan.of(parcel.plan), mpp=0.5)
+    anew = replace(parcel, plan=other.document())
+    assert _opened(parcel).plan.mpp == 0.25
+    assert _opened(anew).plan.mpp == 0.5
+    assert _opened(parcel).plan.mpp == 0.25
 
 
 def test_a_slide_that_workers_cannot_read_is_told(parcel: Parcel, cluster: Machines) -> None:

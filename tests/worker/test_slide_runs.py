@@ -127,6 +127,19 @@ def test_the_nuclei_of_a_model_come_back_when_it_is_asked_again(project, by_hand
     assert {c.id for c in project.nuclei.candidates("i")} == before
 
 
+def test_why_tiles_were_not_taken_in_is_forgotten_once_they_are(project, by_hand):
+    run = start_slides(project, {"i": [Box(10, 10, 100, 100)]})
+    _work(run)
+    plan = run.dir / "slides" / "0" / "plan.json"
+    text = plan.read_text()
+    plan.write_text("{}")
+    adopt_finished(project)
+    assert run.skipped
+    plan.write_text(text)
+    assert adopt_finished(project) == [run.id]
+    assert not run.skipped
+
+
 def test_a_damaged_run_holds_up_no_other(project, by_hand):
     damaged = start_slides(project, {"i": None})
     (damaged.dir / "slides").mkdir()

@@ -59,6 +59,8 @@ def check_needs(
 ) -> None:
     """Raise NoisySegError when the annotation is not what the method learns from."""
     names = list(images) if images is not None else [image.name for image in project.images()]
+    if not names and project.images():
+        raise NoisySegError("no image was chosen to learn from: name one, or leave images out")
     if not names:
         raise NoisySegError(
             f"{project.path}: has no image yet; add one (noisyseg add)",
@@ -75,23 +77,23 @@ def _check_masks(project: Project, method: str, needs: Needs, names: Sequence[st
     clean = any(_accepted(project, name) for name in names)
     if needs.rough and not rough:
         raise NoisySegError(
-            f"{method}needs rough masks, and there are none: paint some under Annotate, or "
+            f"{method} needs rough masks, and there are none: paint some under Annotate, or "
             "import them (--masks, or noisyseg import --as rough)",
             window=f"{title} learns from rough masks and there are none: paint some under "
             "Annotate, or import them with the panel's menu.",
         )
     if needs.clean and not clean:
         raise NoisySegError(
-            f"{method}needs accepted nuclei, and there are none: accept some under Review, "
+            f"{method} needs accepted nuclei, and there are none: accept some under Review, "
             f"or import trusted masks (--clean); {_instead(project, names, rough)}",
             window=f"{title} learns from accepted nuclei and there are none: accept some under "
             f"Review; {_instead(project, names, rough, _quoted_title)}.",
         )
     if needs.masks and not (rough or clean):
         raise NoisySegError(
-            f"{method}needs masks, and there are none: import some (--masks, --clean) or "
+            f"{method} needs masks, and there are none: import some (--masks, --clean) or "
             "accept nuclei under Review",
-            window=f"{title}needs masks, and there are none: paint some under Annotate, "
+            window=f"{title} needs masks, and there are none: paint some under Annotate, "
             "import them with the panel's menu, or accept nuclei under Review.",
         )
 
@@ -157,7 +159,7 @@ def _check_points(project: Project, method: str, names: Sequence[str]) -> None:
             return
     if not marked:
         raise NoisySegError(
-            f"{method}needs points, and there are none: click nuclei under Annotate, or "
+            f"{method} needs points, and there are none: click nuclei under Annotate, or "
             "import points (noisyseg create --points, noisyseg import --as points)",
             window=_no_points(project, method),
         )
@@ -178,7 +180,7 @@ def _no_points(project: Project, method: str) -> str:
     if empty is not None:
         return _unmarked(*empty)
     return (
-        f"{_title(method)}needs points, and there are none: click nuclei (step 1), or choose "
+        f"{_title(method)} needs points, and there are none: click nuclei (step 1), or choose "
         "a method that needs no annotation."
     )
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_noisyseg.slides import Box, open_image, to_rgb
 from napari_noisyseg.slides.limits import check_labelled
-from napari_noisyseg.store import ASSUMED_MPP
+from napari_noisyseg.store import ASSUMED_MPP, checked_mpp
 
 ImageLike = str | os.PathLike[str] | NDArray[Any]
 """A file, or pixels: RGB (H, W, 3), RGBA or grey, uint8, or floats in 0..1."""
@@ -23,8 +23,10 @@ def pixels(
 ) -> tuple[NDArray[np.uint8], float]:
     """RGB uint8 (H, W, 3) and µm per pixel: those given, else the file's, else 0.25 with a warning.
 
-    Raises NoisySegError if it is not an image, or too large to be worked on as a whole.
+    Raises NoisySegError if it is not an image, or too large to be worked on as a whole, and for an
+    mpp that is none.
     """
+    mpp = None if mpp is None else checked_mpp(mpp)
     own: float | None = None
     if isinstance(image, (str, os.PathLike)):
         path = Path(image)

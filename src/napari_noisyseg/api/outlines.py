@@ -10,10 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_noisyseg.api.images import ImageLike, pixels
 from napari_noisyseg.coarse import CoarseLabels
-from napari_noisyseg.coarse.project import EVERY, KINDS, SUPERPIXEL, derive_image
+from napari_noisyseg.coarse.project import EVERY, KINDS, SUPERPIXEL, derive_image, regions
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.store import Project
 
+NO_FIELD = "too large for coarse labels as a whole: mark a field"
 Tell = Callable[[float, str], object]
 """Called with the share done (0..1), and what it is a share of."""
 
@@ -81,8 +82,8 @@ def derive(
     points) and `superpixel` (from pixels). images: names; None for every image with points, or for
     every image if only superpixels are asked for. tell: called with (share done, image).
 
-    Returns for each image why `outline` could not judge it, "" if it could. Raises NoisySegError
-    for an unknown kind, and if no image has points.
+    Returns for each image why `outline` could not judge it, or that it is large and has no field;
+    "" otherwise. Raises NoisySegError for an unknown kind, and if no image has points.
     """
     kinds = tuple(kinds)
     if unknown := sorted(set(kinds) - set(EVERY)):
@@ -97,7 +98,9 @@ def derive(
         )
     doubts = {}
     for done, name in enumerate(names, start=1):
-        doubts[name] = derive_image(project, name, kinds)
+        # superpixels say so themselves
+        marked = SUPERPIXEL in kinds or regions(project, name)
+        doubts[name] = derive_image(project, name, kinds) if marked else NO_FIELD
         if tell is not None:
             tell(done / len(names), name)
     return doubts

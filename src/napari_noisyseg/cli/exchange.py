@@ -219,7 +219,14 @@ def _labels_in(path: Path) -> dict[str, Path]:
     if not path.exists():
         raise NoisySegError(f"{path}: there is no such file or folder")
     files = path.iterdir() if path.is_dir() else [path]
-    return {f.stem: f for f in sorted(files) if f.suffix.lower() in LABEL_SUFFIXES}
+    found: dict[str, Path] = {}
+    for file in sorted(f for f in files if f.suffix.lower() in LABEL_SUFFIXES):
+        if file.name.startswith("."):
+            continue
+        other = found.setdefault(stem_of(file), file)
+        if other != file:
+            raise NoisySegError(f"{other} and {file} have the same name: keep one of them")
+    return found
 
 
 def _mean(values: list[float | None]) -> float | None:

@@ -14,6 +14,7 @@ import typer
 from ..annotation.advice import nuclei
 from ..errors import JobError, NoisySegError
 from ..slides import name_of
+from ..store import checked_mpp
 from ..whole.cohort import MANIFEST, Cohort
 from ..worker.cluster.address import Scheduler
 from .output import say, show
@@ -83,7 +84,7 @@ def predict(
     Slides are done tile by tile; after a stop the same command does what is missing. With slides,
     DIR/manifest.json lists what is done and DIR/summary.csv what was found.
     """
-    files = image_files(images)
+    files, mpp = image_files(images), None if mpp is None else checked_mpp(mpp)
     starts = model == STARTER or is_project(Path(model))
     if not starts and find_spec("torch") is None:
         raise NoisySegError(

@@ -144,7 +144,8 @@ def _declare_whole(project: Project, name: str) -> None:
 def ended(path: Path) -> Path:
     """A project's name with the ending `.noisyseg`, which may be left out."""
     # "." and ".." have no name to be ended
-    return path if path.suffix == SUFFIX or not path.name else path.with_name(path.name + SUFFIX)
+    named = path.name not in ("", "..")
+    return path.with_name(path.name + SUFFIX) if named and path.suffix != SUFFIX else path
 
 
 def open_project(path: Path, write: bool = False) -> Project:

@@ -65,15 +65,15 @@ def review(
     }  # fmt: skip
     writes = clicks or accept_above is not None or any(said.values())
     with open_project(project, write=writes and not dry_run) as opened:
-        if dry_run:
-            _tell_what(ReviewQueue(opened, reviewer=reviewer), said, accept_above)
-            return
-        if agreement:
+        if agreement and not dry_run:
             _agreement(opened, as_json)
             return
-        if clicks:
+        if clicks and not dry_run:
             offer(opened)
         queue = BlindQueue(opened, reviewer) if blind else ReviewQueue(opened, reviewer=reviewer)
+        if dry_run:
+            _tell_what(queue, said, accept_above)
+            return
         decided = _decide(queue, said)
         accepted = 0 if accept_above is None else queue.accept_above(accept_above)
         document = _state(opened, queue, accepted + decided["accepted"])
@@ -108,6 +108,9 @@ def _by_serial(queue: ReviewQueue, said: dict[State, list[int]]) -> dict[int, Re
     """The nuclei to be judged by their serials, where all that are named are among them."""
     named = [serial for serials in said.values() for serial in serials]
     items = {item.candidate.serial: item for item in queue.items.numbered(named)}
+    twice = [serial for serial in items if named.count(serial) > 1]
+    if twice:
+        raise NoisySegError(f"nucleus {twice[0]} is named more than once: decide on it once")
     unknown = [serial for serial in named if serial not in items]
     if unknown:
         raise NoisySegError(f"nucleus {unknown[0]}: no nucleus with this serial can be reviewed")

@@ -67,11 +67,12 @@ def import_rough(project: Project, image: str, path: Path, format: str | None = 
     """Paint the nuclei of a label image or a file of outlines as rough masks; one action.
 
     What is painted already stays; where nuclei overlap the first in the file has the pixels.
-    Raises `NoisySegError` for another size, nuclei outside the image, or none.
+    Raises `NoisySegError` for another size, nuclei outside the image, or none that is left.
     """
     record = project.image(image)
     nuclei = read_masks(Path(path), (record.height, record.width), image, format)
     start = _largest_painted(project, image, (record.height, record.width))
+    shown: set[int] = set()
     with project.nuclei.together(f"import {len(nuclei.outlines)} rough masks"):
         for box, numbers in _by_tile(nuclei.outlines, (record.height, record.width)).items():
             before = project.nuclei.painted(image, box=box)
@@ -79,7 +80,16 @@ def import_rough(project: Project, image: str, path: Path, format: str | None = 
             for n in numbers:
                 nuclei.outlines[n].paste(after, box, start + n + 1, under=True)
             project.nuclei.paint(image, box, before, after)
-    return Imported(len(nuclei.outlines), nuclei.note)
+            shown.update(np.unique(after[after > start]).tolist())
+        if not shown:
+            raise NoisySegError(
+                f"{path}: all its nuclei lie on masks that {image} has already; was the file "
+                "imported before? Undo that, or erase those masks"
+            )
+    notes, hidden = [nuclei.note], len(nuclei.outlines) - len(shown)
+    if hidden:
+        notes.append(f"left out, as other masks have all of their pixels: {hidden}")
+    return Imported(len(shown), "; ".join(filter(None, notes)))
 
 
 def import_drawn(project: Project, image: str, path: Path) -> Imported:

@@ -35,6 +35,7 @@ def open_image(path: Path, channel: int | None = None, icc: bool = False) -> Sli
     mend it; nothing is changed.
     """
     path = Path(path)
+    _check_name(path)
     if icc and channel is not None:
         raise NoisySegError(f"{path}: fluorescence (--channel) has no colours to correct (--icc)")
     kind = _kind(path, channel)
@@ -45,6 +46,16 @@ def open_image(path: Path, channel: int | None = None, icc: bool = False) -> Sli
     except BaseException:
         slide.close()
         raise
+
+
+def _check_name(path: Path) -> None:
+    """Refuse names that no table, database or JSON can hold: of old archives, mostly."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise NoisySegError(
+            f"{path}: this name has letters that are not in UTF-8: rename the file, or its folder"
+        ) from None
 
 
 def _kind(path: Path, channel: int | None) -> Kind:

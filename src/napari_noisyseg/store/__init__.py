@@ -1,5 +1,6 @@
 """The project on disk, the one source of truth."""
 
+from napari_noisyseg.store.image_folder import checked_mpp
 from napari_noisyseg.store.labels import Labels
 from napari_noisyseg.store.nuclei import Nuclei
 from napari_noisyseg.store.packed import Packed, Selection
@@ -42,4 +43,5 @@ __all__ = [
     "Runs",
     "Selection",
     "State",
+    "checked_mpp",
 ]

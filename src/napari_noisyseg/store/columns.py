@@ -131,6 +131,7 @@ class Columns:
 
     def settle(self, row: int, outline: Outline) -> None:
         """Put a person's outline into a row."""
+        self.areas[row] *= outline.area / max(self.outline(row).area, 1)
         self.boxes[row], self.masks[row], self.frozen[row] = outline.box, outline.packed_mask, True
 
     def state(self, row: int) -> State:

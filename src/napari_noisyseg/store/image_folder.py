@@ -102,7 +102,7 @@ class ImageFolder:
 
     def set_mpp(self, name: str, mpp: float) -> None:
         """State the µm per level-0 pixel of an image."""
-        row, scale = self._images.row(name), _checked_mpp(mpp)
+        row, scale = self._images.row(name), checked_mpp(mpp)
         with (
             self._history.action(f"set the scale of {name}", row.id, Aspect.IMAGES) as action,
             action.changing("image", [row.id]),
@@ -159,7 +159,7 @@ class ImageFolder:
         self, rgb: NDArray[np.uint8], name: str, mpp: float | None, sha: str, icc: str = ""
     ) -> ImageRecord:
         key = self._images.free_key(name)
-        scale = _checked_mpp(mpp if mpp is not None else ASSUMED_MPP)
+        scale = checked_mpp(mpp if mpp is not None else ASSUMED_MPP)
         factors = halvings(*rgb.shape[:2])
         self._images.copy_pixels(key, name, rgb, scale)
         values = (name, key, *rgb.shape[:2], scale, mpp is None, False, sha, json.dumps(factors))
@@ -169,7 +169,7 @@ class ImageFolder:
         self, path: Path, slide: Slide, name: str, mpp: float | None, sha: str
     ) -> ImageRecord:
         key = self._images.free_key(name)
-        scale = _checked_mpp(mpp if mpp is not None else ASSUMED_MPP)
+        scale = checked_mpp(mpp if mpp is not None else ASSUMED_MPP)
         factors = sorted({max(1, round(d)) for d in slide.downsamples})
         if lacks_levels(slide):
             # labels have them all the same: they are seen from afar, too
@@ -224,7 +224,8 @@ class ImageFolder:
             self.notices.append(str(error))
 
 
-def _checked_mpp(mpp: float) -> float:
+def checked_mpp(mpp: float) -> float:
+    """µm per pixel as a float; NoisySegError for what no microscope makes."""
     if not math.isfinite(mpp) or not 0.01 <= mpp <= 100:
         raise NoisySegError(f"{mpp:g} µm per pixel is no resolution of a slide: it is 0.1 to 10")
     return float(mpp)

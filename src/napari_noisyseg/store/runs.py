@@ -221,6 +221,11 @@ class Run:
             self._refuse_links()
             write_atomically(self.dir / SKIPPED, reason[:_MOST_WORDS])
 
+    def taken_in(self) -> None:
+        """Forget why its results were not taken in before: they are now."""
+        with contextlib.suppress(OSError):
+            (self.dir / SKIPPED).unlink(missing_ok=True)
+
     def request_stop(self) -> None:
         """Ask it to stop at the next step."""
         self._refuse_links()

@@ -27,7 +27,8 @@ SELECT a.time, a.words FROM action a WHERE a.state = 'done' AND a.id IN
 
 def find(context: Context, which: str) -> tuple[str, str]:
     """Image and id of a nucleus, or of a run's find, by its serial or its id."""
-    serial = int(which) if which.isdecimal() else None
+    # SQLite knows no larger numbers
+    serial = int(which) if which.isdecimal() and len(which) < 19 else None
     found = context.database.row(_FIND, {"id": which, "serial": serial})
     if found is None:
         raise NoisySegError(

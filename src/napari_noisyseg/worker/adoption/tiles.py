@@ -68,6 +68,7 @@ def adopt_slides(project: Project, tell: Callable[[str], object] | None = None) 
         try:
             counts = [_adopt(project, run, task) for task in tasks_of(run)]
             if any(counts):
+                run.taken_in()
                 found.append(run.id)
             elif not run.adopted and run.state() == "finished":
                 project.mark_adopted(run.id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import socket
 import tempfile
 from collections.abc import Mapping
@@ -50,9 +51,9 @@ class Parcel:
     @property
     def key(self) -> str:
         """Of what would have to be opened again."""
-        plan = (self.plan["sha"], self.plan["model"], self.plan.get("icc"))
-        about = (self.path, self.channel, self.device, *plan)
-        return hashlib.sha256(repr((about, self.plan["side"])).encode()).hexdigest()
+        # all of the plan: two may differ in the size of pixels or the tone alone
+        about = (self.path, self.channel, self.device, self.proof, json.dumps(dict(self.plan)))
+        return hashlib.sha256(repr(about).encode()).hexdigest()
 
 
 class Opened(NamedTuple):
