@@ -358,7 +358,7 @@ def test_the_legend_says_what_stands_for_outlines(session: Session, qtbot: Any) 
     assert {type(entry) for entry in made.legend.entries} == {Stroke}
     look(session, 0.9)
     words = [entry.words for entry in made.legend.entries if isinstance(entry, Mark)]
-    assert words == ["untouched", "accepted", "rejected", "unsure"]
+    assert words == ["not reviewed", "accepted", "rejected", "unsure"]
     session.look(by_class=True)
     assert len({e.dot.color for e in made.legend.entries if isinstance(e, Mark)}) == 1
     assert dots.dots_of(layer_of(session, "afar")).by_group

@@ -30,7 +30,6 @@ OUTLINE = {
     "superpixel": "#ffffff",
 }
 POINT = {"points": "#ffe14d", "suggested": "#ffffff"}
-POINT_EDGE = "#10131a"
 CHANGES = {"kept": "#35d0ff50", "added": "#b7ff5a", "removed": "#d55e00"}
 """of a rough mask, by a method"""
 MANY = "#ffff66"
@@ -38,7 +37,7 @@ MANY = "#ffff66"
 FIELD = "#1e88e5"
 OPEN_FIELD = "#d55e00"
 FIELD_TEXT = {
-    "string": "{words}", "anchor": "upper_left", "size": 10, "color": POINT_EDGE,
+    "string": "{words}", "anchor": "upper_left", "size": 11, "color": FIELD,
 }  # fmt: skip
 STATES = frozenset({"voronoi", "cluster"})
 

@@ -42,7 +42,7 @@ class Words(NamedTuple):
 LAYERS: dict[Layer, Words] = {
     "refined": Words(
         "All refined nuclei",
-        "Every nucleus that the newest training found, without those you rejected. If you "
+        "Every nucleus that the newest run found, without those you rejected. If you "
         "accepted or edited an outline, your outline is exported.",
         "refined",
     ),
