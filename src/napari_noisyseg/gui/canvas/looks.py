@@ -36,8 +36,9 @@ MANY = "#ffff66"
 """the last colour of densities"""
 FIELD = "#1e88e5"
 OPEN_FIELD = "#d55e00"
+FIELD_WORDS = "#10131a"
 FIELD_TEXT = {
-    "string": "{words}", "anchor": "upper_left", "size": 11, "color": FIELD,
+    "string": "{words}", "anchor": "upper_left", "size": 11, "color": FIELD_WORDS,
 }  # fmt: skip
 STATES = frozenset({"voronoi", "cluster"})
 

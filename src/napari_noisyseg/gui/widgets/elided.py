@@ -1,4 +1,4 @@
-"""Words that give up their middle where there is no room for all of them."""
+"""Words that are cut short where there is no room for all of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Elided(QLabel):  # type: ignore[misc]
     def __init__(self, role: str = "") -> None:
         super().__init__()
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self._whole = ""
+        self._whole = self._short = ""
         if role:
             self.setProperty("role", role)
 
@@ -22,9 +22,9 @@ class Elided(QLabel):  # type: ignore[misc]
         """All of it."""
         return self._whole
 
-    def setText(self, text: str) -> None:
-        """Qt: other words."""
-        self._whole = text
+    def setText(self, text: str, short: str = "") -> None:
+        """Qt: other words; `short` takes their place where they do not fit."""
+        self._whole, self._short = text, short or text
         self._fit()
 
     def seen(self) -> str:
@@ -33,8 +33,9 @@ class Elided(QLabel):  # type: ignore[misc]
 
     def _fit(self) -> None:
         self.ensurePolished()  # a theme's bold letters are wider
-        middle = Qt.TextElideMode.ElideMiddle
-        super().setText(self.fontMetrics().elidedText(self._whole, middle, self.width()))
+        metrics, room = self.fontMetrics(), self.width()
+        words = self._whole if metrics.horizontalAdvance(self._whole) <= room else self._short
+        super().setText(metrics.elidedText(words, Qt.TextElideMode.ElideRight, room))
 
     def resizeEvent(self, event: Any) -> None:
         """Qt: more room, or less."""

@@ -109,7 +109,7 @@ class Header(QWidget):  # type: ignore[misc]
             self.name.setToolTip(f"Your first click creates {self.session.proposed_path()}")
             self.saved.setText("auto-saved")
         else:
-            self.name.setText(project.path.name)
+            self.name.setText(project.path.name, short=project.path.stem)
             self.name.setToolTip(str(project.path))
             self.saved.setText(self._saved() if project.writable else "read only")
         self._show_images()
