@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 
 from napari_noisyseg.benchmarks.display import has_display
 from napari_noisyseg.gui.session import Session, session_of
+from napari_noisyseg.gui.settings import keep, setting
+from napari_noisyseg.gui.window.remembered import GROUP, OVERVIEW, SWITCHED
 
 HERE = Path(__file__).parent
 THIRD_PARTY = (
@@ -90,6 +92,15 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home = tmp_path / "home"
     monkeypatch.setenv("XDG_DATA_HOME", str(home))
     return home
+
+
+@pytest.fixture(autouse=True)
+def nothing_switched() -> Iterator[None]:
+    """What one test switches on or off is no other one's beginning."""
+    yield
+    for key, usual in ((OVERVIEW, "auto"), (SWITCHED, "")):
+        if setting(GROUP, key, usual) != usual:
+            keep(GROUP, key, usual)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,18 @@ def test_a_legends_number_is_round_and_not_much_larger(value: float) -> None:
     assert value * (1 - 1e-6) <= found <= 1.5001 * value
     assert len(f"{found:.0e}".split("e")[0]) == 1
     assert crowd.rounded(0) == 0
+
+
+@given(st.integers(1, 700), st.integers(1, 700), st.integers(0, 9))
+@settings(max_examples=30, deadline=None)
+def test_a_cell_belongs_to_the_image_where_its_middle_does(h: int, w: int, power: int) -> None:
+    step = 1 << power
+    found = crowd.density(np.empty((0, 2)), Box(0, 0, h, w), step, MPP)
+    kept = crowd.within(found, (h, w))
+    assert kept.shape == found.values.shape
+    rows, columns = (math.ceil(side / step - 0.5) for side in (h, w))
+    assert kept[:rows, :columns].all()
+    assert kept.sum() == rows * columns
 
 
 def test_nothing_is_shaded_where_there_is_nothing() -> None:
@@ -194,6 +207,11 @@ def test_very_small_nuclei_become_a_density(session: Session) -> None:
     overlay = drawn(session)
     assert len(overlay.marks.places) == 0
     assert overlay.shaded is not None
+    record = session.require_image()
+    (y, x), step, rgba = overlay.shaded.origin, overlay.shaded.step, overlay.shaded.rgba
+    rows, columns = np.nonzero(rgba[..., 3])
+    assert y + (rows.max() + 0.5) * step < record.height  # no colour beside the image
+    assert x + (columns.max() + 0.5) * step < record.width
     assert kit(session).afar.top > 1000  # nuclei per mm² of a tumour
     look(session, 0.9)
     assert drawn(session).shaded is None
@@ -358,7 +376,7 @@ def test_the_legend_says_what_stands_for_outlines(session: Session, qtbot: Any) 
     assert {type(entry) for entry in made.legend.entries} == {Stroke}
     look(session, 0.9)
     words = [entry.words for entry in made.legend.entries if isinstance(entry, Mark)]
-    assert words == ["untouched", "accepted", "rejected", "unsure"]
+    assert words == ["not reviewed", "accepted", "rejected", "unsure"]
     session.look(by_class=True)
     assert len({e.dot.color for e in made.legend.entries if isinstance(e, Mark)}) == 1
     assert dots.dots_of(layer_of(session, "afar")).by_group

@@ -251,3 +251,15 @@ class LayoutRequests(QObject):
     def eventFilter(self, watched, event) -> bool:
         self.count += event.type() == QEvent.Type.LayoutRequest
         return False
+
+
+def test_a_run_that_does_not_train_is_told_before_its_first_word(project, heard):
+    trains, predicts, tiles = (project.runs.new() for _ in range(3))
+    for run, more in ((trains, {}), (predicts, {"predicts": True}), (tiles, {})):
+        run.write_spec({"method": "scnet", **more})
+        run.claim(os.getpid())
+    (tiles.dir / "slides").mkdir()
+    follower, _ = heard
+    follower.follow(project)
+    units = [follower.progress(run.id).unit for run in (trains, predicts, tiles)]
+    assert units == ["epoch", "image", "tile"]

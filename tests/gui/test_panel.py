@@ -123,6 +123,11 @@ def test_cheat_sheet_opens_with_f1(hand: Hand, panel: Panel, qtbot: QtBot) -> No
     hand.key(Qt.Key.Key_F1)
     sheet = panel._sheet
     assert sheet.isVisible()
+    # the whole of it is seen on a small laptop's screen
+    assert sheet.minimumSizeHint().width() <= 1280
+    assert sheet.minimumSizeHint().height() <= 760
+    for key in sheet.buttons.values():
+        assert key.width() >= key.sizeHint().width()
     qtbot.keyClick(sheet, Qt.Key.Key_F1)
     assert not sheet.isVisible()
 

@@ -182,3 +182,18 @@ def test_a_loss_that_is_no_number_leaves_the_curve_alone():
     progress = RunProgress()
     progress.take(Stepped(0, 0, 1, {"total": float("nan")}))
     assert progress.training["total"].y == []
+
+
+def test_a_narrow_row_gets_the_state_without_its_reasons():
+    progress = RunProgress()
+    assert progress.brief() == progress.words() == "starting …"
+    progress.take_state(stopping=False, waiting=True)
+    assert progress.brief() == "waiting for the processor"
+    progress.take(Started("scnet", 30, 8, "cpu"))
+    progress.take(Stepped(0, 1, 30, {"total": 1.0}, 21.0))
+    assert progress.words().endswith("other programs use the processor")
+    assert progress.brief() == "epoch 1/30 · 0:21 left"
+    progress.take(Finished(True, 61.0))
+    assert progress.brief() == "stopped at epoch 1/30"
+    progress.take(Finished(False, 61.0))
+    assert progress.brief() == "too short: 1 step"

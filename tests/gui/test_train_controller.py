@@ -157,7 +157,10 @@ def test_what_the_child_does_is_shown_at_once_and_its_steps_when_there_is_time(c
 def test_waiting_for_the_processor_is_seen_from_outside(controller, started, monkeypatch):
     monkeypatch.setattr(processor.Processor, "look", lambda self: True)
     controller.follower.look()
-    assert controller.summary().text == "waiting for the processor: other programs use it"
+    assert controller.summary().text == "waiting for the processor"
+    progress = controller.progress
+    assert progress is not None
+    assert progress.words() == "waiting for the processor: other programs use it"
     monkeypatch.setattr(processor.Processor, "look", lambda self: False)
     controller.follower.look()
     assert controller.summary().text == "starting …"
@@ -182,7 +185,7 @@ def test_a_stop_stays_said_until_the_end_and_after_reopening(
     assert again.summary().text == "stopping after this step …"
     started.say(Finished(True, 3.0))
     again.poll()
-    assert again.summary() == ("stopped at epoch 1/4 · resumes from there", "stale", None)
+    assert again.summary() == ("stopped at epoch 1/4", "stale", None)
     assert again.button == ("Train", True)
     assert again.can_resume
     assert again.can_predict
@@ -196,7 +199,8 @@ def test_one_step_is_no_success(controller, started, person, adopted):
     controller.poll()
     assert person.said == []
     assert person.refused[-1].startswith("finished, but only 1 step was made")
-    assert controller.summary().mark == "warn"
+    # the row is narrow: the reasons stand in the step itself
+    assert controller.summary() == ("too short: 1 step", "warn", None)
     assert [row.state for row in controller.rows] == ["few"]
     assert controller.can_resume
     assert len(adopted) == before + 1

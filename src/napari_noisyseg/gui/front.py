@@ -100,6 +100,8 @@ class Front:
             tissue.place(viewer, layer, record)
             if turned and fit:
                 self._go_back(name, layer)
+            if turned:
+                self._select(layer)
         viewer.canvas.overlays["scale_bar"].visible = True
         self._last = [*(one for one in self._last if one != name), name][-KEPT:]
         session.later(self._let_go)
@@ -288,6 +290,16 @@ class Front:
                 for layer in reversed(old[-FEW:]):
                     session.viewer.layers.remove(layer)
             session.later(self._let_go)
+
+    def _select(self, layer: Any) -> None:
+        """The status bar speaks of the layer that napari holds for selected: not of another image.
+
+        Somebody else's layer that a person chose stays so.
+        """
+        selection = self._session.viewer.layers.selection
+        noted = layers.tag(selection.active) if selection.active is not None else {}
+        if noted.get("image") not in (None, layers.tag(layer).get("image")):
+            selection.active = layer
 
     def _uncover(self, layer: Any) -> None:
         """Images of nobody's project do not lie over the one that a person chose."""

@@ -71,6 +71,7 @@ class Panel(QWidget):  # type: ignore[misc]
         self._show_step()
         self.session.resumes = True
         self.session.resume()
+        self.refresh()  # also where there is no project yet
 
     def sizeHint(self) -> QSize:
         """Qt: readable at a 13-inch screen's width."""
@@ -183,7 +184,7 @@ class Panel(QWidget):  # type: ignore[misc]
                 self.rows[step].show_state(dock.summary())
 
     def _show_keys(self) -> None:
-        words = [f"<b>{b.key}</b>&nbsp;{b.words}" for b in self.session.keys.legend() if b.footer]
+        words = [_unbroken(b) for b in self.session.keys.legend() if b.footer]
         self.footer.setText(" &nbsp; ".join(words))
 
     def show_cheat_sheet(self) -> None:
@@ -246,6 +247,12 @@ class Panel(QWidget):  # type: ignore[misc]
             self._leave()
             for dock in self.docks.values():
                 dock.closing()
+
+
+def _unbroken(binding: Binding) -> str:
+    """A key and its words; a line ends between two keys, never within one."""
+    words = binding.words.replace(" ", "&nbsp;")
+    return f"<b>{binding.key}</b>&nbsp;{words}"
 
 
 def _rule() -> QFrame:

@@ -209,13 +209,13 @@ def sentence(found: Rest) -> str:
     if not found.enough:
         return (
             f"{found.draws} of {ENOUGH} nuclei drawn at random: too few to say how many of the "
-            f"{found.rest} not looked at are wrong"
+            f"{found.rest:,} not looked at are wrong"
         )
     about = round(100 * found.value)
     share = f"about {about} in 100" if about else "fewer than 1 in 100"
     most = max(ceil(100 * found.high - 1e-9), 1)
     return (
-        f"{share} of the {found.rest} not looked at are wrong, at most {most} "
+        f"{share} of the {found.rest:,} not looked at are wrong, at most {most} "
         f"({found.draws} drawn at random)"
     )
 

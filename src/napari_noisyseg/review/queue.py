@@ -42,7 +42,7 @@ class ReviewProgress:
         """One line of truth, as the panel shows it."""
         if not self.total:
             return "nothing to review yet"
-        line = f"{self.reviewed} of {self.total} reviewed"
+        line = f"{self.reviewed:,} of {self.total:,} reviewed"
         if not self.reviewed:
             return line
         return f"{line} · {round(100 * self.accepted / self.reviewed)} % accepted"

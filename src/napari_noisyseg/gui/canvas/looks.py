@@ -30,15 +30,15 @@ OUTLINE = {
     "superpixel": "#ffffff",
 }
 POINT = {"points": "#ffe14d", "suggested": "#ffffff"}
-POINT_EDGE = "#10131a"
 CHANGES = {"kept": "#35d0ff50", "added": "#b7ff5a", "removed": "#d55e00"}
 """of a rough mask, by a method"""
 MANY = "#ffff66"
 """the last colour of densities"""
 FIELD = "#1e88e5"
 OPEN_FIELD = "#d55e00"
+FIELD_WORDS = "#10131a"
 FIELD_TEXT = {
-    "string": "{words}", "anchor": "upper_left", "size": 10, "color": POINT_EDGE,
+    "string": "{words}", "anchor": "upper_left", "size": 11, "color": FIELD_WORDS,
 }  # fmt: skip
 STATES = frozenset({"voronoi", "cluster"})
 

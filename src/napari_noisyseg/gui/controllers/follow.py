@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from psygnal import Signal
 
+from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Event
 from napari_noisyseg.gui.controllers.progress import RunProgress
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.runs import EventTail, Run
 from napari_noisyseg.worker.parent import client
 from napari_noisyseg.worker.parent.processor import Processor
+from napari_noisyseg.worker.parent.slides import PREDICTS, is_slide
 
 POLL_MS = 250
 """how often whoever has a timer should poll"""
@@ -29,7 +31,7 @@ class Watch:
     run: Run
     tail: EventTail
     processor: Processor
-    progress: RunProgress = field(default_factory=RunProgress)
+    progress: RunProgress
 
 
 class Follower:
@@ -90,7 +92,8 @@ class Follower:
             if run.id not in self._seen and not _unborn(run):
                 self._seen.add(run.id)
                 if run.alive():
-                    self._watches[run.id] = Watch(run, run.tail(), Processor(run))
+                    progress = RunProgress(unit=_unit(run))
+                    self._watches[run.id] = Watch(run, run.tail(), Processor(run), progress)
         for run_id, watch in list(self._watches.items()):
             if not client.is_alive(watch.run):
                 self._end(run_id)
@@ -133,6 +136,16 @@ class Follower:
         """A child of ours that has ended lingers until it is asked for."""
         for run_id in [r for r, run in self._dying.items() if not client.is_alive(run)]:
             del self._dying[run_id]
+
+
+def _unit(run: Run) -> str:
+    """What a run's work is counted in, before it says so itself: only a training has epochs."""
+    if is_slide(run):
+        return "tile"
+    try:
+        return "image" if run.spec().get(PREDICTS) else "epoch"
+    except NoisySegError:  # the run says itself what is wrong with it
+        return "epoch"
 
 
 def _unborn(run: Run) -> bool:

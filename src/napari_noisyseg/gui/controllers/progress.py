@@ -198,8 +198,22 @@ class RunProgress:
             return self._stopping_words()
         if self.waiting and not self.steps:
             return WAITING
-        line = f"{self.doing} …" if self.doing else self._place_words()
+        line = self._line()
         return f"{line} · slow: other programs use the processor" if self.waiting else line
+
+    def brief(self) -> str:
+        """The same for a narrow row: how it stands, without the reasons."""
+        match self.end:
+            case Finished(stopped=True):
+                return f"stopped at {self.unit} {self.epoch + 1}/{self.epochs}"
+            case Finished() if self.few:
+                return f"too short: {self.steps} step{'s' * (self.steps != 1)}"
+        if self.end is None and self.waiting and not self.stopping:
+            return "waiting for the processor" if not self.steps else self._line()
+        return self.words()
+
+    def _line(self) -> str:
+        return f"{self.doing} …" if self.doing else self._place_words()
 
     def _stopping_words(self) -> str:
         if self.doing and self.steps:

@@ -60,7 +60,7 @@ def run_row(run: Run, progress: RunProgress) -> RunRow:
 def result_of(progress: RunProgress) -> str:
     """What a run has come to, in a few words."""
     if isinstance(progress.end, Finished) and "nuclei" in progress.end.figures:
-        return f"{progress.end.figures['nuclei']:.0f} nuclei"
+        return f"{progress.end.figures['nuclei']:,.0f} nuclei"
     if progress.best is not None:
         return f"loss {progress.best:.3g}"
     return ""

@@ -41,6 +41,8 @@ COPYING = {
     "there": "preparing: asking whether the other machines find the image",
 }
 """what happens from the press of a button until the child lives"""
+UNITS = {"predict": "image", "slide": "tile", "there": "tile"}
+"""what the work is counted in where it is no training"""
 
 
 class Button(NamedTuple):
@@ -189,7 +191,8 @@ class TrainController:
         self._prepare("train" if resume is None else "resume", work)
 
     def _prepare(self, what: str, work: Callable[[], Run]) -> None:
-        self._starting = RunProgress(doing=COPYING[what])
+        unit = UNITS.get(what, "epoch")
+        self._starting = RunProgress(doing=COPYING[what], unit=unit)
         self.changed.emit()
         self._submit(work, self._started, self._refused)
 
@@ -374,7 +377,7 @@ class TrainController:
         if progress is None:
             return Summary("not trained yet")
         busy = progress.end is None
-        return Summary(progress.words(), progress.mark, progress.fraction if busy else None)
+        return Summary(progress.brief(), progress.mark, progress.fraction if busy else None)
 
 
 def can_train() -> bool:

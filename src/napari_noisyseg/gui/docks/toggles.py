@@ -24,8 +24,10 @@ ALWAYS = ("refined", "probability", "uncertainty", "points", "fields", "outline"
 COARSE = (Swatch("nucleus", looks.NUCLEUS), Swatch("background", looks.BACKGROUND),
           Swatch("unknown"))  # fmt: skip
 STATES = ("untouched", "accepted", "rejected", "unsure")
+CALLED = {"untouched": "not reviewed"}
+"""states whose words in the legend are others"""
 MEANING: dict[str, tuple[Entry, ...]] = {
-    "refined": tuple(Stroke(state, PENS[state]) for state in STATES),
+    "refined": tuple(Stroke(CALLED.get(state, state), PENS[state]) for state in STATES),
     "corrected": (Stroke("corrected mask", PENS["corrected"]),),
     "rough": (Stroke("rough mask", PENS["rough"]),),
     "outline": (
@@ -43,7 +45,7 @@ MEANING: dict[str, tuple[Entry, ...]] = {
 }  # fmt: skip
 """what each kind's colours and lines mean"""
 AS_DOTS: dict[str, tuple[Entry, ...]] = {
-    "refined": tuple(Mark(state, DOTS[state]) for state in STATES),
+    "refined": tuple(Mark(CALLED.get(state, state), DOTS[state]) for state in STATES),
     "points": (Mark("point", DOTS["points"]),),
 }
 """what the dots mean that stand for nuclei too small for outlines"""

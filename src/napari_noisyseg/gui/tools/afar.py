@@ -147,8 +147,26 @@ class Afar:
         wide = seen.grow(max(seen.shape) // ROUND).clip((asked.record.height, asked.record.width))
         asked = replace(asked, box=wide)
         self._busy = True
+        self.session.later(partial(self._prepare, asked.record))
         done, failed = partial(self._arrived, asked), partial(self._failed, asked)
         self.session.submit(partial(picture, asked), done, failed)
+
+    def _prepare(self, record: ImageRecord, carried: bool = False) -> None:
+        """Make the first dots' layer, then what they are drawn on: each takes half of a moment.
+
+        While they are worked out there is time for it; nothing is seen of it yet.
+        """
+        session = self.session
+        if record != session.record() or (session.image_layer() is None):
+            return
+        found = layers.find(session.viewer, record.name, AFAR)
+        with session.guard():
+            if found is None:
+                with session.together():
+                    dots.layer_for(session.viewer, record)
+                session.later(partial(self._prepare, record, carried=True))
+            elif carried:
+                dots.dots_of(found)
 
     def _failed(self, asked: Asked, error: BaseException) -> None:
         # said once, and not with every move of the view: tried again when something is another
@@ -233,4 +251,7 @@ def _shaded(places: NDArray[np.float32], asked: Asked) -> tuple[dots.Shaded, flo
     """The colours of how densely nuclei lie, and the density of the last one."""
     step, mpp = crowd.cell_of(asked.pixel), asked.record.mpp
     found, top = crowd.density(places, asked.box, step, mpp), crowd.highest(places, step, mpp)
-    return dots.Shaded(dots.shades(found.values, top), found.origin, step), top
+    colours = dots.shades(found.values, top)
+    # a blur goes on beside the image, where there are none
+    colours[~crowd.within(found, (asked.record.height, asked.record.width)), 3] = 0
+    return dots.Shaded(colours, found.origin, step), top

@@ -87,6 +87,16 @@ def density(places: Places, box: Box, step: int, mpp: float) -> Density:
     return Density(kept, ((low[0] + margin) * step, (low[1] + margin) * step), step)
 
 
+def within(found: Density, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which cells have their middle in an image of (height, width), bool (h, w)."""
+    middles = (
+        low + (np.arange(count) + 0.5) * found.step
+        for low, count in zip(found.origin, found.values.shape, strict=True)
+    )
+    rows, columns = ((at >= 0) & (at < size) for at, size in zip(middles, shape, strict=True))
+    return np.asarray(rows[:, None] & columns)
+
+
 def counted(places: Places, cells: Box, step: float) -> NDArray[np.float32]:
     """Nuclei in each of some cells, `step` level-0 pixels wide; float32 (h, w)."""
     at = np.floor((places + 0.5) / step).astype(np.int64) - cells.origin

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -149,6 +150,26 @@ class Hand:
             drag = tool.press(press) if tool is not None and press is not None else None
         if drag is None or press is None:
             return
+        with self._held(drag.holds):
+            yield from self._follow(event, drag, press)
+
+    @contextmanager
+    def _held(self, holds: bool) -> Iterator[None]:
+        """The picture stays where it is while a tool is dragged.
+
+        To call the moves handled is not enough: napari hears of two within 5 ms later than vispy,
+        which has panned by then.
+        """
+        camera = self._session.viewer.scene.camera
+        pans = camera.mouse_pan
+        camera.mouse_pan = pans and not holds
+        try:
+            yield
+        finally:
+            camera.mouse_pan = pans
+
+    def _follow(self, event: Any, drag: Drag, press: Press) -> Iterator[None]:
+        """The moves of a drag and its end, as napari's event becomes one after the other."""
         start, moved = np.array(event.pos), False
         yield
         while event.type == "mouse_move":

@@ -22,7 +22,8 @@ from napari_noisyseg.gui.settings import keep
 from napari_noisyseg.gui.widgets.parts import button, label
 from napari_noisyseg.gui.window.keyfilter import MODIFIERS, key_name
 
-HIGHEST = 16
+HIGHEST = 28
+"""lines of a column, of about 22 pixels each"""
 
 
 class Row(NamedTuple):
@@ -38,7 +39,7 @@ Section = tuple[str, str, list[Row]]
 
 TITLES = {
     "annotate": "Annotate",
-    "coarse": "Coarse labels",
+    "coarse": "Labels",
     "train": "Train",
     "review": "Review",
     ALWAYS: "Always",
@@ -100,7 +101,7 @@ class CheatSheet(QDialog):  # type: ignore[misc]
             for at, row in enumerate(rows):
                 grid.addWidget(self._key(scope, row), at, 0, Qt.AlignmentFlag.AlignRight)
                 grid.addWidget(QLabel(row.words), at, 1)
-            grid.setColumnMinimumWidth(0, 90)
+            grid.setColumnMinimumWidth(0, 110)  # Ctrl+Shift+Z
             grid.setColumnStretch(1, 1)
             box.addLayout(grid)
         box.addStretch(1)

@@ -42,7 +42,7 @@ class Words(NamedTuple):
 LAYERS: dict[Layer, Words] = {
     "refined": Words(
         "All refined nuclei",
-        "Every nucleus that the newest training found, without those you rejected. If you "
+        "Every nucleus that the newest run found, without those you rejected. If you "
         "accepted or edited an outline, your outline is exported.",
         "refined",
     ),
@@ -181,7 +181,7 @@ class ExportDialog(QDialog):  # type: ignore[misc]
         number, images = self._number(), len(self._chosen())
         if not number:
             return f"<b>Nothing to export yet: {SOURCES[self.layer].missing}.</b>"
-        nuclei_ = "1 nucleus" if number == 1 else f"{number} nuclei"
+        nuclei_ = "1 nucleus" if number == 1 else f"{number:,} nuclei"
         return f"<b>{nuclei_} of {'1 image' if images == 1 else f'{images} images'}.</b>"
 
     # --- acts ----------------------------------------------------------------------------------
@@ -217,5 +217,5 @@ class ExportDialog(QDialog):  # type: ignore[misc]
 def _written(files: list[Path], number: int, layer: Layer) -> str:
     what = files[0].name if len(files) == 1 else f"{len(files)} files"
     kind = LAYERS[layer].kind
-    nuclei_ = f"1 {kind} nucleus" if number == 1 else f"{number} {kind} nuclei"
+    nuclei_ = f"1 {kind} nucleus" if number == 1 else f"{number:,} {kind} nuclei"
     return f"exported {nuclei_}: {what} in {files[0].parent}"

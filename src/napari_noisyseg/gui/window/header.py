@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt
-from qtpy.QtGui import QFontMetrics
+from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import (
     QComboBox,
     QLineEdit,
@@ -17,11 +16,11 @@ from qtpy.QtWidgets import (
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui.canvas import tissue
 from napari_noisyseg.gui.session import Session
+from napari_noisyseg.gui.widgets.elided import Elided
 from napari_noisyseg.gui.widgets.parts import MARGIN, button, label, line
 from napari_noisyseg.gui.window import files
 from napari_noisyseg.gui.window.lists import flip_lists
 
-NAME_ROOM = 190
 ASSUMED_MPP = 0.25
 
 
@@ -31,7 +30,7 @@ class Header(QWidget):  # type: ignore[misc]
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
-        self.name = label(role="title")
+        self.name = Elided("title")
         self.saved = label(role="quiet")
         self.menu_button = QToolButton(text="⋯", toolTip="Project, images, import, export")
         self.menu_button.setProperty("role", "menu")
@@ -47,7 +46,9 @@ class Header(QWidget):  # type: ignore[misc]
         box = QVBoxLayout(self)
         box.setContentsMargins(MARGIN, 4, MARGIN, 6)
         box.setSpacing(4)
-        box.addLayout(line(self.name, 1, self.saved, self.lists, self.menu_button))
+        top = line(self.name, self.saved, self.lists, self.menu_button)
+        top.setStretch(0, 1)
+        box.addLayout(top)
         box.addLayout(line(self.images, self.assumed, self.mpp, label("µm/px", "quiet")))
         box.addWidget(self._offer())
         self.images.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -60,7 +61,18 @@ class Header(QWidget):  # type: ignore[misc]
         box.setAlignment(Qt.AlignmentFlag.AlignRight)
         box.setToolTip("Resolution in µm per pixel. Set it if the file does not say it")
         box.editingFinished.connect(self._set_mpp)
+        box.returnPressed.connect(box.clearFocus)  # the keys are the window's again
+        box.installEventFilter(self)
         return box
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Qt: Escape leaves the resolution as it was."""
+        if event.type() == QEvent.Type.KeyPress and event.key() == Qt.Key.Key_Escape:
+            self.mpp.setModified(False)
+            self.mpp.clearFocus()
+            self._show_mpp()
+            return True
+        return bool(super().eventFilter(watched, event))
 
     def _offer(self) -> QWidget:
         """One press takes in an image that was opened in napari."""
@@ -93,20 +105,16 @@ class Header(QWidget):  # type: ignore[misc]
         """Bring it up to date with the session."""
         project = self.session.project
         if project is None:
-            self._name("No project yet")
+            self.name.setText("No project yet")
             self.name.setToolTip(f"Your first click creates {self.session.proposed_path()}")
             self.saved.setText("auto-saved")
         else:
-            self._name(project.path.name)
+            self.name.setText(project.path.name, short=project.path.stem)
             self.name.setToolTip(str(project.path))
             self.saved.setText(self._saved() if project.writable else "read only")
         self._show_images()
         self._show_offer()
         self._show_mpp()
-
-    def _name(self, text: str) -> None:
-        metrics = QFontMetrics(self.name.font())
-        self.name.setText(metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, NAME_ROOM))
 
     def _saved(self) -> str:
         at = self.session.saved_at

@@ -142,7 +142,7 @@ class Overview(QObject):  # type: ignore[misc]
         made = self._made[1] if self._made is not None else None
         if made is not None and made.found.boxes:
             tint = "#{:02x}{:02x}{:02x}".format(*overview.TINT)
-            share = "all of it" if made.found.share > 0.995 else f"{made.found.share:.0%}"
+            share = "all of it" if made.found.share > 0.995 else f"{100 * made.found.share:.0f} %"
             lines.append(Line(f"searched: {share}", "area", tint))
         if made is not None and made.nuclei:
             lines.append(Line(f"{made.nuclei:,} nuclei found", "area", looks.MANY))

@@ -14,6 +14,7 @@ from napari_noisyseg.gui.settings import setting
 from napari_noisyseg.gui.window.coarser import CoarserWatch
 from napari_noisyseg.gui.window.keyfilter import canvases, window_of
 from napari_noisyseg.gui.window.overview import Overview
+from napari_noisyseg.gui.window.remembered import Remembered
 from napari_noisyseg.gui.work import at_once
 
 LOOK_MS = 1000
@@ -79,6 +80,7 @@ def settle(session: Session) -> None:
     watch.timeout.connect(coarser.look)
     session.ending.connect(lambda: watch.stop())
     watch.start()
+    Remembered(session)
     for canvas in canvases(session.viewer)[:1]:
         session.__dict__["overview"] = Overview(session, canvas)
     if setting("slides", "open_with_noisyseg", True):

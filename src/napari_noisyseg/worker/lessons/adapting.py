@@ -137,8 +137,9 @@ def _outlines(weights: Mapping[str, NDArray[np.float32]], picks: Picks, seed: in
     gain = round(found.after - found.before, 4)
     if not found.better:
         words = (
-            f"{count} decided nuclei do not improve the outlines yet (IoU of those held out "
-            f"{found.before:.2f}, then {found.after:.2f}): the outlines stay; decide on more"
+            f"outlines stay as they are: learning from {count} nuclei did not improve them "
+            f"(overlap with yours {found.before:.2f} before, {found.after:.2f} after); "
+            "decide on more"
         )
         return _Outlines(weights, words, gain)
     moved = _moved(of_weights(weights), of_weights(found.weights), picks.others)

@@ -137,7 +137,7 @@ class AnnotateDock(StepDock):
         if not counts.points and not counts.fields and self._rough_masks(project):
             accepted = f" · {counts.accepted} accepted" if counts.accepted else ""
             return Summary(f"rough masks{accepted}", "done")
-        nuclei = "1 nucleus" if counts.nuclei == 1 else f"{counts.nuclei} nuclei"
+        nuclei = "1 nucleus" if counts.nuclei == 1 else f"{counts.nuclei:,} nuclei"
         if counts.fields == 0:
             return Summary(f"{nuclei} · no field yet", "warn" if counts.nuclei else "todo")
         fields = "1 field" if counts.fields == 1 else f"{counts.fields} fields"

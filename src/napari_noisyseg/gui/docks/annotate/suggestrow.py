@@ -60,11 +60,18 @@ class SuggestRow(QWidget):  # type: ignore[misc]
     def bindings(self) -> list[Binding]:
         """The keys of the queue."""
         return [
-            Binding("K", "keep suggestion", self.tool.keep),
-            Binding("D", "drop suggestion", self.tool.drop),
+            *self._judging(),
             Binding("Shift+K", "keep all of that score", self.keep_all, footer=False),
             Binding("Left", "previous suggestion", lambda: self.tool.move(-1), footer=False),
             Binding("Right", "next suggestion", lambda: self.tool.move(1), footer=False),
+        ]
+
+    def _judging(self) -> list[Binding]:
+        """They are named below the panel while there is anything to judge."""
+        there = bool(self.tool.open)
+        return [
+            Binding("K", "keep suggestion", self.tool.keep, footer=there),
+            Binding("D", "drop suggestion", self.tool.drop, footer=there),
         ]
 
     def keep_all(self) -> None:
@@ -88,6 +95,8 @@ class SuggestRow(QWidget):  # type: ignore[misc]
         self.teach.setText("Learning …" if tool.learning else "Learn from fields")
         self.words.setText(self._words())
         self.words.setVisible(bool(self.words.text()))
+        if bool(tool.open) == self.queue.isHidden():
+            tool.session.keys.bind("annotate", *self._judging())
         self.queue.setVisible(bool(tool.open))
         self.all.setText(f"Keep {tool.above(self.least.value())}")
         self.all.setEnabled(tool.above(self.least.value()) > 0)

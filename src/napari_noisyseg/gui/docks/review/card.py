@@ -122,7 +122,7 @@ class AcceptAbove(QWidget):  # type: ignore[misc]
     def _show(self) -> None:
         self.level.setText(f"{self.slider.value()} %")
         count = len(self._above(self.confidence))
-        self.accept.setText(f"Accept {count}")
+        self.accept.setText(f"Accept {count:,}")
         self.accept.setEnabled(count > 0)
         if self._queue is None or not len(self._queue):
             self.agreement.setText("")

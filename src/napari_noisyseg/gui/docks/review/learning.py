@@ -8,7 +8,7 @@ from napari_noisyseg.gui.controllers.learning import Learning
 from napari_noisyseg.gui.widgets.parts import button, label, line
 
 LEARNING = "learning from your decisions…"
-WAITING = "from 8 accepted or rejected nuclei on"
+WAITING = "starts at the 8th accepted or rejected nucleus"
 
 
 class LearningLine(QWidget):  # type: ignore[misc]

@@ -12,7 +12,8 @@ from napari_noisyseg.gui.controllers.runs import SIGNS, RunRow, when_of
 from napari_noisyseg.gui.widgets.parts import label, line
 from napari_noisyseg.gui.widgets.table import Column, Table
 
-WIDTHS = (92, 76, 84)
+WIDTHS = (88, 70, 76)
+"""pixels: the last column gets the rest of the narrow panel, which holds 9999 nuclei"""
 
 
 class RunsTable(Table):
