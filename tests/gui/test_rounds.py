@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,10 +13,13 @@ import numpy as np
 import pytest
 
 from napari_noisyseg.gui.canvas import layers
+from napari_noisyseg.gui.docks.review.rounds import GainPlot
 from napari_noisyseg.gui.docks.train.rounds import POINT_AT, RoundsView
 from napari_noisyseg.gui.jobs import Jobs
 from napari_noisyseg.gui.session import Session
+from napari_noisyseg.gui.widgets.theme import palette
 from napari_noisyseg.store import rounds
+from napari_noisyseg.worker.adoption.gains import Round
 
 
 @pytest.fixture
@@ -98,3 +102,19 @@ def test_a_damaged_round_is_told_in_words(
     view.step(1)
     qtbot.waitUntil(lambda: bool(said), timeout=5000)
     assert "cannot be read" in said[0]
+
+
+def test_minutes_are_told_as_they_are(qtbot: Any) -> None:
+    plot = GainPlot(palette())
+    qtbot.addWidget(plot)
+    plot.show()
+    plot.show_rounds([gain(0.0, 0.6), gain(0.09, 0.8)])
+    plot.grab()
+    assert plot.getPlotItem().getAxis("bottom").labelString().count("minutes reviewed") == 1
+    assert "x0.001" not in plot.getPlotItem().getAxis("bottom").labelString()
+
+
+def gain(minutes: float, right: float) -> Round:
+    """A round of so many minutes that has so much of the held-out decisions right."""
+    empty: dict[str, Any] = {one.name: None for one in fields(Round)}
+    return Round(**empty | {"minutes": minutes, "right": right})

@@ -25,6 +25,8 @@ class QuietPlot(pg.PlotWidget):  # type: ignore[misc]
         item.setContentsMargins(0, 4, 6, 0)
         item.getAxis("left").setWidth(38)
         item.getAxis("bottom").setHeight(18)
+        for side in ("left", "bottom"):  # numbers as they are, and no factor in the label
+            item.getAxis(side).enableAutoSIPrefix(False)
         item.showGrid(x=False, y=True, alpha=0.15)
 
     def restyle(self, palette: Palette) -> None:
