@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import venv
@@ -58,6 +59,34 @@ def test_the_wheel_has_all_that_it_needs_and_nothing_else(wheel: Path) -> None:
     assert roots == {"napari_noisyseg", f"napari_noisyseg-{ns.__version__}.dist-info"}
     assert not [name for name in names if "__pycache__" in name or name.endswith((".log", ".pt"))]
     assert wheel.stat().st_size <= 15_000_000
+
+
+def test_on_the_index_links_and_pictures_lead_to_the_repository(
+    dist: Path, wheel: Path, tmp_path: Path
+) -> None:
+    place = "https://example.org/lab/noisyseg"
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "--directory", str(tmp_path)],
+        cwd=ROOT, check=True, capture_output=True,
+        env={**os.environ, "NOISYSEG_REPOSITORY": place, "NOISYSEG_REF": "v1.2.3"},
+    )  # fmt: skip
+    (there,) = tmp_path.glob("*.whl")
+    plain, led = (page_of(path) for path in (wheel, there))
+    assert "](docs/tutorial.md)" in plain
+    assert f"]({place}/blob/v1.2.3/docs/tutorial.md)" in led
+    assert f"]({place}/raw/v1.2.3/docs/images/panel.jpg)" in led
+    links = re.findall(r"\]\(([^)]+)\)", led)
+    assert links
+    assert all(link.startswith(("https:", "#")) for link in links)
+    assert f"Project-URL: Source, {place}\n" in led
+    assert "Project-URL: Homepage" in plain
+
+
+def page_of(wheel: Path) -> str:
+    """What the index shows of a wheel."""
+    with zipfile.ZipFile(wheel) as packed:
+        (name,) = (n for n in packed.namelist() if n.endswith(".dist-info/METADATA"))
+        return packed.read(name).decode("utf-8")
 
 
 def test_the_index_would_take_both(dist: Path) -> None:
