@@ -149,6 +149,11 @@ def test_nothing_of_somebody_else_is_overwritten(noisyseg, slide, tmp_path, tnbc
     assert "slide.csv is there already" in done.err
     assert (tmp_path / "slide.csv").read_text() == "x,y\n5,5\n"
     assert not (tmp_path / "slide.tiles").exists()
+    (tmp_path / "o").mkdir()
+    (tmp_path / "o" / "summary.csv").write_text("mine\n")
+    done = noisyseg(*words, "--output", tmp_path / "o")
+    assert done.code == 2
+    assert (tmp_path / "o" / "summary.csv").read_text() == "mine\n"
 
 
 class _Seer:

@@ -63,6 +63,21 @@ def test_points_are_a_table_that_import_reads(noisyseg, truth: Path) -> None:
     assert np.hypot(*(table.points - noise.points(labels, 0)).T).max() <= 3.001
 
 
+def test_nothing_of_somebody_else_is_replaced(noisyseg, truth: Path, tnbc) -> None:
+    scans = truth.parent / "scans"
+    scans.mkdir()
+    tifffile.imwrite(scans / "a.tif", tnbc[0])
+    (scans / "b.csv").write_text("x,y\n5,7\n")
+    before = {p: p.read_bytes() for p in scans.iterdir()}
+    for kind in ("box", "points"):
+        done = noisyseg("simulate", truth, scans, "--noise", kind)
+        assert done.code == 2
+        assert "was not simulated" in done.err
+    assert {p: p.read_bytes() for p in scans.iterdir()} == before
+    for _ in range(2):
+        assert noisyseg("simulate", truth, truth.parent / "c", "--noise", "points").code == 0
+
+
 def test_a_wanted_dice_over_a_folder(noisyseg, truth: Path) -> None:
     out = truth.parent / "noisy"
     words = ("simulate", truth, out, "--noise", "erode", "--target-dice", 0.62, "--json")

@@ -337,6 +337,25 @@ def test_candidates_in_a_box(tissue: Project) -> None:
     assert [c.id for c in inside] == [finds[1].id]
 
 
+def test_what_was_chosen_is_found_where_it_is_written_anew_meanwhile(tissue: Project) -> None:
+    nuclei, spots = tissue.nuclei, [(10, 10), (40, 10), (70, 10)]
+    found = nuclei.adopt("tissue", "run-1", [candidate(y, x) for y, x in spots])
+    drawn = nuclei.add_many("tissue", [(105, 105), (205, 205)])
+    for n in drawn:
+        nuclei.set_outline(n.id, *_square(int(n.y) - 5, int(n.x) - 5), origin="edit")
+    chosen, settled = nuclei.selection("tissue"), nuclei.selection("tissue", of_run=False)
+    nuclei.adopt("tissue", "run-1", [candidate(y, x) for y, x in spots[::-1]])
+    nuclei.set_outline(drawn[0].id, *_square(102, 102), origin="edit")
+    tiles = {part.ids[0]: int(part.boxes[0, 0]) for part in chosen.by_tile(30)}
+    assert tiles == dict(zip([n.id for n in (*found, *drawn)], [10, 40, 70, 102, 200], strict=True))
+    assert [id for part in settled.in_order() for id in part.ids] == [n.id for n in drawn]
+
+
+def _square(y: int, x: int) -> tuple[Box, np.ndarray]:
+    made = outline(y, x)
+    return made.box, made.mask
+
+
 def test_numbers_of_numpy_are_numbers(tissue: Project) -> None:
     box = Box(*np.array([50, 50, 60, 60]))
     point = tissue.nuclei.add("tissue", np.float32(55), np.int64(55))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,14 +16,18 @@ from numpy.typing import NDArray
 
 from .. import noise as label_noise
 from ..errors import NoisySegError
+from ..exchange.csv_points import MAX_BYTES
+from ..exchange.formats import FORMATS
 from ..exchange.labels import write_labels, written_whole
 from ..noise import Found, Setting, foreground_dice, ids_of, setting_for_dice
-from ..regular_file import advice
+from ..regular_file import advice, read_text
 from ..slides import read_labels
 from .output import DryRun, Json, Progress, print_json, print_table, say, show
 
 LABEL_SUFFIXES = (".tif", ".tiff", ".png")
 TIFF_SUFFIXES = (".tif", ".tiff")
+_SIMULATED = re.compile(r"-?\d+\.\d{3},-?\d+\.\d{3}")
+"""A click as it is written here; those of people have other digits."""
 QUICK = 3.0
 """seconds"""
 LONGEST = 25
@@ -84,11 +90,12 @@ def simulate(
     The same seed and file name give the same noise.
     """
     _check(noise, share, strength, target_dice)
+    pairs = _pairs(labels, out, noise)
+    _spare(target for _, _, target in pairs)
     if dry_run:
-        pairs = _pairs(labels, out, noise)
         print_table([{"labels": a, "would write": b} for _, a, b in pairs])
         return
-    images = [_read(stem, a, b, seed) for stem, a, b in _pairs(labels, out, noise)]
+    images = [_read(stem, a, b, seed) for stem, a, b in pairs]
     if noise == "points":
         jitter = label_noise.RANGES["points"][1] if strength is None else strength
         document = {"noise": noise, "share": share or 0.0, "strength": jitter}
@@ -144,6 +151,22 @@ def _folder_pairs(labels: Path, out: Path, suffix: str) -> list[tuple[str, Path,
     if twice:
         raise NoisySegError(f"{labels} holds {twice.stem!r} more than once: keep one of the files")
     return [(f.stem, f, out / f"{f.stem}{suffix}") for f in files]
+
+
+def _spare(targets: Iterable[Path]) -> None:
+    """NoisySegError where a file of somebody else would be replaced: an image, real clicks."""
+    for target in targets:
+        if not target.exists():
+            continue
+        if target.suffix == ".csv":
+            lines = read_text(target, MAX_BYTES).splitlines()
+            ours = lines[0] == "x,y" and all(_SIMULATED.fullmatch(line) for line in lines[1:])
+        else:
+            ours = FORMATS["labels"].is_ours(target)
+        if not ours:
+            raise NoisySegError(
+                f"{target} exists and was not simulated: name another place, so that it is not lost"
+            )
 
 
 def _read(stem: str, path: Path, out: Path, seed: int) -> Labelled:

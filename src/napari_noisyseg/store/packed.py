@@ -74,6 +74,10 @@ SELECT c.id, c.serial, c.y, c.x, coalesce(o.y0, c.y0), coalesce(o.x0, c.x0), coa
 FROM candidate c LEFT JOIN nucleus n ON n.id = c.id LEFT JOIN outline o ON o.id = c.id AND o.frozen
 WHERE c.rowid {IN_KEYS}
 """
+# rows that are written anew meanwhile have other numbers: what they were then finds them
+_RUN_ANEW = _RUN_ROWS.replace(
+    f"c.rowid {IN_KEYS}", f"c.image = ? AND c.run = ? AND c.serial {IN_KEYS}"
+)
 _OUTLINE_KEYS = """
 SELECT o.rowid, n.serial, o.y0, o.x0 FROM outline o JOIN nucleus n ON n.id = o.id
 WHERE o.image = :image AND n.state {states}
@@ -85,6 +89,7 @@ _OUTLINE_ROWS = f"""
 SELECT {_COLUMNS}, c.score, c.run, n.state, n.class FROM outline o JOIN nucleus n ON n.id = o.id
     LEFT JOIN candidate c ON c.image = o.image AND c.run = ? AND c.id = o.id WHERE o.rowid {IN_KEYS}
 """
+_OUTLINE_ANEW = _OUTLINE_ROWS.replace(f"o.rowid {IN_KEYS}", f"n.serial {IN_KEYS}")
 
 
 class Selection:
@@ -96,7 +101,7 @@ class Selection:
     def __init__(self, context: Context, image: str, states: Sequence[State], of_run: bool) -> None:
         self._context = context
         row = context.images.row(image)
-        self._run = newest_run(context, row)
+        self._run, self._row, self._of_run = newest_run(context, row), row.id, of_run
         wanted = f"IN ({', '.join(repr(s) for s in states)})"
         keys = {"image": row.id, "run": self._run or ""}
         found = self._keys(_RUN_KEYS.format(states=wanted), keys) if of_run else self._keys("", {})
@@ -141,6 +146,18 @@ class Selection:
             rows += read(_RUN_ROWS, (as_keys(keys[found].tolist()),))
         if not found.all():
             rows += read(_OUTLINE_ROWS, (self._run or "", as_keys(keys[~found].tolist())))
+        wanted = set(self._table[chosen, 1].tolist())
+        rows = [row for row in rows if row[1] in wanted]
+        if gone := wanted.difference(row[1] for row in rows):
+            rows += self._anew(gone)
         # none is left where all of them were removed meanwhile
         if rows:
             yield Packed.of_rows(sorted(rows, key=itemgetter(1)))
+
+    def _anew(self, serials: set[int]) -> list[tuple[Any, ...]]:
+        """Nuclei whose rows were written again since they were chosen, by their serials."""
+        read, run, rows = self._context.database.rows, self._run or "", list[tuple[Any, ...]]()
+        if self._of_run:
+            rows += read(_RUN_ANEW, (self._row, run, as_keys(sorted(serials))))
+        left = serials.difference(row[1] for row in rows)
+        return rows + read(_OUTLINE_ANEW, (run, as_keys(sorted(left)))) if left else rows

@@ -27,14 +27,21 @@ class Cohort:
     """What came of each image, in `manifest.json` of a folder, which is there whole at any moment.
 
     keeps: whether it is kept at all. Raises NoisySegError where the manifest is damaged, or cannot
-    be written.
+    be written, and where a summary of somebody else would be replaced.
     """
 
     def __init__(self, folder: Path, keeps: bool = True) -> None:
         self.folder, self.keeps = folder, keeps
         self.entries: dict[str, dict[str, Any]] = {}
-        if keeps and (folder / MANIFEST).exists():
+        if not keeps:
+            return
+        if (folder / MANIFEST).exists():
             self.entries = _read(folder / MANIFEST)
+        elif other := next((p for p in (folder / CSV, folder / PARQUET) if p.exists()), None):
+            raise NoisySegError(
+                f"{other} is there already, and is not of an earlier prediction: name another "
+                "folder, or move it away"
+            )
 
     def is_done(self, stem: str, asked: Mapping[str, Any]) -> bool:
         """Whether an image was predicted, as it is now asked for, and its files are still there."""
