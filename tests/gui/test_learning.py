@@ -147,10 +147,12 @@ def test_the_first_lesson_is_no_earlier_than_one_can_be() -> None:
 def test_it_goes_on_counting_where_the_project_stood(session: Session, lessons: list[int]) -> None:
     Learning(session, at_once).close()
     first = Learning(session, at_once)
+    assert not first.enough
     accept(session, FIRST)
     first.close()
     again = Learning(session, at_once)
     assert again.words == "learned from 8 nuclei"
+    assert again.enough
     accept(session, EVERY - 1)
     assert len(lessons) == 1
     again.close()

@@ -70,6 +70,22 @@ def test_the_row_that_was_chosen_stays_chosen_through_a_sort(qtbot):
     assert chosen == [0]
 
 
+def test_the_last_column_ends_where_the_table_does(qtbot):
+    table = Table()
+    qtbot.addWidget(table)
+    table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    table.resize(640, 120)
+    table.show()
+    for _ in range(2):
+        table.show_columns(columns(), (40, 50))
+        header = table.horizontalHeader()
+        assert header.sectionSize(2) == table.viewport().width() - 90
+    # less room than Qt's hundred pixels, and enough for the words
+    table.resize(160, 120)
+    qtbot.waitUntil(lambda: header.sectionSize(2) == table.viewport().width() - 90, timeout=2000)
+    assert header.sectionSize(2) >= header.sectionSizeHint(2)
+
+
 def test_a_hundred_thousand_rows_sort_and_show_at_once(qtbot, pace):
     table = Table()
     qtbot.addWidget(table)

@@ -20,7 +20,7 @@ from napari_noisyseg.gui.canvas.strips import SIDE, Strip, strips_of
 from napari_noisyseg.gui.canvas.tracing import outline_paths, paths_of
 from napari_noisyseg.gui.widgets.pens import Pen
 
-__all__ = ["PENS", "OutlinesOverlay", "Pen", "outline_paths", "outlines_of", "paths_of"]
+__all__ = ["CALLED", "PENS", "OutlinesOverlay", "Pen", "outline_paths", "outlines_of", "paths_of"]
 
 PENS: dict[str, Pen] = {
     "untouched": Pen("#35d0ff", 1.8, casing=0.7),
@@ -37,6 +37,8 @@ PENS: dict[str, Pen] = {
     "sketch": Pen("#ffffff", 2.2, casing=1.8),
 }
 """What each state of a nucleus looks like: told apart by form and lightness, not by hue alone."""
+CALLED = {"untouched": "not reviewed"}
+"""states that have other words in a legend"""
 KEY = "noisyseg_outlines"
 STEP = 16
 """pens that a number can tell apart in each group"""

@@ -62,6 +62,15 @@ class Learning:
         project = self.session.project
         return project is not None and project.learned.of(OUTLINE) is not None
 
+    @property
+    def enough(self) -> bool:
+        """Whether enough nuclei are decided for a lesson."""
+        project = self.session.project
+        if project is None:
+            return False
+        counts = project.nuclei.counts()
+        return counts.accepted + counts.rejected >= FIRST
+
     def take_back(self) -> None:
         """Outline as before all lessons, and learn nothing until switched on again; one action."""
         project = self.session.project

@@ -63,7 +63,8 @@ class NextRound:
             f"Of the {one.decisions} nuclei judged since it began, round {one.number} has {now} in "
             f"100 right; the previous round had {before}"
         )
-        if one.per_minute is None:
+        # seconds say nothing of a minute
+        if one.per_minute is None or one.minutes < 1:
             return f"{text}."
         return f"{text}. That is {100 * one.per_minute:+.1f} for each minute of review before it."
 

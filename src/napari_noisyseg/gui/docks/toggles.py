@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QGridLayout, QVBoxLayout, QWidget
 
 from napari_noisyseg.gui.canvas import looks
 from napari_noisyseg.gui.canvas.dots import DOTS, SHADES
-from napari_noisyseg.gui.canvas.outlines import PENS
+from napari_noisyseg.gui.canvas.outlines import CALLED, PENS
 from napari_noisyseg.gui.change import ANNOTATION, FRONT, Change, What
 from napari_noisyseg.gui.kinds import KINDS, TOGGLES
 from napari_noisyseg.gui.session import Session
@@ -24,8 +24,6 @@ ALWAYS = ("refined", "probability", "uncertainty", "points", "fields", "outline"
 COARSE = (Swatch("nucleus", looks.NUCLEUS), Swatch("background", looks.BACKGROUND),
           Swatch("unknown"))  # fmt: skip
 STATES = ("untouched", "accepted", "rejected", "unsure")
-CALLED = {"untouched": "not reviewed"}
-"""states whose words in the legend are others"""
 MEANING: dict[str, tuple[Entry, ...]] = {
     "refined": tuple(Stroke(CALLED.get(state, state), PENS[state]) for state in STATES),
     "corrected": (Stroke("corrected mask", PENS["corrected"]),),

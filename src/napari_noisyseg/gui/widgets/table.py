@@ -131,6 +131,7 @@ class Table(QTableView):  # type: ignore[misc]
         self.setShowGrid(False)
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.horizontalHeader().setMinimumSectionSize(24)
+        self.horizontalHeader().setResizeContentsPrecision(0)  # rows in sight alone are measured
         rows = self.verticalHeader()
         rows.hide()
         rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
@@ -147,7 +148,10 @@ class Table(QTableView):  # type: ignore[misc]
         self.columns.set_columns(columns)
         for at, width in enumerate(widths):
             self.setColumnWidth(at, width)
-        self.horizontalHeader().setStretchLastSection(True)
+        # below this width Qt stretches nothing, and it begins with a hundred pixels
+        last, header = len(columns) - 1, self.horizontalHeader()
+        self.setColumnWidth(last, max(self.sizeHintForColumn(last), header.sectionSizeHint(last)))
+        header.setStretchLastSection(True)
 
     def select(self, source: int | None) -> None:
         """Mark one of the given rows, without a word to anyone."""

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_noisyseg.gui.canvas.outlines import PENS, Paths
+from napari_noisyseg.gui.canvas.outlines import CALLED, PENS, Paths
 from napari_noisyseg.gui.controllers.review import ReviewController
 from napari_noisyseg.gui.jobs import Jobs
 from napari_noisyseg.gui.widgets.legend import Legend, Stroke
@@ -195,7 +195,7 @@ class Grid(QDialog):  # type: ignore[misc]
         box.setSpacing(8)
         box.addWidget(self.words)
         box.addWidget(self.list, stretch=1)
-        box.addWidget(Legend(tuple(Stroke(name, PENS[name]) for name in pens)))
+        box.addWidget(Legend(tuple(Stroke(CALLED.get(name, name), PENS[name]) for name in pens)))
         box.addLayout(line(self.undo, 1, self.rest))
 
     # --- what is seen --------------------------------------------------------------------------
@@ -224,7 +224,7 @@ class Grid(QDialog):  # type: ignore[misc]
 
     def _say(self) -> None:
         self.words.setText(
-            f"{len(self.model.ids)} nuclei in squares of {WIDE_UM:g} µm. Click the wrong ones "
+            f"{len(self.model.ids):,} nuclei in squares of {WIDE_UM:g} µm. Click the wrong ones "
             "(click again to undo), then accept the rest. Ctrl or Shift with a click selects "
             "several for A, R and U. A right click shows a nucleus on the slide."
         )

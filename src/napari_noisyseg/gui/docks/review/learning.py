@@ -9,6 +9,7 @@ from napari_noisyseg.gui.widgets.parts import button, label, line
 
 LEARNING = "learning from your decisions…"
 WAITING = "starts at the 8th accepted or rejected nucleus"
+NEXT = "goes on with your next decisions"
 
 
 class LearningLine(QWidget):  # type: ignore[misc]
@@ -42,10 +43,16 @@ class LearningLine(QWidget):  # type: ignore[misc]
         if on != self._learning.on:
             self._learning.switch(on)
 
+    def _waiting(self) -> str:
+        """What is to come where nothing is known of a lesson: after a restart, say."""
+        if not self._learning.on:
+            return ""
+        return NEXT if self._learning.enough else WAITING
+
     def show_it(self) -> None:
         """Draw it anew."""
         learning = self._learning
         self.toggle.setChecked(learning.on)
-        words = LEARNING if learning.busy else learning.words or (WAITING if learning.on else "")
+        words = LEARNING if learning.busy else learning.words or self._waiting()
         self.words.setText(words[:1].upper() + words[1:])
         self.back.setVisible(learning.learned)

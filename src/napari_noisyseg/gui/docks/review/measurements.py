@@ -127,4 +127,4 @@ class MeasurementsView(QWidget):  # type: ignore[misc]
         self._rows = {item.id: row for row, item in enumerate(items)}
         self.table.show_columns(measurement_columns(items, measured), WIDTHS)
         self.table.select(self._rows.get(self._current))
-        self.status.setText(f"{len(items)} nuclei of {self._session.image or 'no image'}")
+        self.status.setText(f"{len(items):,} nuclei of {self._session.image or 'no image'}")

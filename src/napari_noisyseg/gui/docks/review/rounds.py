@@ -34,6 +34,7 @@ class GainPlot(QuietPlot):
         self._line = self.plot(symbol="o", symbolSize=7)
         self._before = self.plot(connect="pairs")
         self.getPlotItem().getAxis("bottom").setHeight(30)
+        self.getPlotItem().getAxis("bottom").enableAutoSIPrefix(False)  # minutes stay minutes
         self.restyle(palette)
 
     def restyle(self, palette: Palette) -> None:
