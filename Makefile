@@ -92,16 +92,16 @@ $(STAMP_PYQT6): pyproject.toml constraints.txt
 format:  ## let ruff put the formatting right
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
-reference:  ## write docs/api.md and docs/commands.md anew from the docstrings
+reference:  ## write docs/api.md and docs/commands.md again from the docstrings
 	@$(BIN)/python docs/reference.py
 
-methods:  ## write methods.json anew after a method's settings have changed
+methods:  ## write methods.json again after a method's settings have changed
 	@$(BIN)/python -m napari_noisyseg.registry
 
 benchmark: install  ## list the benchmarks; run one with: .venv/bin/noisyseg benchmark NAME
 	@$(BIN)/noisyseg benchmark --list
 
-screenshots: install  ## take the pictures of the documentation anew, from the real window
+screenshots: install  ## take the pictures of the documentation again, from the real window
 	@$(BIN)/python docs/screenshots.py
 
 build: install  ## build and check the wheel and the source distribution; TAG=v1.2.3 must be their version

@@ -1,4 +1,4 @@
-"""Take the documentation's pictures anew, from the real window: one for each step and chapter.
+"""Take the documentation's pictures again, from the real window: one for each step and chapter.
 
 `python docs/screenshots.py [CHAPTER ...]`; without a chapter all of them. Bundled tissue only.
 """
@@ -159,7 +159,7 @@ class Frames:
         self._frames.append(frame.resize(FRAME, Image.Resampling.LANCZOS))
 
     def keep(self, path: Path) -> None:
-        """All of them as one WebP that begins anew at its end."""
+        """All of them as one WebP that begins again at its end."""
         first, *others = self._frames
         first.save(
             path, save_all=True, append_images=others, duration=STILL_MS, loop=0, quality=70,

@@ -1,6 +1,6 @@
 """The methods, found by their file names; what they are, without importing torch.
 
-`python -m napari_noisyseg.registry` writes `methods.json` anew; a test holds it true.
+`python -m napari_noisyseg.registry` writes `methods.json` again; a test holds it true.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ def spread(count: int, wanted: int) -> list[int]:
 class Taught(IGTT):
     """The same network and schedule, taught by given masks with cross-entropy, as a yardstick.
 
-    labels: the masks of an epoch, (H, W) each; the same again, or drawn anew (Theorem 3).
+    labels: the masks of an epoch, (H, W) each; the same again, or newly drawn (Theorem 3).
     """
 
     def __init__(self, config: IGTTConfig, seed: int, labels: Labels):

@@ -3,7 +3,7 @@
 Half of a field's nuclei are clicked, a little off; the centres' network finds the rest, and all are
 outlined without any training. A reviewer who knows the true masks looks at one nucleus after the
 other: accepts what is right, redraws or rejects what is wrong, and adds what its outline swallowed.
-Then the rest is outlined anew, without what was rejected, and with what was learned: nuclei that
+Then the rest is outlined again, without what was rejected, and with what was learned: nuclei that
 were found, and that are like what was rejected, are left out.
 """
 
@@ -55,7 +55,7 @@ def run(data: Path, full: bool) -> Report:
 
     Works for ten minutes and keeps its rows; call it again until all is `complete`.
     `over_...`: looks at wrong nuclei, each of which corrects one, among the first 100; `all_...`:
-    errors that are gone when the rest is outlined anew as well. `aji_N_still`: without learning.
+    errors that are gone when the rest is outlined again as well. `aji_N_still`: without learning.
     """
     jobs = [
         (f"{one.stem} {name}", partial(part, one))
@@ -107,7 +107,7 @@ class Case:
     value: Floats
 
     def outlines(self, kept: NDArray[np.bool_], look: Look | None = None) -> Ints:
-        """Those of some candidates, drawn anew."""
+        """Those of some candidates, drawn again."""
         return _coarse(self.rgb, self.points, kept, self.mpp, look).outlines
 
     def order(self, by: str, seed: int) -> NDArray[np.intp]:
@@ -232,7 +232,7 @@ def review(case: Case, order: NDArray[np.intp], errs: float = 0.0) -> Reviewed:
 
 
 def after(case: Case, done: Reviewed, look: Look | None = None) -> Ints:
-    """All nuclei after the review, the rest outlined anew."""
+    """All nuclei after the review, the rest outlined again."""
     kept = done.kept(len(case.points))
     open_ = kept.copy()
     open_[list(done.settled)] = False

@@ -67,7 +67,7 @@ LABELS: dict[str, Change] = {
 }
 """Table 1; `flip`, `sample` and `random` as Figs. 4 and 5, the last of rank 1 beside `flip`"""
 FIXED: dict[str, Change] = {"dice_flip_fixed": LABELS["dice_flip"]}
-"""labels drawn once and for all; those above are drawn anew in every epoch (Theorem 3)"""
+"""labels drawn once and for all; those above are newly drawn in every epoch (Theorem 3)"""
 
 
 def run(data: Path, full: bool) -> Report:

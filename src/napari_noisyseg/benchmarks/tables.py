@@ -34,7 +34,7 @@ def run(data: Path, full: bool) -> Report:
     if stale := ledger.stale(TABLES, full):
         raise NoisySegError(
             f"{', '.join(map(str, stale))}: rows of another version of the code that their tables "
-            "depend on; move these files away to measure these tables anew (the others go on), or "
+            "depend on; move these files away to measure these tables again (the others go on), or "
             "go back to that version"
         )
     reports: dict[str, Report] = {}

@@ -27,7 +27,7 @@ Plane = VoronoiPlane | ClusterPlane | LocalPlane | OutlinePlane
 STALE = 0.2
 """Share by which the count of points must change until a fit is stale."""
 CHOSEN = ("radius_um", "smallest_um2")
-"""What of a fit a person may set; it is kept when the rest is fitted anew."""
+"""What of a fit a person may set; it is kept when the rest is fitted again."""
 
 
 def chosen_in(fit: Mapping[str, Any] | None) -> dict[str, float]:
@@ -192,7 +192,7 @@ class CoarseLabels:
         )
 
     def refit(self) -> Box:
-        """Fit the cluster label anew to the points of now; the box that changed (all of it)."""
+        """Fit the cluster label again to the points of now; the box that changed (all of it)."""
         self._fit = None
         self._planes.pop("cluster", None)
         return Box(0, 0, *self.shape)

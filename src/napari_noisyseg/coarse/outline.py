@@ -201,7 +201,7 @@ class OutlinePlane:
     # --- settling ------------------------------------------------------------------------------
 
     def _settle(self, box: Box) -> Box:
-        """Share out the pixels of a box anew; the box in which a nucleus may be another."""
+        """Share out the pixels of a box again; the box in which a nucleus may be another."""
         touched = sorted(s for s, seen in self._seen.items() if not seen.box.intersect(box).empty)
         outer = Box.around([box, *(self._seen[s].box for s in touched)]).clip(self.shape)
         within = sorted(s for s, seen in self._seen.items() if not seen.box.intersect(outer).empty)

@@ -84,7 +84,7 @@ def clicked(project: Project, image: str) -> list[tuple[Box, list[Nucleus]]]:
 def outlined(
     project: Project, image: str, region: Box, kind: Literal["outline", "local"]
 ) -> Outlined:
-    """Outline the points of a region anew, whatever was derived before."""
+    """Outline the points of a region again, whatever was derived before."""
     labels = labels_of(project, image, region, (kind,))
     if kind == "local":
         return Outlined(np.array(labels.instances), "")

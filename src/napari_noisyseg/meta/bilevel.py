@@ -161,7 +161,7 @@ class Bilevel:
     def encode(self, image: Tensor) -> Kept:
         """What `Outer` may hold instead of the image, to be used again (mode decoder).
 
-        The encoder moves on meanwhile: encode anew every few dozen steps.
+        The encoder moves on meanwhile: encode again every few dozen steps.
         """
         with torch.no_grad(), still(self._net):
             return Kept(image, self._net.encode(image, self._split))
@@ -288,7 +288,7 @@ class Bilevel:
     def _decode(
         self, weights: Mapping[str, Tensor], kept: Kept, known: _Pass | None = None
     ) -> tuple[Tensor, Tensor]:
-        """The outputs of the first and the last layers anew, those between as they were."""
+        """The outputs of the first and the last layers again, those between as they were."""
         encoded = kept.encoded
         begin, end = (None, None) if known is None else (known.encoder_kinks, known.decoder_kinks)
         if self.settings.entry and len(encoded.maps) > 1:

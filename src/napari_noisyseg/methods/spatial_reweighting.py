@@ -45,7 +45,7 @@ class SpatialReweightingConfig(JoiningConfig):
 
 
 class SpatialReweighting(Learned):
-    """One network whose loss is weighted anew, pixel by pixel, in every update."""
+    """One network whose loss gets new weights, pixel by pixel, in every update."""
 
     Config: ClassVar[type[MethodConfig]] = SpatialReweightingConfig
     needs: ClassVar[Needs] = Needs(rough=True, clean=True, meta=True, labels=("rough", "clean"))

@@ -1,4 +1,4 @@
-"""Nuclei of a label image drawn anew, each in a window of its own."""
+"""Nuclei of a label image drawn again, each in a window of its own."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _change(noise: str, step: int) -> Change:
 
 
 def redraw(labels: Labels, plan: Mapping[int, Change]) -> Labels:
-    """The image with the nuclei of the plan drawn anew.
+    """The image with the nuclei of the plan drawn again.
 
     What a nucleus keeps of its place stays its own; of several that want a free pixel the lowest
     id has it.

@@ -74,7 +74,7 @@ SELECT c.id, c.serial, c.y, c.x, coalesce(o.y0, c.y0), coalesce(o.x0, c.x0), coa
 FROM candidate c LEFT JOIN nucleus n ON n.id = c.id LEFT JOIN outline o ON o.id = c.id AND o.frozen
 WHERE c.rowid {IN_KEYS}
 """
-# rows that are written anew meanwhile have other numbers: what they were then finds them
+# rows that are written again meanwhile have other numbers: what they were then finds them
 _RUN_ANEW = _RUN_ROWS.replace(
     f"c.rowid {IN_KEYS}", f"c.image = ? AND c.run = ? AND c.serial {IN_KEYS}"
 )

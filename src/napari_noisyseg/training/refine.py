@@ -119,7 +119,7 @@ def corrected(
 
 
 def _lacking(evidence: Evidence, given: NDArray[np.bool_], empty: NDArray[np.bool_]) -> Labels:
-    """Predicted nuclei beside the given ones, outlined anew, more likely right than not."""
+    """Predicted nuclei beside the given ones, outlined again, more likely right than not."""
     e = replace(evidence, probability=np.where(empty, 0, evidence.probability))
     seen = instances.from_probability(e.probability, e.mpp, threshold=0.5)
     outside = _outside(seen, given)

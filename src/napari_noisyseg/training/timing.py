@@ -32,7 +32,7 @@ class Schedule:
     """Where a run stands between its first step and its last.
 
     Without a deadline the length is `epochs`. With one (Unix time) it is as many steps as fit:
-    after every step the rest is planned anew from the pace so far, so that the fraction N / N_max
+    after every step the rest is planned again from the pace so far, so that the fraction N / N_max
     reaches 1 just before it.
     """
 

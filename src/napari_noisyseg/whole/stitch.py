@@ -258,7 +258,7 @@ def source_of(labels: Path) -> dict[str, Any]:
 
 
 def discard(folder: Path, labels: Path) -> None:
-    """Delete what was found on a slide, to begin anew. Raises NoisySegError as `source_of` does."""
+    """Delete what was found on a slide, to begin again. Raises as `source_of` does."""
     source_of(labels)
     with pyramid.told(f"cannot delete {folder}"):
         # each vanishes at once: half of the tiles would pass for the next plan's

@@ -59,7 +59,7 @@ class Tried:
 
 
 class Child:
-    """A reading process, started anew after one that had to be killed."""
+    """A reading process, started again after one that had to be killed."""
 
     def __init__(self, scratch: Path, warm: bool = False) -> None:
         self._scratch, self._words = scratch, [WARM] * warm
@@ -269,7 +269,7 @@ def _copied(path: Path, folder: Path) -> Path:
 
 
 def _copy(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
-    """A pipe or a link is made anew, not read."""
+    """A pipe or a link is made again, not read."""
     monsters.copy(Path(path), Path(target))
 
 

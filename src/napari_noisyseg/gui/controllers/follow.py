@@ -79,7 +79,7 @@ class Follower:
         self.follow(None)
 
     def expect(self, run: str) -> None:
-        """A run was started, perhaps one that had ended before: look at it anew."""
+        """A run was started, perhaps one that had ended before: look at it again."""
         self._seen.discard(run)
         self._dying.pop(run, None)
 

@@ -59,7 +59,7 @@ class Results:
             outlines_of(layer).by_group = by_class
 
     def forget(self) -> None:
-        """What is on the canvas came from elsewhere, or is old without a word: read it anew."""
+        """What is on the canvas came from elsewhere, or is old without a word: read it again."""
         self._age += 1
         self._version.clear()
         self.refresh()

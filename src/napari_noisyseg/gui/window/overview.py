@@ -189,7 +189,7 @@ class Overview(QObject):  # type: ignore[misc]
         return Wanted(project, image, frame.shape, frame, _reader(project, image, layer))
 
     def _ask(self) -> None:
-        """Have the picture made anew, out of the way; one at a time."""
+        """Have the picture made again, out of the way; one at a time."""
         wanted = self._wanted()
         if wanted is None or not self.shown:
             return

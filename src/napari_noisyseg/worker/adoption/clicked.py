@@ -1,7 +1,7 @@
 """The outlines at clicks as nuclei to be judged, before any training and after each lesson.
 
 They come into the project as a run's results do, under a name that no run has: who accepts or
-redraws them teaches the outlines of the rest (`adapting`), which then come in anew.
+redraws them teaches the outlines of the rest (`adapting`), which then come in again.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ class LearningLine(QWidget):  # type: ignore[misc]
         self._learning = learning
         self.toggle = QCheckBox("Outlines learn from my decisions")
         self.toggle.setToolTip(
-            "After every few decisions the outlines of the others are made anew, where that is "
+            "After every few decisions the outlines of the others are made again, where that is "
             "nearer to what you decided; where you rejected what was found, less is found that "
             "looks like it. Accepted nuclei stay as they are."
         )
@@ -50,7 +50,7 @@ class LearningLine(QWidget):  # type: ignore[misc]
         return NEXT if self._learning.enough else WAITING
 
     def show_it(self) -> None:
-        """Draw it anew."""
+        """Draw it again."""
         learning = self._learning
         self.toggle.setChecked(learning.on)
         words = LEARNING if learning.busy else learning.words or self._waiting()
