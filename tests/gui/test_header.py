@@ -11,6 +11,7 @@ from qtpy.QtCore import Qt
 
 from napari_noisyseg.gui.canvas import layers
 from napari_noisyseg.gui.widgets.elided import Elided
+from napari_noisyseg.gui.widgets.theme import palette
 
 pytestmark = pytest.mark.gui
 
@@ -59,6 +60,15 @@ def test_napari_speaks_of_the_image_in_front(
     viewer.layers.selection.active = own
     hand.choose("second")
     assert viewer.layers.selection.active is own
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_what_is_made_late_has_the_window_s_theme(panel: Any, theme: str) -> None:
+    panel.session.viewer.theme = theme
+    review = panel.docks["review"]
+    review.rounds_more.toggle.setChecked(True)
+    ground = review.rounds.plot.backgroundBrush().color().name()
+    assert ground == palette(review).base.lower()
 
 
 def test_a_long_name_is_cut_where_there_is_no_room(qtbot: Any) -> None:

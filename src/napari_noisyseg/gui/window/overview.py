@@ -85,14 +85,21 @@ class Overview(QObject):  # type: ignore[misc]
     @property
     def shown(self) -> bool:
         """Whether the map is to be seen: as a person wants, else where the image is large."""
-        layer, wanted = self.session.image_layer(), self.session.view.overview
-        if layer is None or self.session.viewer.dims.ndisplay != 2:
+        wanted = self.session.view.overview
+        if self.session.image_layer() is None or self.session.viewer.dims.ndisplay != 2:
             return False
-        return overview.of_use(_shape(layer), self._room()) if wanted is None else wanted
+        return self._usual if wanted is None else wanted
+
+    @property
+    def _usual(self) -> bool:
+        """Whether the map is seen where a person wants neither: of a large image."""
+        layer = self.session.image_layer()
+        return layer is not None and overview.of_use(_shape(layer), self._room())
 
     def flip(self) -> None:
-        """Show the map, or hide it."""
-        self.session.look(overview=not self.shown)
+        """Show the map, or hide it; back at what is usual here, other images have the usual too."""
+        wanted = not self.shown
+        self.session.look(overview=None if wanted is self._usual else wanted)
 
     # --- following -----------------------------------------------------------------------------
 

@@ -38,7 +38,7 @@ from napari_noisyseg.gui.summary import Summary
 from napari_noisyseg.gui.tools.kit import kit_of
 from napari_noisyseg.gui.widgets.legend import Legend, Stroke
 from napari_noisyseg.gui.widgets.parts import More, button, column, label, line
-from napari_noisyseg.gui.widgets.theme import Palette
+from napari_noisyseg.gui.widgets.theme import Palette, palette
 from napari_noisyseg.gui.window import files
 from napari_noisyseg.store.records import State
 
@@ -337,6 +337,7 @@ class ReviewDock(StepDock):
         if self.rounds is None:
             self.rounds = RoundsOfReview(self.next_round)
             self.rounds_more.body.layout().addWidget(self.rounds)
+            self.rounds.restyle(palette(self))  # the window's theme may not be that of the settings
         self.next_round.look(looks)
 
     def restyle(self, palette: Palette) -> None:
