@@ -14,7 +14,8 @@ from napari_noisyseg.coarse.starter import OUTLINE, model_weights, packed
 from napari_noisyseg.review.queue import ReviewQueue
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
-from napari_noisyseg.worker.adoption.clicked import CLICKS, is_due, offer
+from napari_noisyseg.worker.adoption.clicked import is_due, offer
+from napari_noisyseg.worker.adoption.found import CLICKS
 
 SAMPLE = Path(samples.__file__).parent / "tnbc_08_1.png"
 

@@ -8,7 +8,8 @@ from napari_noisyseg.review import ReviewQueue
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Outline
-from napari_noisyseg.worker.adoption.clicked import CLICKS, offer
+from napari_noisyseg.worker.adoption.clicked import offer
+from napari_noisyseg.worker.adoption.found import CLICKS
 from napari_noisyseg.worker.adoption.gains import LONGEST, rounds
 
 

@@ -13,8 +13,8 @@ from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.review import ReviewQueue
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.worker.adoption.adopt import adopt_finished
-from napari_noisyseg.worker.adoption.clicked import CLICKS, offer
-from napari_noisyseg.worker.adoption.found import read_results
+from napari_noisyseg.worker.adoption.clicked import offer
+from napari_noisyseg.worker.adoption.found import CLICKS, read_results
 from napari_noisyseg.worker.adoption.provenance import of_nucleus
 from napari_noisyseg.worker.parent import client
 

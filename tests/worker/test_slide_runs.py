@@ -6,12 +6,15 @@ import time
 
 import numpy as np
 import pytest
+from scipy.ndimage import center_of_mass
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Finished, Started
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
+from napari_noisyseg.whole import TileNuclei
 from napari_noisyseg.worker.adoption.adopt import adopt_finished
+from napari_noisyseg.worker.adoption.clicked import offer
 from napari_noisyseg.worker.child.slide import predict_slides
 from napari_noisyseg.worker.parent import client, slides
 from napari_noisyseg.worker.parent.slides import start_slides
@@ -165,3 +168,41 @@ def test_the_child_does_it(project):
     assert adopt_finished(project) == [run.id]
     assert run.figures()["nuclei"] == len(project.nuclei.candidates("i"))
     assert slides.PREDICTS in run.spec()
+
+
+def test_a_nucleus_that_was_clicked_and_not_found_stays(project, by_hand, tnbc):
+    run = start_slides(project, {"i": None})
+    _work(run)
+    rgb = project.pixels("i").levels[0][:]
+    with_nothing = np.argwhere(_far_from_finds(run, rgb.shape[:2]))
+    lone = with_nothing[len(with_nothing) // 2].tolist()
+    inside = center_of_mass(tnbc[1][:400, :512] == tnbc[1][200, :512].max())
+    project.nuclei.add_field("i", Box(0, 0, *rgb.shape[:2]))
+    points = [project.nuclei.add("i", *place) for place in (lone, inside)]
+    assert offer(project) == ["i"]
+    adopt_finished(project)
+    found = {c.serial: c for c in project.nuclei.candidates("i")}
+    assert len(found) > 20
+    assert found[points[0].serial].run == run.id
+    labels = project.labels.read("i", "refined")
+    for serial, nucleus in found.items():
+        assert (labels == serial).sum() == nucleus.outline.area
+    assert {points[0].id} <= {c.id for c in found.values()}
+    (run.dir / "slides" / "0" / "adopted.txt").unlink()
+    adopt_finished(project)
+    assert {c.serial for c in project.nuclei.candidates("i")} == set(found)
+    project.nuclei.decide([points[0].id], "rejected")
+    (run.dir / "slides" / "0" / "adopted.txt").unlink()
+    adopt_finished(project)
+    assert len(project.nuclei.candidates("i")) == len(found)
+
+
+def _far_from_finds(run, shape):
+    """Where neither a find nor its surroundings are, 40 px from the edge."""
+    free = np.zeros(shape, bool)
+    free[40:-40, 40:-40] = True
+    for tile in (run.dir / "slides" / "0" / "tiles").glob("*.npz"):
+        made = TileNuclei.read(tile)
+        for k in range(len(made)):
+            free[made.box(k).grow(12).clip(shape).slices] = False
+    return free

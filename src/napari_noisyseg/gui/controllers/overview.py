@@ -22,7 +22,7 @@ from napari_noisyseg.slides import Box, Level
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.whole import Plan
 from napari_noisyseg.whole.stitch import PLAN, marked
-from napari_noisyseg.worker.adoption.clicked import CLICKS
+from napari_noisyseg.worker.adoption.found import CLICKS
 from napari_noisyseg.worker.adoption.tiles import ADOPTED, tasks_of
 
 Rgb = NDArray[np.uint8]

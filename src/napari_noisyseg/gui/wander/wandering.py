@@ -22,7 +22,7 @@ from napari_noisyseg.gui.wander.reviewacts import ReviewActs
 from napari_noisyseg.gui.wander.scene import Scene
 from napari_noisyseg.gui.wander.watch import Errors, Stalls, Work
 from napari_noisyseg.store.records import JournalEntry
-from napari_noisyseg.worker.adoption.clicked import CLICKS
+from napari_noisyseg.worker.adoption.found import CLICKS
 
 SIZE = (1200, 800)
 NO_REST = "the work never came to an end"

@@ -17,10 +17,8 @@ from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Aspect, Nucleus
 from napari_noisyseg.training.refine import Evidence, judge
 from napari_noisyseg.worker.adoption.adopt import REFINED, adopt_results
-from napari_noisyseg.worker.adoption.found import Result, rows_of
+from napari_noisyseg.worker.adoption.found import CLICKS, Result, rows_of
 
-CLICKS = "clicks"
-"""In place of a run's id."""
 SHAPING = Aspect.POINTS | Aspect.FIELDS | Aspect.IMAGES | Aspect.LEARNED
 
 

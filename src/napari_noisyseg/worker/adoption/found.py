@@ -24,6 +24,9 @@ ROOM, PIXEL_BYTES = 2**20, 64
 """Bytes that the results of a region may take: some, and for each of its pixels."""
 _WHOLE, _NUMBERS = ("label", "serial"), ("y", "x", "score", "area_um2")
 
+CLICKS = "clicks"
+"""In place of a run's id: the outlines at clicks."""
+
 
 class Rows(NamedTuple):
     """What is listed of n nuclei: `label` is the value in the label image, `serial` that of the

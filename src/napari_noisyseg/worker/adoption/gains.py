@@ -14,7 +14,7 @@ from napari_noisyseg.review.audit import RIGHT
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Outline, Verdict
 from napari_noisyseg.store.verdicts import overlap
-from napari_noisyseg.worker.adoption.clicked import CLICKS
+from napari_noisyseg.worker.adoption.found import CLICKS
 
 LONGEST = 120_000
 """ms that one look counts at most: who goes for coffee reviews nothing meanwhile"""

@@ -17,7 +17,7 @@ from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Candidate, Way
 from napari_noisyseg.worker.adoption.adopt import REFINED
-from napari_noisyseg.worker.adoption.clicked import CLICKS
+from napari_noisyseg.worker.adoption.found import CLICKS
 
 MODEL, SETTINGS = "model.safetensors", "settings.json"
 BLOCK = 1 << 20

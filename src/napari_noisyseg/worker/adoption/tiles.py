@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,13 +14,14 @@ from napari_noisyseg import bounded_json
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.making import uncollected
-from napari_noisyseg.store.matching import swallowed
+from napari_noisyseg.store.matching import match, swallowed
 from napari_noisyseg.store.packing import count_masks
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Candidate, Outline, State
 from napari_noisyseg.store.runs import Run
 from napari_noisyseg.whole import Plan, Tiles
 from napari_noisyseg.whole.stitch import PLAN, TILES, Settled, mark, marked
+from napari_noisyseg.worker.adoption.found import CLICKS
 
 FOLDER, ADOPTED = "slides", "adopted.txt"
 REFINED = "refined"
@@ -103,12 +105,41 @@ def _take_in(project: Project, run: Run, image: str, core: Box, settled: Settled
     finds = list(_candidates(settled, run.id, mpp))
     held = [outline for _, outline in project.nuclei.outlines(image, HELD)]
     gone = set(swallowed([c.outline for c in finds], held))
-    project.nuclei.adopt(image, run.id, [c for k, c in enumerate(finds) if k not in gone], core)
+    finds = [c for k, c in enumerate(finds) if k not in gone]
+    finds += list(_missed(project, run.id, image, core, finds))
+    project.nuclei.adopt(image, run.id, finds, core)
     around = Box.around([core, *(settled.nuclei.box(k) for k in range(len(settled.nuclei)))])
     source = {"run": run.id, "method": str(run.spec().get("method", ""))}
     plane = _drawn(project, run.id, image, core, around)
     project.labels.write_box(image, REFINED, around, plane, source)
     project.labels.sync(image, REFINED, around)
+
+
+def _missed(
+    project: Project, run: str, image: str, core: Box, finds: list[Candidate]
+) -> Iterator[Candidate]:
+    """Nuclei that a person clicked in the tile and the run did not find, outlined at their clicks.
+
+    Not where half of such an outline lies in what was found; of the rest the finds keep theirs.
+    """
+    every = project.nuclei.candidates(image, CLICKS, core)
+    clicked = [c for c in every if core.contains(c.y, c.x) and _is_open(c)]
+    there = [*finds, *(c for c in project.nuclei.candidates(image, run, core) if not c.frozen)]
+    new, old = [c.outline for c in clicked], [c.outline for c in there]
+    known = {*match(new, old), *swallowed(new, old)}
+    for at, nucleus in enumerate(clicked):
+        free = nucleus.outline.mask.copy()
+        for outline in old:
+            free &= ~outline.cut(nucleus.outline.box)
+        if at not in known and free.any():
+            outline = Outline(nucleus.outline.box, free)
+            area = nucleus.area_um2 * outline.area / nucleus.outline.area
+            yield replace(nucleus, outline=outline, run=run, area_um2=area)
+
+
+def _is_open(nucleus: Candidate) -> bool:
+    """Whether its outline is the clicks' word alone."""
+    return nucleus.run == CLICKS and nucleus.state != "rejected" and not nucleus.frozen
 
 
 def _candidates(settled: Settled, run: str, mpp: float) -> Iterator[Candidate]:
