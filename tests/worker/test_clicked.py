@@ -10,7 +10,9 @@ import pytest
 from scipy.ndimage import center_of_mass
 
 from napari_noisyseg import samples
+from napari_noisyseg.api.reviews import Review
 from napari_noisyseg.coarse.starter import OUTLINE, model_weights, packed
+from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.review.queue import ReviewQueue
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
@@ -125,3 +127,23 @@ def test_a_lesson_unasked_is_passed_over_by_undo_and_taken_back_by_forget(
     assert project.learned.of(OUTLINE) is None
     project.nuclei.undo()
     assert project.learned.of(OUTLINE) is not None
+
+
+def test_an_image_that_cannot_be_read_does_not_hold_up_the_others(
+    project: Project, tnbc: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.add_array(tnbc[0][:128, :128], "another", 0.25)
+    project.nuclei.add("another", 60.0, 60.0)
+    pixels = Project.pixels
+
+    def gone(self: Project, name: str) -> Any:
+        if name == "another":
+            raise NoisySegError("another.svs is gone: bring it back")
+        return pixels(self, name)
+
+    monkeypatch.setattr(Project, "pixels", gone)
+    with pytest.raises(NoisySegError, match="bring it back"):
+        offer(project)
+    with pytest.warns(UserWarning, match=r"clicks in another .* bring it back") as told:
+        assert len(Review(project)) == len(ReviewQueue(project).items) > 0
+    assert told[0].filename == __file__

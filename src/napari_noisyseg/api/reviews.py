@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -35,7 +37,8 @@ class Review:
     project: open for writing. images: names; None for all. reviewer: who decides, saved with each
     decision. The results of finished runs are taken in first; without any run, the outlines at
     the clicks are reviewed. Every decision is on the disk when the call returns, and
-    `project.nuclei.undo()` takes it back. What you accept is frozen: no later run changes it.
+    `project.nuclei.undo()` takes it back. What you accept is frozen: no later run changes it. An
+    image that cannot be read is left out, with a warning.
     """
 
     def __init__(
@@ -46,7 +49,7 @@ class Review:
                 f"{project.path} is open read-only: a review saves decisions; open it for writing"
             )
         adopt_finished(project)
-        offer(project, images)
+        offer(project, images, tell=partial(warnings.warn, stacklevel=3))
         self._project = project
         self._queue = ReviewQueue(project, images, reviewer=reviewer)
 

@@ -69,7 +69,7 @@ def review(
             _agreement(opened, as_json)
             return
         if clicks and not dry_run:
-            offer(opened)
+            offer(opened, tell=say)
         queue = BlindQueue(opened, reviewer) if blind else ReviewQueue(opened, reviewer=reviewer)
         if dry_run:
             _tell_what(queue, said, accept_above)

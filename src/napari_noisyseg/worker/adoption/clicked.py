@@ -6,12 +6,13 @@ redraws them teaches the outlines of the rest (`adapting`), which then come in a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from napari_noisyseg import stains
 from napari_noisyseg.coarse.project import clicked, labels_of, regions
+from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 from napari_noisyseg.store.records import Aspect, Nucleus
@@ -22,25 +23,42 @@ from napari_noisyseg.worker.adoption.found import CLICKS, Result, rows_of
 SHAPING = Aspect.POINTS | Aspect.FIELDS | Aspect.IMAGES | Aspect.LEARNED
 
 
-def offer(project: Project, images: Iterable[str] | None = None) -> list[str]:
+def offer(
+    project: Project,
+    images: Iterable[str] | None = None,
+    tell: Callable[[str], object] | None = None,
+) -> list[str]:
     """Let the outlines at clicks be judged in images where no run's nuclei are; their names.
 
-    Needs the project's lock. What is up to date, and what a person settled, stays as it is.
+    Needs the project's lock. What is up to date, and what a person settled, stays as it is. An
+    image that cannot be read (a slide that was moved) is passed over where `tell` hears why;
+    without it NoisySegError is raised.
     """
     names = [record.name for record in project.images()] if images is None else list(images)
-    due = [name for name in names if is_due(project, name)]
-    for name in due:
-        version = project.nuclei.version()
-        again = project.nuclei.adopted_run(name) is not None
-        results = [
-            _result(project, name, box, nuclei) if nuclei else _nothing(name, box)
-            for box, nuclei in clicked(project, name)
-            # where clicks were taken away, what was drawn for them goes as well
-            if nuclei or again
-        ]
-        source = {"run": CLICKS, "method": "outline", "annotation_version": version}
-        adopt_results(project, CLICKS, name, results, source)
-    return due
+    done = []
+    for name in names:
+        try:
+            if is_due(project, name):
+                _offer(project, name)
+                done.append(name)
+        except NoisySegError as error:
+            if tell is None:
+                raise
+            tell(f"the outlines at the clicks in {name} cannot be reviewed: {error}")
+    return done
+
+
+def _offer(project: Project, name: str) -> None:
+    version = project.nuclei.version()
+    again = project.nuclei.adopted_run(name) is not None
+    results = [
+        _result(project, name, box, nuclei) if nuclei else _nothing(name, box)
+        for box, nuclei in clicked(project, name)
+        # where clicks were taken away, what was drawn for them goes as well
+        if nuclei or again
+    ]
+    source = {"run": CLICKS, "method": "outline", "annotation_version": version}
+    adopt_results(project, CLICKS, name, results, source)
 
 
 def is_due(project: Project, image: str) -> bool:
