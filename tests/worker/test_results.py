@@ -117,7 +117,7 @@ def test_preview_and_results_hear_first_weights_at_points(
     method.load_weights({k: torch.zeros_like(v) for k, v in method.weights().items()})
     heard: list[Any] = []
     real = instances.at_points
-    monkeypatch.setattr(instances, "at_points", lambda *a: (heard.append(a[-1]), real(*a))[1])
+    monkeypatch.setattr(instances, "at_points", lambda *a: (heard.append(a[6]), real(*a))[1])
     middles = np.array(center_of_mass(tnbc[1] > 0, tnbc[1], np.unique(tnbc[1])[1:]))
     marked = region_of(tnbc[0], 0.25, "tissue", points=middles)
     refine(begun, marked, False)
