@@ -226,9 +226,9 @@ def test_what_killed_commands_left_is_tidied(tmp_path: Path) -> None:
     living = Lock(tmp_path / ".d.noisyseg.partial")
     living.take()
     (tmp_path / ".e.noisyseg.partial").mkdir()
-    (tmp_path / ".e.noisyseg.partial" / "mine").write_text("")
-    # killed before it wrote anything
+    # killed between two locks
     (tmp_path / "..f.noisyseg.partial.new-12345678").mkdir()
+    (tmp_path / "..f.noisyseg.partial.new-12345678" / "zarr.json").write_text("")
     leftovers.tidy_beside(tmp_path)
     left = sorted(p.name for p in tmp_path.iterdir())
     assert left == [".d.noisyseg.partial", ".e.noisyseg.partial"]

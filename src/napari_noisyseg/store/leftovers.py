@@ -38,10 +38,11 @@ def tidy_beside(folder: Path) -> None:
         ours = _DRAFT.fullmatch(path.name) or _EXPORT.fullmatch(path.name)
         if not ours or path.is_symlink() or not path.is_dir():
             continue
-        if lock.abandoned(path) or _hardly_begun(path):
+        new = ".new-" in path.name  # it has that name for an instant with no lock in it
+        if lock.abandoned(path) or _hardly_begun(path) or (new and left_behind(path)):
             shutil.rmtree(path, ignore_errors=True)
-        elif _EXPORT.fullmatch(path.name) or _stays_empty(path):
-            # its maker was killed before it wrote anything, or while it tidied up itself
+        elif _EXPORT.fullmatch(path.name):
+            # one that was killed while it tidied up itself is empty
             with contextlib.suppress(OSError):
                 path.rmdir()
 
@@ -55,17 +56,6 @@ def left_behind(folder: Path) -> bool:
     while not (folder / lock.NAME).exists() and folder.exists() and time.monotonic() < end:
         time.sleep(INSTANT / 10)
     return lock.abandoned(folder) or not (folder / lock.NAME).exists()
-
-
-def _stays_empty(folder: Path) -> bool:
-    """Whether nothing is in a folder, nor comes: a living maker says at once who it is."""
-    end = time.monotonic() + INSTANT
-    with contextlib.suppress(OSError):  # somebody else tidies up as well
-        while not any(folder.iterdir()):
-            if time.monotonic() >= end:
-                return True
-            time.sleep(INSTANT / 10)
-    return False
 
 
 def _hardly_begun(folder: Path) -> bool:
