@@ -87,12 +87,12 @@ def test_refusals_queue_with_the_newest_in_front(panel: Any, qtbot: Any) -> None
 
 def test_refusals_stay_and_the_next_success_settles_them(panel: Any, qtbot: Any) -> None:
     notes = panel.notes
-    notes.timer.setInterval(20)
     notes.warn(EMPTY)
     notes.say(KEPT)
     assert notes.texts() == [EMPTY, KEPT]
     assert whole(notes.refusal)
     assert whole(notes.news)
+    notes.timer.start(20)
     qtbot.waitUntil(lambda: notes.texts() == [EMPTY])
     assert notes.refusal.isVisible()
     assert notes.news.isHidden()
