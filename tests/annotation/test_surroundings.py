@@ -8,7 +8,7 @@ from scipy import ndimage
 from napari_noisyseg.annotation import snapshot
 from napari_noisyseg.annotation.surroundings import partly_known
 from napari_noisyseg.data.prepare import label_planes
-from napari_noisyseg.data.regions import open_regions, region_of
+from napari_noisyseg.data.regions import SNAPSHOT, open_regions, region_of
 from napari_noisyseg.method import BACKGROUND, NUCLEUS, UNKNOWN, Needs
 from napari_noisyseg.store.project import Project
 
@@ -63,7 +63,7 @@ def test_snapshot_of_points_without_a_field_teaches_them(tnbc, tmp_path):
         snapshot.write_snapshot(project, tmp_path / "a", None, Needs(points=True))
         snapshot.write_snapshot(project, tmp_path / "b", None, Needs(masks=True))
     taught, not_taught = (
-        open_regions(tmp_path / run / snapshot.FOLDER)[0].load().known.any() for run in ("a", "b")
+        open_regions(tmp_path / run / SNAPSHOT)[0].load().known.any() for run in ("a", "b")
     )
     assert taught
     assert not not_taught

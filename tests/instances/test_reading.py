@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
 from napari_noisyseg import instances
-from napari_noisyseg.coarse import CoarseLabels, centres
+from napari_noisyseg.coarse import CoarseLabels, centres, readers
 from napari_noisyseg.coarse import starter as files
 from napari_noisyseg.coarse.outline import OWN, SHARE, halfway, together
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.instances import reading
 from napari_noisyseg.metrics import aji
 
 MPP = 0.25
@@ -118,7 +117,7 @@ def test_without_its_networks_it_falls_back(
     def missing(name: str) -> Any:
         raise NoisySegError("missing")
 
-    monkeypatch.setattr(reading, "shipped", missing)
+    monkeypatch.setattr(readers, "shipped", missing)
     monkeypatch.setattr(centres, "shipped", missing)
     probability = (tnbc[1] > 0).astype(np.float32)
     np.testing.assert_array_equal(

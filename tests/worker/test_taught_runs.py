@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from tiny_runs import SIDE, finished, spec, wait
 
 from napari_noisyseg import instances
-from napari_noisyseg.annotation.snapshot import FOLDER
 from napari_noisyseg.coarse.project import copy_learned
 from napari_noisyseg.coarse.readers import AS_SHIPPED, Readers, readers_in
 from napari_noisyseg.coarse.starter import CENTRES, OUTLINE, model_weights, packed
+from napari_noisyseg.data.regions import SNAPSHOT
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Started
 from napari_noisyseg.store.project import Project
@@ -54,7 +54,7 @@ def test_a_training_and_a_prediction_use_what_was_learned(
     events = wait(run, finished)
     (note,) = (event.note for event in events if isinstance(event, Started))
     assert "learned from your decisions" in note
-    readers = readers_in(run.dir / FOLDER)
+    readers = readers_in(run.dir / SNAPSHOT)
     rgb = tnbc[0][:SIDE, :SIDE]
     wide, plain = (read(run, rgb, points, r) > 0 for r in (readers, AS_SHIPPED))
     with np.load(run.dir / "results" / "0.npz") as stored:
@@ -66,7 +66,9 @@ def test_a_training_and_a_prediction_use_what_was_learned(
     assert set(weights_of(run.dir)) == {RUN, OUTLINE}
     adopt_finished(project)
     told = of_nucleus(project, project.nuclei.of("tissue")[0].id)["run"]
-    assert told["learned_sha256"] == {OUTLINE: digest(run.dir / FOLDER / f"{OUTLINE}.safetensors")}
+    assert told["learned_sha256"] == {
+        OUTLINE: digest(run.dir / SNAPSHOT / f"{OUTLINE}.safetensors")
+    }
 
     project.add_array(tnbc[0][SIDE:, :SIDE], "other", 0.25)
     sizes = []

@@ -36,7 +36,6 @@ ROUGH_MARGIN = 6.0
 """µm around a rough mask, a nucleus wide, that is taken for (noisy) background outside fields."""
 DROPPED = 1.5
 """µm around a suggestion that a person dropped in which there is no nucleus."""
-FOLDER = SNAPSHOT
 PROPOSED = ("unreviewed", "unsure")
 """states of nuclei whose outlines are a run's word alone"""
 
@@ -57,7 +56,7 @@ def write_snapshot(
         for record in records
         for region in regions_of(project, record, bare)
     )
-    names = save_regions(folder / FOLDER, regions, version=project.nuclei.version())
+    names = save_regions(folder / SNAPSHOT, regions, version=project.nuclei.version())
     if not names and bare.refused:
         raise NoisySegError(f"{project.path}: nothing to train on: {'; '.join(bare.refused[:3])}")
     if not names:
@@ -66,7 +65,7 @@ def write_snapshot(
             "--field, or Annotate ▸ field) or masks (--masks)"
         )
     judge.verdict()
-    copy_learned(project, folder / FOLDER)
+    copy_learned(project, folder / SNAPSHOT)
     return names
 
 

@@ -15,8 +15,8 @@ import numpy as np
 import tifffile
 
 from .. import noise, registry
-from ..annotation.snapshot import FOLDER, write_snapshot
-from ..data.regions import Region, open_regions, region_of
+from ..annotation.snapshot import write_snapshot
+from ..data.regions import SNAPSHOT, Region, open_regions, region_of
 from ..slides import read_labels
 from ..store import Project
 from ..training.predict import Model, nuclei_of
@@ -69,7 +69,7 @@ def regions_of(images: Sequence[Field], other: Path, method: str) -> list[Region
         made = _project(Path(scratch), images, other, method != "supervised")
         with Project.open(made, write=False) as project:
             write_snapshot(project, Path(scratch), None, registry.describe(method).needs)
-        return [stored.load() for stored in open_regions(Path(scratch) / FOLDER)]
+        return [stored.load() for stored in open_regions(Path(scratch) / SNAPSHOT)]
 
 
 def _dice(model: Model, images: Sequence[Field], other: Path) -> float:

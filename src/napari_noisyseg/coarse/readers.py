@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from napari_noisyseg.coarse.outline import Look
-from napari_noisyseg.coarse.starter import CENTRES, OUTLINE, Network, at_click, read_weights
+from napari_noisyseg.coarse.starter import (
+    CENTRES,
+    OUTLINE,
+    Network,
+    at_click,
+    read_weights,
+    shipped,
+)
 
 
 class Readers(NamedTuple):
@@ -18,6 +25,14 @@ class Readers(NamedTuple):
 
     look: Look | None = None
     network: Network | None = None
+
+    def drawing(self) -> Look:
+        """What draws outlines. Raises NoisySegError where the package's own is missing."""
+        return self.look or at_click(shipped(OUTLINE))
+
+    def finding(self) -> Network:
+        """What finds centres. Raises as `drawing` does."""
+        return self.network or shipped(CENTRES)
 
 
 AS_SHIPPED = Readers()

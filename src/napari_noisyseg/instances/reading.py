@@ -18,7 +18,6 @@ from napari_noisyseg.coarse import centres
 from napari_noisyseg.coarse.appearance import appearance, unlike
 from napari_noisyseg.coarse.outline import SHARE, SHARE_WITH_FIRST, halfway, outlined
 from napari_noisyseg.coarse.readers import AS_SHIPPED, Readers
-from napari_noisyseg.coarse.starter import OUTLINE, at_click, shipped
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.instances.points import from_points
 from napari_noisyseg.instances.probability import components, from_probability
@@ -87,7 +86,7 @@ def in_masks(
         return None
     beside = np.asarray(believed, np.float32)
     try:
-        look = readers.look or at_click(shipped(OUTLINE))
+        look = readers.drawing()
         found = centres.centres(rgb, mpp, beside=beside, network=readers.network).points
     except NoisySegError:
         return None
@@ -143,7 +142,7 @@ def at_points(
     """
     if splitting == "centres" and len(points) and not unlike(rgb):
         try:
-            look = readers.look or at_click(shipped(OUTLINE))
+            look = readers.drawing()
         except NoisySegError:
             return AtPoints(from_points(probability, points, density, mpp, rgb=rgb), {})
         shape = (rgb.shape[0], rgb.shape[1])

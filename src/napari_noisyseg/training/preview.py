@@ -110,7 +110,8 @@ class Preview:
 
     def _first_of(self, method: Method) -> NDArray[np.float32] | None:
         """What the networks said before any training, if they began with first weights."""
-        if not self._asked and len(self._points):
+        at_clicks = self.config.prediction().splitting == "centres" and len(self._points)
+        if at_clicks and not self._asked:
             fresh = untrained(method, self.config, self.device, self._rgb)
             if fresh is not None:
                 self._first = predict_maps(fresh, *self._planes, self.device)["probability"]

@@ -20,8 +20,8 @@ from napari_noisyseg.coarse import belief, centres
 from napari_noisyseg.coarse.appearance import MPP, Tone, tone_of, toned, unlike
 from napari_noisyseg.coarse.evidence import Gauge
 from napari_noisyseg.coarse.outline import Look, OutlinePlane, seen_at
-from napari_noisyseg.coarse.readers import Readers
-from napari_noisyseg.coarse.starter import CENTRES, OUTLINE, Network, at_click, model, shipped
+from napari_noisyseg.coarse.readers import AS_SHIPPED, Readers
+from napari_noisyseg.coarse.starter import CENTRES, OUTLINE, model
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box, Slide
 from napari_noisyseg.training.refine import Evidence, Found, judge
@@ -112,15 +112,12 @@ class Seen(NamedTuple):
 
 
 class Starter:
-    """The starter's networks; look and network: what a project taught them, None as shipped."""
+    """The starter's networks, as they come or as a project taught them."""
 
     side = SIDE
 
-    def __init__(
-        self, look: Look | None = None, network: Network | None = None, key: str = ""
-    ) -> None:
-        self._network = network or shipped(CENTRES)
-        self._look = look or at_click(shipped(OUTLINE))
+    def __init__(self, readers: Readers = AS_SHIPPED, key: str = "") -> None:
+        self._network, self._look = readers.finding(), readers.drawing()
         self.key = key or starter_key()
 
     def mpp(self, slide_mpp: float) -> float:
@@ -281,7 +278,7 @@ def of_project(project: Any) -> Model:
     """The starter with what it learned in a project that is open."""
     from napari_noisyseg.coarse.project import centres_of, look_of
 
-    return Starter(look_of(project), centres_of(project), learned_key(project))
+    return Starter(Readers(look_of(project), centres_of(project)), learned_key(project))
 
 
 def learned_key(project: Any) -> str:

@@ -14,9 +14,8 @@ from scipy import ndimage as ndi
 from napari_noisyseg import instances, stains
 from napari_noisyseg.coarse import centres
 from napari_noisyseg.coarse.appearance import MPP, tone_of, unlike
-from napari_noisyseg.coarse.outline import Look
 from napari_noisyseg.coarse.readers import AS_SHIPPED, Readers
-from napari_noisyseg.coarse.starter import CENTRES, OUTLINE, Network, at_click, shipped
+from napari_noisyseg.coarse.starter import Network
 from napari_noisyseg.data.prepare import planes_of_pixels, stain_matrix
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.plans import Tiling
@@ -86,8 +85,8 @@ class Trained:
         network = None
         if run.config.prediction().splitting == "centres":
             try:
-                shipped(OUTLINE)
-                network = run.readers.network or shipped(CENTRES)
+                run.readers.drawing()
+                network = run.readers.finding()
             except NoisySegError:  # the networks are missing, which `doctor` tells
                 pass
         return cls(run, digest, side, network)
@@ -153,7 +152,7 @@ class Trained:
         """The starter's outlines, where nuclei are read with them."""
         if gathered.seen.maps is None:
             return gathered
-        look = self._look()
+        look = self.run.readers.drawing()
         return gathered._replace(seen=believed(drawn(gathered.seen, look), look))
 
     def split(self, drawn: Windows) -> Nuclei:
@@ -162,11 +161,8 @@ class Trained:
         assert drawn.maps is not None
         assert seen.probability is not None
         if seen.maps is not None:
-            return outlined(seen, self._look())
+            return outlined(seen, self.run.readers.drawing())
         return self._parted(seen, seen.probability, drawn.maps.get("uncertainty"))
-
-    def _look(self) -> Look:
-        return self.run.readers.look or at_click(shipped(OUTLINE))
 
     def _parted(
         self, seen: Seen, probability: NDArray[np.float32], doubt: NDArray[np.float32] | None

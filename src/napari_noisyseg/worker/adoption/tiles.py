@@ -124,6 +124,8 @@ def _missed(
     """
     every = project.nuclei.candidates(image, CLICKS, core)
     clicked = [c for c in every if core.contains(c.y, c.x) and _is_open(c)]
+    if not clicked:
+        return
     there = [*finds, *(c for c in project.nuclei.candidates(image, run, core) if not c.frozen)]
     new, old = [c.outline for c in clicked], [c.outline for c in there]
     known = {*match(new, old), *swallowed(new, old)}

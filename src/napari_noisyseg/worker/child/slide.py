@@ -124,4 +124,4 @@ def _model(run: Run, device: str) -> Model:
     readers, key = readers_in(run.dir), str(run.spec().get("key", ""))
     if (run.dir / INIT).is_file():
         return load_trained(run.dir / INIT, device, readers, key)
-    return Starter(readers.look, readers.network, key)
+    return Starter(readers, key)

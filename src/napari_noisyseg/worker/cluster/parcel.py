@@ -149,4 +149,4 @@ def model_of(parcel: Parcel) -> Model:
         key = str(parcel.plan["model"]) if files else ""
         if RUN in parcel.files:
             return load_trained(Path(folder) / RUN, parcel.device, readers, key)
-    return Starter(readers.look, readers.network, key)
+    return Starter(readers, key)

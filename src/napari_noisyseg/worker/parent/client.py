@@ -9,7 +9,8 @@ from pathlib import Path
 from napari_noisyseg import bounded_json, registry
 from napari_noisyseg.annotation.advice import recommend
 from napari_noisyseg.annotation.check import check
-from napari_noisyseg.annotation.snapshot import FOLDER, write_snapshot
+from napari_noisyseg.annotation.snapshot import write_snapshot
+from napari_noisyseg.data.regions import SNAPSHOT
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Failed
 from napari_noisyseg.store.durable import write_atomically
@@ -106,7 +107,7 @@ def replay(run: Run, folder: Path) -> Run:
             "number of epochs (--epochs) gives the same labels again"
         )
     again = Run(folder)
-    shutil.copytree(run.dir / FOLDER, folder / FOLDER, dirs_exist_ok=True)
+    shutil.copytree(run.dir / SNAPSHOT, folder / SNAPSHOT, dirs_exist_ok=True)
     if (run.dir / INIT).is_file():
         shutil.copyfile(run.dir / INIT, folder / INIT)
     config = bounded_json.read_record(settings)
@@ -156,7 +157,7 @@ def _take_over(resumed: Run, folder: Path) -> None:
             f"run {resumed.id} left no checkpoint to resume from: train again without --resume",
             window="this run left no checkpoint to continue from: train again",
         )
-    for name in (FOLDER, "checkpoints"):
+    for name in (SNAPSHOT, "checkpoints"):
         shutil.copytree(
             resumed.dir / name, folder / name, ignore=shutil.ignore_patterns(".*"),
             dirs_exist_ok=True,

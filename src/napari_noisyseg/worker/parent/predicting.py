@@ -16,7 +16,7 @@ from pathlib import Path
 from napari_noisyseg.annotation import snapshot
 from napari_noisyseg.coarse.project import copy_learned
 from napari_noisyseg.coarse.readers import readers_in
-from napari_noisyseg.data.regions import Region, open_regions, save_regions
+from napari_noisyseg.data.regions import SNAPSHOT, Region, open_regions, save_regions
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Event, Finished, Started, Stepped
 from napari_noisyseg.slides import Box
@@ -53,8 +53,8 @@ def start_prediction(
         return start_slides(project, dict.fromkeys(images), model, device, scheduler)
     with project.runs.making() as run:
         regions = (_whole(project, project.image(name)) for name in images)
-        save_regions(run.dir / snapshot.FOLDER, regions)
-        copy_learned(project, run.dir / snapshot.FOLDER)
+        save_regions(run.dir / SNAPSHOT, regions)
+        copy_learned(project, run.dir / SNAPSHOT)
         shutil.copyfile(model.dir / MODEL, run.dir / INIT)
         spec = RunSpec(
             method=str(model.spec()["method"]),
@@ -93,8 +93,8 @@ def predict(folder: Path, stopping: Callable[[], bool]) -> Iterator[Event]:
 
     run, began = Run(folder), time.time()
     spec = run.spec()
-    regions = open_regions(run.dir / snapshot.FOLDER)
-    learned = readers_in(run.dir / snapshot.FOLDER)
+    regions = open_regions(run.dir / SNAPSHOT)
+    learned = readers_in(run.dir / SNAPSHOT)
     model = replace(load_model(run.dir / INIT, spec["device"]), readers=learned)
     yield Started(spec["method"], len(regions), 0, model.device)
     files, count = [], 0
