@@ -110,3 +110,53 @@ def test_only_a_gpus_child_sees_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None
     trainings.noisyseg("doctor")
     trainings.noisyseg("doctor", gpu=True)
     assert seen == ["", "0"]
+
+
+def test_what_is_trained_once_is_tested_on_each_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[tuple[Any, int]] = []
+    found = {"cpm15": 0.5, "dsb2018/hist": 0.4, "monuseg": 0.0}
+
+    def trained(name, regions, settings, updates, seed):
+        begun.append((settings.get("first_weights"), seed))
+        return settings, {"steps": updates}
+
+    def tested(model, test):
+        return {"aji": found[test] + 0.1 * ("first_weights" not in model)}
+
+    monkeypatch.setenv("NOISYSEG_SEEDS", "2")
+    monkeypatch.setattr(scnet, "fields", lambda data, name: name)
+    monkeypatch.setattr(case, "points_of", lambda train: [train])
+    monkeypatch.setattr(case, "trained", trained)
+    monkeypatch.setattr(case, "tested", tested)
+    monkeypatch.setattr(case, "untrained", lambda test: {"aji": found[test]})
+    report = scnet.external(Path(), False)
+    assert begun == [("none", 0), (None, 0), ("none", 1), (None, 1)]
+    assert [report.figures[f"aji_{key}"] for key in ("cpm15", "hist")] == [0.5, 0.4]
+    assert report.figures["aji_cpm15_starter"] == pytest.approx(0.6)
+    assert report.figures["aji_hist_untrained"] == 0.4
+    assert {row["key"]: row.get("paper") for row in report.rows}["cpm15"] == 0.5132
+
+
+def test_as_people_get_it_a_training_begins_with_first_weights(marked: list[Region]) -> None:
+    alone, _ = case.trained("scnet", marked[:1], {**case.OURS, "batch_size": 4}, 1, seed=0)
+    first, _ = case.trained("scnet", marked[:1], {**case.AS_USERS, "batch_size": 4}, 1, seed=0)
+    rgb = marked[1].rgb
+    apart = [model.predict(rgb, 0.25)["probability"] for model in (alone, first)]
+    truth = marked[1].clean > 0
+    inside, outside = ([maps[where].mean() for maps in apart] for where in (truth, ~truth))
+    assert inside[1] - outside[1] > 0.3 > inside[0] - outside[0]
+
+
+def test_the_untrained_starter_finds_nuclei(tnbc) -> None:
+    rgb, truth = tnbc
+
+    class OneField:
+        mpp = 0.25
+
+        def rgb(self):
+            return rgb[:256, :256]
+
+        def truth(self):
+            return truth[:256, :256].astype(np.int32)
+
+    assert float(str(case.untrained([OneField()])["aji"])) > 0.4

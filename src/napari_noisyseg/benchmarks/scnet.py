@@ -5,13 +5,15 @@ Trained on some images, tested on others without points; no other process, and n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 
+from ..training.predict import Model
 from . import scnet_case as case
-from .report import Report, Row, mean
-from .scnet_case import OURS, PAPERS, Settings
+from .ledger import rows_of
+from .report import Report, Row
+from .scnet_case import AS_USERS, OURS, PAPERS, Settings
 from .seeds import Job, figures, over_seeds
 from .tissue import Field, fields
 
@@ -59,27 +61,41 @@ def split_overlap(data: Path, full: bool) -> Report:
 
 
 def external(data: Path, full: bool) -> Report:
-    """Trained on MoNuSeg, tested on CPM-15 and on the stained tissue of DSB 2018."""
+    """Trained on MoNuSeg, tested on CPM-15 and on the stained tissue of DSB 2018.
+
+    Random weights and what they predict alone; as people get it, from first weights and read with
+    the starter [`aji_SET_starter`]; the starter untrained [`aji_SET_untrained`]. The starter
+    learned from masks of tissue, those of `hist` among it.
+    """
     train = fields(data, "monuseg")
     sets = {"cpm15": fields(data, "cpm15"), "hist": fields(data, "dsb2018/hist")}
-    arms: dict[str, Job] = {"all": partial(_external, train, sets, 2 * updates_of(full))}
-    rows, complete = over_seeds("external", full, arms, "aji_cpm15")
-    parts: list[Row] = [
-        {"key": k, "aji": row[f"aji_{k}"], "std": row["std"] if k == "cpm15" else None,
-         "seeds": row["seeds"], "paper": PAPER_V.get(k)}
-        for row in rows for k in sets
-    ]  # fmt: skip
-    found = {f"aji_{row['key']}": mean([row], "aji") for row in parts}
-    return Report("external", {**found, "complete": float(complete)}, parts)
+
+    @lru_cache(maxsize=1)
+    def model(starter: bool, seed: int) -> tuple[Model, Row]:
+        settings = AS_USERS if starter else OURS
+        return case.trained("scnet", case.points_of(train), settings, 2 * updates_of(full), seed)
+
+    arms: dict[str, Job] = {
+        f"{name}{ending}": partial(_on, model, starter, test)
+        for starter, ending in ((False, ""), (True, "_starter"))
+        for name, test in sets.items()
+    }
+    rows, complete = over_seeds("external", full, arms, "aji", PAPER_V)
+    alone: list[tuple[str, Callable[[], Row]]] = [
+        (f"{name}_untrained", partial(case.untrained, test)) for name, test in sets.items()
+    ]
+    others, done = rows_of("external-untrained", full, alone)
+    found = figures(rows, "aji", "aji_")
+    found |= {f"aji_{row['key']}": float(str(row["aji"])) for row in others}
+    return Report("external", {**found, "complete": float(complete and done)}, [*rows, *others])
 
 
-def _external(
-    train: Sequence[Field], sets: Mapping[str, Sequence[Field]], updates: int, seed: int
+def _on(
+    model: Callable[[bool, int], tuple[Model, Row]], starter: bool, test: Sequence[Field], seed: int
 ) -> Row:
-    model, row = case.trained("scnet", case.points_of(train), OURS, updates, seed)
-    for name, test in sets.items():
-        row |= {f"{key}_{name}": value for key, value in case.tested(model, test).items()}
-    return row
+    """What the model of a seed finds in images; one training is tested on several sets."""
+    trained, row = model(starter, seed)
+    return {**row, **case.tested(trained, test)}
 
 
 def _table(

@@ -12,12 +12,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .. import registry
+from ..coarse.centres import segment
 from ..data.loader import TrainingData
 from ..data.prepare import training_image
 from ..data.regions import Region, region_of
 from ..instances import nuclei
 from ..method import Value
 from ..metrics import aji, evaluate
+from ..training.beginning import begin
 from ..training.model import ModelFile
 from ..training.predict import Model, nuclei_of
 from .report import Row, mean
@@ -32,6 +34,8 @@ PAPERS: Settings = {
 """the paper's labels and reading"""
 OURS: Settings = {"splitting": "watershed", "hold_out": False, "first_weights": "none"}
 """what users of the preset `small` train on, read without the starter"""
+AS_USERS: Settings = {"hold_out": False}
+"""the preset `small` itself: from first weights, read with the starter"""
 SCORES = ("aji", "acc", "f1", "dice_obj", "pq")
 
 
@@ -60,6 +64,7 @@ def trained(
     images = [training_image(region, config, labels) for region in regions]
     data = TrainingData(images, config, kind.needs, "cpu", seed)
     method = kind(config, "cpu", seed)
+    begin(method, config, [region.rgb for region in regions])
     tiles = len({tuple(row) for row in data.split.training.rows.tolist()})
     taken = take_steps(method, data, config, updates=updates, each=-(-tiles // config.batch_size))
     model = Model(method, config, ModelFile(name, config.model_dump(), config.working_mpp), "cpu")
@@ -71,6 +76,13 @@ def tested(model: Model, fields: Sequence[Field]) -> Row:
     scored: list[Row] = [
         {**evaluate(nuclei_of(model, f.rgb(), f.mpp), f.truth(), MIN_SIZE)} for f in fields
     ]
+    return {key: round(mean(scored, key), 4) for key in SCORES}
+
+
+def untrained(fields: Sequence[Field]) -> Row:
+    """Mean scores of what the starter finds in images without points, nothing trained."""
+    found = [(segment(field.rgb(), field.mpp), field.truth()) for field in fields]
+    scored: list[Row] = [{**evaluate(labels, truth, MIN_SIZE)} for labels, truth in found]
     return {key: round(mean(scored, key), 4) for key in SCORES}
 
 

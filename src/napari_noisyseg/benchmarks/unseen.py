@@ -14,7 +14,7 @@ from ..slides import read_labels
 from . import baselines, scnet, trainings
 from .ledger import rows_of
 from .report import Report, Row, mean
-from .scnet_case import OURS, SCORES
+from .scnet_case import AS_USERS, OURS, SCORES
 from .seeds import Job, over_seeds
 from .tissue import MIN_SIZE, Field, fields, inner_points
 
@@ -24,12 +24,14 @@ def run(data: Path, full: bool) -> Report:
 
     `supervised` has the same tiles and updates and two networks as well. The starter, which learned
     from masks of other tissue, stands beside: alone, with what it learned from the same points
-    (`adapt --places`), and as the reader of what SC-Net predicts.
+    (`adapt --places`), as the reader of what SC-Net predicts, and as the reader of SC-Net that
+    began with first weights, which is what people get (`first`).
     """
     train, test = scnet.split(data)
     updates = scnet.updates_of(full)
     arms: dict[str, Job] = {
         "scnet": partial(scnet.of_points, train, test, updates, OURS, starter=True),
+        "first": partial(scnet.of_points, train, test, updates, AS_USERS),
         "supervised": partial(scnet.of_masks, train, test, updates, OURS),
     }
     rows, complete = over_seeds(
@@ -53,7 +55,8 @@ def _unseen_figures(rows: Sequence[Row]) -> dict[str, float]:
     by_key = {str(row["key"]): row for row in rows}
     names = {
         "aji": "scnet", "aji_supervised": "supervised", "aji_otsu": "otsu",
-        "aji_untrained_starter": "starter", "aji_places_starter": "places",
+        "aji_first_starter": "first", "aji_untrained_starter": "starter",
+        "aji_places_starter": "places",
     }  # fmt: skip
     found = {name: mean([by_key.get(key, {})], "aji") for name, key in names.items()}
     for name, key in (("std", "scnet"), ("std_supervised", "supervised")):
