@@ -36,6 +36,12 @@ def test_the_ceiling_learns_from_true_labels(data: Path) -> None:
     assert np.array_equal(train.noisy, train.truth)
 
 
+def test_the_control_has_the_clean_windows_alone(data: Path) -> None:
+    protocol = mlbseg.protocol_of(data, FEW, mlbseg.FEW)
+    assert len(protocol.train) == FEW.train
+    assert np.array_equal(protocol.train.noisy[: FEW.meta], protocol.meta.truth)
+
+
 @pytest.mark.parametrize(("share", "kept"), [(0.0, 0), (0.25, 6), (1.0, 24)])
 def test_some_windows_are_noisy_few_clean_the_rest_unlabelled(
     data: Path, share: float, kept: int
@@ -58,6 +64,7 @@ def test_tables_have_the_promised_rows() -> None:
     levels, mixed = [f"dice_noisy_{k}" for k in ("l1", "l2", "l3")], (25, 50, 75)
     assert list(mlbseg.SUPERVISION) == [
         "dice_semi", *levels, *(f"dice_mixed_{share}" for share in mixed), "dice_clean",
+        "dice_few",
     ]  # fmt: skip
     assert {"mlbseg-ablation", "mlbseg-supervision"} <= set(benchmarks.names())
     config = registry.load("mlbseg").Config

@@ -10,7 +10,7 @@ import torch
 from napari_noisyseg import benchmarks, registry
 from napari_noisyseg.benchmarks import mmc
 from napari_noisyseg.benchmarks.mmc import MODES, Arm, Size, config_of, scores, table2, table4
-from napari_noisyseg.benchmarks.patches import Counts, Patches, Tissue, load, single_nuclei
+from napari_noisyseg.benchmarks.patches import Counts, Patches, Tissue, alone, load, single_nuclei
 from napari_noisyseg.method import Prediction
 
 
@@ -40,7 +40,7 @@ def few(monkeypatch: pytest.MonkeyPatch, tissue: Tissue) -> None:
 def test_every_arm_of_table_2_trains_as_long_as_the_others(few: None, data_dir: Path) -> None:
     report = table2(data_dir, full=False)
     names = {f"dice_{n}_{m}" for n in ("box", "dilate", "partial") for m in mmc.METHODS}
-    assert names | {"dice_clean", "complete"} <= report.figures.keys()
+    assert names | {"dice_clean", "dice_few", "complete"} <= report.figures.keys()
     assert all(0 <= value <= 1 for value in report.figures.values())
     assert len({row["steps"] for row in report.rows}) == 1
     assert {row["key"]: row["paper"] for row in report.rows}["box_mmc"] == 0.6887
@@ -63,10 +63,18 @@ def test_arms_share_network_and_schedule(name: str) -> None:
     assert (configs[0]["tile"], configs[0]["tile_overlap"]) == (64, 0)
 
 
-def test_clean_training_never_fine_tunes() -> None:
-    arm = Arm("finetune", "partial", clean=True)
+@pytest.mark.parametrize("arm", [mmc.CLEAN, mmc.FEW])
+def test_true_masks_need_no_fine_tuning(arm: Arm) -> None:
     config: Any = config_of(registry.load("finetune"), "small", arm, {})
     assert config.clean_share == 0
+
+
+def test_the_control_sees_the_clean_patches_alone_and_as_often(tissue: Tissue) -> None:
+    whole = single_nuclei(tissue, "partial", counts=Counts(20, 8, 8))
+    few = alone(whole).train
+    assert len(few) == len(whole.train)
+    assert np.array_equal(few.rgb[:16], np.concatenate([whole.meta.rgb] * 2))
+    assert np.array_equal(few.noisy[:8], whole.meta.truth)
 
 
 class Halves:

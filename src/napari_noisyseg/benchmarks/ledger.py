@@ -128,5 +128,5 @@ class _Kept:
         self._path.parent.mkdir(exist_ok=True)
         partial = self._path.with_suffix(".partial")
         kept = {"version": self._version, "rows": self.rows}
-        partial.write_text(json.dumps(kept), encoding="utf-8")
+        partial.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
         partial.replace(self._path)

@@ -3,7 +3,7 @@
 The paper's organs are not nuclei: what is compared is the direction. Windows of 128x128 px at 40x,
 worked on at 20x, few of them clean; noise by turning and shifting all nuclei of a window alike
 until the labels have the paper's Dice. All settings take the same number of steps; the last weights
-are tested; true labels of every window are the ceiling.
+are tested; true labels of every window are the ceiling, and the clean windows alone the control.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from ..data.loader import TrainingData
 from ..data.prepare import training_image
 from ..data.regions import region_of
 from ..method import MethodConfig, TrainingImage
-from .patches import Counts, Protocol, load, many_nuclei
+from .patches import Counts, Protocol, alone, load, many_nuclei
 from .report import Report, Row
 from .seeds import Job, figures, over_seeds
 from .steps import take_steps
 from .windows import MPP, dice
 
 CLEAN, CEILING = "clean", "dice_clean"
+FEW = "few"
 DICE = {"l1": 0.4148, "l2": 0.6206, "l3": 0.8031}
 """of the noisy labels (section 4.1)"""
 Settings = Mapping[str, bool | int | float | str]
@@ -74,8 +75,10 @@ SUPERVISION: dict[str, tuple[float, str]] = {
     **{f"dice_noisy_{level}": (1.0, level) for level in DICE},
     **{f"dice_mixed_{share}": (share / 100, "l2") for share in (25, 50, 75)},
     CEILING: (1.0, CLEAN),
+    "dice_few": (1.0, FEW),
 }
-"""Sections 4.2-4.4: the share of windows with a noisy label, the others without any, and which"""
+"""Sections 4.2-4.4: the share of windows with a noisy label, the others without any, and which;
+the control has the clean windows alone"""
 
 
 def ablation(data: Path, full: bool) -> Report:
@@ -122,8 +125,13 @@ def _trained(data: Path, size: Size, kind: tuple[float, str], settings: Settings
 
 @cache
 def protocol_of(data: Path, counts: Counts, level: str) -> Protocol:
-    """Windows whose training part has noisy labels of a level; `CLEAN`: true ones."""
+    """Windows whose training part has noisy labels of a level; `CLEAN`: true ones.
+
+    `FEW`: the few clean windows instead of them.
+    """
     protocol = many_nuclei(load(data), "partial", counts=counts)
+    if level == FEW:
+        return alone(protocol)
     noisy = protocol.train.truth
     if level != CLEAN:
         noisy = np.stack(noise.strike_images(noisy, "affine", 1.0, _beta(noisy, DICE[level])))

@@ -8,7 +8,7 @@ test, or at which scale noise is drawn: `CONTEXT`, `is_test` and patch pixels ar
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +215,16 @@ def _multi(tissue: Tissue, noisy: list[NDArray[np.int32]], windows: NDArray[np.i
         return np.stack([images[i][window] for i, window in places])
 
     return Patches(cut(tissue.rgb), cut(tissue.truth), cut(noisy), windows[:, 0])
+
+
+def alone(protocol: Protocol) -> Protocol:
+    """The control of every table with clean patches: true masks of these few and nothing else.
+
+    They are repeated to as many as there are training patches, so that an epoch is as long.
+    """
+    few, many = protocol.meta, len(protocol.train)
+    train = _taken(few, np.arange(many) % len(few))
+    return replace(protocol, train=replace(train, noisy=train.truth))
 
 
 def _taken(patches: Patches, which: NDArray[np.int64]) -> Patches:
