@@ -121,7 +121,8 @@ def test_what_is_trained_once_is_tested_on_each_set(monkeypatch: pytest.MonkeyPa
         return settings, {"steps": updates}
 
     def tested(model, test):
-        return {"aji": found[test] + 0.1 * ("first_weights" not in model)}
+        own = found[test] + 0.1 * ("first_weights" not in model)
+        return dict.fromkeys(case.SCORES, own)
 
     monkeypatch.setenv("NOISYSEG_SEEDS", "2")
     monkeypatch.setattr(scnet, "fields", lambda data, name: name)
@@ -133,6 +134,7 @@ def test_what_is_trained_once_is_tested_on_each_set(monkeypatch: pytest.MonkeyPa
     assert begun == [("none", 0), (None, 0), ("none", 1), (None, 1)]
     assert [report.figures[f"aji_{key}"] for key in ("cpm15", "hist")] == [0.5, 0.4]
     assert report.figures["aji_cpm15_starter"] == pytest.approx(0.6)
+    assert report.figures["std_hist_starter"] == 0
     assert report.figures["aji_hist_untrained"] == 0.4
     assert {row["key"]: row.get("paper") for row in report.rows}["cpm15"] == 0.5132
 

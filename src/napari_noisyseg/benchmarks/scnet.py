@@ -6,10 +6,9 @@ Trained on some images, tested on others without points; no other process, and n
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import cache, partial
 from pathlib import Path
 
-from ..training.predict import Model
 from . import scnet_case as case
 from .ledger import rows_of
 from .report import Report, Row
@@ -70,32 +69,45 @@ def external(data: Path, full: bool) -> Report:
     train = fields(data, "monuseg")
     sets = {"cpm15": fields(data, "cpm15"), "hist": fields(data, "dsb2018/hist")}
 
-    @lru_cache(maxsize=1)
-    def model(starter: bool, seed: int) -> tuple[Model, Row]:
-        settings = AS_USERS if starter else OURS
-        return case.trained("scnet", case.points_of(train), settings, 2 * updates_of(full), seed)
+    @cache
+    def trained(starter: bool, seed: int) -> Row:
+        return _external(train, sets, AS_USERS if starter else OURS, 2 * updates_of(full), seed)
 
     arms: dict[str, Job] = {
-        f"{name}{ending}": partial(_on, model, starter, test)
-        for starter, ending in ((False, ""), (True, "_starter"))
-        for name, test in sets.items()
+        arm: partial(trained, starter) for arm, starter in (("scnet", False), ("starter", True))
     }
-    rows, complete = over_seeds("external", full, arms, "aji", PAPER_V)
+    parts: list[Row] = []
+    for name in sets:  # a training is one row, of which each set is a column
+        rows, complete = over_seeds("external", full, arms, f"aji_{name}")
+        parts += [_part(name, row) for row in rows]
     alone: list[tuple[str, Callable[[], Row]]] = [
         (f"{name}_untrained", partial(case.untrained, test)) for name, test in sets.items()
     ]
     others, done = rows_of("external-untrained", full, alone)
-    found = figures(rows, "aji", "aji_")
+    found = figures(parts, "aji", "aji_")
     found |= {f"aji_{row['key']}": float(str(row["aji"])) for row in others}
-    return Report("external", {**found, "complete": float(complete and done)}, [*rows, *others])
+    return Report("external", {**found, "complete": float(complete and done)}, [*parts, *others])
 
 
-def _on(
-    model: Callable[[bool, int], tuple[Model, Row]], starter: bool, test: Sequence[Field], seed: int
+def _external(
+    train: Sequence[Field],
+    sets: Mapping[str, Sequence[Field]],
+    settings: Settings,
+    updates: int,
+    seed: int,
 ) -> Row:
-    """What the model of a seed finds in images; one training is tested on several sets."""
-    trained, row = model(starter, seed)
-    return {**row, **case.tested(trained, test)}
+    model, row = case.trained("scnet", case.points_of(train), settings, updates, seed)
+    for name, test in sets.items():
+        row |= {f"{key}_{name}": value for key, value in case.tested(model, test).items()}
+    return row
+
+
+def _part(name: str, row: Row) -> Row:
+    """The cell of one set."""
+    key = name if row["key"] == "scnet" else f"{name}_starter"
+    scores = {score: row[f"{score}_{name}"] for score in case.SCORES}
+    about = {column: row[column] for column in ("std", "worst", "seeds")}
+    return {"key": key, **scores, **about, "paper": PAPER_V.get(key)}
 
 
 def _table(
