@@ -80,6 +80,21 @@ def test_figures_name_scores_and_deviations() -> None:
     assert "dice_otsu_std" not in figures
 
 
+def test_little_light_makes_a_threshold_as_poor_as_in_the_paper(data_dir: Path) -> None:
+    bright, faint = cells.load(data_dir)[0], cells.faint(data_dir)[0]
+    few = cells.spread(len(bright.rgb), 30)
+    dice = {
+        name: np.mean([
+            cells.dice(igtt._above_otsu(blur, images.rgb[k]), images.truth[k]) for k in few
+        ])
+        for name, images, blur in (("bright", bright, 0.0), ("faint", faint, 0.0),
+                                   ("blurred", faint, 1.0))
+    }  # fmt: skip
+    assert dice["faint"] < 0.8 * dice["bright"]
+    assert dice["blurred"] > 0.95 * dice["bright"]
+    assert all(a is b for a, b in zip(bright.truth, faint.truth, strict=True))
+
+
 def test_the_arm_that_is_never_revised_keeps_its_first_labels() -> None:
     settings = igtt.VARIANTS["never-revised"]
     config = IGTTConfig.from_preset("small", width=8, tile=64, crop=64, **settings)

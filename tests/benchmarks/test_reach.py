@@ -50,13 +50,37 @@ def test_only_an_edit_that_a_table_reaches_changes_its_version(copied: Path) -> 
         path.write_text(text, encoding="utf-8")
     presets = copied / "methods.json"
     text = presets.read_text(encoding="utf-8")
-    presets.write_text(text.replace("0.001", "0.002", 1), encoding="utf-8")
-    assert version("mmc-table2") != before["mmc-table2"]
+    for method, key, touched in (
+        ("mmc", "presets", True), ("mmc", "title", False), ("igtt", "presets", False)
+    ):  # fmt: skip
+        described = json.loads(text)
+        described[method][key] = {}
+        presets.write_text(json.dumps(described), encoding="utf-8")
+        assert (version("mmc-table2") != before["mmc-table2"]) is touched, (method, key)
     presets.write_text(text, encoding="utf-8")
     (copied / "methods" / "another.py").write_text("METHOD = None\n", encoding="utf-8")
-    assert version("mmc-table2") != before["mmc-table2"]
+    assert version("mmc-table2") == before["mmc-table2"]
     (copied / "methods" / "another.py").unlink()
     assert {table: version(table) for table in before} == before
+
+
+TRAINED = {
+    "mmc-table2": "finetune mcpm mmc spatial_reweighting",
+    "superpixel-noise": "coteaching jocor superpixel supervised",
+    "ablation": "scnet supervised",
+    "mlbseg-ablation": "mlbseg",
+    "structure": "igtt",
+    "igtt": "igtt",
+    "rough-field": "mmc scnet",
+    "two-annotators": "mlbseg mmc supervised",
+    "unseen-image": "scnet supervised",
+}
+
+
+@pytest.mark.parametrize("table", TRAINED)
+def test_tables_reach_the_methods_that_they_train_and_no_other(table: str) -> None:
+    found = {n for n in names(table) if n.startswith("methods/") and not n.endswith("__init__.py")}
+    assert found == {f"methods/{name}.py" for name in TRAINED[table].split()}
 
 
 @pytest.mark.parametrize("table", IN_MEMORY)
@@ -64,12 +88,7 @@ def test_tables_in_memory_reach_no_window_no_command_and_no_project(table: str) 
     found = names(table)
     assert not [n for n in found if n.startswith(("gui/", "cli/", "exchange/", "worker/", "api/"))]
     assert "store/project.py" not in found
-    assert {"losses.py", "learning/presets.py", "data/loader.py"} < found
-    if "registry.py" in found:  # which loads methods by name
-        assert {f"methods/{m.replace('-', '_')}.py" for m in registry.names()} < found
-        assert "methods.json" in found
-    else:
-        assert {n for n in found if n.startswith("methods/")} == {"methods/igtt.py"}
+    assert {"losses.py", "data/loader.py", "methods.json"} < found
 
 
 def test_every_benchmark_has_code_that_can_be_found() -> None:
@@ -96,6 +115,14 @@ def test_every_command_that_a_table_runs_is_known() -> None:
             name = getattr(call.func, "id", getattr(call.func, "attr", ""))
             if name == trainings.noisyseg.__name__ and isinstance(call.args[0], ast.Constant):
                 assert f"cli.{COMMANDS[str(call.args[0].value)][0]}" in known
+
+
+def test_every_table_that_trains_by_a_command_names_the_method() -> None:
+    for module in {benchmarks.module_of(table) for table in tables.TABLES} | {"trainings"}:
+        tree = ast.parse((reach.ROOT / "benchmarks" / f"{module}.py").read_text(encoding="utf-8"))
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            words = [word.value for word in call.args if isinstance(word, ast.Constant)]
+            assert words[:1] != ["train"] or "--method" in words, module
 
 
 def test_packages_only_hand_names_on() -> None:
@@ -126,7 +153,7 @@ def test_the_reach_holds_what_a_process_loads() -> None:
     rooms = ("data/", "learning/", "losses", "method", "nets/", "training/", "views")
     asked = {n for n in loaded if n.startswith(rooms) and not n.endswith("__init__.py")}
     assert len(asked) > 20
-    assert asked <= names("structure")
+    assert asked - {"learning/presets.py"} <= names("structure")
 
 
 def test_cells_of_two_tables_have_the_same_settings() -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ..errors import NoisySegError
 from . import module_of
-from .reach import ROOT, reached
+from .reach import METHODS, PRESETS, ROOT, reached
 from .report import Row
 
 SLICE_SECONDS = 600.0
@@ -97,10 +97,22 @@ def version(table: str, root: Path = ROOT) -> str:
 
     table: the name of its rows (`module_of` tells the module); root: the package's folder.
     """
-    digest = hashlib.sha256()
-    for path in code_of(table, root):
-        digest.update(f"{path.relative_to(root).as_posix()}\0".encode() + path.read_bytes())
+    digest, code = hashlib.sha256(), code_of(table, root)
+    for path in code:
+        content = _of_methods(path, code) if path.name == PRESETS else path.read_bytes()
+        digest.update(f"{path.relative_to(root).as_posix()}\0".encode() + content)
     return digest.hexdigest()[:12]
+
+
+def _of_methods(presets: Path, code: Iterable[Path]) -> bytes:
+    """What the presets' file says of the methods among these files, but for its words."""
+    described = json.loads(presets.read_text(encoding="utf-8"))
+    names = {path.stem.replace("_", "-") for path in code if path.parent.name == METHODS}
+    of_each = {
+        name: {key: described[name][key] for key in ("needs", "shows", "presets")}
+        for name in sorted(names & described.keys())
+    }
+    return json.dumps(of_each, sort_keys=True).encode()
 
 
 def code_of(table: str, root: Path = ROOT) -> list[Path]:

@@ -1,7 +1,8 @@
 """Which modules of the package a module can reach: all that its figures can depend on.
 
 Read from the sources, so that nothing is imported: every `import`, those inside functions too, what
-is started with `python -m`, and what is loaded by a name that only a running program knows.
+is started with `python -m`, and what is loaded by a name that only a running program knows. Of the
+methods a table reaches those that benchmarks on its way name.
 """
 
 from __future__ import annotations
@@ -16,19 +17,23 @@ from typing import NamedTuple
 PACKAGE = "napari_noisyseg"
 ROOT = Path(__file__).parents[1]
 BY_NAME: Mapping[str, tuple[str, ...]] = {
-    "registry": ("methods.*",),
     "benchmarks.trainings": ("cli.projects", "cli.training", "cli.predict", "cli.adapt"),
 }
-"""modules that load others by name, and which; `.*` is every module of a package"""
+"""modules that load others by name, and which"""
+REGISTRY, METHODS = "registry", "methods"
+"""what loads a method by its name, and where they lie"""
 FILES: Mapping[str, tuple[str, ...]] = {
-    "registry": ("methods.json",),
     "benchmarks.unseen": ("models/*",),
     "benchmarks.rough": ("models/*",),
+    "benchmarks.scnet": ("models/*",),
 }
-"""files beside the code on which figures of a module depend: the settings of the presets; the
-starter's networks, which every method could read with, where a table lets them"""
-NO_FIGURES = ("benchmarks", "benchmarks.ledger", "benchmarks.reach")
-"""what keeps rows and what lists benchmarks: no row depends on it"""
+"""files beside the code on which figures of a module depend: the starter's networks, which every
+method could read with, where a table lets them"""
+PRESETS = "methods.json"
+"""of every method; who reaches one reaches it"""
+NO_FIGURES = ("benchmarks", "benchmarks.ledger", "benchmarks.reach", "learning.presets")
+"""what keeps rows and what lists benchmarks: no row depends on it; and what presets change, which
+stands resolved in PRESETS, each method's apart"""
 
 
 class Import(NamedTuple):
@@ -47,16 +52,43 @@ def reached(module: str, root: Path = ROOT) -> list[Path]:
     module: its dotted name inside the package. A package that merely hands a name on from one of
     its modules is passed by: that module counts, and not the others that it hands on.
     """
-    seen: set[str] = set()
-    waiting = [module]
+    seen = _closed([module], set(), root)
+    if REGISTRY in seen:
+        seen = _closed(_loaded(seen, root), seen, root)
+    beside = {path for one in seen for path in _beside(one, root)}
+    if any(one.startswith(f"{METHODS}.") for one in seen):
+        beside.add(root / PRESETS)
+    return sorted({_file(one, root) for one in seen} | beside)
+
+
+def _closed(waiting: list[str], seen: set[str], root: Path) -> set[str]:
+    """These modules, what was seen before, and all that they reach but for methods by name."""
+    seen = set(seen)
     while waiting:
         one = waiting.pop()
         if one in seen or one in NO_FIGURES:
             continue
         seen.add(one)
         waiting += _next(one, root)
-    beside = {path for one in seen for path in _beside(one, root)}
-    return sorted({_file(one, root) for one in seen} | beside)
+    return seen
+
+
+def _loaded(seen: set[str], root: Path) -> list[str]:
+    """Methods that are loaded by name: those that a benchmark on the way names in its source."""
+    named: set[str] = set()
+    for one in seen:
+        if one.startswith("benchmarks."):
+            named |= _words(_file(one, root).read_text(encoding="utf-8"))
+    return [
+        one for one in _every(METHODS, root) if one.rpartition(".")[2].replace("_", "-") in named
+    ]
+
+
+@cache
+def _words(text: str) -> frozenset[str]:
+    """All strings that stand in a source."""
+    constants = (node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant))
+    return frozenset(value for value in constants if isinstance(value, str))
 
 
 def _next(module: str, root: Path) -> Iterator[str]:
@@ -64,8 +96,7 @@ def _next(module: str, root: Path) -> Iterator[str]:
     text = file.read_text(encoding="utf-8")
     for found in imports(text, module, file.name == "__init__.py"):
         yield from _resolved(found, root)
-    for name in BY_NAME.get(module, ()):
-        yield from _every(name[:-2], root) if name.endswith(".*") else [name]
+    yield from BY_NAME.get(module, ())
 
 
 def _resolved(found: Import, root: Path) -> Iterator[str]:
