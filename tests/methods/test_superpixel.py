@@ -26,6 +26,7 @@ TINY: dict[str, Any] = {
     "width": 4, "encoder": "1-1-1", "stem": "stride1", "warmup": 0.0, "noise_rate": 0.2,
     "per_class": False, "average_weights": 0.0, "sure_only": False,
     "cut_by_label": False,
+    "select": True,
 }  # fmt: skip
 
 Build = Callable[..., Superpixel]
@@ -201,11 +202,34 @@ def test_only_what_is_sure_is_relabelled() -> None:
     votes = torch.tensor([0.9, 0.9, 0.95, 0.05, 0.05, 0.05, 0.0, 0.7])
     nucleus = torch.arange(8) < 4
     loss = torch.tensor([0.1, 0.1, 0.1, 3.0, 0.1, 0.1, 0.1, 1.5])
-    judged = selection.Judged(torch.empty(0), loss, torch.ones(8), votes, nucleus)
+    one = torch.zeros(8, dtype=torch.int64)
+    judged = selection.Judged(torch.empty(0), loss, torch.ones(8), votes, nucleus, one)
     assert selection.surely_wrong(judged, 0.5).nonzero().flatten().tolist() == [3, 7]
     assert selection.surely_wrong(judged, 0.8).nonzero().flatten().tolist() == [3]
     unsure = replace(judged, votes=torch.where(votes == 0.7, 0.6, votes))
     assert selection.surely_wrong(unsure, 0.5).nonzero().flatten().tolist() == [3]
+
+
+def test_few_labels_are_outweighed_where_most_labels_are_right() -> None:
+    """In the first image a tenth of the labels seems wrong, in the second a half: Bayes' rule."""
+    votes = torch.tensor([0.2] + [0.85] * 9 + [0.2] * 5 + [0.85] * 5)
+    nucleus, tile = torch.ones(20, dtype=torch.bool), torch.arange(20) // 10
+    loss = (1 - votes).clone()
+    judged = selection.Judged(torch.empty(0), loss, torch.ones(20), votes, nucleus, tile)
+    shares = selection.share_of_tile(votes < 0.5, judged)
+    assert shares[[0, 19]].tolist() == pytest.approx([0.1, 0.5])
+    assert selection.outweighed(judged).nonzero().flatten().tolist() == list(range(10, 15))
+    surer = replace(judged, votes=torch.where(torch.arange(20) == 0, 0.05, votes))
+    assert 0 in selection.outweighed(surer).nonzero().flatten().tolist()
+
+
+def test_every_sample_knows_its_tile(batch: Batch) -> None:
+    index = selection.pieces_of(batch, True, True)
+    tile = selection.tile_of(index)
+    for number in range(len(index)):
+        assert set(tile[index[number].unique()].tolist()) == {number}
+    one = selection.Judged(*(torch.zeros(3, dtype=torch.int64) for _ in range(6)))
+    assert selection.joined([one, one]).tile.tolist() == [0, 0, 0, 1, 1, 1]
 
 
 def test_superpixels_are_cut_where_the_label_ends(build: Build, batch: Batch) -> None:

@@ -25,7 +25,7 @@ class Judged:
     """Superpixels of a batch. index: int (B, h, w) into the others, (K,): what they are told of.
 
     loss: Eq. 2; sizes: pixels that count; votes: mean probability of nucleus; nucleus: bool,
-    whether most pixels are labelled so.
+    whether most pixels are labelled so; tile: which of the images they lie in.
     """
 
     index: Tensor
@@ -33,6 +33,7 @@ class Judged:
     sizes: Tensor
     votes: Tensor
     nucleus: Tensor
+    tile: Tensor
 
 
 def judge(
@@ -47,7 +48,15 @@ def judge(
     one, two, target = (torch.stack([1 - mean, mean], dim=1) for mean in means.unbind(1))
     logs = (one.clamp(TINY, 1).log(), two.clamp(TINY, 1).log())
     loss = losses.co_regularised(logs, target, balance)
-    return Judged(index, loss, sizes, losses.vote(one, two), means[:, 2] > 0.5)
+    votes, nucleus = losses.vote(one, two), means[:, 2] > 0.5
+    return Judged(index, loss, sizes, votes, nucleus, tile_of(index))
+
+
+def tile_of(index: Tensor) -> Tensor:
+    """Which tile of the batch each sample lies in, int (K,), by an index int (B, h, w)."""
+    tiles = torch.arange(len(index), device=index.device)[:, None, None].expand_as(index)
+    none = tiles.new_zeros(int(index.max()) + 1)
+    return none.scatter_(0, index.reshape(-1), tiles.reshape(-1))
 
 
 def of_pixels(logs: tuple[Tensor, Tensor], label: Tensor, balance: float) -> Tensor:
@@ -62,13 +71,15 @@ def of_pixels(logs: tuple[Tensor, Tensor], label: Tensor, balance: float) -> Ten
 
 
 def joined(parts: Sequence[Judged]) -> Judged:
-    """The superpixels of several images as one list, (K,); the index is lost."""
+    """The superpixels of several images, an image each, as one list, (K,); the index is lost."""
+    tiles = [torch.full_like(part.tile, number) for number, part in enumerate(parts)]
     return Judged(
         torch.empty(0),
         torch.cat([part.loss for part in parts]),
         torch.cat([part.sizes for part in parts]),
         torch.cat([part.votes for part in parts]),
         torch.cat([part.nucleus for part in parts]),
+        torch.cat(tiles),
     )
 
 
@@ -122,15 +133,50 @@ def _chosen(
 
 def surely_wrong(judged: Judged, share: float) -> Tensor:
     """Eq. 6 among what is surely of the other class, bool (K,)."""
-    nuclei, rest = by_class(judged)
-    least = [
-        max(float((belief * sizes).sum() / sizes.sum().clamp(min=1)), 0.5)
-        for belief, sizes in ((1 - judged.votes, rest), (judged.votes, nuclei))
-    ]
-    wrong = torch.where(judged.nucleus, 1 - judged.votes >= least[0], judged.votes >= least[1])
-    sizes = torch.where(wrong, judged.sizes, 0.0)
+    sizes = torch.where(_sure(judged), judged.sizes, 0.0)
     most = (1 - share) * float(judged.sizes.sum()) / max(float(sizes.sum()), 1.0)
     return losses.large_loss(judged.loss, sizes, 1 - min(most, 1.0))
+
+
+def outweighed(judged: Judged) -> Tensor:
+    """Labels that the networks outweigh by Bayes' rule, bool (K,): ours, for what people are shown.
+
+    If a share e of an image's labels is wrong, beliefs in the other class above 1 - e are more
+    likely to be right than the label; e is the share of which the networks are sure. So little is
+    changed where most labels are right.
+    """
+    sure = _sure(judged)
+    return sure & (_doubt(judged) > 1 - share_of_tile(sure, judged))
+
+
+def _sure(judged: Judged) -> Tensor:
+    """Surely of the other class as confident learning has it, bool (K,): no less probable than the
+    mean of what carries that label.
+    """
+    nuclei, rest = by_class(judged)
+    of_rest, of_nuclei = (
+        ((belief * sizes).sum() / sizes.sum().clamp(min=1)).clamp(min=0.5)
+        for belief, sizes in ((1 - judged.votes, rest), (judged.votes, nuclei))
+    )
+    return _doubt(judged) >= torch.where(judged.nucleus, of_rest, of_nuclei)
+
+
+def _doubt(judged: Judged) -> Tensor:
+    """The belief that a label is wrong, (K,)."""
+    return torch.where(judged.nucleus, 1 - judged.votes, judged.votes)
+
+
+def share_of_tile(chosen: Tensor, judged: Judged) -> Tensor:
+    """The share of an image's pixels in superpixels that are chosen, (K,): of each one's own image.
+
+    chosen: bool (K,). Held within the bounds of a noise rate.
+    """
+    none = judged.sizes.new_zeros(int(judged.tile.max()) + 1)
+    some, all_of = (
+        none.index_add(0, judged.tile, sizes) for sizes in (judged.sizes * chosen, judged.sizes)
+    )
+    shares = (some / all_of.clamp(min=1)).clamp(noise_rate.LOWEST, noise_rate.HIGHEST)
+    return shares[judged.tile]
 
 
 def by_class(judged: Judged) -> tuple[Tensor, Tensor]:

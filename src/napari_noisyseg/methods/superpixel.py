@@ -86,7 +86,8 @@ class Superpixel(Paired):
 
     def _figures(self, judged: Judged, chosen: Tensor) -> dict[str, float]:
         """What is worth following: noise rate, share of pixels kept, loss gap, round."""
-        share = float(judged.sizes[chosen].sum() / judged.sizes.sum().clamp(min=1))
+        taught = chosen if self.config.select else torch.ones_like(chosen)
+        share = float(judged.sizes[taught].sum() / judged.sizes.sum().clamp(min=1))
         gap = self.rounds.gap if self.rounds.steps else 0.0
         rate, number = self.noise.value, float(self.rounds.number)
         return {"noise_rate": rate, "kept": share, "gap": gap, "round": number}
@@ -155,21 +156,31 @@ class Superpixel(Paired):
     def explain(self, batch: Batch) -> Mapping[str, Tensor]:
         """The label as the method believes it, and what of it is trusted.
 
-        corrected: the label after the rounds, and as one more would make it unless training ended
-        by itself; the clean label where there is one, the prediction where there is none.
-        weights: 0 where a rough label was changed, 1 elsewhere.
+        corrected: the rough label after the rounds (`_believed`); the clean label where there is
+        one, the prediction where there is none. weights: 0 where a rough label was changed, 1
+        elsewhere.
         """
-        label, doubtful, trusted = selection.target_of(batch, PLANE)
+        _, doubtful, trusted = selection.target_of(batch)
         a, b = self.peers.whole(batch.image, batch.hematoxylin)
-        judged = self._judge((a, b), batch, label, doubtful)
-        if self.config.relabel and not self.done:
-            chosen = self._taken(judged, self.share)
-            voted = losses.voted_label(label, judged.index, chosen, judged.votes)
-            label = torch.where(doubtful, voted, label)
+        label = self._believed(batch, (a, b)) if self.config.relabel else batch.labels["rough"]
+        label = torch.where(trusted, batch.labels["clean"], label)
         mean = (a + b)[:, 1] / 2
         corrected = torch.where(doubtful | trusted, (label == NUCLEUS).float(), mean)
         changed = doubtful & (label != batch.labels["rough"])
         return {"corrected": corrected, "weights": (~changed).float()}
+
+    def _believed(self, batch: Batch, probabilities: tuple[Tensor, Tensor]) -> Tensor:
+        """Labels as one more round would make them, unless training ended by itself; where only
+        what is sure is changed, the rough label where the networks do not outweigh it.
+        """
+        bayes = self.config.sure_only
+        label, doubtful, _ = selection.target_of(batch, "" if bayes else PLANE)
+        if self.done and not bayes:
+            return label
+        judged = self._judge(probabilities, batch, label, doubtful)
+        chosen = selection.outweighed(judged) if bayes else self._taken(judged, self.share)
+        voted = losses.voted_label(label, judged.index, chosen, judged.votes)
+        return torch.where(doubtful, voted, label)
 
     def state_dict(self) -> dict[str, Any]:
         """Networks, noise rate and rounds."""

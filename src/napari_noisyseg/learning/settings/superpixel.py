@@ -22,7 +22,8 @@ class SuperpixelConfig(RoundConfig):
     """lambda of Eq. 2: weight of the networks' agreement against the label"""
     sure_only: bool = False
     """relabel, of the largest losses, only what the networks are sure of as confident learning has
-    it: no less probable than the mean of what carries that label (ours)"""
+    it: no less probable than the mean of what carries that label; and show only what they outweigh,
+    the fewer labels of an image seem wrong the surer (ours)"""
     cut_by_label: bool = False
     """superpixels are cut where the rough label's outline runs, so that a part of one can be wrong
     and the outline can be right (ours)"""
