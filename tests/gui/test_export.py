@@ -200,13 +200,14 @@ def test_files_are_read_out_of_the_way_of_the_window(
     pace: float,
 ) -> None:
     """Whatever a file of 100,000 nuclei takes to read, the window does not wait for it."""
-    session, threads = reviewed.session, []
+    session, threads, measured = reviewed.session, [], threading.Event()
     (path,) = exporting.export(session.require_project(), tmp_path, "geojson")
     for kind in ("points", "rough", "clean"):
         read = getattr(importing, f"import_{kind}")
 
         def noted(*given: Any, read: Any = read, **more: Any) -> Any:
             threads.append(threading.current_thread())
+            assert measured.wait(20)  # else its layer may be drawn while the act is measured
             return read(*given, **more)
 
         monkeypatch.setattr(importing, f"import_{kind}", noted)
@@ -215,9 +216,11 @@ def test_files_are_read_out_of_the_way_of_the_window(
     session.news.connect(said.append)
     for act in (files.import_rough, files.import_clean):
         said.clear()
+        measured.clear()
         before = time.thread_time()
         act(session, reviewed)
         assert time.thread_time() - before < 10 * pace
+        measured.set()
         qtbot.waitUntil(lambda: any(t.startswith("imported") for t in said), timeout=20_000)
     assert said[-1].startswith("imported 6 trusted masks into tissue")
     assert len(threads) == 2
