@@ -321,6 +321,18 @@ def test_a_round_ends_when_the_gap_has_peaked(build: Build, gaps: list[float], o
     assert method.rounds.over(MIDDLE) == over
 
 
+def test_without_selection_a_round_ends_by_its_length_alone(build: Build) -> None:
+    rounds = build(select=False, round_share=0.4, patience=1).rounds
+    rounds.gaps = [3.0, 2.0, 1.0]
+    assert not rounds.over(replace(MIDDLE, fraction=0.3))
+    assert rounds.over(replace(MIDDLE, fraction=0.5))
+    assert rounds.next(MIDDLE)
+    unset = build(select=False, round_share=0.0, patience=1).rounds
+    unset.gaps = [3.0, 2.0, 1.0]
+    assert unset.over(MIDDLE)
+    assert not unset.next(MIDDLE)
+
+
 def test_a_round_ends_with_the_weights_of_the_peak(build: Build, batch: Batch) -> None:
     method = build(patience=1, round_share=0.0, return_to_peak=True, relabel=False)
     image = image_of(batch)

@@ -156,12 +156,12 @@ SUPERPIXEL_MENDED: Departures = {
     **because("3.2 µm is half a nucleus: no outline would be right", superpixel_um=1.6),
     **because("a label that is already right must not be made worse", sure_only=True,
               cut_by_label=True),
-    **because("of nuclei the outlines are hardest: selection would leave out what matters "
-              "(decision 42)", select=False),
 }  # fmt: skip
 SUPERPIXEL_SMALL: Departures = {
     **PEERS_SMALL, **SUPERPIXEL_MENDED,
-    **because(LITTLE_TIME, patience=2, round_share=0.25, most_rounds=2, warmup=0.4),
+    **because("of nuclei the outlines are hardest: selection would leave out what matters "
+              "(decision 42)", select=False),
+    **because(LITTLE_TIME, patience=2, round_share=0.15, most_rounds=2, warmup=0.4),
     **because("with few updates agreement would outweigh the label", balance=0.1),
     **because("no epochs to spare for going back or stopping", return_to_peak=False,
               stop_when_settled=False),

@@ -36,6 +36,9 @@ class RoundConfig(PeerConfig):
     """share of the schedule after which a round ends, peak or not (ours); 0: no limit"""
     most_rounds: Annotated[int, Field(ge=1, le=1000)] = 1000
     """rounds of relabelling (published: 1)"""
+    select: bool = True
+    """small-loss selection, Eqs. 3 and 4 (Table 2); without it the loss gap says nothing of when to
+    stop, and rounds end by their length alone, where it is set"""
     relabel: bool = True
     """relabelling of large losses, Eqs. 6-8 (Table 2)"""
 
@@ -74,6 +77,12 @@ class Rounds:
         if self.config.return_to_peak:
             self.kept = {k: v.clone() for k, v in weights.items()}
 
+    @property
+    def _by_gap(self) -> bool:
+        """Whether the loss gap has a say: it rises while the kept are learned and the rest not."""
+        c = self.config
+        return c.select or not (c.round_epochs or c.round_share)
+
     def over(self, progress: Progress) -> bool:
         """Whether the round ends here."""
         c = self.config
@@ -82,11 +91,14 @@ class Rounds:
         if c.round_epochs:
             return len(self.gaps) >= c.round_epochs
         late = bool(c.round_share) and progress.fraction >= self.began + c.round_share
-        return late or len(self.gaps) > self.gaps.index(max(self.gaps)) + c.patience
+        if late or not self._by_gap:
+            return late
+        return len(self.gaps) > self.gaps.index(max(self.gaps)) + c.patience
 
     def next(self, progress: Progress) -> bool:
         """On to the next round, or, if the gap did not rise in this one, all is settled (§3.2)."""
-        rose = max(self.gaps) > self.gaps[0] or self.config.round_epochs == 1
+        fixed = self.config.round_epochs == 1 or not self._by_gap
+        rose = fixed or max(self.gaps) > self.gaps[0]
         if not (rose and self.config.relabel and self.number < self.config.most_rounds):
             self.settled = True
             return False

@@ -29,8 +29,6 @@ class SuperpixelConfig(RoundConfig):
     and the outline can be right (ours)"""
     use_superpixels: bool = True
     """superpixels as samples of selection and relabelling; off: pixels (Table 2)"""
-    select: bool = True
-    """small-loss selection, Eqs. 3 and 4 (Table 2)"""
 
     @classmethod
     def departures(cls) -> dict[Preset, Departures]:
