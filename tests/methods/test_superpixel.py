@@ -202,8 +202,7 @@ def test_only_what_is_sure_is_relabelled() -> None:
     votes = torch.tensor([0.9, 0.9, 0.95, 0.05, 0.05, 0.05, 0.0, 0.7])
     nucleus = torch.arange(8) < 4
     loss = torch.tensor([0.1, 0.1, 0.1, 3.0, 0.1, 0.1, 0.1, 1.5])
-    one = torch.zeros(8, dtype=torch.int64)
-    judged = selection.Judged(torch.empty(0), loss, torch.ones(8), votes, nucleus, one)
+    judged = selection.Judged(torch.empty(0), loss, torch.ones(8), votes, nucleus)
     assert selection.surely_wrong(judged, 0.5).nonzero().flatten().tolist() == [3, 7]
     assert selection.surely_wrong(judged, 0.8).nonzero().flatten().tolist() == [3]
     unsure = replace(judged, votes=torch.where(votes == 0.7, 0.6, votes))
@@ -213,9 +212,8 @@ def test_only_what_is_sure_is_relabelled() -> None:
 def test_few_labels_are_outweighed_where_most_labels_are_right() -> None:
     """In the first image a tenth of the labels seems wrong, in the second a half: Bayes' rule."""
     votes = torch.tensor([0.2] + [0.85] * 9 + [0.2] * 5 + [0.85] * 5)
-    nucleus, tile = torch.ones(20, dtype=torch.bool), torch.arange(20) // 10
-    loss = (1 - votes).clone()
-    judged = selection.Judged(torch.empty(0), loss, torch.ones(20), votes, nucleus, tile)
+    nucleus, index = torch.ones(20, dtype=torch.bool), torch.arange(20).view(2, 2, 5)
+    judged = selection.Judged(index, 1 - votes, torch.ones(20), votes, nucleus)
     shares = selection.share_of_tile(votes < 0.5, judged)
     assert shares[[0, 19]].tolist() == pytest.approx([0.1, 0.5])
     assert selection.outweighed(judged).nonzero().flatten().tolist() == list(range(10, 15))
@@ -228,8 +226,6 @@ def test_every_sample_knows_its_tile(batch: Batch) -> None:
     tile = selection.tile_of(index)
     for number in range(len(index)):
         assert set(tile[index[number].unique()].tolist()) == {number}
-    one = selection.Judged(*(torch.zeros(3, dtype=torch.int64) for _ in range(6)))
-    assert selection.joined([one, one]).tile.tolist() == [0, 0, 0, 1, 1, 1]
 
 
 def test_superpixels_are_cut_where_the_label_ends(build: Build, batch: Batch) -> None:

@@ -47,9 +47,9 @@ ABLATION: dict[str, Settings] = {
     "without_relabelling": {"relabel": False},
     "with_selection": {"select": True},
 }
-"""Table 2, each removed from the whole; selection, which the presets leave out, added to it"""
+"""Table 2, each removed from the whole; selection, which `small` leaves out, added to it"""
 STOPPING = (4, 8, 16)
-"""fixed lengths of a round in epochs, against the loss gap's peak (supplement, Table 1)"""
+"""lengths of a round in epochs, against the preset's share of them (supplement, Table 1)"""
 
 
 @dataclass(frozen=True)

@@ -83,9 +83,10 @@ class Pixelwise(Paired):
     def _kept(self, loss: Tensor, label: Tensor, mask: Tensor, share: float) -> Tensor:
         """Pixels of smallest loss among `mask`, bool (B, h, w)."""
         flat = loss.detach().flatten()
-        index, nucleus = selection.pixels_of(label), (label == NUCLEUS).flatten()
-        sizes, tile = mask.flatten().float(), selection.tile_of(index)
-        judged = Judged(index, flat, sizes, flat, nucleus, tile)
+        judged = Judged(
+            selection.pixels_of(label), flat, mask.flatten().float(), flat,
+            (label == NUCLEUS).flatten(),
+        )  # fmt: skip
         return selection.kept(judged, share, self.config.per_class).view(label.shape)
 
     @torch.no_grad()

@@ -25,7 +25,7 @@ class Judged:
     """Superpixels of a batch. index: int (B, h, w) into the others, (K,): what they are told of.
 
     loss: Eq. 2; sizes: pixels that count; votes: mean probability of nucleus; nucleus: bool,
-    whether most pixels are labelled so; tile: which of the images they lie in.
+    whether most pixels are labelled so.
     """
 
     index: Tensor
@@ -33,7 +33,6 @@ class Judged:
     sizes: Tensor
     votes: Tensor
     nucleus: Tensor
-    tile: Tensor
 
 
 def judge(
@@ -48,15 +47,7 @@ def judge(
     one, two, target = (torch.stack([1 - mean, mean], dim=1) for mean in means.unbind(1))
     logs = (one.clamp(TINY, 1).log(), two.clamp(TINY, 1).log())
     loss = losses.co_regularised(logs, target, balance)
-    votes, nucleus = losses.vote(one, two), means[:, 2] > 0.5
-    return Judged(index, loss, sizes, votes, nucleus, tile_of(index))
-
-
-def tile_of(index: Tensor) -> Tensor:
-    """Which tile of the batch each sample lies in, int (K,), by an index int (B, h, w)."""
-    tiles = torch.arange(len(index), device=index.device)[:, None, None].expand_as(index)
-    none = tiles.new_zeros(int(index.max()) + 1)
-    return none.scatter_(0, index.reshape(-1), tiles.reshape(-1))
+    return Judged(index, loss, sizes, losses.vote(one, two), means[:, 2] > 0.5)
 
 
 def of_pixels(logs: tuple[Tensor, Tensor], label: Tensor, balance: float) -> Tensor:
@@ -71,15 +62,13 @@ def of_pixels(logs: tuple[Tensor, Tensor], label: Tensor, balance: float) -> Ten
 
 
 def joined(parts: Sequence[Judged]) -> Judged:
-    """The superpixels of several images, an image each, as one list, (K,); the index is lost."""
-    tiles = [torch.full_like(part.tile, number) for number, part in enumerate(parts)]
+    """The superpixels of several images as one list, (K,); the index is lost."""
     return Judged(
         torch.empty(0),
         torch.cat([part.loss for part in parts]),
         torch.cat([part.sizes for part in parts]),
         torch.cat([part.votes for part in parts]),
         torch.cat([part.nucleus for part in parts]),
-        torch.cat(tiles),
     )
 
 
@@ -143,7 +132,7 @@ def outweighed(judged: Judged) -> Tensor:
 
     If a share e of an image's labels is wrong, beliefs in the other class above 1 - e are more
     likely to be right than the label; e is the share of which the networks are sure. So little is
-    changed where most labels are right.
+    changed where most labels are right. judged: with its index.
     """
     sure = _sure(judged)
     return sure & (_doubt(judged) > 1 - share_of_tile(sure, judged))
@@ -171,12 +160,19 @@ def share_of_tile(chosen: Tensor, judged: Judged) -> Tensor:
 
     chosen: bool (K,). Held within the bounds of a noise rate.
     """
-    none = judged.sizes.new_zeros(int(judged.tile.max()) + 1)
+    tile, none = tile_of(judged.index), judged.sizes.new_zeros(len(judged.index))
     some, all_of = (
-        none.index_add(0, judged.tile, sizes) for sizes in (judged.sizes * chosen, judged.sizes)
+        none.index_add(0, tile, sizes) for sizes in (judged.sizes * chosen, judged.sizes)
     )
     shares = (some / all_of.clamp(min=1)).clamp(noise_rate.LOWEST, noise_rate.HIGHEST)
-    return shares[judged.tile]
+    return shares[tile]
+
+
+def tile_of(index: Tensor) -> Tensor:
+    """Which tile of the batch each sample lies in, int (K,), by an index int (B, h, w)."""
+    tiles = torch.arange(len(index), device=index.device)[:, None, None].expand_as(index)
+    none = tiles.new_zeros(int(index.max()) + 1)
+    return none.scatter_(0, index.reshape(-1), tiles.reshape(-1))
 
 
 def by_class(judged: Judged) -> tuple[Tensor, Tensor]:
