@@ -23,7 +23,7 @@ export NO_MKDOCS_2_WARNING := 1
 # of the default tests: four of like length, two at a time
 PARTS := unit-window-1 unit-window-2 unit-rest-1 unit-rest-2
 
-.PHONY: help install system demo test test-pyqt6 lint types layers unit $(PARTS) slow format docs docs-serve benchmark screenshots reference methods build wheel-installed clean
+.PHONY: help install system demo test test-pyqt6 long lint types layers unit $(PARTS) slow format docs docs-serve benchmark screenshots reference methods build wheel-installed clean
 
 help:  ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,8 +70,11 @@ unit:  ## the default tests, in four parts of which two run at a time
 
 # what fails is run once more: two parts use the same cores, and a window may be late
 $(PARTS):
-	@run="$(BIN)/python -m pytest -q -o cache_dir=.pytest_cache/$@"; \
+	@run="$(BIN)/python -m pytest -q -o cache_dir=.pytest_cache/$@ $(MARKED)"; \
 		$$run $(TESTS) || $$run --last-failed $(TESTS)
+
+long: install  ## tests of many seconds each, in the same four parts (minutes)
+	@$(MAKE) --no-print-directory unit MARKED="-m long"
 
 slow: install  ## the long tests, on real fields (needs NOISYSEG_DATA)
 	@$(BIN)/python -m pytest -q -m slow --timeout 3600

@@ -76,6 +76,7 @@ def test_what_was_deleted_is_told_as_missing(tnbc, tmp_path):
     assert f"{found.more} more accepted nuclei" in found.advice
 
 
+@pytest.mark.long
 def test_without_accepted_nuclei_likely_ones_tell(tnbc, tmp_path):
     rgb, labels = tnbc
     told = []

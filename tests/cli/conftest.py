@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from one_field import real_field
 
 from napari_noisyseg.cli import run
 
@@ -33,16 +33,4 @@ def noisyseg(capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
 @pytest.fixture
 def field(tmp_path: Path, tnbc: tuple[np.ndarray, np.ndarray]) -> Path:
     """A folder with one real field, `field.png` (256x256), and its points, `field.csv`."""
-    rgb, labels = tnbc
-    folder = tmp_path / "a folder with ünïcode"
-    folder.mkdir()
-    Image.fromarray(rgb[:256, :256]).save(folder / "field.png")
-    points = inner_points(labels[:256, :256])
-    (folder / "field.csv").write_text("x,y\n" + "".join(f"{x:g},{y:g}\n" for y, x in points))
-    return folder
-
-
-def inner_points(labels: np.ndarray) -> list[tuple[float, float]]:
-    from napari_noisyseg.benchmarks.tissue import inner_points as find
-
-    return [tuple(point) for point in find(labels)]
+    return real_field(tmp_path, *tnbc)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import shutil
 import sys
@@ -11,8 +13,10 @@ import numpy as np
 import psutil
 import pytest
 import tifffile
+from one_field import real_field
 
 from napari_noisyseg.api.trainings import Meter
+from napari_noisyseg.cli import run
 from napari_noisyseg.cli.output import Progress
 from napari_noisyseg.cli.training import _show
 from napari_noisyseg.events import Started, Stepped
@@ -22,33 +26,36 @@ from napari_noisyseg.worker.parent import process
 QUICK = ("--set", "width=16", "--set", "crop=64", "--set", "tile=64", "--set", "tile_overlap=0")
 
 
-@pytest.fixture
-def marked(noisyseg, field: Path) -> Path:
+def create(field: Path) -> Path:
+    """A project of a field and its points."""
     project = field / "case.noisyseg"
-    words = ("--images", field / "field.png", "--points", field / "field.csv", "--mpp", 0.25)
-    assert noisyseg("create", project, *words).code == 0
+    words = ["--images", field / "field.png", "--points", field / "field.csv", "--mpp", 0.25]
+    assert run(["create", str(project), *map(str, words)]) == 0
     return project
 
 
-@pytest.fixture
-def trained(noisyseg, marked: Path) -> Path:
-    project = marked
-    done = noisyseg(
-        "train", project, "--method", "scnet", "--epochs", 1, "--device", "cpu", *QUICK, "--json"
-    )
-    assert done.code == 0, done.err
-    found = json.loads(done.out)
+@pytest.fixture(scope="module")
+def trained(tnbc, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with one finished run, for all tests of this file."""
+    field = real_field(tmp_path_factory.mktemp("trained"), *tnbc)
+    project = create(field)
+    words = ("--method", "scnet", "--epochs", "1", "--device", "cpu", *QUICK, "--json")
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        assert run(["train", str(project), *words]) == 0
+    found = json.loads(said.getvalue())
     assert found["state"] == "finished"
     assert Path(found["dir"]).parent == project / "runs"
     return project
 
 
 def test_points_become_nuclei_that_are_reviewed_exported_and_predicted(
-    noisyseg, trained: Path, field: Path, tmp_path: Path
+    noisyseg, trained: Path, tmp_path: Path
 ) -> None:
+    field = trained.parent
     points = len((field / "field.csv").read_text().splitlines()) - 1
-    (run,) = json.loads(noisyseg("runs", trained, "--json").out)
-    assert (run["method"], run["state"]) == ("scnet", "finished")
+    (found,) = json.loads(noisyseg("runs", trained, "--json").out)
+    assert (found["method"], found["state"]) == ("scnet", "finished")
 
     queue = json.loads(noisyseg("review", trained, "--next", 3, "--json").out)
     assert queue["nuclei"] == points
@@ -63,7 +70,7 @@ def test_points_become_nuclei_that_are_reviewed_exported_and_predicted(
     assert labels.shape == (256, 256)
     assert len(np.unique(labels)) - 1 == points
 
-    model = trained / "runs" / run["run"]
+    model = trained / "runs" / found["run"]
     words = ("--model", model, "--output", tmp_path / "other", "--mpp", 0.25)
     done = noisyseg("predict", field / "field.png", *words)
     assert done.code == 0, done.err
@@ -71,15 +78,17 @@ def test_points_become_nuclei_that_are_reviewed_exported_and_predicted(
 
 
 def test_a_finished_run_cannot_be_stopped(noisyseg, trained: Path) -> None:
-    (run,) = json.loads(noisyseg("runs", trained, "--json").out)
-    done = noisyseg("stop", trained, run["run"])
+    (name,) = (found["run"] for found in json.loads(noisyseg("runs", trained, "--json").out))
+    done = noisyseg("stop", trained, name)
     assert done.code == 2
     assert "not running" in done.err
-    first = trained / "runs" / run["run"]
-    shutil.copytree(first, first.with_name(f"{run['run'][:-4]}ffff"))
-    done = noisyseg("stop", trained, run["run"][:4])
+    first = trained / "runs" / name
+    second = first.with_name(f"{name[:-4]}ffff")
+    shutil.copytree(first, second)
+    done = noisyseg("stop", trained, name[:4])
     assert done.code == 2
     assert "several runs begin with" in done.err
+    shutil.rmtree(second)
 
 
 def test_predict_checks_every_image_before_the_first(
@@ -109,16 +118,17 @@ def test_predict_checks_every_image_before_the_first(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a process there cannot say how it was ended")
 def test_a_killed_training_says_what_may_help(
-    noisyseg, marked: Path, monkeypatch: pytest.MonkeyPatch
+    noisyseg, field: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    project = create(field)
     launch = process.launch
 
-    def launch_and_kill(run: Run, threads: int | None = None) -> None:
-        launch(run, threads)
-        psutil.Process(run.worker()["pid"]).kill()
+    def launch_and_kill(began: Run, threads: int | None = None) -> None:
+        launch(began, threads)
+        psutil.Process(began.worker()["pid"]).kill()
 
     monkeypatch.setattr(process, "launch", launch_and_kill)
-    done = noisyseg("train", marked, "--method", "scnet", "--epochs", 1, "--device", "cpu")
+    done = noisyseg("train", project, "--method", "scnet", "--epochs", 1, "--device", "cpu")
     assert done.code == 1
     assert "memory ran out" in done.err
     assert "smaller crop, width or batch_size, or preset=small" in done.err

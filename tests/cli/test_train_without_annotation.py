@@ -39,6 +39,7 @@ def images(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.long
 def test_nuclei_of_every_image_without_any_annotation(noisyseg, images: Path) -> None:
     Image.fromarray(np.full((64, 64), 9, np.uint8)).save(images / "images" / "blank.png")
     project = made(noisyseg, images)

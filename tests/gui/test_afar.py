@@ -268,6 +268,7 @@ def test_the_hide_key_hides_dots_and_brings_no_outlines(session: Session) -> Non
     assert drawn(session)
 
 
+@pytest.mark.long
 def test_many_clicks_are_dots_and_few_stay_rings(
     session: Session, real: NDArray[np.float64]
 ) -> None:

@@ -132,23 +132,22 @@ def test_cheat_sheet_opens_with_f1(hand: Hand, panel: Panel, qtbot: QtBot) -> No
     assert not sheet.isVisible()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_it_follows_napari_s_theme_and_fits_a_small_screen(
-    panel: Panel, qtbot: QtBot, theme: str, monkeypatch: pytest.MonkeyPatch
+    panel: Panel, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(SuggestTool, "teachable", True)
     panel.findChild(SuggestRow).refresh()
-    get_settings().appearance.theme = theme
-    qtbot.wait(50)
-    for step in panel.docks:
-        panel.open_step(step)
-        assert panel.minimumSizeHint().width() <= 360, step
-        for area in panel.findChildren(QScrollArea):
-            # a scroll bar of 15 px takes its share, and what is wider is cut off without a word
-            if area.isVisible() and area.widget() is not None:
-                assert area.widget().minimumSizeHint().width() <= 345, step
-    dark = panel.rows["annotate"].palette_.dark
-    assert dark == (theme == "dark")
+    for theme in ("light", "dark"):
+        get_settings().appearance.theme = theme
+        qtbot.wait(50)
+        for step in panel.docks:
+            panel.open_step(step)
+            assert panel.minimumSizeHint().width() <= 360, step
+            for area in panel.findChildren(QScrollArea):
+                # a scroll bar of 15 px takes its share; what is wider is cut off without a word
+                if area.isVisible() and area.widget() is not None:
+                    assert area.widget().minimumSizeHint().width() <= 345, step
+        assert panel.rows["annotate"].palette_.dark == (theme == "dark")
 
 
 def test_resolution_can_be_set_before_the_first_click(panel: Panel, qtbot: QtBot) -> None:
@@ -214,6 +213,7 @@ BLOCK = """
 
 @pytest.mark.gui
 @pytest.mark.parametrize("before", ["", BLOCK], ids=["there", "blocked"])
+@pytest.mark.long
 def test_annotating_needs_no_torch(before: str, own_home: Path) -> None:
     script = textwrap.dedent(SCRIPT).format(before=textwrap.dedent(before))
     done = subprocess.run(

@@ -93,6 +93,7 @@ class TestTwoImages:
         assert near(places(panel, "tissue"), [(100, 120), (200, 220)])
         assert said(panel) == ""
 
+    @pytest.mark.long
     def test_it_is_seen_whole_at_first_and_then_as_it_was_left(
         self, both: Hand, panel: Panel, qtbot: QtBot
     ) -> None:
@@ -108,6 +109,7 @@ class TestTwoImages:
         both.choose("biopsy")
         assert (camera.zoom, tuple(camera.center)) == left
 
+    @pytest.mark.long
     def test_the_eye_of_another_image_brings_it_to_the_front(
         self, both: Hand, panel: Panel, qtbot: QtBot
     ) -> None:
@@ -116,6 +118,7 @@ class TestTwoImages:
         qtbot.waitUntil(lambda: both.session.image == "tissue", timeout=3000)
         assert both.shows("tissue")
 
+    @pytest.mark.long
     def test_reordered_and_renamed_layers_break_nothing(self, both: Hand, panel: Panel) -> None:
         viewer = both.session.viewer
         both.click((60, 70))
@@ -128,6 +131,7 @@ class TestTwoImages:
         both.click((200, 220))
         assert near(places(panel), [(100, 120), (200, 220)])
 
+    @pytest.mark.long
     def test_a_resolution_is_that_of_one_image(
         self, hand: Hand, panel: Panel, png: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -154,6 +158,7 @@ class TestTwoImages:
         assert near(places(panel), [(100, 120), (200, 220)])
 
 
+@pytest.mark.long
 class TestOpenedInNapari:
     @pytest.fixture
     def beside(self, hand: Hand, biopsy: Path, qtbot: QtBot) -> Any:
@@ -214,6 +219,7 @@ class TestOpenedInNapari:
 
 
 class TestImageGone:
+    @pytest.mark.long
     def test_the_only_image_is_deleted_and_chosen_again(
         self, hand: Hand, panel: Panel, qtbot: QtBot
     ) -> None:
@@ -234,6 +240,7 @@ class TestImageGone:
 
 
 class TestProjects:
+    @pytest.mark.long
     def test_two_projects_with_images_of_the_same_name(
         self, hand: Hand, panel: Panel, tmp_path: Path, tnbc: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -61,13 +61,36 @@ def review(panel: Panel) -> Any:
 
 
 class TestKeys:
-    @pytest.mark.parametrize("at", ["row", "button", "table", "layer list", "slider", "note"])
     def test_they_are_ours_wherever_the_focus_is(
-        self, found: Hand, panel: Panel, qtbot: QtBot, at: str
+        self, found: Hand, panel: Panel, qtbot: QtBot
     ) -> None:
-        dock: Any = panel.docks["review"]
         viewer, project = found.session.viewer, found.session.require_project()
         points: Any = layers.find(viewer, "tissue", "points")
+        for at in ("row", "button", "table", "layer list", "slider", "note"):
+            self._focus(at, found, panel, qtbot)
+            focus = found.window.focusWidget()
+            before = {n.id for n in project.nuclei.of("tissue", every=True)}
+            first, accepted = review(panel).item.id, project.nuclei.counts().accepted
+            found.key(Key.Key_A)
+            assert project.nuclei.get(first).state == "accepted", at
+            assert project.nuclei.counts().accepted == accepted + 1, at
+            second = review(panel).item.id
+            assert second != first, at
+            found.key(Key.Key_Right)
+            found.key(Key.Key_Left)
+            assert review(panel).item.id == second, at
+            assert found.window.focusWidget() is focus or at == "note", at
+            found.key(Key.Key_U)
+            assert project.nuclei.get(second).state == "unsure", at
+            after = {n.id for n in project.nuclei.of("tissue", every=True)}
+            assert after == before | {first, second}, at
+            assert not points.selected_data, at
+            assert points in viewer.layers, at
+
+    @staticmethod
+    def _focus(at: str, found: Hand, panel: Panel, qtbot: QtBot) -> None:
+        """Press what then has the focus: `at`, in words."""
+        dock: Any = panel.docks["review"]
         if at == "row":
             found.press(panel.rows["review"])
         elif at == "button":
@@ -79,7 +102,8 @@ class TestKeys:
             )
             found.press_row(dock.measurements.table, 3, 1)
         elif at == "layer list":
-            viewer.layers.selection.active = points
+            points: Any = layers.find(found.session.viewer, "tissue", "points")
+            found.session.viewer.layers.selection.active = points
             found.press_layer(points)
         elif at == "slider":
             found.press(dock.above.slider)
@@ -87,23 +111,6 @@ class TestKeys:
             found.session.notice("something was refused")
             qtbot.wait(50)
             found.press(panel.notes.refusal.text.viewport())
-        focus = found.window.focusWidget()
-        before, first = len(project.nuclei.of("tissue", every=True)), review(panel).item.id
-        accepted = project.nuclei.counts().accepted
-        found.key(Key.Key_A)
-        assert project.nuclei.get(first).state == "accepted"
-        assert project.nuclei.counts().accepted == accepted + 1
-        second = review(panel).item.id
-        assert second != first
-        found.key(Key.Key_Right)
-        found.key(Key.Key_Left)
-        assert review(panel).item.id == second
-        assert found.window.focusWidget() is focus or at == "note"
-        found.key(Key.Key_U)
-        assert project.nuclei.get(second).state == "unsure"
-        assert len(project.nuclei.of("tissue", every=True)) == before + 2
-        assert not points.selected_data
-        assert points in viewer.layers
 
     def test_napari_s_own_delete_nothing(self, found: Hand, panel: Panel) -> None:
         """`A` selected all points, `Delete` removed them, `V` hid what later clicks added to."""
@@ -299,6 +306,7 @@ class TestReview:
         return told
 
 
+@pytest.mark.long
 class TestTheme:
     def test_all_of_the_panel_follows_it(self, found: Hand, panel: Panel, qtbot: QtBot) -> None:
         found.session.notice("something was refused")

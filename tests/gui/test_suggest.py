@@ -70,6 +70,7 @@ def test_suggestions_are_kept_and_dropped_by_key(dock: AnnotateDock, qtbot: QtBo
     assert (found[1].y, found[1].x) not in places
 
 
+@pytest.mark.long
 def test_the_camera_goes_to_each_at_the_same_zoom(dock: AnnotateDock, qtbot: QtBot) -> None:
     found = asked(dock, qtbot)
     camera = dock.session.viewer.scene.camera
@@ -82,6 +83,7 @@ def test_the_camera_goes_to_each_at_the_same_zoom(dock: AnnotateDock, qtbot: QtB
     assert camera.zoom == zoom
 
 
+@pytest.mark.long
 def test_all_above_are_kept_at_once_and_undone_at_once(dock: AnnotateDock, qtbot: QtBot) -> None:
     nuclei = dock.session.require_project().nuclei
     before = nuclei.counts().points
@@ -107,6 +109,7 @@ def test_without_points_the_starter_suggests(panel: Panel, qtbot: QtBot) -> None
     assert dock.session.require_project().nuclei.counts().points == 1
 
 
+@pytest.mark.long
 def test_a_layer_deleted_by_hand_comes_back(dock: AnnotateDock, qtbot: QtBot) -> None:
     found = asked(dock, qtbot)
     viewer = dock.session.viewer

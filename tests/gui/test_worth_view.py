@@ -69,6 +69,7 @@ def test_it_is_told_and_drawn(dock: CoarseDock, qtbot: QtBot) -> None:
     assert not layer.visible
 
 
+@pytest.mark.long
 def test_another_decision_makes_it_old_until_it_is_looked_at_again(
     dock: CoarseDock, qtbot: QtBot
 ) -> None:

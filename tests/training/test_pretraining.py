@@ -24,6 +24,7 @@ def field() -> Field:
     return Field("field", "tnbc", rgb, labels)
 
 
+@pytest.mark.long
 def test_a_few_steps_learn_and_the_pair_shares_its_middle(
     field: Field, monkeypatch: pytest.MonkeyPatch
 ) -> None:

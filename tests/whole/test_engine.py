@@ -283,6 +283,7 @@ def test_every_level_0_row_is_of_one_row_of_the_lattice(step: float, cut: int) -
 
 
 @pytest.mark.parametrize("splitting", ["watershed", "centres"])
+@pytest.mark.long
 def test_a_trained_network_finds_the_same_whatever_the_tiles(
     slide: Slide, tnbc: tuple[RGB, NDArray[np.int32]], tmp_path: Path, splitting: str
 ) -> None:

@@ -95,6 +95,7 @@ def test_few_decisions_wait_and_say_for_what(project: Project) -> None:
     assert project.learned.of(OUTLINE) is None
 
 
+@pytest.mark.long
 def test_contradictory_decisions_change_nothing(project: Project) -> None:
     turns = iter(range(1000))
 

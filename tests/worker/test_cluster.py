@@ -36,6 +36,7 @@ def scratch_of(cluster: Machines) -> list[str]:
     return [str(path) for root in told.values() for path in (Path(root) / ROOT).glob("*/*")]
 
 
+@pytest.mark.long
 def test_a_run_elsewhere_is_the_run_here(project: Project, cluster: Machines) -> None:
     # a length in seconds would make two runs of different numbers of steps
     same = spec(checkpoint_seconds=0, preview_seconds=0)
@@ -64,6 +65,7 @@ def test_a_run_elsewhere_is_the_run_here(project: Project, cluster: Machines) ->
     assert scratch_of(cluster) == []
 
 
+@pytest.mark.long
 def test_a_run_elsewhere_stops_and_resumes_here(project: Project, cluster: Machines) -> None:
     order = spec(epochs=4000, scheduler=cluster.scheduler.address)
     run = client.start(project, order)

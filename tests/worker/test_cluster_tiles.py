@@ -39,6 +39,7 @@ def here(parcel: Parcel) -> list[bytes]:
         return [nuclei_of_tile(slide, MODEL, plan, tile).to_bytes() for tile in plan.tiles()]
 
 
+@pytest.mark.long
 def test_a_killed_worker_costs_nothing(parcel: Parcel, cluster: Machines, tmp_path: Path) -> None:
     plan, said = Plan.of(parcel.plan), list[str]()
     stitched = Stitched(tmp_path / "tiles", tmp_path / "o.ome.zarr", plan, "o")
@@ -93,6 +94,7 @@ def test_what_comes_is_checked(parcel: Parcel) -> None:
             read(3, data)
 
 
+@pytest.mark.long
 def test_the_command_predicts_there_as_here(
     parcel: Parcel, cluster: Machines, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -169,6 +169,7 @@ def test_a_stopped_run_has_results_a_checkpoint_and_a_model(project: Project) ->
     assert first.losses != cold.losses
 
 
+@pytest.mark.long
 def test_a_time_budget_holds_start_up_training_and_writing(project: Project) -> None:
     began = time.time()
     # how long starting takes depends on how busy the machine is

@@ -45,6 +45,7 @@ def read(run: Any, rgb: NDArray[np.uint8], points: Any, readers: Readers) -> NDA
     return found.labels
 
 
+@pytest.mark.long
 def test_a_training_and_a_prediction_use_what_was_learned(
     project: Project, tnbc: Tissue, points: NDArray[np.float64]
 ) -> None:
