@@ -16,9 +16,10 @@ from skimage.filters import threshold_otsu
 from .. import noise
 from ..coarse.centres import centres
 from ..errors import JobError
-from ..instances import suggest
+from ..instances import Given, suggest
 from ..stains.deconvolution import FIXED, densities
 from ..store import Project
+from ..training.kept import with_kept
 from . import baselines, trainings
 from .annotated import without_network
 from .ledger import rows_of
@@ -78,13 +79,12 @@ def run(data: Path, full: bool) -> Report:
             names = ("recall", "precision")
             figures |= {f"{k}_partial": mean(of_kind, k) for k in names}
             figures |= {f"{k}_partial_starter": mean(of_kind, f"{k}_starter") for k in names}
-        else:
-            figures[f"iou_gain_{kind}"] = mean(of_kind, "gain")
-            figures[f"iou_{kind}_starter"] = mean(of_kind, "corrected_starter")
-            figures[f"iou_gain_otsu_{kind}"] = mean(of_kind, "gain_otsu")
-            figures[f"iou_gain_suggest_{kind}"] = mean(of_kind, "gain_suggest")
-            figures[f"iou_over_suggest_{kind}"] = mean(of_kind, "gain_over_suggest")
-            figures[f"iou_gain_untrained_{kind}"] = mean(of_kind, "gain_over_starter")
+        figures[f"iou_gain_{kind}"] = mean(of_kind, "gain")
+        figures[f"iou_{kind}_starter"] = mean(of_kind, "corrected_starter")
+        figures[f"iou_gain_otsu_{kind}"] = mean(of_kind, "gain_otsu")
+        figures[f"iou_gain_suggest_{kind}"] = mean(of_kind, "gain_suggest")
+        figures[f"iou_over_suggest_{kind}"] = mean(of_kind, "gain_over_suggest")
+        figures[f"iou_gain_untrained_{kind}"] = mean(of_kind, "gain_over_starter")
     return Report("rough-field", figures, rows)
 
 
@@ -104,10 +104,8 @@ def _corrected(field: Field, kind: str, seconds: float) -> Row:
     row: Row = {"noise": kind, "rough": given.iou(given.rough > 0)}
     if kind == "partial":
         both = deleted_found(given, with_starter)
-        return {
-            **row, **deleted_found(given, corrected),
-            **{f"{name}_starter": value for name, value in both.items()},
-        }  # fmt: skip
+        row |= deleted_found(given, corrected)
+        row |= {f"{name}_starter": value for name, value in both.items()}
     best = max(
         given.iou(otsu_inside(field, given.rough)), given.iou(local_from(field, given.rough))
     )
@@ -162,9 +160,14 @@ def local_from(field: Field, rough: Labels) -> Mask:
 def by_starter(field: Field, given: Roughened) -> Labels:
     """Without any training: the starter's outlines at the middles of the rough masks.
 
-    And at the centres that it finds beside what is given; accepted nuclei as they are. It learned
-    from masks of other tissue.
+    And at the centres that it finds beside what is given; accepted nuclei as they are, and rough
+    masks that hold, as after a training. It learned from masks of other tissue.
     """
+    seen = Given(given.rough, given.clean, np.zeros(given.rough.shape, bool))
+    return with_kept(_outlined(field, seen), seen, partial(_outlined, field))
+
+
+def _outlined(field: Field, given: Given) -> Labels:
     rgb, seen = field.rgb(), (given.rough > 0) | (given.clean > 0)
     found = centres(rgb, field.mpp).points
     beside = found[~seen[tuple(np.floor(found + 0.5).astype(int).T)]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from napari_noisyseg.instances import Given, in_masks
 from napari_noisyseg.method import BACKGROUND, NUCLEUS, TrainingImage
 from napari_noisyseg.store.durable import make_inside, write_atomically, writing
 from napari_noisyseg.training.explain import changes, explain
+from napari_noisyseg.training.kept import with_kept
 from napari_noisyseg.training.loop import Training
 from napari_noisyseg.training.model import NAME as MODEL
 from napari_noisyseg.training.model import ModelFile, write_model
@@ -33,6 +35,7 @@ from napari_noisyseg.training.refine import (
     outlines,
 )
 
+Map = NDArray[np.float32]
 FOLDER, INDEX = "results", "index.json"
 
 
@@ -108,13 +111,25 @@ def _explained(
     given = (planes["rough"] == NUCLEUS) | (planes["clean"] == NUCLEUS)
     empty = planes["clean"] == BACKGROUND
     seen = np.where(given, believed, evidence.probability)
-    masks = Given(region.rough, region.clean, empty)
-    splitting = model.config.prediction().splitting
-    labels = in_masks(seen, masks, region.rgb, region.mpp, splitting, model.readers)
+    labels = _redrawn(model, region, seen, evidence.probability, empty)
     if labels is None:
         labels = corrected(evidence, believed, given, empty)
     after = changes(labels > 0, planes["rough"], planes["clean"])
     return maps, {"corrected": labels, "changes": after}
+
+
+def _redrawn(
+    model: Model, region: Region, believed: Map, predicted: Map, empty: NDArray[np.bool_]
+) -> NDArray[np.int32] | None:
+    """The masks of a region with the starter's networks, but for rough ones that hold."""
+    splitting = model.config.prediction().splitting
+
+    def redraw(seen: Map, given: Given) -> NDArray[np.int32] | None:
+        return in_masks(seen, given, region.rgb, region.mpp, splitting, model.readers)
+
+    given = Given(region.rough, region.clean, empty)
+    labels = redraw(believed, given)
+    return None if labels is None else with_kept(labels, given, partial(redraw, predicted))
 
 
 def write_results(
