@@ -74,7 +74,7 @@ $(PARTS):
 		$$run $(TESTS) || $$run --last-failed $(TESTS)
 
 long: install  ## tests of many seconds each, in the same four parts (minutes)
-	@$(MAKE) --no-print-directory unit MARKED="-m long"
+	@$(MAKE) --no-print-directory unit MARKED="-m 'long and not slow'"
 
 slow: install  ## the long tests, on real fields (needs NOISYSEG_DATA)
 	@$(BIN)/python -m pytest -q -m slow --timeout 3600

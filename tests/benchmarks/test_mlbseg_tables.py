@@ -79,6 +79,7 @@ def test_tables_have_the_promised_rows() -> None:
         ("mlbseg-supervision", "dice_semi"),
     ],
 )
+@pytest.mark.long
 def test_a_training_gives_a_figure(
     data: Path, table: str, row: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

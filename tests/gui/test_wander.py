@@ -43,6 +43,7 @@ def troubles(walked: dict[str, Any]) -> list[str]:
     return [f"{one['act']} {one['did']}: {one['words']}" for one in found]
 
 
+@pytest.mark.long
 def test_a_short_walk(tmp_path: Path) -> None:
     walked = walk(tmp_path, 1, "50")
     assert troubles(walked) == []

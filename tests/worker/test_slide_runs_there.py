@@ -68,6 +68,7 @@ def warned(run: Run) -> list[str]:
     return [event.message for event in run.said() if isinstance(event, Warned)]
 
 
+@pytest.mark.long
 def test_workers_find_what_is_found_here(
     project: Project, cluster: Machines, by_hand: None
 ) -> None:
@@ -128,6 +129,7 @@ def test_what_cannot_be_done_there_is_said_first(
     assert project.runs.list() == []
 
 
+@pytest.mark.long
 def test_a_scheduler_that_is_gone_costs_nothing(
     project: Project, by_hand: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
