@@ -24,7 +24,7 @@ def tissue(data_dir: Path) -> Tissue:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch, data_dir: Path, tissue: Tissue) -> Path:
     """Few windows of real tissue, one epoch, one seed."""
-    for cached in (superpixel_case.windows, superpixel_case.protocol_of, superpixel_case._factor):
+    for cached in (superpixel_case.windows, superpixel_case.noisy_case, superpixel_case._factor):
         cached.cache_clear()
     monkeypatch.setattr(superpixel_case, "load", lambda data: tissue)
     monkeypatch.setattr(superpixel_case, "SEARCHED", 8)
@@ -32,7 +32,7 @@ def few(monkeypatch: pytest.MonkeyPatch, data_dir: Path, tissue: Tissue) -> Path
     monkeypatch.setattr(superpixel, "WINDOWS", {**superpixel.WINDOWS, "width": 4, "batch_size": 2})
     monkeypatch.setenv("NOISYSEG_SEEDS", "1")
     yield data_dir
-    for cached in (superpixel_case.windows, superpixel_case.protocol_of, superpixel_case._factor):
+    for cached in (superpixel_case.windows, superpixel_case.noisy_case, superpixel_case._factor):
         cached.cache_clear()
 
 
@@ -48,6 +48,9 @@ def test_every_method_gets_the_same_windows_updates_and_two_networks(few: Path) 
         weights = registry.load(name)(config, "cpu", 0).weights()
         nets = {key.split(".")[0] for key in weights}
         assert len(nets) == 2, name
+    rules = [config_of(name, {}).model_dump() for name in METHODS]
+    for key in ("lr", "lr_schedule", "weight_decay", "average_weights", "batch_size", "net"):
+        assert len({rule[key] for rule in rules}) == 1, key
 
 
 def test_agreement_is_weighed_alike_and_chosen_on_windows_that_are_not_scored(
@@ -57,7 +60,7 @@ def test_agreement_is_weighed_alike_and_chosen_on_windows_that_are_not_scored(
 
     def trained(data, size, arm, settings, seed, scored=True):
         seen.append((arm.method, settings.get("balance", 0.0), scored))
-        return {"dice": 0.5 + (settings.get("balance") == 0.3) / 10, "steps": 1,
+        return {"dice_near": 0.6, "dice": 0.5 + (settings.get("balance") == 0.3) / 10, "steps": 1,
                 "label_before": 0.7, "label_after": 0.8, "noise_rate": 0.1}  # fmt: skip
 
     monkeypatch.setattr(superpixel, "_trained", trained)
@@ -74,7 +77,9 @@ def test_agreement_is_weighed_alike_and_chosen_on_windows_that_are_not_scored(
 
 
 def test_windows_of_the_choice_are_neither_trained_on_nor_scored(few: Path) -> None:
-    protocol = superpixel_case.windows(few, Counts(8, 4, 4))
-    tuning = {rgb.tobytes() for rgb in protocol.meta.rgb}
-    others = {rgb.tobytes() for part in (protocol.train, protocol.test) for rgb in part.rgb}
-    assert not tuning & others
+    case = superpixel_case.windows(few, Counts(8, 4, 4))
+    every = (case.train, case.far, case.near, case.choice)
+    assert [len(part) for part in every] == [8, 4, 4, 4]
+    assert len({rgb.tobytes() for part in every for rgb in part.rgb}) == 20
+    assert not set(case.far.image) & set(case.train.image)
+    assert set(case.near.image) <= {0, 2, 4}

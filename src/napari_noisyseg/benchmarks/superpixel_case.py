@@ -20,7 +20,7 @@ from ..data.regions import region_of
 from ..data.resample import resize_mask
 from ..method import MethodConfig, TrainingImage
 from ..training.explain import explain
-from .patches import Counts, Patches, Protocol, load, many_nuclei
+from .patches import Counts, Patches, load, many_nuclei
 from .windows import MPP
 
 Kind = Literal["affine", "morph"]
@@ -70,21 +70,43 @@ def morphed(truth: NDArray[np.int32], beta: float, alpha: float, seed: int) -> N
     return noisy.astype(np.int32)
 
 
+@dataclass(frozen=True)
+class Case:
+    """Windows to train on, to test on, and to choose settings by; no window is in two of them.
+
+    far: of images that none is trained on, of other organs too; near, choice: of those trained on.
+    The paper's test images come from where its training images do: that is `near`.
+    """
+
+    train: Patches
+    far: Patches
+    near: Patches
+    choice: Patches
+
+
 @cache
-def protocol_of(
+def noisy_case(
     data: Path, counts: Counts, kind: Kind, alpha: float, beta: float, struck: Struck = "windows"
-) -> Protocol:
+) -> Case:
     """Windows whose training part has noisy labels; alpha 0: clean ones, the ceiling."""
-    protocol = windows(data, counts)
+    case = windows(data, counts)
     found = Noise(kind, alpha, beta, _factor(data, counts, kind, struck), struck)
-    noisy = found.apply(protocol.train.truth) if alpha else protocol.train.truth
-    return replace(protocol, train=replace(protocol.train, noisy=noisy))
+    noisy = found.apply(case.train.truth) if alpha else case.train.truth
+    return replace(case, train=replace(case.train, noisy=noisy))
 
 
 @cache
-def windows(data: Path, counts: Counts) -> Protocol:
-    """Windows to train on, to test on, and (`meta`) to choose settings by."""
-    return many_nuclei(load(data), "partial", counts=counts)
+def windows(data: Path, counts: Counts) -> Case:
+    """Windows with their true nuclei; counts.meta: of `near`, and of `choice`."""
+    drawn = many_nuclei(load(data), "partial", counts=replace(counts, meta=2 * counts.meta))
+    half = len(drawn.meta) // 2
+    near, choice = (_some(drawn.meta, part) for part in (slice(half), slice(half, None)))
+    return Case(drawn.train, drawn.test, near, choice)
+
+
+def _some(patches: Patches, which: slice) -> Patches:
+    p = patches
+    return Patches(p.rgb[which], p.truth[which], p.noisy[which], p.image[which])
 
 
 @cache

@@ -150,6 +150,8 @@ PEERS_SMALL: Departures = {
               warmup=0.2),
     **because("nuclei are a fifth of the pixels: without this they would be left out first",
               per_class=True),
+    **because("trained on few images and used on others: networks must not learn these by heart",
+              weight_decay=5e-4),
 }  # fmt: skip
 SUPERPIXEL_MENDED: Departures = {
     **PEERS_MENDED,
