@@ -70,11 +70,11 @@ unit:  ## the default tests, in four parts of which two run at a time
 
 # what fails is run once more: two parts use the same cores, and a window may be late
 $(PARTS):
-	@run="$(BIN)/python -m pytest -q -o cache_dir=.pytest_cache/$@ $(MARKED)"; \
+	@run="$(BIN)/python -m pytest -q -o cache_dir=.pytest_cache/$@"; \
 		$$run $(TESTS) || $$run --last-failed $(TESTS)
 
 long: install  ## tests of many seconds each, in the same four parts (minutes)
-	@$(MAKE) --no-print-directory unit MARKED="-m 'long and not slow'"
+	@PYTEST_ADDOPTS="-m 'long and not slow'" $(MAKE) --no-print-directory unit
 
 slow: install  ## the long tests, on real fields (needs NOISYSEG_DATA)
 	@$(BIN)/python -m pytest -q -m slow --timeout 3600
