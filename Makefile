@@ -76,7 +76,7 @@ $(PARTS):
 long: install  ## tests of many seconds each, in the same four parts (minutes)
 	@PYTEST_ADDOPTS="-m 'long and not slow'" $(MAKE) --no-print-directory unit
 
-slow: install  ## the long tests, on real fields (needs NOISYSEG_DATA)
+slow: install  ## tests of minutes each, on real fields (needs NOISYSEG_DATA)
 	@$(BIN)/python -m pytest -q -m slow --timeout 3600
 
 test-pyqt6: system $(STAMP_PYQT6)  ## the window's tests under PyQt6, in a .venv-pyqt6 of its own (minutes)
