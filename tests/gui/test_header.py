@@ -62,8 +62,9 @@ def test_napari_speaks_of_the_image_in_front(
     assert viewer.layers.selection.active is own
 
 
-def test_what_is_made_late_has_the_window_s_theme(panel: Any) -> None:
-    panel.session.viewer.theme = "light"  # dark is napari's own
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_what_is_made_late_has_the_window_s_theme(panel: Any, theme: str) -> None:
+    panel.session.viewer.theme = theme
     review = panel.docks["review"]
     review.rounds_more.toggle.setChecked(True)
     ground = review.rounds.plot.backgroundBrush().color().name()

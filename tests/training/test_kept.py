@@ -97,9 +97,9 @@ def test_clean_nuclei_are_redrawn_as_if_nobody_knew_them() -> None:
     (given,) = asked
     assert not given.clean.any()
     np.testing.assert_array_equal(given.rough > 0, clean > 0)
-    # rough masks are right where clean nuclei tell: those that hardly agree stay as well
+    # where clean nuclei tell, rough masks are right: others that hardly agree stay as well
     np.testing.assert_array_equal(after > 0, rough > 0)
-    # and where they are wrong there, those that agree go
+    # where clean nuclei tell, rough masks are wrong and redrawn ones right: none stays
     wrong = Given(np.roll(rough, 4, 1), clean, clean < 0)
     drawn = np.where(clean > 0, clean, rough)
     right = with_kept(drawn, wrong, lambda given: np.roll(given.rough, -4, 1))
