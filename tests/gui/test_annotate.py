@@ -18,6 +18,7 @@ from napari_noisyseg.gui.panel import Panel
 from napari_noisyseg.gui.window.keyfilter import canvases
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store import Project
+from napari_noisyseg.store.records import Outline
 
 LEFT = Qt.MouseButton.LeftButton
 CONTROL = Qt.KeyboardModifier.ControlModifier
@@ -243,6 +244,22 @@ class TestClasses:
         named.classes.choice.activated.emit(1)
         first = named.kit.points.nuclei[min(named.kit.points.nuclei)]
         assert first.class_name == "lymphocyte"
+
+
+def test_rough_masks_need_no_field_whatever_a_review_adds(panel: Panel, qtbot: QtBot) -> None:
+    nuclei = panel.session.require_project().nuclei
+    mask = np.ones((20, 20), np.int32)
+    with panel.session.acting():
+        name = panel.session.require_image().name
+        nuclei.paint(name, Box(40, 40, 60, 60), 0 * mask, mask)
+        nuclei.add_outlined(name, 110.0, 110.0, Outline(Box(100, 100, 120, 120), mask > 0))
+    steps = [panel.docks[step] for step in ("annotate", "coarse")]
+    qtbot.waitUntil(lambda: steps[0].summary() == ("rough masks · 1 accepted", "done", None))
+    assert steps[1].summary() == ("come with a field", "todo", None)
+    panel.docks["annotate"].kit.points.add(300.0, 300.0)
+    qtbot.wait(20)
+    assert steps[0].summary() == ("2 nuclei · no field yet", "warn", None)
+    assert steps[1].summary() == ("need a field", "warn", None)
 
 
 def test_projects_of_two_windows_do_not_mix(dock: AnnotateDock, tmp_path: Path) -> None:

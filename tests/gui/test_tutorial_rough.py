@@ -44,6 +44,7 @@ def test_rough_masks_are_corrected_from_twenty_accepted_nuclei(
         )
 
     assert panel.docks["annotate"].summary().text == f"rough masks · {TO_ACCEPT} accepted"
+    assert panel.docks["coarse"].summary().text == "come with a field"
     panel.open_step("train")
     options = panel.docks["train"].options
     options._chosen_by_hand = False

@@ -127,6 +127,10 @@ class PointsTool:
         inside = (y >= box.y0) & (y < box.y1) & (x >= box.x0) & (x < box.x1)
         return int(inside.sum())
 
+    def undecided(self) -> bool:
+        """Whether a point stands for itself: nobody has judged its nucleus yet."""
+        return any(n.state in ("unreviewed", "unsure") for n in self.nuclei.values())
+
     def layer(self) -> Any | None:
         """The layer that shows the points, or None."""
         image = self.session.image

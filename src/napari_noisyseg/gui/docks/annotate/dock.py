@@ -134,7 +134,7 @@ class AnnotateDock(StepDock):
             image = self.session.image_layer()
             return Summary("click a nucleus to begin" if image is not None else "open an image")
         counts = project.nuclei.counts()
-        if not counts.points and not counts.fields and self._rough_masks(project):
+        if not counts.fields and self._rough_masks(project) and not self.kit.points.undecided():
             accepted = f" · {counts.accepted} accepted" if counts.accepted else ""
             return Summary(f"rough masks{accepted}", "done")
         nuclei = "1 nucleus" if counts.nuclei == 1 else f"{counts.nuclei:,} nuclei"

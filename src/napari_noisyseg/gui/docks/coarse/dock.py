@@ -28,6 +28,8 @@ CLEAR = "Pixels without colour are unknown: training never takes them for backgr
 WHY = {
     "come with the first points": "Click nuclei in step 1; each click shows its labels at once.",
     "need a field": "Labels are saved only inside fields: draw one in step 1.",
+    "come with a field": "Masks and accepted nuclei are trained on without them. To have labels "
+    "made from points too, draw a field in step 1.",
     "up to date": "They follow every click automatically.",
     "working …": "Making labels …",
     "could not be made": "The message below says why. The next click tries again.",
@@ -121,7 +123,9 @@ class CoarseDock(StepDock):
         if not self.kit.points.nuclei:
             return Summary("come with the first points")
         if not self.kit.fields.fields:
-            return Summary("need a field", "warn")
+            # masks and accepted nuclei need no field, and a false promise would harm them
+            clicked = self.kit.points.undecided()
+            return Summary("need a field", "warn") if clicked else Summary("come with a field")
         image = self.session.image
         if self.kit.live.busy or self.deriver.left or self._settle.isActive():
             # after each decision of a review they are made again, which is nobody's concern there
