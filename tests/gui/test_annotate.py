@@ -12,7 +12,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QApplication, QColorDialog, QInputDialog
 
-from napari_noisyseg.gui.canvas import looks
+from napari_noisyseg.gui.canvas import layers, looks
 from napari_noisyseg.gui.docks.annotate.dock import AnnotateDock
 from napari_noisyseg.gui.panel import Panel
 from napari_noisyseg.gui.window.keyfilter import canvases
@@ -256,6 +256,10 @@ def test_rough_masks_need_no_field_whatever_a_review_adds(panel: Panel, qtbot: Q
     steps = [panel.docks[step] for step in ("annotate", "coarse")]
     qtbot.waitUntil(lambda: steps[0].summary() == ("rough masks · 1 accepted", "done", None))
     assert steps[1].summary() == ("come with a field", "todo", None)
+    panel.open_step("train")
+    rough: Any = layers.find(panel.session.viewer, name, "rough")
+    assert rough.visible  # what is trained on, until a run has found something better
+    panel.open_step("annotate")
     panel.docks["annotate"].kit.points.add(300.0, 300.0)
     qtbot.wait(20)
     assert steps[0].summary() == ("2 nuclei · no field yet", "warn", None)
