@@ -246,6 +246,20 @@ class TestClasses:
         assert first.class_name == "lymphocyte"
 
 
+def test_undo_and_redo_are_offered_where_they_do_something(
+    dock: AnnotateDock, qtbot: QtBot
+) -> None:
+    assert (dock.undo.isEnabled(), dock.redo.isEnabled()) == (True, False)
+    actions = len(project_of(dock).nuclei.history())
+    for left in reversed(range(actions)):
+        qtbot.mouseClick(dock.undo, LEFT)
+        assert (dock.undo.isEnabled(), dock.redo.isEnabled()) == (left > 0, True)
+    qtbot.mouseClick(dock.redo, LEFT)
+    assert (dock.undo.isEnabled(), dock.redo.isEnabled()) == (True, True)
+    dock.kit.points.add(50.0, 50.0)
+    assert (dock.undo.isEnabled(), dock.redo.isEnabled()) == (True, False)
+
+
 def test_rough_masks_need_no_field_whatever_a_review_adds(panel: Panel, qtbot: QtBot) -> None:
     nuclei = panel.session.require_project().nuclei
     mask = np.ones((20, 20), np.int32)

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import (
 
 from napari_noisyseg.gui.canvas import layers
 from napari_noisyseg.gui.change import ANNOTATION, FRONT, What
+from napari_noisyseg.gui.controllers.undoing import undoing
 from napari_noisyseg.gui.docks import StepDock
 from napari_noisyseg.gui.docks.annotate.classrow import ClassRow
 from napari_noisyseg.gui.docks.annotate.fieldlist import FieldList
@@ -179,8 +180,9 @@ class AnnotateDock(StepDock):
         project = self.session.project
         here = len(self.kit.points.nuclei)
         self.counts.setText(f"{here} here" if project is not None else "")
-        self.undo.setEnabled(project is not None)
-        self.redo.setEnabled(project is not None)
+        can = undoing(project)
+        self.undo.setEnabled(can.undo)
+        self.redo.setEnabled(can.redo)
 
     def _show_others(self) -> None:
         found = [x for x in self.session.viewer.layers if _usable(x)]
