@@ -9,7 +9,7 @@ import pytest
 
 from napari_noisyseg import registry
 from napari_noisyseg.benchmarks import superpixel, superpixel_case
-from napari_noisyseg.benchmarks.patches import Counts, Tissue
+from napari_noisyseg.benchmarks.patches import Counts, Tissue, many_nuclei
 from napari_noisyseg.benchmarks.superpixel import METHODS, Arm, Size, config_of
 from napari_noisyseg.benchmarks.tissue import fields
 
@@ -83,3 +83,6 @@ def test_windows_of_the_choice_are_neither_trained_on_nor_scored(few: Path) -> N
     assert len({rgb.tobytes() for part in every for rgb in part.rgb}) == 20
     assert not set(case.far.image) & set(case.train.image)
     assert set(case.near.image) <= {0, 2, 4}
+    # the presets were chosen before there was `near`, by the first of these windows
+    before = many_nuclei(superpixel_case.load(few), "partial", counts=Counts(8, 4, 4))
+    assert (case.choice.rgb == before.meta.rgb).all()

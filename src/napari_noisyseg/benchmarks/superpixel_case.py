@@ -97,10 +97,13 @@ def noisy_case(
 
 @cache
 def windows(data: Path, counts: Counts) -> Case:
-    """Windows with their true nuclei; counts.meta: of `near`, and of `choice`."""
+    """Windows with their true nuclei; counts.meta: of `near`, and of `choice`.
+
+    `choice` is the first part: by these windows the presets were chosen (decisions 42 and 46).
+    """
     drawn = many_nuclei(load(data), "partial", counts=replace(counts, meta=2 * counts.meta))
     half = len(drawn.meta) // 2
-    near, choice = (_some(drawn.meta, part) for part in (slice(half), slice(half, None)))
+    choice, near = (_some(drawn.meta, part) for part in (slice(half), slice(half, None)))
     return Case(drawn.train, drawn.test, near, choice)
 
 
