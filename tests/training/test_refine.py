@@ -9,7 +9,16 @@ from numpy.typing import NDArray
 from scipy import ndimage, stats
 
 from napari_noisyseg import stains
-from napari_noisyseg.training.refine import Evidence, Found, corrected, further, judge, outlines
+from napari_noisyseg.training.refine import (
+    TEMPERATURE,
+    Evidence,
+    Found,
+    bolder,
+    corrected,
+    further,
+    judge,
+    outlines,
+)
 
 Tissue = tuple[NDArray[np.uint8], NDArray[np.int32]]
 
@@ -224,3 +233,15 @@ def test_nothing_unlikely_is_added(tnbc: Tissue) -> None:
     labels = corrected(seen, np.zeros_like(predicted), nowhere, nowhere)
     assert labels[y, x] == 0
     assert ((labels > 0) & (truth > 0)).sum() > 0.5 * (truth > 0).sum()
+
+
+def test_a_bolder_network_believes_the_same_more() -> None:
+    timid = np.array([[0.2, 0.5, 0.9], [0.0, 1.0, 0.501]], np.float32)
+    bold = bolder(timid)
+    assert bold.dtype == np.float32
+    odds = math.log(0.9 / 0.1) / TEMPERATURE
+    assert bold[0].tolist() == pytest.approx([1 / (1 + 4 ** (1 / TEMPERATURE)), 0.5,
+                                              1 / (1 + math.exp(-odds))], rel=1e-4)  # fmt: skip
+    assert bold[1, 0] == pytest.approx(0, abs=1e-6)
+    assert bold[1, 1] == pytest.approx(1, abs=1e-6)
+    assert bold[1, 2] > timid[1, 2]

@@ -29,6 +29,7 @@ from napari_noisyseg.training.predict import Maps, Model, density_of
 from napari_noisyseg.training.refine import (
     Evidence,
     Found,
+    bolder,
     corrected,
     further,
     judge,
@@ -125,7 +126,7 @@ def _redrawn(
     splitting = model.config.prediction().splitting
 
     def redraw(seen: Map, given: Given) -> NDArray[np.int32] | None:
-        return in_masks(seen, given, region.rgb, region.mpp, splitting, model.readers)
+        return in_masks(bolder(seen), given, region.rgb, region.mpp, splitting, model.readers)
 
     given = Given(region.rough, region.clean, empty)
     labels = redraw(believed, given)
