@@ -123,7 +123,7 @@ class CoarseDock(StepDock):
         if not self.kit.points.nuclei:
             return Summary("come with the first points")
         if not self.kit.fields.fields:
-            # masks and accepted nuclei need no field, and a false promise would harm them
+            # masks need no field, and one that promises too much would harm them
             clicked = self.kit.points.undecided()
             return Summary("need a field", "warn") if clicked else Summary("come with a field")
         image = self.session.image
