@@ -17,7 +17,9 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_noisyseg.gui.canvas import layers, tissue
 from napari_noisyseg.gui.panel import Panel
+from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
+from napari_noisyseg.store.records import Outline
 
 Z = Qt.Key.Key_Z
 
@@ -92,6 +94,26 @@ class TestTwoImages:
         assert near(places(panel, "biopsy"), [(60, 70), (160, 240)])
         assert near(places(panel, "tissue"), [(100, 120), (200, 220)])
         assert said(panel) == ""
+
+    def test_accepted_nuclei_of_the_other_one_need_no_field(
+        self, hand: Hand, panel: Panel, biopsy: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        session, mask = panel.session, np.ones((20, 20), np.int32)
+        with session.acting():
+            nuclei, name = session.require_project().nuclei, session.require_image().name
+            nuclei.paint(name, Box(40, 40, 60, 60), 0 * mask, mask)
+            nuclei.add_outlined(name, 110.0, 110.0, Outline(Box(100, 100, 120, 120), mask > 0))
+        hand.add_images(monkeypatch, biopsy)
+        assert hand.shows("biopsy")
+        row = panel.docks["annotate"].summary
+        assert row() == ("1 nucleus · no field yet", "todo", None)
+        hand.click((60, 70))
+        assert row() == ("2 nuclei · no field yet", "warn", None)
+        hand.choose("tissue")
+        assert row() == ("2 nuclei · no field yet", "warn", None)
+        hand.key(Z, CONTROL)
+        hand.choose("tissue")
+        assert row() == ("rough masks · 1 accepted", "done", None)
 
     @pytest.mark.long
     def test_it_is_seen_whole_at_first_and_then_as_it_was_left(

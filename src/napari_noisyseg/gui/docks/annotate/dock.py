@@ -135,12 +135,14 @@ class AnnotateDock(StepDock):
             image = self.session.image_layer()
             return Summary("click a nucleus to begin" if image is not None else "open an image")
         counts = project.nuclei.counts()
-        if not counts.fields and self._rough_masks(project) and not self.kit.points.undecided():
+        # masks and accepted nuclei need no field
+        undecided = counts.nuclei > counts.accepted
+        if not counts.fields and not undecided and self._rough_masks(project):
             accepted = f" · {counts.accepted} accepted" if counts.accepted else ""
             return Summary(f"rough masks{accepted}", "done")
         nuclei = "1 nucleus" if counts.nuclei == 1 else f"{counts.nuclei:,} nuclei"
         if counts.fields == 0:
-            return Summary(f"{nuclei} · no field yet", "warn" if counts.nuclei else "todo")
+            return Summary(f"{nuclei} · no field yet", "warn" if undecided else "todo")
         fields = "1 field" if counts.fields == 1 else f"{counts.fields} fields"
         if counts.complete < counts.fields:
             fields = f"{counts.complete} of {fields} complete"
