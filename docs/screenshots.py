@@ -192,6 +192,9 @@ def keep(path: Path) -> None:
 
 def main(chapters: list[str]) -> None:
     """Each chapter in a window of its own, on a virtual display where there is none."""
+    unknown = [chapter for chapter in chapters if chapter not in CHAPTERS]
+    if unknown:
+        sys.exit(f"no chapter {', '.join(unknown)}: there are {', '.join(CHAPTERS)}")
     IMAGES.mkdir(exist_ok=True)
     for chapter in chapters or list(CHAPTERS):
         here = [sys.executable, str(Path(__file__).resolve()), "--here", chapter]

@@ -152,6 +152,19 @@ def test_buttons_do_what_keys_do(qtbot, dock):
         assert dock.session.project.nuclei.get(nucleus).state == state
 
 
+def test_undo_is_offered_where_it_does_something(qtbot, dock):
+    nuclei = dock.session.project.nuclei
+    press(dock, "A")
+    while any(entry.state == "done" for entry in nuclei.history()):
+        assert dock.undo_button.isEnabled()
+        qtbot.mouseClick(dock.undo_button, Qt.MouseButton.LeftButton)
+        drawn_now(dock)
+    assert not dock.undo_button.isEnabled()
+    dock.session.redo()
+    drawn_now(dock)
+    assert dock.undo_button.isEnabled()
+
+
 def test_a_rejected_nucleus_goes_from_the_canvas_and_comes_back(dock):
     item = dock.review.item
     layer = layers.find(dock.session.viewer, item.image, "refined")
@@ -312,6 +325,7 @@ def test_a_closed_project_leaves_an_empty_review(dock):
     drawn_now(dock)
     assert dock.review.item is None
     assert not dock.accept_button.isEnabled()
+    assert not dock.undo_button.isEnabled()
     assert dock.card.progress.text() == "nothing to review yet"
     assert dock.summary().text == "nothing to review yet"
     press(dock, "A")

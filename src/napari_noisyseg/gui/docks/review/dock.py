@@ -18,6 +18,7 @@ from napari_noisyseg.gui.controllers.repairs import MOST_CLASSES
 from napari_noisyseg.gui.controllers.review import ReviewController
 from napari_noisyseg.gui.controllers.shapes import Shapes
 from napari_noisyseg.gui.controllers.trust import Trust
+from napari_noisyseg.gui.controllers.undoing import undoing
 from napari_noisyseg.gui.docks import StepDock
 from napari_noisyseg.gui.docks.review.card import AcceptAbove, ReviewCard
 from napari_noisyseg.gui.docks.review.filterrow import FilterRow
@@ -310,7 +311,8 @@ class ReviewDock(StepDock):
             made.setEnabled(item is not None)
         for made in (self.back_button, self.next_button):
             made.setEnabled(review.queue is not None and len(review.queue) > 0)
-        self.undo_button.setEnabled(self.session.project is not None)
+        can_undo = undoing(self.session.project).undo and review.who.may_undo()
+        self.undo_button.setEnabled(can_undo)
         self.measurements.show_queue(review.queue)
         if item is not None:
             self.measurements.follow(item)
