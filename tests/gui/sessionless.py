@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui.change import Change, What
+from napari_noisyseg.gui.undoing import Undoing
+from napari_noisyseg.gui.view import View
 from napari_noisyseg.store.project import Project
 
 
@@ -18,6 +21,8 @@ class Session:
         self.project, self.image = project, project.images()[0].name
         self.said: list[str] = []
         self.looks: dict[str, Any] = {}
+        self.view, self.front = View(step="review"), SimpleNamespace(names=self._names)
+        self.undoing: Any = Undoing(self)  # type: ignore[arg-type]
         self._acts: list[Callable[[Change], object]] = []
         self._seen = project.nuclei.version()
 
@@ -45,9 +50,14 @@ class Session:
         finally:
             self.sync()
 
+    def _names(self) -> list[str]:
+        return [record.name for record in self.project.images()]
+
     def undo(self) -> None:
-        self.project.nuclei.undo()
-        self.sync()
+        self.undoing.travel("undo")
+
+    def redo(self) -> None:
+        self.undoing.travel("redo")
 
     def look(self, **changes: Any) -> None:
         self.looks |= changes

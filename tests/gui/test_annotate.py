@@ -254,8 +254,10 @@ def test_undo_and_redo_are_offered_where_they_do_something(
     for left in reversed(range(actions)):
         qtbot.mouseClick(dock.undo, LEFT)
         assert (dock.undo.isEnabled(), dock.redo.isEnabled()) == (left > 0, True)
+    assert dock.undo.toolTip() == "Take back: nothing now (Ctrl+Z)"
     qtbot.mouseClick(dock.redo, LEFT)
     assert (dock.undo.isEnabled(), dock.redo.isEnabled()) == (True, True)
+    assert dock.undo.toolTip() == "Take back: add the image tissue (Ctrl+Z)"
     dock.kit.points.add(50.0, 50.0)
     assert (dock.undo.isEnabled(), dock.redo.isEnabled()) == (True, False)
 

@@ -114,6 +114,15 @@ def test_news_come_together_and_can_be_closed(panel: Any, qtbot: Any) -> None:
     assert not notes.timer.isActive()
 
 
+def test_news_that_makes_older_news_old_stands_in_its_place(panel: Any) -> None:
+    notes = panel.notes
+    for words in ("undone: one", "undone: two"):
+        notes.say_instead(words)
+    notes.say(KEPT)
+    notes.say_instead("done again")
+    assert notes.texts() == [KEPT, "done again"]
+
+
 def test_news_that_somebody_reads_or_selects_stays(panel: Any, qtbot: Any) -> None:
     notes = panel.notes
     notes.say(KEPT)

@@ -57,11 +57,23 @@ def test_a_second_person_sees_and_changes_nothing_of_what_was_decided(
     assert {n.id: n.state for n in many.nuclei.of("i", every=True)} == before
     review.undo()
     assert review.progress().reviewed == 0
-    review.undo()
+    for way in (review.undo, review.session.undo, review.session.redo):  # by any key
+        way()
     assert {n.id: n.state for n in many.nuclei.of("i", every=True)} == before
     review.who.be_second(False)
     assert review.session.looks == {"blind": False}  # type: ignore[attr-defined]
     assert review.progress().reviewed == len(ADA)
+
+
+def test_what_the_first_took_back_is_not_done_again_by_the_second(
+    review: ReviewController, many: Project
+) -> None:
+    review.undo()
+    before = {n.id: n.state for n in many.nuclei.of("i", every=True)}
+    second(review)
+    review.session.redo()
+    assert {n.id: n.state for n in many.nuclei.of("i", every=True)} == before
+    assert review.session.said[-1] == "there is nothing left to redo in this blind review"  # type: ignore[attr-defined]
 
 
 def test_nobody_is_second_to_himself(review: ReviewController) -> None:

@@ -194,6 +194,21 @@ def test_a_project_that_somebody_holds_is_read(
     other.shut()
 
 
+def test_an_undo_out_of_sight_is_told(bare: Session) -> None:
+    said: list[str] = []
+    bare.undoing.told.connect(said.append)
+    points = kit_of(bare).points
+    for y in (20.0, 40.0):
+        points.add(y, 30.0)
+    bare.undo()
+    assert said == []  # the point goes from the canvas
+    bare.look(step="review")
+    bare.undo()
+    bare.redo()
+    assert said == ["Undone: add a point. Ctrl+Shift+Z brings it back.", "Done again: add a point."]
+    assert bare.undoing.next() == ("add a point", "add a point")
+
+
 def test_removed_image_comes_back_with_undo(bare: Session) -> None:
     kit_of(bare).points.add(20.0, 30.0)
     bare.front.remove()

@@ -117,6 +117,7 @@ class Panel(QWidget):  # type: ignore[misc]
         session.keys.changed.connect(self._show_keys)
         session.noticed.connect(self.notes.warn)
         session.news.connect(self.notes.say)
+        session.undoing.told.connect(self.notes.say_instead)
         session.settled.connect(self.notes.settle)
         self._filter: KeyFilter = KeyFilter(session.keys, self, session.viewer)
         self._timer = QTimer(self, singleShot=True, interval=0)

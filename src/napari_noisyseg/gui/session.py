@@ -26,6 +26,7 @@ from napari_noisyseg.gui.change import Change, What
 from napari_noisyseg.gui.front import Front
 from napari_noisyseg.gui.keys import Keys
 from napari_noisyseg.gui.kinds import AFAR
+from napari_noisyseg.gui.undoing import Undoing
 from napari_noisyseg.gui.view import View
 from napari_noisyseg.gui.work import Submit, at_once
 from napari_noisyseg.slides import Box
@@ -67,6 +68,7 @@ class Session:
         self._seen = 0
         self._together, self._removals = False, 0
         self.front = Front(self)
+        self.undoing = Undoing(self)
         self.painter = Painter(self.viewer, lambda: self.view, self.front.by_hand)
         self.viewer.layers.events.inserted.connect(self._on_inserted)
         self.viewer.layers.events.removed.connect(self._on_removed)
@@ -203,6 +205,7 @@ class Session:
             self.changed,
             self.noticed,
             self.news,
+            self.undoing.told,
             self.settled,
             self.ending,
             self.keys.changed,
@@ -344,28 +347,11 @@ class Session:
 
     def undo(self) -> str | None:
         """Take back the last action; its words, or None when there is nothing left."""
-        return self._history("undo")
+        return self.undoing.travel("undo")
 
     def redo(self) -> str | None:
         """Do again what was last undone; its words, or None."""
-        return self._history("redo")
-
-    def _history(self, way: str) -> str | None:
-        """Undo or redo, and go to the image in which it happened: it is seen what was changed."""
-        project = self.project
-        words: str | None = None
-        if project is None:
-            return None
-        with self.acting():
-            words = getattr(project.nuclei, way)()
-            if words is None:
-                self.say(f"there is nothing to {way}")
-                return None
-            image = project.nuclei.journal(self._seen)[-1].image
-            self.sync()
-            if image is not None and image in self.front.names() and image != self.image:
-                self.show_image(image)
-        return words
+        return self.undoing.travel("redo")
 
     def notice(self, text: str) -> None:
         """Say what is wrong, where, and how to mend it."""

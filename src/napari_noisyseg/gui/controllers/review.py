@@ -308,10 +308,7 @@ class ReviewController:
     def undo(self) -> None:
         """Take back the last action and show the nucleus that it was about."""
         self.end_edit()
-        if self.who.may_undo():
-            self.session.undo()
-        else:
-            self.session.say("there is nothing left to undo in this blind review")
+        self.session.undo()
 
     def move(self, step: int) -> None:
         """Go along the queue, decided nuclei included."""

@@ -26,7 +26,6 @@ class Who:
         self._review = review
         self.name = name or system_name()
         self.blind = False
-        self._since = 0
 
     def be(self, name: str) -> None:
         """Let decisions carry this name from now on; without one, the system's."""
@@ -49,24 +48,22 @@ class Who:
             return
         review.end_edit()
         self.cover(False)
-        self.blind, self._since = blind, self._last()
+        self._judge(blind)
         self.cover(review.open)
         review.begin_anew()
 
     def reset(self) -> None:
         """Another project is open."""
         self.cover(False)
-        self.blind = False
+        self._judge(False)
 
-    def may_undo(self) -> bool:
-        """Whether the last action is their own: a second person takes back nothing of others."""
-        return not self.blind or self._last() > self._since
-
-    def _last(self) -> int:
-        """The number of the last action that was not taken back."""
-        project = self._review.session.project
-        entries = project.nuclei.history() if project is not None else []
-        return next((entry.id for entry in entries if entry.state == "done"), 0)
+    def _judge(self, blind: bool) -> None:
+        """Blind or not; a second person takes back nothing of others."""
+        self.blind, undoing = blind, self._review.session.undoing
+        if blind:
+            undoing.hold()
+        else:
+            undoing.since = 0
 
     def cover(self, covers: bool) -> None:
         """In a blind review nothing of what was decided is seen on the canvas."""

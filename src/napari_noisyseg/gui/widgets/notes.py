@@ -54,6 +54,7 @@ class Notes(QWidget):  # type: ignore[misc]
         super().__init__()
         self._refusals: list[str] = []
         self._news: list[str] = []
+        self._replaced = ""
         self._panel: QObject | None = None
         self.refusal = Note(REFUSAL, self._close_refusal)
         self.news = Note(NEWS, self._close_news)
@@ -86,6 +87,13 @@ class Notes(QWidget):  # type: ignore[misc]
         self._news.append(text)
         self.timer.start()
         self._refresh()
+
+    def say_instead(self, text: str) -> None:
+        """Something happened that makes old what was last said in this way."""
+        if self._replaced in self._news:
+            self._news.remove(self._replaced)
+        self._replaced = text
+        self.say(text)
 
     def settle(self) -> None:
         """The person's act succeeded: what was refused before is settled."""

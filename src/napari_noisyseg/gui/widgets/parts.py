@@ -60,6 +60,12 @@ def button(text: str, tip: str, act: Callable[[], Any], role: str = "") -> QPush
     return found
 
 
+def offer(made: QPushButton, does: str, words: str, key: str) -> None:
+    """Let a button's tip say what it would do now; without words it does nothing."""
+    made.setEnabled(bool(words))
+    made.setToolTip(f"{does}: {words} ({key})" if words else f"{does}: nothing now ({key})")
+
+
 def tool(text: str, tip: str, act: Callable[[], Any]) -> QToolButton:
     """One of several exclusive tools."""
     found = QToolButton()

@@ -15,7 +15,6 @@ from qtpy.QtWidgets import (
 
 from napari_noisyseg.gui.canvas import layers
 from napari_noisyseg.gui.change import ANNOTATION, FRONT, What
-from napari_noisyseg.gui.controllers.undoing import undoing
 from napari_noisyseg.gui.docks import StepDock
 from napari_noisyseg.gui.docks.annotate.classrow import ClassRow
 from napari_noisyseg.gui.docks.annotate.fieldlist import FieldList
@@ -27,7 +26,7 @@ from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.summary import Mark, Summary
 from napari_noisyseg.gui.tools.kit import Kit, kit_of
 from napari_noisyseg.gui.tools.suggesting import SuggestTool
-from napari_noisyseg.gui.widgets.parts import More, button, column, label, line, tool
+from napari_noisyseg.gui.widgets.parts import More, button, column, label, line, offer, tool
 from napari_noisyseg.store.project import Project
 
 HINTS = {
@@ -182,9 +181,9 @@ class AnnotateDock(StepDock):
         project = self.session.project
         here = len(self.kit.points.nuclei)
         self.counts.setText(f"{here} here" if project is not None else "")
-        can = undoing(project)
-        self.undo.setEnabled(can.undo)
-        self.redo.setEnabled(can.redo)
+        comes = self.session.undoing.next()
+        offer(self.undo, "Take back", comes.undo, "Ctrl+Z")
+        offer(self.redo, "Do again", comes.redo, "Ctrl+Shift+Z")
 
     def _show_others(self) -> None:
         found = [x for x in self.session.viewer.layers if _usable(x)]

@@ -18,7 +18,6 @@ from napari_noisyseg.gui.controllers.repairs import MOST_CLASSES
 from napari_noisyseg.gui.controllers.review import ReviewController
 from napari_noisyseg.gui.controllers.shapes import Shapes
 from napari_noisyseg.gui.controllers.trust import Trust
-from napari_noisyseg.gui.controllers.undoing import undoing
 from napari_noisyseg.gui.docks import StepDock
 from napari_noisyseg.gui.docks.review.card import AcceptAbove, ReviewCard
 from napari_noisyseg.gui.docks.review.filterrow import FilterRow
@@ -38,7 +37,7 @@ from napari_noisyseg.gui.settings import keep, setting
 from napari_noisyseg.gui.summary import Summary
 from napari_noisyseg.gui.tools.kit import kit_of
 from napari_noisyseg.gui.widgets.legend import Legend, Stroke
-from napari_noisyseg.gui.widgets.parts import More, button, column, label, line
+from napari_noisyseg.gui.widgets.parts import More, button, column, label, line, offer
 from napari_noisyseg.gui.widgets.theme import Palette, palette
 from napari_noisyseg.gui.window import files
 from napari_noisyseg.store.records import State
@@ -311,8 +310,7 @@ class ReviewDock(StepDock):
             made.setEnabled(item is not None)
         for made in (self.back_button, self.next_button):
             made.setEnabled(review.queue is not None and len(review.queue) > 0)
-        can_undo = undoing(self.session.project).undo and review.who.may_undo()
-        self.undo_button.setEnabled(can_undo)
+        offer(self.undo_button, "Take back", self.session.undoing.next().undo, "Z")
         self.measurements.show_queue(review.queue)
         if item is not None:
             self.measurements.follow(item)
