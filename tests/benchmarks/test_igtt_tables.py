@@ -54,6 +54,7 @@ def test_perturbed_labels_are_larger_or_smaller() -> None:
     assert (smaller & MASK).sum() == smaller.sum() < MASK.sum()
 
 
+@pytest.mark.long
 def test_the_yardstick_learns_the_masks_it_is_given() -> None:
     rgb = np.where(MASK[:128, :128, None], 90, 15).astype(np.uint8).repeat(3, axis=2)
     some = cells.Cells((rgb,), (MASK[:128, :128],))

@@ -30,6 +30,7 @@ def test_rough_masks_are_wrong_and_clean_ones_are_others(case: Case) -> None:
     assert case.rough.shape == case.true.shape == (8, 128, 128)
 
 
+@pytest.mark.long
 def test_measuring_leaves_the_weights_and_compares_with_exact(case: Case) -> None:
     before = [p.clone() for p in (*case.net.parameters(), *case.correction.parameters())]
     for kind in ("h detached", "h live", "weights"):

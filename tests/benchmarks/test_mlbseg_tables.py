@@ -24,7 +24,9 @@ def data(data_dir: Path) -> Path:
     return data_dir
 
 
-@pytest.mark.parametrize("level", mlbseg.DICE)
+@pytest.mark.parametrize(
+    "level", ["l2", *(pytest.param(level, marks=pytest.mark.long) for level in ("l1", "l3"))]
+)
 def test_noisy_labels_have_the_papers_dice(data: Path, level: str) -> None:
     train = mlbseg.protocol_of(data, FEW, level).train
     found = [foreground_dice(n, t) for n, t in zip(train.noisy, train.truth, strict=True)]

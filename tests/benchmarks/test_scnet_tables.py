@@ -30,6 +30,7 @@ def marked(tnbc) -> list[Region]:
     return found
 
 
+@pytest.mark.long
 def test_every_arm_sees_the_same_tiles_as_often(marked: list[Region]) -> None:
     arms = {
         "a": ("scnet", {**case.PAPERS, **scnet.ABLATION["a"]}),

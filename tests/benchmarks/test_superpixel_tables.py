@@ -36,6 +36,7 @@ def few(monkeypatch: pytest.MonkeyPatch, data_dir: Path, tissue: Tissue) -> Path
         cached.cache_clear()
 
 
+@pytest.mark.long
 def test_every_method_gets_the_same_windows_updates_and_two_networks(few: Path) -> None:
     rows = [
         superpixel._trained(few, superpixel.SHORT, Arm(m, "affine", 0.7, 0.7), {}, 0)

@@ -115,7 +115,7 @@ def from_clicks(rgb, shape, points):
     return from_points(np.full(shape, 0.5), points, densities(rgb, FIXED)[0], 0.25, rgb=rgb)
 
 
-@pytest.mark.parametrize(("by", "loss"), [(4, 0.06), (8, 0.09)])
+@pytest.mark.parametrize(("by", "loss"), [(4, 0.06), pytest.param(8, 0.09, marks=pytest.mark.long)])
 def test_imprecise_clicks_on_real_tissue_cost_little(tnbc, by, loss):
     rgb, truth = tnbc
     exact = inner_points(truth)

@@ -145,7 +145,7 @@ def test_labels_are_revised_when_the_settings_say() -> None:
     ("inverted", "modality"),
     [
         (False, "auto"),
-        (True, "auto"),
+        pytest.param(True, "auto", marks=pytest.mark.long),
         pytest.param(False, "fluorescence", marks=pytest.mark.slow),
         pytest.param(True, "inverted", marks=pytest.mark.slow),
     ],

@@ -233,6 +233,7 @@ def test_a_project_that_was_moved_gets_no_run_at_its_old_place(tmp_path: Path) -
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_a_million_events_are_read_in_little_memory(run: Run) -> None:
     line = to_json(STEP, 1.0) + "\n"
     with (run.dir / "events.jsonl").open("w") as file:

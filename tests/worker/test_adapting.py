@@ -64,6 +64,7 @@ def rest(project: Project, known: list[int]) -> float:
     return float(np.median(areas[areas > 0]))
 
 
+@pytest.mark.long
 def test_outlines_of_the_rest_follow_and_undo_takes_it_back(project: Project) -> None:
     known = settle(project, 24, larger)
     before = rest(project, known)
