@@ -65,7 +65,17 @@ class Session:
     def show_image(self, name: str) -> None:
         self.image = name
 
+    @contextlib.contextmanager
+    def guard(self) -> Iterator[None]:
+        try:
+            yield
+        except NoisySegError as error:
+            self.failed(error)
+
     def say(self, words: str) -> None:
+        self.said.append(words)
+
+    def notice(self, words: str) -> None:
         self.said.append(words)
 
     def failed(self, error: BaseException) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from sessionless import Session
 
+from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui.controllers.course import Course
 from napari_noisyseg.gui.controllers.review import ReviewController
 from napari_noisyseg.gui.controllers.shapes import Shapes
@@ -88,6 +90,21 @@ def test_the_next_nucleus_is_ready_before_the_key(ahead: tuple[ReviewController,
         assert shape.new == review.item.candidate.outline
         assert shape.new_lines == [review.item.candidate.outline.box.origin]
         assert trace.traced == []
+
+
+def test_nobody_decides_on_what_cannot_be_shown(
+    ahead: tuple[ReviewController, Tracer], many: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    review, session = ahead[0], ahead[0].session
+    away = NoisySegError("the slide is away: bring it back")
+    monkeypatch.setattr(session, "show_image", Mock(side_effect=away))
+    monkeypatch.setattr(session, "image", "other")
+    review.decide("accepted")
+    assert many.nuclei.counts().accepted == 0
+    assert session.said == [str(away)]  # type: ignore[attr-defined]
+    monkeypatch.setattr(session, "image", "i")
+    review.decide("accepted")
+    assert many.nuclei.counts().accepted == 1
 
 
 def test_what_was_redrawn_meanwhile_is_read_anew(ahead: tuple[ReviewController, Tracer]) -> None:

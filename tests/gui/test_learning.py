@@ -14,6 +14,7 @@ from scipy.ndimage import binary_dilation, center_of_mass
 from napari_noisyseg.coarse.starter import OUTLINE, model_weights, packed
 from napari_noisyseg.errors import JobError
 from napari_noisyseg.gui.controllers import learning as module
+from napari_noisyseg.gui.controllers import offering
 from napari_noisyseg.gui.controllers.learning import EVERY, FIRST, Learning
 from napari_noisyseg.gui.controllers.review import ReviewController
 from napari_noisyseg.gui.panel import Panel
@@ -114,6 +115,9 @@ def test_a_lesson_is_taken_back_and_none_follows(session: Session, lessons: list
     accept(session, EVERY)
     assert len(lessons) == 1
     session.undo()  # the last decision
+    again = Learning(session, at_once)  # as after a restart
+    assert not again.on
+    again.close()
     learning.switch(True)
     assert len(lessons) == 1
     accept(session, 1)
@@ -212,6 +216,25 @@ def test_a_further_click_is_offered_when_the_review_is_opened(session: Session) 
     review.enter()
     assert review.queue is not None
     assert review.queue.row(new.id) is not None
+    review.close()
+
+
+def test_one_image_that_is_away_keeps_no_other_from_the_review(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    session.noticed.connect(said.append)
+
+    def some(project: Any, tell: Any) -> list[str]:
+        tell("the outlines at the clicks in away cannot be reviewed: it was moved")
+        return []
+
+    monkeypatch.setattr(offering, "offer", some)
+    review = ReviewController(session, at_once)
+    for _ in range(2):
+        review.enter()
+        review.leave()
+    assert said == ["the outlines at the clicks in away cannot be reviewed: it was moved"]
     review.close()
 
 

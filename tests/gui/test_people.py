@@ -9,6 +9,7 @@ import pytest
 from sessionless import Session
 
 from napari_noisyseg.errors import NoisySegError
+from napari_noisyseg.gui import undoing
 from napari_noisyseg.gui.controllers.nextround import NextRound, next_spec
 from napari_noisyseg.gui.controllers.people import NOBODY_YET, People
 from napari_noisyseg.gui.controllers.review import ReviewController
@@ -74,6 +75,21 @@ def test_what_the_first_took_back_is_not_done_again_by_the_second(
     review.session.redo()
     assert {n.id: n.state for n in many.nuclei.of("i", every=True)} == before
     assert review.session.said[-1] == "there is nothing left to redo in this blind review"  # type: ignore[attr-defined]
+
+
+def test_however_much_the_second_did_the_first_stays(
+    review: ReviewController, many: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(undoing, "LOOKED_BACK", 3)
+    before = {n.id: n.state for n in many.nuclei.of("i", every=True)}
+    second(review)
+    for _ in range(5):
+        review.decide("rejected")
+    for left in (4, 3, 2, 1, 0, 0, 0):
+        review.undo()
+        assert review.progress().reviewed == left
+        assert bool(review.session.undoing.next().undo) == (left > 0)
+    assert {n.id: n.state for n in many.nuclei.of("i", every=True)} == before
 
 
 def test_nobody_is_second_to_himself(review: ReviewController) -> None:

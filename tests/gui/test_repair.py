@@ -352,7 +352,6 @@ def test_filters_narrow_what_the_review_goes_through(review, hand: Hand, qtbot, 
     qtbot.wait(30)
     passing = [i for i, c in everything.items() if c.area_um2 <= int(sizes[10])]
     assert f"{len(passing)} of {len(everything)}" in review.filter_more.toggle.text()
-    largest.clearFocus()
     seen = []
     for _ in passing:
         seen.append(review.review.item.id)

@@ -135,6 +135,17 @@ def test_stated_resolution_is_used_and_can_be_changed(bare: Session) -> None:
     assert points.scale[0] == pytest.approx(0.5)
 
 
+def test_a_stated_resolution_is_of_one_image_alone_and_before_its_file(bare: Session) -> None:
+    first = bare.image_layer()
+    assert first is not None
+    first.scale, first.units = (0.25, 0.25), ("um", "um")
+    bare.set_mpp(0.5)
+    kit_of(bare).points.add(20.0, 30.0)
+    assert bare.require_image().mpp == pytest.approx(0.5)
+    other = bare.viewer.add_image(np.full((64, 80, 3), 200, np.uint8), rgb=True, name="other")
+    assert bare.front.adopt(other).mpp_assumed
+
+
 def test_error_becomes_a_notice(bare: Session) -> None:
     said: list[str] = []
     bare.noticed.connect(said.append)
@@ -192,6 +203,16 @@ def test_a_project_that_somebody_holds_is_read(
     assert bare.project is not None
     assert len(bare.project.nuclei.of("tissue")) == 1
     other.shut()
+
+
+def test_the_open_project_opened_again_stays_open(bare: Session) -> None:
+    kit_of(bare).points.add(20.0, 30.0)
+    project = bare.require_project()
+    bare.open(project.path)
+    assert bare.project is project
+    assert bare.writable
+    kit_of(bare).points.add(40.0, 50.0)
+    assert len(project.nuclei.of("tissue")) == 2
 
 
 def test_an_undo_out_of_sight_is_told(bare: Session) -> None:

@@ -99,6 +99,21 @@ def test_without_a_field_it_asks_and_the_answer_makes_the_field(qtbot, session, 
     assert session.project.nuclei.fields(session.image) == []
 
 
+def test_the_question_is_about_the_image_in_front(session, dock, qtbot):
+    dock.button.click()
+    marked = session.image
+    session.require_project().add_array(np.full((64, 64, 3), 200, np.uint8), "bare", 0.25)
+    session.sync()
+    session.show_image("bare")
+    assert dock.question.whole.text() == "Yes, in the whole image (0 nuclei)"
+    assert not dock.question.visible.isEnabled()
+    session.show_image(marked)
+    count = len(session.project.nuclei.of(marked))
+    assert dock.question.whole.text() == f"Yes, in the whole image ({count} nuclei)"
+    session.viewer.scene.camera.zoom *= 1000
+    qtbot.waitUntil(lambda: f"({count} " not in dock.question.visible.text(), timeout=5000)
+
+
 def test_the_visible_part_is_what_the_canvas_shows(session, dock):
     record = session.require_image()
     where = layers.geometry(session.viewer, record)

@@ -223,6 +223,22 @@ def test_a_failure_is_said_with_its_remedy(controller, started, person):
     assert [row.state for row in controller.rows] == ["failed"]
 
 
+def test_a_run_that_the_review_began_is_shown_once_it_begins(controller, started, project):
+    started.say(Finished(False, 60.0, {"nuclei": 3.0}))
+    controller.poll()
+    other = runspec.begin(project, runspec.run_spec(SCNET, None), False)
+    controller.follower.look()
+    controller.poll()
+    assert controller.shown == started.id  # still on its way
+    other.say(Started("SC-Net", 4, 30, "cpu"))
+    controller.poll()
+    assert controller.shown == other.id
+    controller.show(started.id)  # a person looks at the old one
+    other.say(Stepped(0, 1, 4, {"total": 2.0}, 21.0))
+    controller.poll()
+    assert controller.shown == started.id
+
+
 def test_pictures_and_rounds_are_passed_on(controller, started):
     seen: list[Any] = []
     controller.pictured.connect(lambda run, events: seen.append((run, events)))

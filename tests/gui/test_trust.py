@@ -59,6 +59,18 @@ def test_some_looks_are_drawn_at_random_and_the_rest_is_told(review: ReviewContr
     assert f"{trust.found.draws} of {audit.ENOUGH} nuclei drawn at random" in trust.words
 
 
+def test_nothing_is_told_of_the_rest_of_another_queue(review: ReviewController) -> None:
+    trust = Trust(review, at_once)
+    trust.ask()
+    assert trust.words
+    review.begin_anew()  # another run's nuclei, or a second person
+    assert trust.words == ""
+    trust.ask()
+    assert trust.words
+    review.reading.stale = True  # others come
+    assert trust.words == ""
+
+
 def test_who_and_how_long_stand_beside_a_decision(review: ReviewController) -> None:
     nucleus = review.nucleus
     review.decide("accepted")

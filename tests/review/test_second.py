@@ -44,6 +44,18 @@ def test_a_second_person_sees_neither_decision_nor_redrawn_outline(project, firs
         blind.redraw(item.id, drawn)
 
 
+def test_what_a_newer_run_makes_of_the_decisions_is_not_told(project, first):
+    before = {i.id: i.candidate for i in first.items[:12]}
+    project.nuclei.adopt("tnbc", "run-2", [i.candidate for i in first.items[12:40]])
+    assert {i.reason for i in ReviewQueue(project).items if i.id in before} == {
+        "settled by a person", "not found by the newest run"
+    }  # fmt: skip
+    for item in BlindQueue(project, "ben").items:
+        was = before[item.id]
+        assert (item.reason, item.candidate.score) == (was.reason, was.score)
+        assert item.candidate.run == was.run == "run-1"
+
+
 def test_a_blind_decision_changes_nothing_but_is_kept_and_undone(project, first):
     before = {n.id: n.state for n in project.nuclei.of("tnbc", every=True)}
     blind = BlindQueue(project, "ben")

@@ -128,7 +128,7 @@ class Front:
         project = session.require_project(layer)
         record = self.recognise(layer)
         if record is None:
-            record = tissue.add_to(project, layer, session.stated_mpp)
+            record = tissue.add_to(project, layer)
             layers.mark(layer, record.name, "image")
         tissue.place(session.viewer, layer, record)
         # a person has it before the eyes: it comes to the front without a jump
@@ -181,9 +181,10 @@ class Front:
     def set_mpp(self, mpp: float) -> None:
         """See `Session.set_mpp`."""
         session = self._session
-        record = session.record()
+        record, layer = session.record(), self.layer()
         if record is None:
-            session.stated_mpp = mpp
+            if layer is not None:
+                tissue.state_mpp(layer, mpp)
         elif not math.isclose(record.mpp, mpp, rel_tol=1e-4) or record.mpp_assumed:
             assert session.project is not None
             session.project.set_mpp(record.name, mpp)

@@ -40,8 +40,8 @@ SUFFIX = ".noisyseg"
 class Session:
     """The open project (or none yet) and what is in front, in one napari viewer.
 
-    `submit` does work out of the way where there is a window. `later(act)` acts when the present
-    event is over.
+    `submit` does work out of the way where there is a window; `aside` does so for work of minutes,
+    which nothing else waits for. `later(act)` acts when the present event is over.
     """
 
     changed = Signal(Change)
@@ -61,9 +61,9 @@ class Session:
         self.view = View()
         self.keys = Keys()
         self.submit: Submit = at_once
+        self.aside: Submit = at_once
         self.later: Callable[[Callable[[], object]], object] = lambda act: act()
         self.saved_at: datetime | None = None
-        self.stated_mpp: float | None = None
         self.resumes = False
         self._seen = 0
         self._together, self._removals = False, 0
@@ -161,13 +161,17 @@ class Session:
     def open(self, path: Path, break_lock: bool = False) -> None:
         """Open the project at `path` in place of the present one and show its first image.
 
-        One that somebody else holds is opened for reading, with a notice that says who.
+        One that somebody else holds is opened for reading, with a notice that says who. The
+        present one stays as it is.
         """
+        held = self.project
+        if held is not None and held.writable and path.exists() and held.path.samefile(path):
+            return
         try:
             project = Project.open(path, break_lock=break_lock)
-        except NoisySegError as held:
+        except NoisySegError as refusal:
             project = Project.open(path, write=False)
-            self.notice(f"{held}. Opened read-only: nothing can be changed")
+            self.notice(f"{refusal}. Opened read-only: nothing can be changed")
         self._take(project)
         for word in project.notices:
             self.say(word)

@@ -10,6 +10,8 @@ from napari_noisyseg.gui.change import What
 
 if TYPE_CHECKING:
     from napari_noisyseg.gui.session import Session
+    from napari_noisyseg.store.project import Project
+    from napari_noisyseg.store.records import HistoryEntry
 
 LOOKED_BACK = 20
 """actions; where more than so many were undone in a row, both are offered"""
@@ -48,14 +50,19 @@ class Undoing:
         project = self._session.project
         if project is None or not project.writable:
             return Next("", "")
-        entries = [e for e in project.nuclei.history(LOOKED_BACK) if e.id > self.since]
+        entries = self._entries(project)
+        more = [FURTHER] if not self.since and len(entries) == LOOKED_BACK else []
         done = [entry.words for entry in entries if entry.state == "done"]
         undone = [entry.words for entry in entries if entry.state == "undone"]
-        more = [FURTHER] if len(entries) == LOOKED_BACK else []
-        return Next(
-            [*done, *more, ""][0],
-            [*(more if len(undone) == LOOKED_BACK else []), *undone[-1:], ""][0],
-        )
+        back = [*undone[-1:], ""] if len(undone) < LOOKED_BACK else [*more, *undone[-1:]]
+        return Next([*done, *more, ""][0], back[0])
+
+    def _entries(self, project: Project) -> list[HistoryEntry]:
+        """The newest actions; after `since` all of them."""
+        if not self.since:
+            return project.nuclei.history(LOOKED_BACK)
+        newest = project.nuclei.history(1)[0].id
+        return project.nuclei.history(newest - self.since) if newest > self.since else []
 
     def hold(self) -> None:
         """From here on, what was done until now stays as it is."""

@@ -45,7 +45,9 @@ class BlindQueue(ReviewQueue):
         found = super()._found(image, wanted)
         found = found.take(np.flatnonzero([id in shown for id in found.ids]))
         for row, id in enumerate(found.ids):
-            found.settle(row, shown[id])
+            # also what it was thought to be worth: a newer run, or a hand, tells the decision
+            outline, found.scores[row], found.reasons[row], found.runs[row] = shown[id]
+            found.settle(row, outline)
             found.states[row] = CODES[mine.get(id, "unreviewed")]
         found.frozen[:] = False
         return found

@@ -25,6 +25,7 @@ from napari_noisyseg.store.records import (
     Way,
 )
 from napari_noisyseg.store.spots import SpotReader
+from napari_noisyseg.store.verdicts import AsFound
 
 
 class Judgements(Marks):
@@ -89,8 +90,8 @@ class Judgements(Marks):
         """What each person said of each nucleus (of one image, or of all), the first look first."""
         return verdicts.of(self._context, image, ways)
 
-    def machine(self, image: str, ids: Collection[str]) -> dict[str, Outline]:
-        """The outlines of these nuclei as a run found them, whatever a person drew since."""
+    def machine(self, image: str, ids: Collection[str]) -> dict[str, AsFound]:
+        """These nuclei as a run found them, whatever a person drew or said since."""
         return verdicts.machine(self._context, image, ids)
 
     def of_run(self, image: str, run: str, ids: Collection[str]) -> dict[str, Outline]:

@@ -16,6 +16,7 @@ from napari_noisyseg.store.context import Context
 from napari_noisyseg.store.durable import make_folder, write_atomically
 from napari_noisyseg.store.records import Aspect, Learned
 
+_PAUSED = "learning paused"
 FOLDER = "models"
 """of the project; files are named by what they hold, and stay for undo and redo"""
 
@@ -66,6 +67,19 @@ class LearnedNetworks:
         """Go back to the weights that came with the package; one action."""
         with self._changed("forget what was learned", network):
             self._context.database.run("DELETE FROM learned WHERE network = ?", (network,))
+
+    @property
+    def paused(self) -> bool:
+        """Whether a person wants nothing learned from decisions by itself in this project."""
+        found = self._context.database.value("SELECT value FROM fact WHERE name = ?", (_PAUSED,))
+        return bool(found == "true")
+
+    def pause(self, paused: bool) -> None:
+        """Learn nothing by itself from now on, or do again; no action."""
+        with self._context.database.transaction():
+            self._context.database.run(
+                "INSERT OR REPLACE INTO fact VALUES (?, ?)", (_PAUSED, json.dumps(paused))
+            )
 
     @contextlib.contextmanager
     def _noted(self, words: str) -> Iterator[None]:

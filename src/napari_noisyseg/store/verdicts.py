@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -67,15 +67,27 @@ def looked_at(context: Context, id: str) -> bool:
     return context.database.row(sql, (id,)) is None
 
 
-def machine(context: Context, image: str, ids: Collection[str]) -> dict[str, Outline]:
-    """The outlines of these nuclei as a run found them, whatever a person drew since."""
+class AsFound(NamedTuple):
+    """A nucleus as the run found it on which it was judged."""
+
+    outline: Outline
+    score: float
+    reason: str
+    run: str
+
+
+def machine(context: Context, image: str, ids: Collection[str]) -> dict[str, AsFound]:
+    """These nuclei as a run found them, whatever a person drew or said since."""
     rows = context.database.rows(
-        "SELECT n.id, c.y0, c.x0, c.y1, c.x1, c.mask "
+        "SELECT n.id, c.score, c.reason, c.run, c.y0, c.x0, c.y1, c.x1, c.mask "
         "FROM candidate c JOIN nucleus n ON n.id = c.id "
         f"WHERE c.image = ? AND c.id {IN_KEYS} AND c.run = coalesce(n.run, {_NEWEST})",
         (context.images.row(image).id, as_keys(list(ids))),
     )
-    return {str(id): _outline(values) for id, *values in rows}
+    return {
+        str(id): AsFound(_outline(values), float(score), str(reason), str(run))
+        for id, score, reason, run, *values in rows
+    }
 
 
 def of_run(context: Context, image: str, run: str, ids: Collection[str]) -> dict[str, Outline]:

@@ -98,11 +98,22 @@ def record_of(project: Project, layer: Any) -> ImageRecord | None:
     return next((record for record in same_size if record.sha == sha), None)
 
 
-def add_to(project: Project, layer: Any, stated_mpp: float | None = None) -> ImageRecord:
+def state_mpp(layer: Any, mpp: float) -> None:
+    """Note on an image layer that is in no project yet what a person says of its resolution."""
+    layer.metadata = {**layer.metadata, KEY: {**tag(layer), "stated": mpp}}
+
+
+def own_mpp(layer: Any) -> float | None:
+    """µm per pixel of an image that is in no project yet, as a person or its layer says it."""
+    known = tag(layer)
+    stated: float | None = known.get("stated")
+    return stated or (None if known.get("laid") else layer_mpp(layer))
+
+
+def add_to(project: Project, layer: Any) -> ImageRecord:
     """Take an Image layer into the project: by its file where it has one, else its pixels."""
     taken = {record.name for record in project.images()}
-    own = None if tag(layer).get("laid") else layer_mpp(layer)
-    path, mpp = source_path(layer), own or stated_mpp
+    path, mpp = source_path(layer), own_mpp(layer)
     if path is not None:
         try:
             icc = bool(tag(layer).get("icc"))

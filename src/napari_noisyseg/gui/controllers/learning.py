@@ -51,8 +51,11 @@ class Learning:
         self._stopping.set()
 
     def switch(self, on: bool) -> None:
-        """Learn from decisions, or do not."""
-        self.on = on
+        """Learn from decisions, or do not; the project keeps it."""
+        self.on, project = on, self.session.project
+        if project is not None and project.writable:
+            with self.session.guard():
+                project.learned.pause(not on)
         self._look()
         self.changed.emit()
 
@@ -87,7 +90,8 @@ class Learning:
         """Another project: what it learned from is counted already."""
         self._stopping.set()
         self._stopping = Event()
-        self.busy = False
+        project, self.busy = self.session.project, False
+        self.on = project is None or not project.learned.paused
         about = self._about()
         self._redrawn = 0
         self._counted = int(about.get("nuclei", 0)) + int(about.get("rejected", 0))

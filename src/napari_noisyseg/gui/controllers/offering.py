@@ -31,10 +31,12 @@ class Offering:
         self._session, self._submit, self._held = session, submit, held
         self._adopted, self._changed = adopted, changed
         self.busy = self._again = False
+        self._told: set[str] = set()
 
     def reset(self) -> None:
         """Another project is open: what is on its way is of no use."""
         self.busy = self._again = False
+        self._told.clear()
 
     def ask(self) -> None:
         """Bring them up to date, now or as soon as that may be."""
@@ -45,8 +47,11 @@ class Offering:
             self._again = True
             return
         self.busy, self._again = True, False
+        left: list[str] = []
         self._submit(
-            partial(offer, project), partial(self._came, project), partial(self._failed, project)
+            partial(offer, project, tell=left.append),
+            partial(self._came, project, left),
+            partial(self._failed, project),
         )
 
     def go_on(self) -> None:
@@ -54,10 +59,14 @@ class Offering:
         if self._again:
             self.ask()
 
-    def _came(self, project: Project, images: list[str]) -> None:
+    def _came(self, project: Project, left: list[str], images: list[str]) -> None:
         if project is not self._session.project:
             return
         self.busy = False
+        for words in left:  # an image that cannot be read, once
+            if words not in self._told:
+                self._session.notice(words)
+        self._told.update(left)
         if images:
             self._session.sync()
             self._adopted()

@@ -252,7 +252,8 @@ class ReviewController:
         if self.open and item is not None:
             self.shapes.want_clicked(item.image)
             if item.image != self.session.image:
-                self.session.show_image(item.image)
+                with self.session.guard():  # a slide may be away
+                    self.session.show_image(item.image)
         self.changed.emit()
 
     # --- what a person does --------------------------------------------------------------------
@@ -267,6 +268,9 @@ class ReviewController:
             self.repairs.decide(state, self.repairs.chosen)
             return
         if item is None or queue is None:
+            return
+        if item.image != self.session.image:  # nobody decides on what could not be shown
+            self._show()
             return
         self.end_edit()
         decided = False

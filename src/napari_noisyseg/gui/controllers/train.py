@@ -13,7 +13,16 @@ from psygnal import Signal
 
 from napari_noisyseg import registry
 from napari_noisyseg.annotation.advice import Advice
-from napari_noisyseg.events import Doing, Event, Failed, Finished, Previewed, Relabelled, Stepped
+from napari_noisyseg.events import (
+    Doing,
+    Event,
+    Failed,
+    Finished,
+    Previewed,
+    Relabelled,
+    Started,
+    Stepped,
+)
 from napari_noisyseg.gui.controllers.duties import Duties, Submit
 from napari_noisyseg.gui.controllers.follow import Follower
 from napari_noisyseg.gui.controllers.history import History
@@ -226,8 +235,9 @@ class TrainController:
     def _told(self, run_id: str, events: list[Event]) -> None:
         for event in events:
             self._say(run_id, event)
-        if self.shown is None:
-            self.shown = run_id
+        began = any(isinstance(event, Started) for event in events)
+        if self.shown is None or (began and self.shown not in self.follower.living):
+            self.show(run_id)  # also one that the review has begun
         previews = {event.image: event for event in events if isinstance(event, Previewed)}
         if run_id == self.shown and previews:
             self.pictured.emit(run_id, list(previews.values()))

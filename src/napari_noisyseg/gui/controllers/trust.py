@@ -15,6 +15,7 @@ from napari_noisyseg.review.audit import Rest
 if TYPE_CHECKING:
     from napari_noisyseg.gui.controllers.review import ReviewController
     from napari_noisyseg.gui.work import Submit
+    from napari_noisyseg.review.queue import ReviewQueue
 
 TOLD = What.DECISIONS | What.OUTLINES | What.CANDIDATES | What.POINTS | What.PROJECT
 AT_RANDOM = "This nucleus was chosen at random, to estimate how many of the rest are right."
@@ -29,6 +30,7 @@ class Trust:
     def __init__(self, review: ReviewController, submit: Submit) -> None:
         self._review, self._submit = review, submit
         self.found: Rest | None = None
+        self._of: ReviewQueue | None = None
         self._busy = self._stale = False
         self._deaf = review.session.on(TOLD, self._follow)
 
@@ -40,11 +42,17 @@ class Trust:
     def words(self) -> str:
         """What is known of the rest, and whether to go on; empty where too few are to be judged."""
         queue = self._review.queue
-        if queue is None or self.found is None or len(queue) < audit.FROM:
+        if queue is None or self.found is None or self.due or len(queue) < audit.FROM:
             return ""
         told = audit.sentence(self.found)
         text = f"{told[:1].upper()}{told[1:]}. {audit.advice(self.found).capitalize()}."
         return f"{AT_RANDOM} {text}" if self._review.at_random else text
+
+    @property
+    def due(self) -> bool:
+        """Whether what is known is of other nuclei than those to be judged now."""
+        review = self._review
+        return self.found is None or self._of is not review.queue or review.reading.stale
 
     def ask(self) -> None:
         """Assess the rest again."""
@@ -52,12 +60,14 @@ class Trust:
         if project is None or queue is None or len(queue) < audit.FROM:
             self.found = None
             return
+        if self._review.reading.stale:
+            return  # others come to be judged
         if self._busy:
             self._stale = True
             return
         self._busy, self._stale = True, False
         work = partial(audit.assess, project, queue.items)
-        self._submit(work, self._assessed, self._failed)
+        self._submit(work, partial(self._assessed, queue), self._failed)
 
     def _follow(self, change: Change) -> None:
         if change.what & What.PROJECT:
@@ -65,8 +75,8 @@ class Trust:
         if self._review.open:
             self.ask()
 
-    def _assessed(self, found: Rest) -> None:
-        self._busy, self.found = False, found
+    def _assessed(self, queue: ReviewQueue, found: Rest) -> None:
+        self._busy, self.found, self._of = False, found, queue
         self.changed.emit()
         if self._stale:
             self.ask()

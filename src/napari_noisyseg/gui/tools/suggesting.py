@@ -47,6 +47,7 @@ class SuggestTool:
         self._row = 0
         self._stopping = Event()
         session.on(ANNOTATION | FRONT, self._follow)
+        session.ending.connect(self._end)
 
     @property
     def asked(self) -> bool:
@@ -115,7 +116,7 @@ class SuggestTool:
             )
             return
         self.learning, self._stopping = True, Event()
-        self.session.submit(
+        self.session.aside(
             partial(learn_beside, project.path, self._stopping, "places"),
             partial(self._taught, project),
             partial(self._untaught, project),
@@ -139,6 +140,10 @@ class SuggestTool:
             self.learning = False
             self.session.failed(error)
             self.changed.emit()
+
+    def _end(self) -> None:
+        """The window is going: it does not wait for a lesson."""
+        self._stopping.set()
 
     def move(self, step: int) -> None:
         """Go along the suggestions without a word on them."""

@@ -61,7 +61,6 @@ class Header(QWidget):  # type: ignore[misc]
         box.setAlignment(Qt.AlignmentFlag.AlignRight)
         box.setToolTip("Resolution in µm per pixel. Set it if the file does not say it")
         box.editingFinished.connect(self._set_mpp)
-        box.returnPressed.connect(box.clearFocus)  # the keys are the window's again
         box.installEventFilter(self)
         return box
 
@@ -146,15 +145,10 @@ class Header(QWidget):  # type: ignore[misc]
 
     def _show_mpp(self) -> None:
         record, layer = self.session.record(), self.session.image_layer()
-        mpp = (
-            record.mpp
-            if record is not None
-            else tissue.layer_mpp(layer)
-            if layer is not None
-            else None
-        )
-        stated = mpp or self.session.stated_mpp
-        unsure = record.mpp_assumed if record is not None else layer is not None and stated is None
+        stated = tissue.own_mpp(layer) if layer is not None else None
+        unsure = layer is not None and stated is None
+        if record is not None:
+            stated, unsure = record.mpp, record.mpp_assumed
         self.assumed.setText("assumed" if unsure else "")
         self.assumed.setToolTip("The file does not say its resolution; set it if you know it")
         self.mpp.setEnabled(layer is not None)

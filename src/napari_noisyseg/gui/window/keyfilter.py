@@ -23,6 +23,7 @@ from napari_noisyseg.gui.keys import Binding, Keys
 
 MODIFIERS = (Qt.Key.Key_Shift, Qt.Key.Key_Control, Qt.Key.Key_Alt, Qt.Key.Key_Meta)
 TYPED_IN = (QLineEdit, QTextEdit, QPlainTextEdit, QAbstractSpinBox)
+RETURN = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 KEYS = (QEvent.Type.ShortcutOverride, QEvent.Type.KeyPress, QEvent.Type.KeyRelease)
 
 
@@ -49,6 +50,8 @@ class KeyFilter(QObject):  # type: ignore[misc]
         kind = event.type()
         if kind == QEvent.Type.WindowDeactivate:
             self._let_go()
+        if kind == QEvent.Type.KeyRelease and event.key() in RETURN:
+            self._typed(watched)
         # keys come to the window first and then to the widget; only the widget's is the real one
         if kind not in KEYS or not isinstance(watched, QWidget) or not self._ours(watched):
             return False
@@ -58,6 +61,12 @@ class KeyFilter(QObject):  # type: ignore[misc]
                 return True
             return False
         return self._press(event) if kind == QEvent.Type.KeyPress else self._release(event)
+
+    def _typed(self, box: Any) -> None:
+        """What was typed in one line of the panel is done: the keys are the window's again."""
+        line = isinstance(box, QLineEdit | QAbstractSpinBox)
+        if line and self._panel.isAncestorOf(box):
+            box.clearFocus()
 
     def _ours(self, widget: QWidget) -> bool:
         """Whether a key there is for us: in our window, and nobody types there."""

@@ -15,7 +15,7 @@ from napari_noisyseg.gui.window.coarser import CoarserWatch
 from napari_noisyseg.gui.window.keyfilter import canvases, window_of
 from napari_noisyseg.gui.window.overview import Overview
 from napari_noisyseg.gui.window.remembered import Remembered
-from napari_noisyseg.gui.work import at_once
+from napari_noisyseg.gui.work import Submit, at_once
 
 LOOK_MS = 1000
 """between two looks at what another process did to the project"""
@@ -50,13 +50,7 @@ class _Ending(QObject):  # type: ignore[misc]
         self._end()
 
 
-def settle(session: Session) -> None:
-    """Give a session its thread, and its end with its window; once."""
-    window = window_of(session.viewer)
-    if window is None or session.submit is not at_once:
-        return
-    jobs = Jobs()
-
+def _submit_of(session: Session, jobs: Jobs) -> Submit:
     def submit(
         work: Callable[[], Any],
         done: Callable[[Any], object],
@@ -64,15 +58,25 @@ def settle(session: Session) -> None:
     ) -> None:
         jobs.do(work, done, failed or session.failed)
 
+    return submit
+
+
+def settle(session: Session) -> None:
+    """Give a session its thread, and its end with its window; once."""
+    window = window_of(session.viewer)
+    if window is None or session.submit is not at_once:
+        return
+    jobs, lessons = Jobs(), Jobs()
     coarser = CoarserWatch(session)
 
     def end() -> None:
         session.ending.emit()
         coarser.leave()
+        lessons.close()
         jobs.close()
         session.shut()
 
-    session.submit = submit
+    session.submit, session.aside = _submit_of(session, jobs), _submit_of(session, lessons)
     session.later = lambda act: QTimer.singleShot(0, act)
     _Ending(window, end)
     watch = QTimer(window, interval=LOOK_MS)

@@ -347,7 +347,7 @@ class ReviewDock(StepDock):
 
     def _draw_rest(self) -> None:
         """How right the nuclei are that nobody looked at."""
-        if self.trust.found is None:
+        if self.trust.due:
             self.trust.ask()
         words = "" if self.review.who.blind else self.trust.words
         self.rest.setText(words)

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QComboBox, QGridLayout, QSizePolicy, QSpinBox, QVBoxL
 from napari_noisyseg.gui.widgets.parts import button, line
 from napari_noisyseg.review.filters import BY_HAND, NO_CLASS, Filter, kinds
 from napari_noisyseg.review.queue import ReviewQueue
+from napari_noisyseg.slides import Box
 from napari_noisyseg.store.project import Project
 
 STATES = (("not judged", "unreviewed"), ("accepted", "accepted"), ("rejected", "rejected"),
@@ -31,6 +32,7 @@ class FilterRow(QWidget):  # type: ignore[misc]
         super().__init__()
         self.filter = Filter()
         self._listed: Any = None
+        self._fields_of = ""
         self.boxes: dict[str, QComboBox] = {}
         grid = QGridLayout()
         grid.setSpacing(4)
@@ -63,7 +65,8 @@ class FilterRow(QWidget):  # type: ignore[misc]
         self._listed = version
         nuclei, seen = project.nuclei, queue.items[:SEEN]
         names = [record.name for record in project.images()]
-        fields = nuclei.fields(self.filter.image or image) if image else []
+        self._fields_of = self.filter.image or image
+        fields = nuclei.fields(self._fields_of) if image else []
         runs = sorted({item.candidate.run for item in seen}, reverse=True)
         offered: dict[str, tuple[str, Choices]] = {
             "image": ("every image", [(name, name) for name in names]),
@@ -97,6 +100,11 @@ class FilterRow(QWidget):  # type: ignore[misc]
 
     def _chosen(self, _: Any = None) -> None:
         values = {name: box.currentData() for name, box in self.boxes.items()}
+        # a field is a part of one image: it is chosen with it, and goes with it
+        if values["field"] != self.filter.field:
+            values["image"] = self._fields_of if values["field"] else values["image"]
+        elif values["image"] != self._fields_of:
+            values["field"] = None
         wanted = Filter(
             **values, smallest=self.smallest.value() or None, largest=self.largest.value() or None
         )
@@ -117,7 +125,8 @@ def _fill(box: QComboBox, every: str, choices: Choices, chosen: Any) -> None:
     """Offer these; what was chosen stays, also where nothing has it any more."""
     values = [value for _, value in choices]
     if chosen is not None and chosen not in values:
-        choices = [*choices, (str(chosen), chosen)]
+        gone = "a field that is gone" if isinstance(chosen, Box) else str(chosen)
+        choices = [*choices, (gone, chosen)]
         values.append(chosen)
     with QSignalBlocker(box):
         box.clear()

@@ -136,6 +136,7 @@ class TrainDock(StepDock):
         for timer in (self._poll, self._settle, self._breath, self._drawing):
             timer.stop()
         self.controller.close()
+        self.question.closing()
         self.maps.closing()
         self.rounds.closing()
         self.elsewhere.closing()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QFrame, QLabel, QPushButton, QVBoxLayout
 
 from napari_noisyseg.gui.canvas.closeup import visible_box
+from napari_noisyseg.gui.change import Change, What
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.slides import Box
 
@@ -15,6 +17,8 @@ WHY = (
     "Training learns what background is only where you promise that every nucleus is marked. "
     "Elsewhere it assumes nothing."
 )
+PAUSE_MS = 100
+"""after the view moved, until the points in it are counted again"""
 
 
 class FieldQuestion(QFrame):  # type: ignore[misc]
@@ -44,9 +48,42 @@ class FieldQuestion(QFrame):  # type: ignore[misc]
         box.setSpacing(6)
         for part in (title, why, self.whole, self.visible, self.no):
             box.addWidget(part)
+        self._pause = QTimer(self, singleShot=True, interval=PAUSE_MS)
+        self._pause.timeout.connect(self._count_again)
+        self._deaf = session.on(What.IMAGE | What.POINTS, self._turned)
+        camera = session.viewer.scene.camera
+        self._moves = (camera.events.zoom, camera.events.center)
+        for event in self._moves:
+            event.connect(self._moved)
+
+    def closing(self) -> None:
+        """The window is going."""
+        self._pause.stop()
+        self._deaf()
+        for event in self._moves:
+            event.disconnect(self._moved)
 
     def ask(self) -> None:
         """Show the question, with how many points each answer takes in."""
+        self._count()
+        self.show()
+
+    def _turned(self, change: Change) -> None:
+        """The answers are about the image in front, from the first moment."""
+        if not self.isHidden():
+            self._count_again()
+
+    def _moved(self, event: Any = None) -> None:
+        if not self.isHidden():
+            self._pause.start()
+
+    def _count_again(self) -> None:
+        if self._session.record() is None:
+            self.put_off.emit()
+        else:
+            self._count()
+
+    def _count(self) -> None:
         record = self._session.require_image()
         seen = visible_box(self._session.viewer, record)
         points = self._session.require_project().nuclei.of(record.name)
@@ -55,7 +92,6 @@ class FieldQuestion(QFrame):  # type: ignore[misc]
         self.whole.setText(f"Yes, in the whole image ({len(points)} nuclei)")
         self.visible.setText(f"Yes, in the part I see now ({inside} nuclei)")
         self.visible.setEnabled(inside > 0)
-        self.show()
 
     def _declare_whole(self) -> None:
         record = self._session.require_image()
