@@ -96,7 +96,7 @@ def test_blank_images_are_refused_where_all_are(method: str, colour: int) -> Non
 
 
 def test_without_a_clean_nucleus_the_way_out_is_told() -> None:
-    with pytest.raises(NoisySegError, match=r"no clean nucleus.*Review.*--clean.*'supervised'"):
+    with pytest.raises(NoisySegError, match=r"no clean nucleus.*Review.*--as clean.*'supervised'"):
         judged(region(nucleus(40)))
 
 

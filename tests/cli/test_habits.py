@@ -156,6 +156,22 @@ def test_colours_and_bars_are_for_terminals_only(field, tmp_path) -> None:
     assert b"\x1b[1m" in os.read(terminal, 10_000)
 
 
+def test_every_letter_can_be_written_to_a_file_or_a_pipe(tmp_path) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}  # as on Windows
+    command = [sys.executable, "-m", "napari_noisyseg", "doctor"]
+    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert "✓ python" in done.stdout.decode("utf-8")
+
+
+def test_a_reader_that_has_gone_is_no_error() -> None:
+    command = [sys.executable, "-m", "napari_noisyseg", "methods"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stdout.close()
+        assert (child.stderr.read(), child.wait()) == (b"", 0)
+
+
 def test_names_in_brackets_are_no_colours(monkeypatch, capsys) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)

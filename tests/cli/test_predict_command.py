@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from napari_noisyseg.cli.projects import open_project
+from napari_noisyseg.cli.paths import open_project
 from napari_noisyseg.coarse.starter import OUTLINE, model_weights, packed
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.exchange.geojson import read

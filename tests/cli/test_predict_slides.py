@@ -13,7 +13,16 @@ import pytest
 import tifffile
 import zarr
 
-from napari_noisyseg.cli.predict_image import Asked, Engine, Reading
+from napari_noisyseg.benchmarks.tissue import inner_points
+from napari_noisyseg.cli.predict_image import (
+    Asked,
+    Engine,
+    Reading,
+    _write,
+    check_target,
+    targets,
+)
+from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.exchange.geojson import read
 from napari_noisyseg.store import Project
 
@@ -154,6 +163,28 @@ def test_nothing_of_somebody_else_is_overwritten(noisyseg, slide, tmp_path, tnbc
     done = noisyseg(*words, "--output", tmp_path / "o")
     assert done.code == 2
     assert (tmp_path / "o" / "summary.csv").read_text() == "mine\n"
+
+
+@pytest.mark.parametrize("kind", ["labels", "geojson"])
+def test_a_command_replaces_its_own_files_alone(noisyseg, tmp_path, tnbc, kind):
+    """An export holds a person's decisions: no prediction takes its place, nor the other way."""
+    image = tmp_path / "tissue.png"
+    image.write_bytes(b"")
+    with Project.create(tmp_path / "p.noisyseg") as project:
+        project.add_array(tnbc[0][:256, :256], "tissue", 0.25)
+        project.nuclei.add_many("tissue", inner_points(tnbc[1][:256, :256].astype(np.int32)))
+    out = tmp_path / "o"
+    export = ("export", tmp_path / "p.noisyseg", out, "--format", kind, "--layer", "outline")
+    for _ in range(2):
+        assert noisyseg(*export).code == 0
+    (target,) = targets(image, out, kind, tiled=False)
+    with pytest.raises(NoisySegError, match="not made by an earlier prediction"):
+        check_target(image, target)
+    _write(target, np.ones((8, 8), np.int32), "tissue")
+    check_target(image, target)
+    done = noisyseg(*export)
+    assert done.code == 2
+    assert "not of an earlier export" in done.err
 
 
 class _Seer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from napari_noisyseg.slides import Box
 from napari_noisyseg.store import Project
 
 
@@ -248,6 +250,67 @@ def test_a_folder_may_hold_images_and_their_masks(noisyseg, field: Path) -> None
     masks_of(field / "field.tif")
     _, done = create(noisyseg, field, "--masks", field)
     assert done.code == 0, done.err
+
+
+def test_annotation_that_goes_with_no_image_is_named(noisyseg, field: Path) -> None:
+    clicks = field / "clicks"
+    clicks.mkdir()
+    for name in ("field", "field_points"):
+        (clicks / f"{name}.csv").write_text("x,y\n5,5\n")
+    (field / "other.png").write_bytes((field / "field.png").read_bytes())
+    words = ("--images", field, "--points", clicks)
+    done = noisyseg("create", field / "case", *words)
+    assert done.code == 0, done.err
+    assert "left out, as no image has their name" in done.err
+    assert "field_points.csv" in done.err
+
+
+def test_letters_are_the_same_however_a_system_writes_them(noisyseg, field: Path) -> None:
+    """As macOS writes them, and as others do."""
+    apart, whole = (unicodedata.normalize(form, "Köln") for form in ("NFD", "NFC"))
+    (field / "field.png").rename(field / f"{whole}.png")
+    (field / "other.png").write_bytes((field / f"{whole}.png").read_bytes())
+    (field / f"{apart}.csv").write_text("x,y\n5,5\n")
+    masks_of(field / f"{apart}.tif")
+    project = field / "case.noisyseg"
+    images = [field / f"{name}.png" for name in (whole, "other")]
+    done = noisyseg("create", project, "--images", *images, "--points", field / f"{apart}.csv")
+    assert done.code == 0, done.err
+    assert {i["name"]: i["points"] for i in document(noisyseg, project)["images"]} == {
+        whole: 1, "other": 0
+    }  # fmt: skip
+    assert noisyseg("import", project, field / f"{apart}.tif", "--as", "rough").code == 0
+
+
+def test_a_short_name_is_the_project_beside_a_folder_of_that_name(noisyseg, field: Path) -> None:
+    (field / "case").mkdir()
+    done = noisyseg("create", field / "case", "--images", field / "field.png")
+    assert done.code == 0, done.err
+    assert noisyseg("info", field / "case").code == 0
+
+
+def test_fields_are_declared_of_a_project_that_is_there(noisyseg, field: Path) -> None:
+    project, _ = create(noisyseg, field)
+    assert noisyseg("field", project, "0,0,100,50", "--dry-run").code == 0
+    assert document(noisyseg, project)["images"][0]["fields"] == 0
+    for _ in range(2):  # a second time changes nothing
+        done = noisyseg("field", project, "0,0,100,50", "200,200,500,500")
+        assert done.code == 0, done.err
+        assert done.out == "field: 2 fields\n"
+    with Project.open(project) as opened:
+        assert [(f.box, f.complete) for f in opened.nuclei.fields("field")] == [
+            (Box(0, 0, 50, 100), True), (Box(200, 200, 256, 256), True)
+        ]  # fmt: skip
+    for words, said in ((("900,900,5,5",), "outside"), (("1,2,x",), "four numbers"),
+                        (("--image", "b"), "b")):  # fmt: skip
+        done = noisyseg("field", project, *words)
+        assert done.code == 2
+        assert said in done.err
+    assert noisyseg("field", project).out == "field: 3 fields\n"
+    (field / "second.png").write_bytes((field / "field.png").read_bytes())
+    noisyseg("add", project, field / "second.png")
+    assert "which image" in noisyseg("field", project).err
+    assert noisyseg("field", project, "--image", "second").code == 0
 
 
 def test_hidden_files_are_no_images(noisyseg, field: Path) -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from napari_noisyseg import noise
 from napari_noisyseg.exchange.csv_points import read as read_points
+from napari_noisyseg.exchange.labels import write_labels
 
 
 @pytest.fixture
@@ -67,13 +68,19 @@ def test_nothing_of_somebody_else_is_replaced(noisyseg, truth: Path, tnbc) -> No
     scans = truth.parent / "scans"
     scans.mkdir()
     tifffile.imwrite(scans / "a.tif", tnbc[0])
-    (scans / "b.csv").write_text("x,y\n5,7\n")
+    (scans / "b.csv").write_text("x,y\n5.125,7.250\n")  # as many digits as ours
     before = {p: p.read_bytes() for p in scans.iterdir()}
     for kind in ("box", "points"):
         done = noisyseg("simulate", truth, scans, "--noise", kind)
         assert done.code == 2
-        assert "was not simulated" in done.err
+        assert "not" in done.err
+        assert "name another place" in done.err
     assert {p: p.read_bytes() for p in scans.iterdir()} == before
+    # nor accepted nuclei that were exported
+    write_labels(scans / "a.tif", np.ones((8, 8), int))
+    (scans / "b.csv").unlink()
+    assert noisyseg("simulate", truth, scans, "--noise", "box").code == 2
+    assert noisyseg("simulate", truth / "a.tif", scans / "a.tif", "--noise", "box").code == 2
     for _ in range(2):
         assert noisyseg("simulate", truth, truth.parent / "c", "--noise", "points").code == 0
 

@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
-from napari_noisyseg.cli.words import spread
+from napari_noisyseg.cli import _app
+from napari_noisyseg.cli.words import FLAGS, MANY, spread
 
 
 @pytest.mark.parametrize(
@@ -18,6 +20,8 @@ from napari_noisyseg.cli.words import spread
         ("create --images a b p", "create --images a --images b p"),
         ("create p --images a --images b c", "create p --images a --images b --images c"),
         ("create p --field 0,0,9,9 5,5,9,9", "create p --field 0,0,9,9 --field 5,5,9,9"),
+        ("create --dry-run p --images a b", "create --dry-run p --images a --images b"),
+        ("create --icc p --images a b", "create --icc p --images a --images b"),
         ("train p --set a=1 b=2", "train p --set a=1 --set b=2"),
         ("train --set a=1 p", None),
         (
@@ -33,6 +37,13 @@ from napari_noisyseg.cli.words import spread
 )
 def test_values_are_given_their_option(said: str, meant: str | None) -> None:
     assert spread(said.split()) == (meant or said).split()
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_flags_are_those_of_the_commands(name: str) -> None:
+    (command,) = (one for one in get_command(_app(name)).commands.values() if one.name == name)  # type: ignore[attr-defined]
+    flags = {word for one in command.params if getattr(one, "is_flag", False) for word in one.opts}
+    assert flags <= FLAGS
 
 
 def test_several_images_after_one_option(noisyseg, field: Path) -> None:

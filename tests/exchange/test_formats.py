@@ -177,6 +177,15 @@ def test_a_stranger_s_coco(tmp_path: Path) -> None:
     assert "1 other outlines" in found.note
 
 
+def test_a_coco_of_very_many_images_is_known(tmp_path: Path) -> None:
+    """The list of annotations begins far from either end of the file."""
+    images = [{"id": k, "file_name": f"{k}.jpg", "coco_url": "u" * 200} for k in range(900)]
+    drawn = [{"image_id": k, "bbox": [1, 1, 3, 3], "about": "a" * 200} for k in range(900)]
+    document = {"images": images, "annotations": drawn, "categories": []}
+    (tmp_path / "a.json").write_text(json.dumps(document))
+    assert of_file(tmp_path / "a.json").name == "coco"
+
+
 @given(st.lists(st.integers(0, 2**20), min_size=1, max_size=30))
 def test_short_run_lengths_are_those_of_pycocotools(counts: list[int]) -> None:
     mask = pytest.importorskip("pycocotools.mask")

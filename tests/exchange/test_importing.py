@@ -54,6 +54,34 @@ def point(x: float, y: float, **properties: object) -> dict[str, object]:
 # points
 
 
+def shades() -> np.ndarray:
+    """Nuclei whose rims a resizing has made grey."""
+    rng = np.random.default_rng(0)
+    return np.where(rng.random((512, 512)) < 0.2, rng.integers(1, 200, (512, 512)), 0)
+
+
+def classes(labels: np.ndarray) -> np.ndarray:
+    return np.where(labels > 0, 1 + labels % 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda labels: labels + 1, "label 1 covers .*use 0 for background"),
+        (classes, "classes or shades, not nuclei"),
+        (lambda labels: shades(), "classes or shades, not nuclei"),
+    ],
+)
+def test_numbers_that_are_no_nuclei_are_refused(
+    project: Project, image: str, tnbc: Tissue, tmp_path: Path, change, said: str
+) -> None:
+    path = label_file(tmp_path, change(tnbc[1]))
+    for read in (import_clean, import_rough):
+        with pytest.raises(NoisySegError, match=said):
+            read(project, image, path)
+    assert project.nuclei.of(image) == []
+
+
 def test_points_of_a_table_come_in_as_one_action(
     project: Project, image: str, tmp_path: Path
 ) -> None:

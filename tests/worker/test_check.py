@@ -32,7 +32,9 @@ def test_points_without_a_complete_field_are_refused_with_a_way_out(bare: Projec
     with pytest.raises(NoisySegError, match="there are none: click"):
         client.check(bare, spec())
     bare.nuclei.add("a", 10, 10)
-    with pytest.raises(NoisySegError, match=r"no field is declared complete.*--field.*Annotate"):
+    with pytest.raises(
+        NoisySegError, match=r"no field is declared complete.*noisyseg field.*Annotate"
+    ):
         client.check(bare, spec())
     bare.nuclei.add_field("a", Box(0, 0, 30, 30), complete=False)
     with pytest.raises(NoisySegError, match="no field is declared complete"):

@@ -205,7 +205,7 @@ def test_a_large_image_without_a_field_is_not_trained_on(
     rgb = np.arange(90 * 80 * 3).reshape(90, 80, 3).astype(np.uint8)
     project.add_array(rgb, "vast", 0.25)
     monkeypatch.setattr("napari_noisyseg.annotation.unlabeled.LARGEST", 90 * 80 - 1)
-    with pytest.raises(NoisySegError, match=r"vast is too large.*--field"):
+    with pytest.raises(NoisySegError, match=r"vast is too large.*noisyseg field"):
         write_snapshot(project, tmp_path, ["vast"], Needs(unlabeled=True))
 
 

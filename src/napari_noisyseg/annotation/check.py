@@ -78,21 +78,22 @@ def _check_masks(project: Project, method: str, needs: Needs, names: Sequence[st
     if needs.rough and not rough:
         raise NoisySegError(
             f"{method} needs rough masks, and there are none: paint some under Annotate, or "
-            "import them (--masks, or noisyseg import --as rough)",
+            "import them (noisyseg import --as rough)",
             window=f"{title} learns from rough masks and there are none: paint some under "
             "Annotate, or import them with the panel's menu.",
         )
     if needs.clean and not clean:
         raise NoisySegError(
             f"{method} needs accepted nuclei, and there are none: accept some under Review, "
-            f"or import trusted masks (--clean); {_instead(project, names, rough)}",
+            "or import trusted masks (noisyseg import --as clean); "
+            f"{_instead(project, names, rough)}",
             window=f"{title} learns from accepted nuclei and there are none: accept some under "
             f"Review; {_instead(project, names, rough, _quoted_title)}.",
         )
     if needs.masks and not (rough or clean):
         raise NoisySegError(
-            f"{method} needs masks, and there are none: import some (--masks, --clean) or "
-            "accept nuclei under Review",
+            f"{method} needs masks, and there are none: import some (noisyseg import "
+            "--as rough, noisyseg import --as clean) or accept nuclei under Review",
             window=f"{title} needs masks, and there are none: paint some under Annotate, "
             "import them with the panel's menu, or accept nuclei under Review.",
         )
@@ -166,7 +167,7 @@ def _check_points(project: Project, method: str, names: Sequence[str]) -> None:
     what = "no point lies in a complete field" if complete else "no field is declared complete"
     raise NoisySegError(
         f"{what}, so nothing is known to be background: mark a field in which every nucleus "
-        f"has its point (--field x,y,w,h, or Annotate ▸ field), or click at least {FEWEST} nuclei "
+        f"has its point (noisyseg field, or Annotate ▸ field), or click at least {FEWEST} nuclei "
         "of one image",
         window=f"{what[:1].upper()}{what[1:]}, so nothing is known to be background: draw a field "
         "in which every nucleus has its point (step 1) and tick it, or click at least "

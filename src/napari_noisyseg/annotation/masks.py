@@ -81,12 +81,12 @@ class Judge:
         if not self.nucleus:
             raise NoisySegError(
                 "no clean nucleus in the images of this run: accept some under Review, or import "
-                "trusted masks (--clean); 'supervised' needs none"
+                "trusted masks (noisyseg import --as clean); 'supervised' needs none"
             )
         if not self.background:
             raise NoisySegError(
                 "no clean background in the images of this run: the accepted nuclei fill them; "
-                "accept nuclei of another image, or declare a field complete (--clean-complete)"
+                "accept nuclei of another image, or declare a field complete (noisyseg field)"
             )
 
     def _judge_classes(self) -> None:
@@ -104,7 +104,8 @@ class Judge:
         what = "of the images" if needs.unlabeled else "of the rough masks"
         raise NoisySegError(
             f"every pixel {what} is clean already, so there is nothing to correct: "
-            "train with 'supervised', or add images with rough masks (--masks)"
+            "train with 'supervised', or add images with rough masks "
+            "(noisyseg add, noisyseg import --as rough)"
         )
 
 
@@ -123,5 +124,5 @@ def judge_rough(region: Region) -> None:
     if specks > MANY_SPECKS and specks > len(areas) / 2:
         raise NoisySegError(
             f"{region.image}: {specks} of {len(areas)} rough masks are specks under {SPECK:g} µm²; "
-            "remove them first, or check the pixel size of the image (--mpp)"
+            "remove them first, or check the pixel size of the image (noisyseg info)"
         )

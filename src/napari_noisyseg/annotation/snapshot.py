@@ -61,8 +61,8 @@ def write_snapshot(
         raise NoisySegError(f"{project.path}: nothing to train on: {'; '.join(bare.refused[:3])}")
     if not names:
         raise NoisySegError(
-            f"{project.path}: no annotated image to train on; add points in a field (--points, "
-            "--field, or Annotate ▸ field) or masks (--masks)"
+            f"{project.path}: no annotated image to train on; add points in a field (noisyseg "
+            "import, noisyseg field, or Annotate ▸ field) or masks (noisyseg import --as rough)"
         )
     judge.verdict()
     copy_learned(project, folder / SNAPSHOT)

@@ -39,7 +39,7 @@ class Unlabeled:
         if height * width > LARGEST:
             self.refused.append(
                 f"{record.name} is too large to train on as a whole ({height * width / 1e6:.0f} "
-                "megapixels): mark a field in it (--field x,y,w,h, or Annotate ▸ field)"
+                "megapixels): mark a field in it (noisyseg field, or Annotate ▸ field)"
             )
             return []
         return [Box(0, 0, height, width)]

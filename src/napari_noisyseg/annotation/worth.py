@@ -88,7 +88,8 @@ def worth(project: Project, image: str, box: Box | None = None) -> Worth:
     record = project.image(image)
     if "rough" not in project.nuclei.planes(image):
         raise NoisySegError(
-            f"{image} has no rough masks: paint some under Annotate, or import them (--masks)"
+            f"{image} has no rough masks: paint some under Annotate, or import them "
+            "(noisyseg import --as rough)"
         )
     box = box or next(iter(regions(project, image)), None)
     if box is None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.exchange import exporting
-from napari_noisyseg.exchange.formats import stem_of
+from napari_noisyseg.exchange.formats import composed, stem_of
 from napari_noisyseg.exchange.importing import Imported, import_clean, import_points, import_rough
 from napari_noisyseg.store import Project
 
 Meaning = Literal["points", "rough", "clean"]
-_READERS: dict[str, Callable[[Project, str, Path], Imported]] = {
+_READERS: dict[str, Callable[..., Imported]] = {
     "points": import_points,
     "rough": import_rough,
     "clean": import_clean,
@@ -26,12 +28,14 @@ def import_file(
     file: str | os.PathLike[str],
     image: str | None = None,
     kind: Meaning = "points",
+    format: str | None = None,
 ) -> Imported:
     """Import a file of annotation into a project, as one action that undo takes back.
 
     project: open for writing. image: the name of the image; None for the image with the file's
     name, or the only image. kind: `points`, `rough` masks (to be corrected) or `clean` masks
-    (trusted, so they count as accepted). Formats and their coordinates: docs/formats.md.
+    (trusted, so they count as accepted). format: as in `export`; None goes by the file. Formats
+    and their coordinates: docs/formats.md.
 
     Returns how many nuclei came in (`.count`) and remarks on them (`.note`). Raises NoisySegError
     for a file that cannot be read or does not fit the image; then nothing was imported.
@@ -39,7 +43,8 @@ def import_file(
     path = Path(file)
     meant = stem_of(path)
     names = [record.name for record in project.images()]
-    name = image or (meant if meant in names or len(names) != 1 else names[0])
+    known = {composed(name): name for name in names}
+    name = image or known.get(composed(meant), names[0] if len(names) == 1 else meant)
     if name not in names:
         raise NoisySegError(
             f"{path}: there is no image {name!r} in the project; give image=... "
@@ -47,7 +52,7 @@ def import_file(
         )
     if kind not in _READERS:
         raise NoisySegError(f"kind {kind!r}: choose from {', '.join(_READERS)}")
-    return _READERS[kind](project, name, path)
+    return _READERS[kind](project, name, path, format=format)
 
 
 def export(
@@ -66,6 +71,8 @@ def export(
 
     Returns the files written. Raises NoisySegError for an unknown format or layer, if there is
     nothing to write, and if a file would be replaced that is not from an earlier export; JobError
-    if the disk fails. No half-written file is left.
+    if the disk fails. No half-written file is left. Warns where outlines may be poor, as on an
+    image without stain.
     """
-    return exporting.export(project, Path(out), format, layer, image)
+    told = partial(warnings.warn, stacklevel=2)
+    return exporting.export(project, Path(out), format, layer, image, tell=told)

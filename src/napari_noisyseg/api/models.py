@@ -21,6 +21,7 @@ from napari_noisyseg.coarse.appearance import MPP, SIDE, appearance, crops
 from napari_noisyseg.coarse.starter import CENTRES, OUTLINE
 from napari_noisyseg.errors import JobError, NoisySegError
 from napari_noisyseg.store import Project, Run
+from napari_noisyseg.store.database import NAME as DATABASE
 from napari_noisyseg.store.durable import write_atomically
 
 F32 = NDArray[np.float32]
@@ -89,6 +90,9 @@ def export_model(
 def _ready(model: ModelLike, network: str) -> _Ready:
     if isinstance(model, Project) or model == STARTER:
         return _of_starter(model if isinstance(model, Project) else None, network)
+    if isinstance(model, (str, os.PathLike)) and (Path(model) / DATABASE).exists():
+        with Project.open(Path(model), write=False) as opened:
+            return _of_starter(opened, network)
     return _of_run(model.dir if isinstance(model, (Training, Run)) else Path(model))
 
 

@@ -6,6 +6,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -123,10 +124,10 @@ class Review:
             self._queue.decide(ids, state)
 
     def _item(self, nucleus: Which) -> ReviewItem:
-        if isinstance(nucleus, int):
-            item = next(iter(self._queue.items.numbered([nucleus])), None)
+        if isinstance(nucleus, Integral):  # numpy's and pandas' numbers, too
+            item = next(iter(self._queue.items.numbered([int(nucleus)])), None)
         else:
-            row = self._queue.row(nucleus.id if isinstance(nucleus, ReviewItem) else nucleus)
+            row = self._queue.row(nucleus.id if isinstance(nucleus, ReviewItem) else str(nucleus))
             item = None if row is None else self._queue.items[row]
         if item is not None:
             return item

@@ -7,11 +7,12 @@ line of stderr; there is no traceback unless -v is given or NOISYSEG_DEBUG is se
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 import time
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
@@ -88,7 +89,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and leave with its exit code."""
     # children of children too (of multiprocessing, say) leave the current folder alone
     os.environ["PYTHONSAFEPATH"] = "1"
+    for stream in (sys.stdout, sys.stderr):
+        _take_every_letter(stream)
     sys.exit(run(arguments))
+
+
+def _take_every_letter(stream: Any) -> None:
+    """A file or a pipe gets UTF-8, a terminal what it can show: Windows has other habits."""
+    if isinstance(stream, io.TextIOWrapper):
+        if stream.isatty():
+            stream.reconfigure(errors="backslashreplace")
+        else:
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -98,6 +110,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         app = _app(words[0] if words else _completed())
         code = app(args=spread(words), prog_name="noisyseg", standalone_mode=False)
+        sys.stdout.flush()
         if Loudness.verbose:
             say(f"took {time.monotonic() - began:.1f} s")
     except NoisySegError as error:
@@ -109,8 +122,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  (the reader has gone; be quiet)
-        return 0
+        return _unheard()
+    except SystemExit as left:
+        # typer leaves so where the reader has gone
+        if isinstance(left.__context__, BrokenPipeError):
+            return _unheard()
+        raise
     except OSError as error:
         # a path that no system takes is wrong input; all else is the disk's fault
         code = 2 if error.errno in (errno.ENAMETOOLONG, errno.ELOOP) else 1
@@ -121,6 +138,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         text = f"an internal error, {type(error).__name__}: {error}"
         return _tell(f"{text} (-v shows where)", 1)
     return code if isinstance(code, int) else 0
+
+
+def _unheard() -> int:
+    """The reader has what it wanted, and has gone: be quiet."""
+    sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
+    return 0
 
 
 def _help(words: Sequence[str]) -> str:

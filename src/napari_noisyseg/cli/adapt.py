@@ -9,7 +9,7 @@ import typer
 
 from ..errors import NoisySegError
 from .output import Json, print_json, show
-from .projects import ProjectPath, open_project
+from .paths import ProjectPath, open_project
 
 
 def register(app: typer.Typer) -> None:

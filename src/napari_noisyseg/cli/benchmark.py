@@ -31,7 +31,8 @@ def benchmark(
 ) -> None:
     """Run a benchmark and print its figures."""
     if list_ or name is None:
-        print_table([{"benchmark": n, "measures": benchmarks.words(n)} for n in benchmarks.names()])
+        listed = [{"benchmark": n, "measures": benchmarks.words(n)} for n in benchmarks.names()]
+        (print_json if as_json else print_table)(listed)
         return
     if name not in benchmarks.names():
         raise NoisySegError(f"benchmark {name!r}: choose from {', '.join(benchmarks.names())}")

@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "Create a project from images and annotation files.",
     ),
     "add": ("projects", "Add more images to a project."),
+    "field": ("fields", "Declare fields in which every nucleus is marked."),
     "info": (
         "projects",
         "List images, fields, nuclei and runs, or one nucleus in detail.",

@@ -13,6 +13,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "noisyseg create rough.noisyseg --images a.png --masks a.tif --clean a_trusted.tif",
     ),
     "add": ("noisyseg add case.noisyseg more.png",),
+    "field": (
+        "noisyseg field case.noisyseg",
+        "noisyseg field case.noisyseg 0,0,500,500 --image tissue",
+    ),
     "info": ("noisyseg info case.noisyseg", "noisyseg info case.noisyseg --nucleus 17"),
     "derive": ("noisyseg derive case.noisyseg --kind outline",),
     "suggest": (
@@ -57,7 +61,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "doctor": ("noisyseg doctor",),
     "model": (
         "noisyseg model export starter nuclei.onnx",
-        "noisyseg model export case.noisyseg nuclei.zip --format bioimageio",
+        "noisyseg model export case.noisyseg nuclei.zip --format bioimageio --author 'Ann Lee'",
     ),
     "starter": ("noisyseg starter train --data free-data",),
 }

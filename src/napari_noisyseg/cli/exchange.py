@@ -12,14 +12,14 @@ import typer
 from ..errors import NoisySegError
 from ..exchange.exporting import export as export_project
 from ..exchange.exporting import export_one
-from ..exchange.formats import FORMATS, Format, by_ending, of_file, stem_of
+from ..exchange.formats import FORMATS, Format, by_ending, composed, of_file, stem_of
 from ..exchange.importing import Imported, import_clean, import_points, import_rough
 from ..exchange.layers import LAYERS
 from ..metrics import evaluate as evaluate_pair
 from ..slides import read_labels
 from ..store import Project
 from .output import DryRun, Json, print_json, print_table, say, show
-from .projects import ProjectPath, open_project
+from .paths import ProjectPath, open_project
 
 LABEL_SUFFIXES = (".tif", ".tiff", ".png")
 READ = [name for name, f in FORMATS.items() if f.reads_points or f.reads_masks]
@@ -146,13 +146,14 @@ def _there(file: Path) -> Path:
 def _images_of(project: Project, file: Path, format: Format, name: str | None) -> list[str]:
     """The project's images that a file belongs to; some files name their images."""
     names = [record.name for record in project.images()]
+    known = {composed(held): held for held in names}
     if name is None and format.images is not None:
-        inside = [held for held in format.images(file) if held in names]
+        inside = [known[one] for one in map(composed, format.images(file)) if one in known]
         if inside:
             return inside
     wanted = name or stem_of(file)
-    if wanted in names:
-        return [wanted]
+    if composed(wanted) in known:
+        return [known[composed(wanted)]]
     if name is None and len(names) == 1:
         return names
     raise NoisySegError(f"{file}: no image {wanted!r} in the project; give --image NAME: {names}")
@@ -223,7 +224,7 @@ def _labels_in(path: Path) -> dict[str, Path]:
     for file in sorted(f for f in files if f.suffix.lower() in LABEL_SUFFIXES):
         if file.name.startswith("."):
             continue
-        other = found.setdefault(stem_of(file), file)
+        other = found.setdefault(composed(stem_of(file)), file)
         if other != file:
             raise NoisySegError(f"{other} and {file} have the same name: keep one of them")
     return found

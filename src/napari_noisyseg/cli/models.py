@@ -9,7 +9,7 @@ import typer
 
 from ..errors import NoisySegError
 from .output import say, show
-from .projects import ended, open_project
+from .paths import ended, open_project
 
 Format = Literal["onnx", "bioimageio"]
 ENDINGS: dict[str, Format] = {".onnx": "onnx", ".zip": "bioimageio"}

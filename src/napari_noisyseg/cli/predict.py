@@ -18,6 +18,7 @@ from ..store import checked_mpp
 from ..whole.cohort import MANIFEST, Cohort
 from ..worker.cluster.address import Scheduler
 from .output import say, show
+from .paths import image_files
 from .predict_image import (
     STARTER,
     Asked,
@@ -35,7 +36,7 @@ from .predict_image import (
     targets,
     workers_for,
 )
-from .projects import Channel, Icc, image_files, tell_profile
+from .projects import Channel, Icc, tell_profile
 from .training import Device, Insecure, SchedulerAddress
 
 

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from .. import regular_file
 from ..errors import NoisySegError
 from ..exchange.formats import FORMATS
+from ..exchange.formats.format import BEGINNING
+from ..exchange.labels import writer_of
+from ..exchange.marks import command_of
 from ..slides import Box, Slide, content_hash, name_of, open_image
 from ..slides.limits import MAX_LABELLED_PIXELS
 from ..store import ASSUMED_MPP, SUFFIX
@@ -24,7 +27,7 @@ from ..whole.stitch import PLAN, discard, source_of
 from ..whole.tissue import find_tissue
 from ..worker.cluster.address import Scheduler
 from .output import Progress, say
-from .projects import open_project
+from .paths import meant, open_project
 
 if TYPE_CHECKING:
     from ..worker.cluster.tiles import Workers
@@ -99,7 +102,10 @@ def _is_ours(target: Path) -> bool:
         first = ",".join(COLUMNS).encode()
         with regular_file.opened(target) as file:
             return file.readline(len(first) + 2).rstrip() == first
-    return any(FORMATS[n].is_ours(target) for n, e in ENDINGS.items() if target.suffix == e)
+    if target.suffix == ENDINGS["labels"]:
+        return writer_of(target) == "predict"
+    with regular_file.opened(target) as file:
+        return command_of(file.read(BEGINNING)) == "predict"
 
 
 class Unlike(NoisySegError):
@@ -127,7 +133,7 @@ def _write(target: Path, labels: NDArray[np.int32], image: str) -> None:
     if target.suffix == ENDINGS["geojson"]:
         write_outlines(target, labels, image)
     else:
-        write_labels(target, labels)
+        write_labels(target, labels, by="predict")
 
 
 class Engine:
@@ -212,7 +218,7 @@ def workers_for(scheduler: Scheduler, asked: Asked, slides: Sequence[Path]) -> W
 
 def _source(model: str) -> str:
     """A model's path: a project may be named without its ending."""
-    return model + SUFFIX if not Path(model).is_dir() and is_project(Path(model)) else model
+    return str(meant(Path(model))) if is_project(Path(model)) else model
 
 
 def is_slide(slide: Slide) -> bool:

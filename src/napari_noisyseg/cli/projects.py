@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,15 +13,16 @@ import typer
 from ..api.outlines import derive as derive_labels
 from ..coarse.project import EVERY, KINDS
 from ..errors import NoisySegError
-from ..exchange.formats import endings, stem_of
+from ..exchange.formats import endings
 from ..exchange.importing import Imported, import_clean, import_points, import_rough
-from ..slides import IMAGE_SUFFIXES, Box, name_of, of_each_slide, open_image
+from ..slides import Box, open_image
 from ..slides.coarser import lacks_levels
-from ..store import SUFFIX, ImageRecord, Project, Run, RunState, leftovers, shares
+from ..store import ImageRecord, Project, Run, RunState, leftovers, shares
 from ..worker.adoption.provenance import of_nucleus
+from .fields import box_of, inside, whole
 from .output import DryRun, Json, Progress, print_json, print_table, say, show
+from .paths import ProjectPath, ended, image_files, open_project, paired
 
-ProjectPath = Annotated[Path, typer.Argument(metavar="PROJECT", help="The NAME.noisyseg folder.")]
 Paths = list[Path] | None
 
 Channel = Annotated[
@@ -69,11 +69,11 @@ def create(
     if clean_complete and not clean:
         raise NoisySegError("--clean-complete needs trusted masks: give them with --clean")
     files = image_files(images)
-    boxes = [_box(text) for text in field or ()]
+    boxes = [box_of(text, "--field") for text in field or ()]
     given = {
-        "points": _paired(files, points, endings("points")),
-        "masks": _paired(files, masks, endings("masks")),
-        "clean": _paired(files, clean, endings("masks")),
+        "points": paired(files, points, endings("points")),
+        "masks": paired(files, masks, endings("masks")),
+        "clean": paired(files, clean, endings("masks")),
     }
     target = ended(project)
     if target.exists():
@@ -93,7 +93,7 @@ def create(
                 tell_profile(file.name, icc, record.icc)
                 _fill(made, file, record, {k: v.get(file) for k, v in given.items()}, boxes)
                 if clean_complete and file in given["clean"]:
-                    _declare_whole(made, made.images()[-1].name)
+                    made.nuclei.add_field(record.name, whole(made, record.name))
         partial.rename(target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -115,16 +115,11 @@ def _fill(
 ) -> None:
     _tell_assumed(file, record)
     for box in boxes:
-        inside = box.clip((record.height, record.width))
-        if inside.height < 1 or inside.width < 1:
-            raise NoisySegError(
-                f"--field lies outside {file.name} ({record.width}x{record.height})"
-            )
-        project.nuclei.add_field(record.name, inside)
+        project.nuclei.add_field(record.name, inside(project, record.name, box))
     if given["points"]:
         _told(file, import_points(project, record.name, given["points"]))
         if not boxes:
-            _declare_whole(project, record.name)
+            project.nuclei.add_field(record.name, whole(project, record.name))
     if given["masks"]:
         _told(file, import_rough(project, record.name, given["masks"]))
     if given["clean"]:
@@ -134,95 +129,6 @@ def _fill(
 def _told(file: Path, found: Imported) -> None:
     if found.note:
         say(f"{file.name}: {found.note}")
-
-
-def _declare_whole(project: Project, name: str) -> None:
-    record = project.image(name)
-    project.nuclei.add_field(name, Box(0, 0, record.height, record.width))
-
-
-def ended(path: Path) -> Path:
-    """A project's name with the ending `.noisyseg`, which may be left out."""
-    # "." and ".." have no name to be ended
-    named = path.name not in ("", "..")
-    return path.with_name(path.name + SUFFIX) if named and path.suffix != SUFFIX else path
-
-
-def open_project(path: Path, write: bool = False) -> Project:
-    """The project at `path`, with or without the ending `.noisyseg`."""
-    named = ended(path)
-    return Project.open(named if named.is_dir() and not path.exists() else path, write=write)
-
-
-def image_files(paths: Iterable[Path]) -> list[Path]:
-    """Image files in the order given; folders give theirs by name. Raises where there is none."""
-    files: list[Path] = []
-    for path in paths:
-        found = _inside(path, tuple(IMAGE_SUFFIXES))
-        if not found:
-            raise NoisySegError(f"{path}: no image in this folder")
-        files += found
-    names = [name_of(f) for f in files]
-    twice = {n for n in names if names.count(n) > 1}
-    if twice:
-        raise NoisySegError(f"two images are named {sorted(twice)[0]!r}: rename one of them")
-    return files
-
-
-def _inside(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    if not path.exists():
-        raise NoisySegError(f"{path}: there is no such file or folder")
-    if path.is_dir() and not path.name.endswith(".zarr"):
-        return of_each_slide(sorted(p for p in path.iterdir() if _ends(p, suffixes)))
-    return [path]
-
-
-def _ends(path: Path, suffixes: tuple[str, ...]) -> bool:
-    # hidden ones are of the system: macOS puts ._case.svs beside case.svs on other disks
-    return path.name.lower().endswith(suffixes) and not path.name.startswith(".")
-
-
-def _paired(
-    images: list[Path], paths: list[Path] | None, suffixes: tuple[str, ...]
-) -> dict[Path, Path]:
-    shown = {image.absolute() for image in images}
-    # in a folder that holds both, an image is no mask of itself
-    files = [
-        f
-        for path in paths or ()
-        for f in _inside(path, suffixes)
-        if f == path or f.absolute() not in shown
-    ]
-    if len(images) == len(files) == 1:
-        if name_of(images[0]) != stem_of(files[0]):
-            say(f"{files[0].name} is used for {images[0].name}, though their names differ")
-        return {images[0]: files[0]}
-    by_stem: dict[str, Path] = {}
-    for file in files:
-        other = by_stem.setdefault(stem_of(file), file)
-        if other != file:
-            raise NoisySegError(
-                f"{other} and {file} are both for the image {stem_of(file)!r}: name one of them, "
-                "or move the other away"
-            )
-    names = {image: name_of(image) for image in images}
-    pairs = {image: by_stem.pop(name) for image, name in names.items() if name in by_stem}
-    if by_stem and not all(p.is_dir() for p in paths or ()):
-        lonely = next(iter(by_stem.values()))
-        raise NoisySegError(f"{lonely}: no image is named {stem_of(lonely)!r} (matched by name)")
-    if paths and not pairs:
-        raise NoisySegError(f"{paths[0]}: no file in it has the name of one of the images")
-    return pairs
-
-
-def _box(text: str) -> Box:
-    try:
-        x, y, w, h = (int(float(part)) for part in text.split(","))
-    except (ValueError, OverflowError):
-        raise NoisySegError(f"--field {text!r}: give four numbers x,y,w,h in pixels") from None
-    if w < 1 or h < 1:
-        raise NoisySegError(f"--field {text!r}: width and height must be at least 1 pixel")
-    return Box(y, x, y + h, x + w)
 
 
 def add(

@@ -14,7 +14,7 @@ from ..store import Project
 from ..store.records import State
 from ..worker.adoption.clicked import offer
 from .output import DryRun, Json, print_json, print_table, say, show
-from .projects import ProjectPath, open_project
+from .paths import ProjectPath, open_project
 
 Serials = Annotated[list[int] | None, typer.Option(metavar="SERIAL", help="May be repeated.")]
 
@@ -64,8 +64,10 @@ def review(
         "accepted": accept or [], "rejected": reject or [], "unsure": unsure or []
     }  # fmt: skip
     writes = clicks or accept_above is not None or any(said.values())
+    if agreement and writes:
+        raise NoisySegError("--agreement only tells: leave it out to decide, or give it alone")
     with open_project(project, write=writes and not dry_run) as opened:
-        if agreement and not dry_run:
+        if agreement:
             _agreement(opened, as_json)
             return
         if clicks and not dry_run:

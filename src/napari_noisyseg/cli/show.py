@@ -15,7 +15,7 @@ from ..errors import JobError, NoisySegError
 from ..store import SUFFIX
 from ..store.database import NAME as DATABASE
 from .output import say
-from .projects import ended, image_files
+from .paths import image_files, meant
 
 
 def register(app: typer.Typer) -> None:
@@ -31,7 +31,7 @@ def open_(
     ] = None,
 ) -> None:
     """Open napari with the panel, on a project or on images."""
-    given = [ended(p) if ended(p).is_dir() and not p.exists() else p for p in paths or []]
+    given = [meant(p) for p in paths or []]
     projects = [p for p in given if p.suffix == SUFFIX or (p / DATABASE).exists()]
     if projects and len(given) > 1:
         raise NoisySegError("open one project, or images; not both")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import time
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,18 +15,14 @@ from numpy.typing import NDArray
 
 from .. import noise as label_noise
 from ..errors import NoisySegError
-from ..exchange.csv_points import MAX_BYTES
-from ..exchange.formats import FORMATS
-from ..exchange.labels import write_labels, written_whole
+from ..exchange.labels import write_labels, writer_of, written_whole
 from ..noise import Found, Setting, foreground_dice, ids_of, setting_for_dice
-from ..regular_file import advice, read_text
+from ..regular_file import advice, is_file
 from ..slides import read_labels
 from .output import DryRun, Json, Progress, print_json, print_table, say, show
 
 LABEL_SUFFIXES = (".tif", ".tiff", ".png")
 TIFF_SUFFIXES = (".tif", ".tiff")
-_SIMULATED = re.compile(r"-?\d+\.\d{3},-?\d+\.\d{3}")
-"""A click as it is written here; those of people have other digits."""
 QUICK = 3.0
 """seconds"""
 LONGEST = 25
@@ -99,7 +94,7 @@ def simulate(
     if noise == "points":
         jitter = label_noise.RANGES["points"][1] if strength is None else strength
         document = {"noise": noise, "share": share or 0.0, "strength": jitter}
-        rows = [_write_points(image, share or 0.0, jitter) for image in images]
+        rows = _write_points(images, share or 0.0, jitter)
     else:
         setting, searched = Setting(noise, share, strength), None
         if target_dice is not None:
@@ -154,18 +149,24 @@ def _folder_pairs(labels: Path, out: Path, suffix: str) -> list[tuple[str, Path,
 
 
 def _spare(targets: Iterable[Path]) -> None:
-    """NoisySegError where a file of somebody else would be replaced: an image, real clicks."""
+    """NoisySegError where a file of somebody else would be replaced: an image, a person's nuclei.
+
+    Clicks in a table bear no mark; `_spare_clicks` looks at them.
+    """
     for target in targets:
-        if not target.exists():
-            continue
-        if target.suffix == ".csv":
-            lines = read_text(target, MAX_BYTES).splitlines()
-            ours = lines[0] == "x,y" and all(_SIMULATED.fullmatch(line) for line in lines[1:])
-        else:
-            ours = FORMATS["labels"].is_ours(target)
-        if not ours:
+        if target.exists() and target.suffix != ".csv" and writer_of(target) != "simulate":
             raise NoisySegError(
                 f"{target} exists and was not simulated: name another place, so that it is not lost"
+            )
+
+
+def _spare_clicks(tables: Mapping[Path, str]) -> None:
+    """NoisySegError where a table that is there holds anything else than what is to be written."""
+    for target, text in tables.items():
+        if target.exists() and (not is_file(target) or target.read_bytes() != text.encode("utf-8")):
+            raise NoisySegError(
+                f"{target} exists, with other points in it: name another place, so that they are "
+                "not lost"
             )
 
 
@@ -225,7 +226,7 @@ def _write_all(images: list[Labelled], setting: Setting) -> list[dict[str, Any]]
     _make_folder(images[0].out.parent)
     for done, image in enumerate(images, start=1):
         noisy = setting.apply(image.truth, image.seed)
-        write_labels(image.out, noisy)
+        write_labels(image.out, noisy, by="simulate")
         rows.append(
             {
                 "image": image.stem,
@@ -241,13 +242,22 @@ def _write_all(images: list[Labelled], setting: Setting) -> list[dict[str, Any]]
     return rows
 
 
-def _write_points(image: Labelled, share: float, jitter: float) -> dict[str, Any]:
-    clicked = label_noise.points(image.truth, jitter, share, image.seed)
-    _make_folder(image.out.parent)
-    with written_whole(image.out) as partial:
-        lines = [f"{x:.3f},{y:.3f}\n" for y, x in clicked]
-        partial.write_text("x,y\n" + "".join(lines), "utf-8")
-    return {"image": image.stem, "nuclei": len(ids_of(image.truth)), "kept": len(clicked)}
+def _write_points(images: list[Labelled], share: float, jitter: float) -> list[dict[str, Any]]:
+    clicks = [label_noise.points(i.truth, jitter, share, i.seed) for i in images]
+    tables = {i.out: _table(places) for i, places in zip(images, clicks, strict=True)}
+    _spare_clicks(tables)
+    _make_folder(images[0].out.parent)
+    for target, text in tables.items():
+        with written_whole(target) as partial:
+            partial.write_bytes(text.encode("utf-8"))
+    return [
+        {"image": i.stem, "nuclei": len(ids_of(i.truth)), "kept": len(places)}
+        for i, places in zip(images, clicks, strict=True)
+    ]
+
+
+def _table(places: NDArray[np.float64]) -> str:
+    return "x,y\n" + "".join(f"{x:.3f},{y:.3f}\n" for y, x in places)
 
 
 def _report(document: dict[str, Any], rows: list[dict[str, Any]], as_json: bool) -> None:

@@ -10,7 +10,7 @@ from ..errors import NoisySegError
 from ..review import suggestions
 from ..store import Project
 from .output import DryRun, Json, print_json, print_table, say, show
-from .projects import ProjectPath, open_project
+from .paths import ProjectPath, open_project
 
 
 def register(app: typer.Typer) -> None:

@@ -14,7 +14,8 @@ from .. import bounded_json, events, registry
 from ..errors import JobError, NoisySegError
 from ..method import Needs
 from .output import Json, Progress, print_json, print_table, say, show
-from .projects import ProjectPath, open_project, run_row
+from .paths import ProjectPath, open_project
+from .projects import run_row
 
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="As 'noisyseg runs' lists it.")]
 SchedulerAddress = Annotated[

@@ -22,6 +22,11 @@ MANY: Mapping[str, Mapping[str, Callable[[str], bool]]] = {
     "derive": {"--kind": _is_kind},
 }
 """Command, option, and which further words are values of it."""
+FLAGS = frozenset(
+    ("--dry-run", "--icc", "--clean-complete", "--insecure", "--json", "--help", "--quiet",
+     "--verbose", "-q", "-v")
+)  # fmt: skip
+"""Options of those commands that have no value: a word after one is the command's own."""
 
 
 def spread(words: Sequence[str]) -> list[str]:
@@ -35,7 +40,7 @@ def spread(words: Sequence[str]) -> list[str]:
     for place, word in enumerate(words[1:], start=1):
         last = place == len(words) - 1
         if word.startswith("-"):
-            option, given = word, False
+            option, given = "" if word in FLAGS else word, False
         elif not given and option:
             given = True
         elif option in many and many[option](word) and (argument or not last):

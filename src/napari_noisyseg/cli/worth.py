@@ -12,7 +12,7 @@ from ..annotation.worth import worth as worth_of
 from ..errors import NoisySegError
 from ..store import Project
 from .output import Json, Progress, print_json, show
-from .projects import ProjectPath, open_project
+from .paths import ProjectPath, open_project
 
 
 def register(app: typer.Typer) -> None:
@@ -31,7 +31,7 @@ def worth(
         if not names:
             raise NoisySegError(
                 f"{opened.path.name} has no rough masks: paint some under Annotate, or import "
-                "them (--masks)"
+                "them (noisyseg import --as rough)"
             )
         found = []
         with Progress("worth") as progress:

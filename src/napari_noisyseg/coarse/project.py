@@ -177,7 +177,7 @@ def derive_superpixels(project: Project, image: str, size_um: float = SIZE_UM) -
     if not boxes:
         raise NoisySegError(
             f"{image}: too large to cut into superpixels as a whole; mark a field (Annotate ▸ "
-            "field, or --field x,y,w,h)"
+            "field, or noisyseg field)"
         )
     source = {"derived_from": "pixels", "superpixel_um": size_um}
     last = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,13 @@ from napari_noisyseg.exchange.formats import Format, endings, of_file
 from napari_noisyseg.exchange.shapes import LabelFile, Masks, Points, Shape, colors_of
 from napari_noisyseg.slides import Box, without_gaps
 from napari_noisyseg.store.records import Outline
+
+WHOLE = 128**2
+"""pixels of an image that may be no more than a nucleus and its surroundings"""
+BLOB = 0.6
+"""share of the image above which a single mask is no nucleus"""
+WIDE, SCATTERED = 0.25, 5
+"""share of the image over which a class, or a shade, is spread at least, and in how many parts"""
 
 
 def read_points(
@@ -137,11 +144,37 @@ def _nuclei_of_labels(file: LabelFile, path: Path, shape: tuple[int, int]) -> Ma
         numbered, names = parts, names * int(parts.max())
         note = f"a mask of one value: its {len(names)} separate parts were taken as nuclei"
     places = [(n, Box.of_slices(*p)) for n, p in enumerate(ndimage.find_objects(numbered), start=1)]
-    check_sizes([(f"{path}, label {names[n - 1]}", box) for n, box in places])
+    _check_labels(numbered, places, [f"{path}, label {name}" for name in names])
     found = [Outline(box, numbered[box.slices] == n) for n, box in places]
     return Masks(found, [file.classes.get(n) for n in names], note, file.colors)
 
 
-def _parts(mask: NDArray[np.int32]) -> NDArray[np.int32]:
+def _check_labels(
+    numbered: NDArray[np.int32], places: list[tuple[int, Box]], named: list[str]
+) -> None:
+    """NoisySegError where numbers stand for background, classes or shades instead of nuclei."""
+    check_sizes([(named[n - 1], box) for n, box in places])
+    if numbered.size < WHOLE:
+        return
+    wide = [(n, box) for n, box in places if box.height * box.width > WIDE * numbered.size]
+    scattered = []
+    for n, box in wide:
+        mask = numbered[box.slices] == n
+        if np.count_nonzero(mask) > BLOB * numbered.size:
+            raise NoisySegError(
+                f"{named[n - 1]} covers {np.count_nonzero(mask) / numbered.size:.0%} of the image, "
+                "so it is no nucleus: use 0 for background and a number of its own for each nucleus"
+            )
+        if _parts(mask).max() >= SCATTERED:
+            scattered.append(named[n - 1])
+    if 2 * len(scattered) >= len(places) > 0:
+        raise NoisySegError(
+            f"{listed(scattered, 1)}: lie in many parts all over the image, so they are classes or "
+            "shades, not nuclei: give a number of its own to each nucleus (a mask of one value is "
+            "taken apart)"
+        )
+
+
+def _parts(mask: NDArray[Any]) -> NDArray[np.int32]:
     """The parts of a mask of one value, numbered; pieces that touch at a corner are separate."""
     return np.asarray(ndimage.label(mask)[0], np.int32)

@@ -12,17 +12,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from napari_noisyseg import __version__
 from napari_noisyseg.exchange import geojson
 from napari_noisyseg.exchange.ahead import ahead
+from napari_noisyseg.exchange.marks import Command, mark
 from napari_noisyseg.exchange.nuclei import ExportedImage
 from napari_noisyseg.exchange.outlines import trace
 from napari_noisyseg.exchange.rings import rings_of, texts_of
 from napari_noisyseg.store import Packed, State
 
-GENERATOR = f'"generator": "napari-noisyseg {__version__}"'
-"""A member of the collection that GeoJSON readers ignore."""
 NO_COLOR = "#999999"
+
+
+def generator(command: Command) -> str:
+    """A member of the collection that GeoJSON readers ignore: which command wrote it."""
+    return f'"generator": "{mark(command)}"'
 
 
 class _Shaped(NamedTuple):
@@ -38,7 +41,7 @@ def write_detections(image: ExportedImage, path: Path) -> None:
     colors = {c.name: c.color for c in image.project.nuclei.classes()}
     comments = image.project.nuclei.comments(image.record.name)
     with path.open("wb") as file:
-        file.write(f'{{"type": "FeatureCollection", {GENERATOR}, "features": ['.encode())
+        file.write(f'{{"type": "FeatureCollection", {generator("export")}, "features": ['.encode())
         between = b"\n"
         # some are traced while those before are put into words
         for shaped in ahead(partial(_shaped, image.record.mpp), image.in_order()):

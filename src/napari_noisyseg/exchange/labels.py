@@ -13,30 +13,36 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from napari_noisyseg import __version__
 from napari_noisyseg.errors import JobError
+from napari_noisyseg.exchange.marks import Command, command_of, mark
 from napari_noisyseg.regular_file import advice
 from napari_noisyseg.slides import Box, read_labels
 
-__all__ = ["SOFTWARE", "TILE", "label_type", "read_labels", "write_labels", "write_tiles"]
+__all__ = ["TILE", "label_type", "read_labels", "write_labels", "write_tiles", "writer_of"]
 
-SOFTWARE = f"napari-noisyseg {__version__}"
 TILE = 1024
 MANY_BYTES = 3 * 2**30
 
 
-def write_labels(path: Path, labels: NDArray[Any], mpp: float | None = None) -> None:
+def write_labels(
+    path: Path, labels: NDArray[Any], mpp: float | None = None, by: Command = "export"
+) -> None:
     """Write labels (H, W) as a TIFF of 16 bits, or 32 where needed; whole or not at all.
 
     `mpp` (µm per pixel) becomes the file's resolution. Raises `JobError` when it cannot be written.
     """
     kind = label_type(int(labels.max(initial=0)))
     with written_whole(path) as partial:
-        tifffile.imwrite(partial, labels.astype(kind), **_options(mpp))
+        tifffile.imwrite(partial, labels.astype(kind), **_options(mpp, by))
 
 
 def write_tiles(
-    path: Path, shape: tuple[int, int], tiles: Iterator[NDArray[Any]], largest: int, mpp: float
+    path: Path,
+    shape: tuple[int, int],
+    tiles: Iterator[NDArray[Any]],
+    largest: int,
+    mpp: float,
+    by: Command = "export",
 ) -> None:
     """Write labels that do not fit into memory: the `tile_boxes`, each padded to a `TILE`."""
     kind = label_type(largest)
@@ -47,8 +53,18 @@ def write_tiles(
         dtype=kind,
         tile=(TILE, TILE),
         bigtiff=shape[0] * shape[1] * kind.itemsize > MANY_BYTES,
-        **_options(mpp),
+        **_options(mpp, by),
     )
+
+
+def writer_of(path: Path) -> Command | None:
+    """The command that wrote a label TIFF; None for a file of somebody else."""
+    try:
+        with tifffile.TiffFile(path, _multifile=False) as file:
+            return command_of(str(file.pages.first.software).encode())
+    # it cannot be read, so it is not ours
+    except Exception:
+        return None
 
 
 def label_type(largest: int) -> np.dtype[Any]:
@@ -66,10 +82,10 @@ def tile_boxes(shape: tuple[int, int]) -> list[Box]:
     ]
 
 
-def _options(mpp: float | None) -> dict[str, Any]:
+def _options(mpp: float | None, by: Command) -> dict[str, Any]:
     options: dict[str, Any] = {
         "compression": "zlib",
-        "software": SOFTWARE,
+        "software": mark(by),
         "photometric": "minisblack",
         "metadata": None,
     }

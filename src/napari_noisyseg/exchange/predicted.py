@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
 from napari_noisyseg.exchange import geojson
-from napari_noisyseg.exchange.detections import GENERATOR
+from napari_noisyseg.exchange.detections import generator
 from napari_noisyseg.exchange.labels import written_whole
 from napari_noisyseg.exchange.outlines import trace
 
@@ -22,7 +22,7 @@ NAMES = uuid.UUID("5d9a6d0e-6a0c-4c0e-9f53-2f0f7a6b1c11")
 def write_outlines(path: Path, labels: NDArray[np.int32], image: str) -> None:
     """Every nucleus of labels (H, W) as a detection; whole or not at all. `JobError`."""
     with written_whole(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(f'{{"type": "FeatureCollection", {GENERATOR}, "features": [')
+        file.write(f'{{"type": "FeatureCollection", {generator("predict")}, "features": [')
         between = "\n"
         for label, box in enumerate(ndi.find_objects(labels), start=1):
             if box is None:

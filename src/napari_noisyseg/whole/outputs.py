@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from napari_noisyseg.exchange import geojson
 from napari_noisyseg.exchange.cells import cell
-from napari_noisyseg.exchange.detections import GENERATOR
+from napari_noisyseg.exchange.detections import generator
 from napari_noisyseg.exchange.labels import TILE, tile_boxes, write_tiles, written_whole
 from napari_noisyseg.exchange.outlines import trace
 from napari_noisyseg.exchange.predicted import NAMES
@@ -104,7 +104,7 @@ def _rows(settled: Settled, sizes: NDArray[np.float64]) -> Iterator[str]:
 def write_outlines(path: Path, stitched: Stitched, image: str) -> None:
     """Every nucleus as QuPath's detection, tile by tile; whole or not at all. Raises JobError."""
     with written_whole(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(f'{{"type": "FeatureCollection", {GENERATOR}, "features": [')
+        file.write(f'{{"type": "FeatureCollection", {generator("predict")}, "features": [')
         between = "\n"
         for settled in stitched.nuclei():
             for k, id in enumerate(settled.ids.tolist()):
@@ -135,4 +135,4 @@ def write_image(path: Path, stitched: Stitched) -> None:
             yield np.pad(part, ((0, TILE - box.height), (0, TILE - box.width)))
 
     with written_whole(path) as partial:
-        write_tiles(partial, shape, tiles(), largest, plan.mpp)
+        write_tiles(partial, shape, tiles(), largest, plan.mpp, by="predict")

@@ -5,6 +5,7 @@ The command line, the window's dialogs and what is dropped on it all read this t
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
@@ -30,7 +31,8 @@ from napari_noisyseg.exchange.formats.format import Format
 from napari_noisyseg.slides import name_of
 
 __all__ = [
-    "FORMATS", "Format", "by_ending", "endings", "named", "of_file", "read", "stem_of", "written",
+    "FORMATS", "Format", "by_ending", "composed", "endings", "named", "of_file", "read", "stem_of",
+    "written",
 ]  # fmt: skip
 
 FORMATS: Mapping[str, Format] = {
@@ -125,8 +127,17 @@ def _by_marks(path: Path, fitting: list[Format]) -> Format:
     found = next((f for f in fitting if any(mark in seen for mark in f.marks)), None)
     if found is None:
         titles = " nor ".join(f.title for f in fitting)
-        raise NoisySegError(f"{path} is neither {titles}: is it damaged, or of another program?")
+        raise NoisySegError(
+            f"{path} is neither {titles}: is it damaged, or of another program? "
+            "--format NAME says which it is",
+            window=f"{path} is neither {titles}: is it damaged, or of another program?",
+        )
     return found
+
+
+def composed(name: str) -> str:
+    """A name as names are compared: macOS writes the two parts of ö apart, others do not."""
+    return unicodedata.normalize("NFC", name)
 
 
 def stem_of(path: Path) -> str:

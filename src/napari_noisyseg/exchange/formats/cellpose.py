@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.exchange.formats.format import MADE_BY, Format, has_our_mark, per_image
+from napari_noisyseg.exchange.formats.format import Format, has_our_mark, per_image
 from napari_noisyseg.exchange.formats.labels import WHOLE_PIXELS
 from napari_noisyseg.exchange.formats.rows import UNNAMED, colors, rows
+from napari_noisyseg.exchange.marks import MADE_BY
 from napari_noisyseg.exchange.nuclei import ExportedImage
 from napari_noisyseg.slides import without_gaps
 

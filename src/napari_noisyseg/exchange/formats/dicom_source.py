@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from napari_noisyseg import __version__
-from napari_noisyseg.exchange.formats.format import MADE_BY
+from napari_noisyseg.exchange.marks import MADE_BY
 from napari_noisyseg.store import ImageRecord
 
 UIDS = uuid.UUID("0e1c9a52-5f6b-4a8e-9c8e-6f9f4c1f0a77")

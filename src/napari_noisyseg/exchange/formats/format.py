@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from napari_noisyseg import __version__
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.exchange.csv_points import PointTable
+from napari_noisyseg.exchange.marks import command_of
 from napari_noisyseg.exchange.nuclei import ExportedImage
 from napari_noisyseg.exchange.shapes import LabelFile, Shape
 
-MADE_BY = f"napari-noisyseg {__version__}"
-"""Is near the beginning of every text file that we write."""
 BEGINNING = 4096
-"""Bytes of a file that are searched for it."""
+"""Bytes of a file that are searched for our mark, which is near the beginning of every text."""
 
 Write = Callable[[Sequence[tuple[str, ExportedImage]], Path], list[str]]
 """Write images, each with the stem of its file, into an empty folder; the names of the files."""
@@ -103,6 +101,6 @@ def per_image(ending: str, write: Callable[[ExportedImage, Path], None]) -> Writ
 
 
 def has_our_mark(path: Path) -> bool:
-    """Whether a file says near its beginning that this program wrote it."""
+    """Whether a file says near its beginning that an export of this program wrote it."""
     with path.open("rb") as file:
-        return MADE_BY.split()[0].encode() + b" " in file.read(BEGINNING)
+        return command_of(file.read(BEGINNING)) == "export"

@@ -12,7 +12,7 @@ from typing import Any
 from napari_noisyseg import bounded_json
 from napari_noisyseg.bounded_json import WRONG
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.exchange.formats.format import MADE_BY, Format, has_our_mark, per_image
+from napari_noisyseg.exchange.formats.format import Format, has_our_mark, per_image
 from napari_noisyseg.exchange.formats.rows import (
     UNNAMED,
     Row,
@@ -22,6 +22,7 @@ from napari_noisyseg.exchange.formats.rows import (
     rows,
     told_shape,
 )
+from napari_noisyseg.exchange.marks import MADE_BY
 from napari_noisyseg.exchange.nuclei import ExportedImage
 from napari_noisyseg.exchange.outlines import Ring
 from napari_noisyseg.exchange.shapes import Color, Shape

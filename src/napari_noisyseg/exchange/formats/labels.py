@@ -6,17 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
 
 from napari_noisyseg.exchange.formats.format import Format, per_image
 from napari_noisyseg.exchange.labels import (
-    SOFTWARE,
     TILE,
     read_labels,
     tile_boxes,
     write_labels,
     write_tiles,
+    writer_of,
 )
 from napari_noisyseg.exchange.nuclei import ExportedImage
 from napari_noisyseg.exchange.shapes import LabelFile
@@ -46,12 +45,7 @@ def _tiles(image: ExportedImage) -> Iterator[NDArray[np.int32]]:
 
 
 def _is_ours(path: Path) -> bool:
-    try:
-        with tifffile.TiffFile(path, _multifile=False) as file:
-            return str(file.pages.first.software).startswith(SOFTWARE.split()[0])
-    # it cannot be read, so it is not ours
-    except Exception:
-        return False
+    return writer_of(path) == "export"
 
 
 FORMAT = Format(

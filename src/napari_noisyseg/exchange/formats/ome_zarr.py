@@ -14,10 +14,11 @@ import numpy as np
 
 from napari_noisyseg import __version__, bounded_json
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.exchange.formats.format import MADE_BY, Format, per_image
+from napari_noisyseg.exchange.formats.format import Format, per_image
 from napari_noisyseg.exchange.formats.labels import WHOLE_PIXELS
 from napari_noisyseg.exchange.formats.rows import UNNAMED, colors, rows
 from napari_noisyseg.exchange.labels import TILE, tile_boxes
+from napari_noisyseg.exchange.marks import MADE_BY
 from napari_noisyseg.exchange.nuclei import ExportedImage
 from napari_noisyseg.exchange.shapes import Color, LabelFile
 from napari_noisyseg.slides import Box

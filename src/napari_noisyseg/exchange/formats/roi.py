@@ -16,7 +16,7 @@ import numpy as np
 
 from napari_noisyseg import regular_file
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.exchange.formats.format import MADE_BY, Format, per_image
+from napari_noisyseg.exchange.formats.format import Format, per_image
 from napari_noisyseg.exchange.formats.rows import (
     FARTHEST,
     Row,
@@ -25,6 +25,7 @@ from napari_noisyseg.exchange.formats.rows import (
     rows,
     told_shape,
 )
+from napari_noisyseg.exchange.marks import MADE_BY
 from napari_noisyseg.exchange.nuclei import ExportedImage
 from napari_noisyseg.exchange.shapes import Color, Shape
 

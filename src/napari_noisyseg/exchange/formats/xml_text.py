@@ -9,7 +9,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.exchange.formats.format import MADE_BY
+from napari_noisyseg.exchange.marks import MADE_BY
 from napari_noisyseg.exchange.outlines import Ring
 
 HEAD = f'<?xml version="1.0" encoding="UTF-8"?>\n<!-- {MADE_BY} -->\n'
