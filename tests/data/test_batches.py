@@ -191,5 +191,5 @@ def test_nothing_annotated_is_refused_with_a_way_out() -> None:
     image = image_of((48, 48))
     image.labels["local"][:] = UNKNOWN
     image.known[:] = False
-    with pytest.raises(NoisySegError, match="--field"):
+    with pytest.raises(NoisySegError, match="noisyseg field"):
         TrainingData([image], small(), NEEDS)

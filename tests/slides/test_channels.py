@@ -48,6 +48,16 @@ def test_the_channel_is_asked_for_by_name(
         open_image(path, 4)
 
 
+@pytest.mark.parametrize("count", [2, 4, 5])
+def test_channels_of_8_bits_are_no_colours(tmp_path: Path, count: int) -> None:
+    planes = np.stack([(RAMP // 8).astype(np.uint8)] * count)
+    path = tmp_path / "cells.ome.tif"
+    tifffile.imwrite(path, planes, photometric="minisblack", metadata={"axes": "CYX"})
+    with pytest.raises(NoisySegError, match=f"{count} channels.*--channel 1 to {count}"):
+        open_image(path)
+    assert grey(path, 2)[-1, -1] == 255
+
+
 def test_one_channel_is_stretched_when_it_is_asked_for(tmp_path: Path) -> None:
     Image.fromarray(RAMP + 300).save(tmp_path / "a.png")
     tifffile.imwrite(tmp_path / "a.tif", RAMP + 300)

@@ -43,6 +43,13 @@ def test_masks_of_yes_and_no_become_0_and_1(tmp_path: Path) -> None:
         assert np.array_equal(read_labels(tmp_path / name), LABELS > 90)
 
 
+def test_axes_of_length_one_are_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    for shape in ((1, *LABELS.shape), (*LABELS.shape, 1), (1, 1, *LABELS.shape)):
+        tifffile.imwrite(path, LABELS.reshape(shape).astype(np.uint16), photometric="minisblack")
+        assert np.array_equal(read_labels(path), LABELS)
+
+
 def test_real_labels(data_dir: Path) -> None:
     path = next((data_dir / "monuseg" / "labels").glob("*.tif"))
     assert np.array_equal(read_labels(path), tifffile.imread(path))

@@ -120,7 +120,7 @@ def _split(images: Sequence[TrainingImage], plan: SamplingPlan, needs: Needs, se
     if not len(tiles):
         raise NoisySegError(
             "nothing to train on: no label or declared field in any image of the run; "
-            "mark a field (--field, or Annotate ▸ field) and the nuclei in it"
+            "mark a field (noisyseg field, or Annotate ▸ field) and the nuclei in it"
         )
     split = hold_out(tiles, seed) if plan.hold_out else whole(tiles)
     if not needs.halves:
@@ -135,7 +135,7 @@ def _clean(images: Sequence[TrainingImage], plan: SamplingPlan, split: Split) ->
     if not len(tiles):
         raise NoisySegError(
             "no clean pixel in any image of the run: accept some nuclei under Review, or import "
-            "trusted masks (--clean)"
+            "trusted masks (noisyseg import --as clean)"
         )
     apart = tiles.apart_from(split.validation)
     return apart if len(apart) else tiles

@@ -69,9 +69,13 @@ def _range(values: NDArray[Any]) -> tuple[float, float]:
 
 
 def is_fluorescence(series: Any) -> bool:
-    """Whether a TIFF's channels are planes of their own, of more than 8 bits, not colours."""
+    """Whether a TIFF's channels are planes of their own, not colours.
+
+    Three planes of 8 bits are taken for red, green and blue.
+    """
     lengths = dict(zip(series.axes, series.shape, strict=True))
-    return "S" not in lengths and lengths.get("C", 1) > 1 and series.dtype != np.uint8
+    count = lengths.get("C", 1)
+    return "S" not in lengths and count > 1 and (series.dtype != np.uint8 or count != 3)
 
 
 def names_of(file: Any) -> list[str]:

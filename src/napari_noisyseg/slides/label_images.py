@@ -60,12 +60,13 @@ def _from_tiff(path: Path) -> NDArray[Any]:
             check_axes(series, path)
             if len(file.series) > 1:
                 raise NoisySegError(f"{path} holds {len(file.series)} images: one is needed")
-            if series.ndim != 2:
+            lengths = dict(zip(series.axes, series.shape, strict=True))
+            height, width = lengths["Y"], lengths["X"]
+            if series.size != height * width:  # a stack, or channels, of one are no harm
                 raise _coloured(path, f"shape {series.shape}")
-            height, width = series.shape
             check_decodable(height, width, str(path), max(ID_BYTES, series.dtype.itemsize))
             pixels: NDArray[Any] = series.asarray()
-            return pixels
+            return pixels.reshape(height, width)
     except NoisySegError:
         raise
     # damaged files break the parser and the decoders in ways without number
@@ -75,8 +76,8 @@ def _from_tiff(path: Path) -> NDArray[Any]:
 
 def _coloured(path: Path, what: str) -> NoisySegError:
     return NoisySegError(
-        f"{path} is a colour image ({what}), not a label image: give one with a number per "
-        "nucleus in a single channel"
+        f"{path} is a colour image or a stack ({what}), not a label image: give one with a number "
+        "per nucleus in a single channel"
     )
 
 
