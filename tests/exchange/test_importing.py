@@ -54,6 +54,13 @@ def point(x: float, y: float, **properties: object) -> dict[str, object]:
 # points
 
 
+def test_points_are_no_masks_and_it_says_what_they_are(
+    project: Project, image: str, tmp_path: Path
+) -> None:
+    with pytest.raises(NoisySegError, match="2 points and no outline: import them as points"):
+        import_rough(project, image, geojson_file(tmp_path, point(3, 4), point(30, 40)))
+
+
 def shades() -> np.ndarray:
     """Nuclei whose rims a resizing has made grey."""
     rng = np.random.default_rng(0)

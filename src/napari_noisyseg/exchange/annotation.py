@@ -59,7 +59,14 @@ def read_masks(
     chosen = of_file(path, format)
     chosen.require()
     if chosen.shapes is not None:
-        nuclei = masks_of(chosen.shapes(path, image), path, shape)
+        shapes = chosen.shapes(path, image)
+        nuclei = masks_of(shapes, path, shape)
+        points = sum(len(s.points) for s in shapes if s.kind == "point")
+        if points and not nuclei.outlines:
+            raise NoisySegError(
+                f"{path} holds {points} points and no outline: import them as points "
+                "(noisyseg import --as points)"
+            )
     elif chosen.labels is not None:
         nuclei = _nuclei_of_labels(chosen.labels(path), path, shape)
     else:
