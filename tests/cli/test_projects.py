@@ -307,6 +307,13 @@ def test_fields_are_declared_of_a_project_that_is_there(noisyseg, field: Path) -
         assert done.code == 2
         assert said in done.err
     assert noisyseg("field", project).out == "field: 3 fields\n"
+    with Project.open(project) as opened:
+        for one in opened.nuclei.fields("field"):
+            opened.nuclei.change_field(one.id, complete=False)
+    done = noisyseg("field", project, "0,0,100,50", "0,0,100,50")
+    assert done.out == "field: 3 fields\n"
+    with Project.open(project) as opened:
+        assert [f.complete for f in opened.nuclei.fields("field")] == [True, False, False]
     (field / "second.png").write_bytes((field / "field.png").read_bytes())
     noisyseg("add", project, field / "second.png")
     assert "which image" in noisyseg("field", project).err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -175,6 +176,15 @@ def test_a_stranger_s_coco(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert found.classes == ["lymphocyte", "other", None]
     assert "1 other outlines" in found.note
+
+
+def test_letters_of_coco_s_images_are_composed(tmp_path: Path) -> None:
+    names = [unicodedata.normalize("NFD", "Köln"), "b"]
+    images = [{"id": k, "file_name": f"{name}.png"} for k, name in enumerate(names)]
+    drawn = [{"image_id": k, "bbox": [1, 1, 3, 3]} for k in (0, 0, 1)]
+    (tmp_path / "a.json").write_text(json.dumps({"images": images, "annotations": drawn}))
+    found = annotation.read_masks(tmp_path / "a.json", (20, 30), "Köln")
+    assert len(found.outlines) == 2
 
 
 def test_a_coco_of_very_many_images_is_known(tmp_path: Path) -> None:

@@ -163,6 +163,10 @@ def test_undo_is_offered_where_it_does_something(qtbot, dock):
     dock.session.redo()
     drawn_now(dock)
     assert dock.undo_button.isEnabled()
+    with dock.session.acting():
+        nuclei.add_field(dock.session.front.names()[0], Box(0, 0, 64, 64))
+    drawn_now(dock)
+    assert dock.undo_button.toolTip() == "Take back: add a field (Z)"
 
 
 def test_a_rejected_nucleus_goes_from_the_canvas_and_comes_back(dock):

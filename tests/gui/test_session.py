@@ -215,6 +215,19 @@ def test_the_open_project_opened_again_stays_open(bare: Session) -> None:
     assert len(project.nuclei.of("tissue")) == 2
 
 
+def test_a_project_whose_lock_or_folder_has_gone_can_be_left(bare: Session, tmp_path: Path) -> None:
+    kit_of(bare).points.add(20.0, 30.0)
+    path = bare.require_project().path
+    (path / "lock.json").unlink()
+    bare.open(path)
+    assert bare.require_project().held
+    other = tmp_path / "other.noisyseg"
+    Project.create(other).close()
+    path.rename(tmp_path / "moved.noisyseg")
+    bare.open(other)
+    assert bare.require_project().path == other
+
+
 def test_an_undo_out_of_sight_is_told(bare: Session) -> None:
     said: list[str] = []
     bare.undoing.told.connect(said.append)

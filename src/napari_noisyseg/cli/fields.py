@@ -39,15 +39,18 @@ def field(
     with open_project(project, write=not dry_run) as opened:
         name = _one(opened, image)
         boxes = [inside(opened, name, box) for box in given] or [whole(opened, name)]
-        known = [one.box for one in opened.nuclei.fields(name) if one.complete]
-        new = [box for box in boxes if box not in known]
+        there = {one.box: one for one in opened.nuclei.fields(name)}
+        new = [box for box in dict.fromkeys(boxes) if box not in there or not there[box].complete]
         if dry_run:
             say(f"would declare {len(new)} fields of {name}; nothing is written")
             return
         if new:
             with opened.nuclei.together(f"declare {len(new)} fields"):
                 for box in new:
-                    opened.nuclei.add_field(name, box)
+                    if box in there:
+                        opened.nuclei.change_field(there[box].id, complete=True)
+                    else:
+                        opened.nuclei.add_field(name, box)
         if len(new) < len(boxes):
             say(f"{len(boxes) - len(new)} of them were declared before")
         show(f"{name}: {len(opened.nuclei.fields(name))} fields")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -87,14 +87,15 @@ def simulate(
     _check(noise, share, strength, target_dice)
     pairs = _pairs(labels, out, noise)
     _spare(target for _, _, target in pairs)
+    images = [_read(stem, a, b, seed) for stem, a, b in pairs]
+    jitter = label_noise.RANGES["points"][1] if strength is None else strength
+    clicks = _clicks(images, share or 0.0, jitter) if noise == "points" else []
     if dry_run:
         print_table([{"labels": a, "would write": b} for _, a, b in pairs])
         return
-    images = [_read(stem, a, b, seed) for stem, a, b in pairs]
     if noise == "points":
-        jitter = label_noise.RANGES["points"][1] if strength is None else strength
         document = {"noise": noise, "share": share or 0.0, "strength": jitter}
-        rows = _write_points(images, share or 0.0, jitter)
+        rows = [_write_clicks(image, places) for image, places in zip(images, clicks, strict=True)]
     else:
         setting, searched = Setting(noise, share, strength), None
         if target_dice is not None:
@@ -151,7 +152,7 @@ def _folder_pairs(labels: Path, out: Path, suffix: str) -> list[tuple[str, Path,
 def _spare(targets: Iterable[Path]) -> None:
     """NoisySegError where a file of somebody else would be replaced: an image, a person's nuclei.
 
-    Clicks in a table bear no mark; `_spare_clicks` looks at them.
+    Clicks in a table bear no mark; `_clicks` looks at them.
     """
     for target in targets:
         if target.exists() and target.suffix != ".csv" and writer_of(target) != "simulate":
@@ -160,14 +161,17 @@ def _spare(targets: Iterable[Path]) -> None:
             )
 
 
-def _spare_clicks(tables: Mapping[Path, str]) -> None:
-    """NoisySegError where a table that is there holds anything else than what is to be written."""
-    for target, text in tables.items():
-        if target.exists() and (not is_file(target) or target.read_bytes() != text.encode("utf-8")):
+def _clicks(images: list[Labelled], share: float, jitter: float) -> list[NDArray[np.float64]]:
+    """The points of each image. NoisySegError where a table that is there holds any others."""
+    found = [label_noise.points(i.truth, jitter, share, i.seed) for i in images]
+    for image, places in zip(images, found, strict=True):
+        out = image.out
+        if out.exists() and (not is_file(out) or out.read_bytes() != _table(places)):
             raise NoisySegError(
-                f"{target} exists, with other points in it: name another place, so that they are "
-                "not lost"
+                f"{out} exists, with other points in it: name another place, so that they are not "
+                "lost"
             )
+    return found
 
 
 def _read(stem: str, path: Path, out: Path, seed: int) -> Labelled:
@@ -242,22 +246,15 @@ def _write_all(images: list[Labelled], setting: Setting) -> list[dict[str, Any]]
     return rows
 
 
-def _write_points(images: list[Labelled], share: float, jitter: float) -> list[dict[str, Any]]:
-    clicks = [label_noise.points(i.truth, jitter, share, i.seed) for i in images]
-    tables = {i.out: _table(places) for i, places in zip(images, clicks, strict=True)}
-    _spare_clicks(tables)
-    _make_folder(images[0].out.parent)
-    for target, text in tables.items():
-        with written_whole(target) as partial:
-            partial.write_bytes(text.encode("utf-8"))
-    return [
-        {"image": i.stem, "nuclei": len(ids_of(i.truth)), "kept": len(places)}
-        for i, places in zip(images, clicks, strict=True)
-    ]
+def _write_clicks(image: Labelled, places: NDArray[np.float64]) -> dict[str, Any]:
+    _make_folder(image.out.parent)
+    with written_whole(image.out) as partial:
+        partial.write_bytes(_table(places))
+    return {"image": image.stem, "nuclei": len(ids_of(image.truth)), "kept": len(places)}
 
 
-def _table(places: NDArray[np.float64]) -> str:
-    return "x,y\n" + "".join(f"{x:.3f},{y:.3f}\n" for y, x in places)
+def _table(places: NDArray[np.float64]) -> bytes:
+    return ("x,y\n" + "".join(f"{x:.3f},{y:.3f}\n" for y, x in places)).encode()
 
 
 def _report(document: dict[str, Any], rows: list[dict[str, Any]], as_json: bool) -> None:

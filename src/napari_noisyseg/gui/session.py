@@ -164,8 +164,7 @@ class Session:
         One that somebody else holds is opened for reading, with a notice that says who. The
         present one stays as it is.
         """
-        held = self.project
-        if held is not None and held.writable and path.exists() and held.path.samefile(path):
+        if self._is_ours(path):
             return
         try:
             project = Project.open(path, break_lock=break_lock)
@@ -179,6 +178,15 @@ class Session:
         here = [name for name in names if layers.find(self.viewer, name, "image") is not None]
         if names:
             self.show_image((here or names)[-1 if here else 0])
+
+    def _is_ours(self, path: Path) -> bool:
+        """Whether that is the open project, and still ours to write."""
+        try:
+            return (
+                self.project is not None and self.project.held and self.project.path.samefile(path)
+            )
+        except OSError:  # one of them is gone
+            return False
 
     def create(self, path: Path) -> None:
         """Make a new project at `path` and let it take the place of the present one."""

@@ -51,11 +51,12 @@ class Undoing:
         if project is None or not project.writable:
             return Next("", "")
         entries = self._entries(project)
-        more = [FURTHER] if not self.since and len(entries) == LOOKED_BACK else []
         done = [entry.words for entry in entries if entry.state == "done"]
         undone = [entry.words for entry in entries if entry.state == "undone"]
-        back = [*undone[-1:], ""] if len(undone) < LOOKED_BACK else [*more, *undone[-1:]]
-        return Next([*done, *more, ""][0], back[0])
+        # further back there are others of either kind
+        if not done and not self.since and len(entries) == LOOKED_BACK:
+            return Next(FURTHER, FURTHER if undone else "")
+        return Next([*done, ""][0], [*undone[-1:], ""][0])
 
     def _entries(self, project: Project) -> list[HistoryEntry]:
         """The newest actions; after `since` all of them."""

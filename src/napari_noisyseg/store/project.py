@@ -69,6 +69,11 @@ class Project(ImageFolder):
                 pyramid.sync_tree(draft)
         return cls.open(path)
 
+    @property
+    def held(self) -> bool:
+        """Whether this still is the project's one writer: nobody has taken or removed its lock."""
+        return self._lock is not None and self._lock.held
+
     @classmethod
     def open(cls, path: PathLike, write: bool = True, break_lock: bool = False) -> Project:
         """A project, for writing (one at a time) or for reading (beside a writer).

@@ -5,7 +5,6 @@ The command line, the window's dialogs and what is dropped on it all read this t
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
@@ -27,7 +26,7 @@ from napari_noisyseg.exchange.formats import (
     ome_zarr,
     roi,
 )
-from napari_noisyseg.exchange.formats.format import Format
+from napari_noisyseg.exchange.formats.format import Format, composed
 from napari_noisyseg.slides import name_of
 
 __all__ = [
@@ -129,15 +128,9 @@ def _by_marks(path: Path, fitting: list[Format]) -> Format:
         titles = " nor ".join(f.title for f in fitting)
         raise NoisySegError(
             f"{path} is neither {titles}: is it damaged, or of another program? "
-            "--format NAME says which it is",
-            window=f"{path} is neither {titles}: is it damaged, or of another program?",
+            "(noisyseg import --format NAME says which it is)"
         )
     return found
-
-
-def composed(name: str) -> str:
-    """A name as names are compared: macOS writes the two parts of ö apart, others do not."""
-    return unicodedata.normalize("NFC", name)
 
 
 def stem_of(path: Path) -> str:

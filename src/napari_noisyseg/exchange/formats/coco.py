@@ -21,7 +21,7 @@ from napari_noisyseg.bounded_json import WRONG
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.exchange.csv_points import listed
 from napari_noisyseg.exchange.drawn import MAX_NUCLEUS
-from napari_noisyseg.exchange.formats.format import Format, has_our_mark
+from napari_noisyseg.exchange.formats.format import Format, composed, has_our_mark
 from napari_noisyseg.exchange.formats.rows import (
     Row,
     check_vertices,
@@ -173,9 +173,10 @@ def _name(entry: Mapping[str, Any]) -> str:
 
 def _image_id(entries: Sequence[Mapping[str, Any]], image: str, path: Path) -> Any:
     """The id of the image in the file; None for any image, if the file names none."""
-    named = {_name(entry): entry["id"] for entry in entries}
-    if image in named or len(named) == 1:
-        return named.get(image, next(iter(named.values())))
+    named = {composed(_name(entry)): entry["id"] for entry in entries}
+    wanted = composed(image)
+    if wanted in named or len(named) == 1:
+        return named.get(wanted, next(iter(named.values())))
     if named:
         raise NoisySegError(
             f"{path} is of {len(named)} images, none of which is named {image!r} "

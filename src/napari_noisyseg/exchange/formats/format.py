@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -104,3 +105,8 @@ def has_our_mark(path: Path) -> bool:
     """Whether a file says near its beginning that an export of this program wrote it."""
     with path.open("rb") as file:
         return command_of(file.read(BEGINNING)) == "export"
+
+
+def composed(name: str) -> str:
+    """A name as names are compared: macOS writes the two parts of ö apart, others do not."""
+    return unicodedata.normalize("NFC", name)

@@ -38,6 +38,7 @@ class KeyFilter(QObject):  # type: ignore[misc]
         self.keys = keys
         self._panel, self._viewer = panel, viewer
         self._held: dict[str, Binding] = {}
+        self._line: Any = None
         QApplication.instance().installEventFilter(self)
 
     def stop(self) -> None:
@@ -50,8 +51,8 @@ class KeyFilter(QObject):  # type: ignore[misc]
         kind = event.type()
         if kind == QEvent.Type.WindowDeactivate:
             self._let_go()
-        if kind == QEvent.Type.KeyRelease and event.key() in RETURN:
-            self._typed(watched)
+        if kind in KEYS and event.key() in RETURN:
+            self._typed(watched, kind)
         # keys come to the window first and then to the widget; only the widget's is the real one
         if kind not in KEYS or not isinstance(watched, QWidget) or not self._ours(watched):
             return False
@@ -62,10 +63,17 @@ class KeyFilter(QObject):  # type: ignore[misc]
             return False
         return self._press(event) if kind == QEvent.Type.KeyPress else self._release(event)
 
-    def _typed(self, box: Any) -> None:
-        """What was typed in one line of the panel is done: the keys are the window's again."""
-        line = isinstance(box, QLineEdit | QAbstractSpinBox)
-        if line and self._panel.isAncestorOf(box):
+    def _typed(self, box: Any, kind: QEvent.Type) -> None:
+        """What was typed in one line of the panel is done: the keys are the window's again.
+
+        A box that did not get the press (it ended a word of an input method) keeps them.
+        """
+        if not isinstance(box, QLineEdit | QAbstractSpinBox) or not self._panel.isAncestorOf(box):
+            return
+        if kind == QEvent.Type.KeyPress:
+            self._line = box
+        elif kind == QEvent.Type.KeyRelease and self._line is box:
+            self._line = None
             box.clearFocus()
 
     def _ours(self, widget: QWidget) -> bool:

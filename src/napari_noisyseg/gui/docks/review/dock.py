@@ -43,6 +43,8 @@ from napari_noisyseg.gui.window import files
 from napari_noisyseg.store.records import State
 
 FILTER = "Filter"
+UNSEEN = What.FIELDS | What.ROUGH
+"""a review looks the same after these, but there is something else to undo"""
 BREATH_MS = 30
 """after a nucleus was drawn, until the next ones are made ready"""
 
@@ -75,7 +77,7 @@ class ReviewDock(StepDock):
             part.changed.connect(self._soon)
         # whoever heard of the nuclei while the labels were still being written read old ones
         self.review.adopted.connect(lambda: kit_of(session).results.forget())
-        self._deaf = session.on(What.LAYERS | What.VIEW, self._follow)
+        self._deaf = session.on(What.LAYERS | What.VIEW | UNSEEN, self._follow)
         self.above.wanted.connect(self.review.accept_above)
         self.filters.changed.connect(self.review.narrow)
         self.images.chosen.connect(session.show_image)
@@ -258,6 +260,8 @@ class ReviewDock(StepDock):
             self._layer_gone()
         if change.what & What.VIEW:
             self.by_class.setChecked(self.session.view.by_class)
+        if change.what & UNSEEN:
+            self._soon()
 
     def _layer_gone(self) -> None:
         """A person has deleted the layer under the brush: nothing is edited any more.

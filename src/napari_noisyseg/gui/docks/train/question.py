@@ -70,12 +70,17 @@ class FieldQuestion(QFrame):  # type: ignore[misc]
 
     def _turned(self, change: Change) -> None:
         """The answers are about the image in front, from the first moment."""
-        if not self.isHidden():
+        if self.isVisible():
             self._count_again()
 
     def _moved(self, event: Any = None) -> None:
-        if not self.isHidden():
+        if self.isVisible():
             self._pause.start()
+
+    def showEvent(self, event: Any) -> None:
+        """Qt: much may have been marked since it was last seen."""
+        super().showEvent(event)
+        self._count_again()
 
     def _count_again(self) -> None:
         if self._session.record() is None:
@@ -86,9 +91,9 @@ class FieldQuestion(QFrame):  # type: ignore[misc]
     def _count(self) -> None:
         record = self._session.require_image()
         seen = visible_box(self._session.viewer, record)
-        points = self._session.require_project().nuclei.of(record.name)
-        inside = sum(seen.y0 <= p.y + 0.5 < seen.y1 and seen.x0 <= p.x + 0.5 < seen.x1
-                     for p in points)  # fmt: skip
+        points = self._session.require_project().nuclei.marks(record.name)[1] + 0.5
+        low, high = (seen.y0, seen.x0), (seen.y1, seen.x1)
+        inside = int(((points >= low) & (points < high)).all(axis=1).sum())
         self.whole.setText(f"Yes, in the whole image ({len(points)} nuclei)")
         self.visible.setText(f"Yes, in the part I see now ({inside} nuclei)")
         self.visible.setEnabled(inside > 0)
