@@ -121,6 +121,8 @@ def test_news_that_makes_older_news_old_stands_in_its_place(panel: Any) -> None:
     notes.say(KEPT)
     notes.say_instead("done again")
     assert notes.texts() == [KEPT, "done again"]
+    notes.say_instead("")
+    assert notes.texts() == [KEPT]
 
 
 def test_news_that_somebody_reads_or_selects_stays(panel: Any, qtbot: Any) -> None:

@@ -39,7 +39,7 @@ class Undoing:
     """
 
     told = Signal(str)
-    """what was undone or redone, where it is not seen; makes what was told before it old"""
+    """what was undone or redone, empty where it is seen; makes what was told before it old"""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -88,7 +88,7 @@ class Undoing:
             session.sync()
             if entry.image in session.front.names() and entry.image != session.image:
                 session.show_image(entry.image)
-            if not SEEN.get(session.view.step, What.NOTHING) & What(int(entry.aspects)):
-                self.told.emit(SAID[way].format(words))
+            seen = SEEN.get(session.view.step, What.NOTHING) & What(int(entry.aspects))
+            self.told.emit("" if seen else SAID[way].format(words))
             return words
         return None

@@ -89,11 +89,13 @@ class Notes(QWidget):  # type: ignore[misc]
         self._refresh()
 
     def say_instead(self, text: str) -> None:
-        """Something happened that makes old what was last said in this way."""
+        """Something happened that makes old what was last said in this way; it may need no word."""
         if self._replaced in self._news:
             self._news.remove(self._replaced)
+            self._refresh()
         self._replaced = text
-        self.say(text)
+        if text:
+            self.say(text)
 
     def settle(self) -> None:
         """The person's act succeeded: what was refused before is settled."""
