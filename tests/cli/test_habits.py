@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -95,6 +96,8 @@ def test_a_dry_run_writes_nothing(noisyseg, field, tmp_path) -> None:
     dry = noisyseg("review", project, "--accept", serial, "--accept-above", 0.5, "--dry-run")
     assert f"{serial}: unreviewed -> accepted" in dry.out
     assert re.search(r"^\d+ nuclei above 0.5 -> accepted", dry.out, re.MULTILINE)
+    as_json = noisyseg("review", project, "--accept", serial, "--dry-run", "--json")
+    assert json.loads(as_json.out)["would_decide"]["accepted"] == [int(serial)]
     assert noisyseg("review", project, "--accept", 10**6, "--dry-run").code == 2
     (tmp_path / "more.png").write_bytes((field / "field.png").read_bytes())
     assert "would add 1" in noisyseg("add", project, tmp_path / "more.png", "--dry-run").err
@@ -118,6 +121,8 @@ def test_simulate_tells_what_it_would_write(noisyseg, tmp_path) -> None:
     noisyseg("samples", tmp_path)
     words = (tmp_path / "tnbc_08_1_nuclei.tif", tmp_path / "noisy.tif", "--noise", "dilate")
     assert "noisy.tif" in noisyseg("simulate", *words, "--dry-run").out
+    would = json.loads(noisyseg("simulate", *words, "--dry-run", "--json").out)["would_write"]
+    assert would == {str(words[0]): str(words[1])}
     assert not (tmp_path / "noisy.tif").exists()
 
 
@@ -170,6 +175,13 @@ def test_a_reader_that_has_gone_is_no_error() -> None:
         assert child.stderr is not None
         child.stdout.close()
         assert (child.stderr.read(), child.wait()) == (b"", 0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell closes it")
+def test_a_closed_output_is_no_error() -> None:
+    command = f"exec {shlex.quote(sys.executable)} -m napari_noisyseg methods >&-"
+    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, check=False)
+    assert (done.stderr, done.returncode) == (b"", 0)
 
 
 def test_names_in_brackets_are_no_colours(monkeypatch, capsys) -> None:

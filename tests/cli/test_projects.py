@@ -11,6 +11,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from napari_noisyseg.api.files import import_file
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store import Project
 
@@ -280,6 +281,11 @@ def test_letters_are_the_same_however_a_system_writes_them(noisyseg, field: Path
         whole: 1, "other": 0
     }  # fmt: skip
     assert noisyseg("import", project, field / f"{apart}.tif", "--as", "rough").code == 0
+    assert noisyseg("field", project, "0,0,9,9", "--image", apart).code == 0
+    with Project.open(project) as opened:
+        (field / "more.csv").write_text("x,y\n50,5\n")
+        assert import_file(opened, field / "more.csv", image=apart).count == 1
+        assert opened.image(apart).name == whole
 
 
 def test_a_short_name_is_the_project_beside_a_folder_of_that_name(noisyseg, field: Path) -> None:
@@ -306,7 +312,12 @@ def test_fields_are_declared_of_a_project_that_is_there(noisyseg, field: Path) -
         done = noisyseg("field", project, *words)
         assert done.code == 2
         assert said in done.err
-    assert noisyseg("field", project).out == "field: 3 fields\n"
+    assert noisyseg("field", project, "--whole").out == "field: 3 fields\n"
+    listed = noisyseg("field", project).out.splitlines()
+    assert [line.split() for line in listed[:2]] == [
+        ["image", "field", "complete", "nuclei"], ["field", "0,0,100,50", "yes", "0"]
+    ]  # fmt: skip
+    assert noisyseg("field", project, "0,0,9,9", "--whole").code == 2
     with Project.open(project) as opened:
         for one in opened.nuclei.fields("field"):
             opened.nuclei.change_field(one.id, complete=False)
@@ -316,8 +327,11 @@ def test_fields_are_declared_of_a_project_that_is_there(noisyseg, field: Path) -
         assert [f.complete for f in opened.nuclei.fields("field")] == [True, False, False]
     (field / "second.png").write_bytes((field / "field.png").read_bytes())
     noisyseg("add", project, field / "second.png")
-    assert "which image" in noisyseg("field", project).err
-    assert noisyseg("field", project, "--image", "second").code == 0
+    assert "which image" in noisyseg("field", project, "--whole").err
+    assert noisyseg("field", project, "--image", "second").err.startswith("no field yet")
+    done = noisyseg("field", project, "--whole", "--image", "second")
+    assert done.out == "second: 1 field\n"
+    assert "holds no nucleus yet" in done.err
 
 
 def test_hidden_files_are_no_images(noisyseg, field: Path) -> None:

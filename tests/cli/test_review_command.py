@@ -33,7 +33,7 @@ def options(name: str, values: list[int]) -> list[object]:
 
 def test_two_people_judge_and_agree(demo: Path, noisyseg: Command) -> None:
     assert noisyseg("review", demo, "--agreement").code == 2
-    assert "only tells" in noisyseg("review", demo, "--agreement", "--accept", 1).err
+    assert "only reports" in noisyseg("review", demo, "--agreement", "--accept", 1).err
     first = serials(noisyseg, demo, 6)
     words = [*options("--accept", first[:4]), *options("--reject", first[4:])]
     state = json.loads(noisyseg("review", demo, "--as", "ada", *words, "--json").out)

@@ -196,6 +196,18 @@ def test_a_coco_of_very_many_images_is_known(tmp_path: Path) -> None:
     assert of_file(tmp_path / "a.json").name == "coco"
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ('{"attributes": {"image_id": "5"}, "elements": []}', "histomics"),
+        ('{"file_name": "a.png", "nuc": {}}', "hovernet"),
+    ],
+)
+def test_an_image_that_is_named_makes_no_coco(tmp_path: Path, text: str, name: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    assert of_file(tmp_path / "a.json").name == name
+
+
 @given(st.lists(st.integers(0, 2**20), min_size=1, max_size=30))
 def test_short_run_lengths_are_those_of_pycocotools(counts: list[int]) -> None:
     mask = pytest.importorskip("pycocotools.mask")

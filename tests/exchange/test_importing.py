@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -11,12 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
+from skimage.draw import disk
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.exchange import geojson
 from napari_noisyseg.exchange.annotation import read_masks
 from napari_noisyseg.exchange.importing import import_clean, import_points, import_rough
 from napari_noisyseg.exchange.outlines import trace
+from napari_noisyseg.noise import simulate
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store import Project
 
@@ -74,7 +77,7 @@ def classes(labels: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda labels: labels + 1, "label 1 covers .*use 0 for background"),
+        (lambda labels: labels + 1, "label 1 covers .*background the value 0"),
         (classes, "classes or shades, not nuclei"),
         (lambda labels: shades(), "classes or shades, not nuclei"),
     ],
@@ -87,6 +90,31 @@ def test_numbers_that_are_no_nuclei_are_refused(
         with pytest.raises(NoisySegError, match=said):
             read(project, image, path)
     assert project.nuclei.of(image) == []
+
+
+@pytest.mark.parametrize("kind", ["flip", "random"])
+def test_noise_all_over_a_small_image_is_read_as_rough_masks(
+    tnbc: Tissue, tmp_path: Path, kind: Literal["flip", "random"]
+) -> None:
+    """Pixels that noise adds belong to the nearest nucleus, which then lies in ragged parts."""
+    few = np.where(np.isin(tnbc[1], np.unique(tnbc[1][:140, :140])[1:4]), tnbc[1], 0)[:140, :140]
+    noisy = simulate(few, kind, seed=1)
+    found = read_masks(label_file(tmp_path, noisy), noisy.shape)
+    assert len(found.outlines) == len(np.unique(noisy)) - 1
+
+
+def test_one_label_with_stray_pixels_is_a_nucleus(tmp_path: Path) -> None:
+    labels = np.zeros((140, 140), np.int32)
+    for number, middle in enumerate((40, 100), start=1):
+        labels[disk((middle, middle), 30)] = number
+    labels[3::30, 3:60:13] = 1
+    assert len(read_masks(label_file(tmp_path, labels), labels.shape).outlines) == 2
+
+
+def test_points_beside_outlines_are_told_of(project: Project, image: str, tmp_path: Path) -> None:
+    path = geojson_file(tmp_path, point(3, 4), square(10, 10, 20))
+    imported = import_rough(project, image, path)
+    assert "1 points in the file were left out" in imported.note
 
 
 def test_points_of_a_table_come_in_as_one_action(

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
+from psygnal import Signal
+
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.gui.change import Change, What
 from napari_noisyseg.gui.undoing import Undoing
@@ -16,6 +18,8 @@ from napari_noisyseg.store.project import Project
 
 class Session:
     """Tells of what the journal has, as the real one; errors and news are kept in `said`."""
+
+    settled = Signal()
 
     def __init__(self, project: Project) -> None:
         self.project, self.image = project, project.images()[0].name
@@ -49,6 +53,7 @@ class Session:
             self.failed(error)
         finally:
             self.sync()
+        self.settled.emit()
 
     def _names(self) -> list[str]:
         return [record.name for record in self.project.images()]

@@ -138,6 +138,14 @@ def test_an_undo_brings_back_what_was_taken_back_and_its_words(
     assert told
     assert told[-1]
     assert learning.words == "learned from 8 nuclei"
+    assert learning.on
+    session.redo()
+    assert not learning.on
+    assert not learning.learned
+    learning.switch(True)  # no action: the next undo is of what was taken back
+    session.undo()
+    assert learning.on
+    assert learning.learned
     learning.close()
 
 

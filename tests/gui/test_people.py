@@ -9,7 +9,6 @@ import pytest
 from sessionless import Session
 
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.gui import undoing
 from napari_noisyseg.gui.controllers.nextround import NextRound, next_spec
 from napari_noisyseg.gui.controllers.people import NOBODY_YET, People
 from napari_noisyseg.gui.controllers.review import ReviewController
@@ -78,9 +77,8 @@ def test_what_the_first_took_back_is_not_done_again_by_the_second(
 
 
 def test_however_much_the_second_did_the_first_stays(
-    review: ReviewController, many: Project, monkeypatch: pytest.MonkeyPatch
+    review: ReviewController, many: Project
 ) -> None:
-    monkeypatch.setattr(undoing, "LOOKED_BACK", 3)
     before = {n.id: n.state for n in many.nuclei.of("i", every=True)}
     second(review)
     for _ in range(5):

@@ -11,7 +11,13 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+)
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box
@@ -66,6 +72,10 @@ class Sessions(RuleBasedStateMachine):
         self.project.nuclei.add_many("i", spots_)
         self.acted()
 
+    def any_judged(self) -> bool:
+        return bool(self.project.nuclei.judged("i"))
+
+    @precondition(any_judged)
     @rule(pick=st.integers(0, 99))
     def split(self, pick: int) -> None:
         judged = self.project.nuclei.judged("i")
@@ -81,6 +91,7 @@ class Sessions(RuleBasedStateMachine):
                 self.project.nuclei.split(one.id, [part for part in parts if part])
                 self.acted()
 
+    @precondition(any_judged)
     @rule(pick=st.integers(0, 99), step=st.integers(1, 9), name=st.sampled_from([None, "a"]))
     def merge(self, pick: int, step: int, name: str | None) -> None:
         ids = [c.id for c in self.project.nuclei.judged("i")]
@@ -91,6 +102,7 @@ class Sessions(RuleBasedStateMachine):
             self.project.nuclei.set_class([one], name)
             self.acted()
 
+    @precondition(any_judged)
     @rule(pick=st.integers(0, 99), words=st.sampled_from(["", "x", "y"]))
     def comment(self, pick: int, words: str) -> None:
         ids = [c.id for c in self.project.nuclei.judged("i")]
@@ -169,7 +181,9 @@ class Sessions(RuleBasedStateMachine):
     @rule(times=st.integers(1, 4))
     def undo(self, times: int) -> None:
         for _ in range(times):
+            coming = self.project.nuclei.coming()
             words = self.project.nuclei.undo()
+            assert coming[0] == words
             # the image itself was the first action: it is not taken back here
             if self.now == 0:
                 assert words == "add the image i"
@@ -181,7 +195,9 @@ class Sessions(RuleBasedStateMachine):
     @rule(times=st.integers(1, 4))
     def redo(self, times: int) -> None:
         for _ in range(times):
+            coming = self.project.nuclei.coming()
             words = self.project.nuclei.redo()
+            assert coming[1] == (words or "")
             assert (words is None) == (self.now == len(self.past) - 1)
             self.now += words is not None
             assert everything(self.project) == self.past[self.now]
@@ -259,6 +275,18 @@ def test_a_removed_image_comes_back_with_everything(tissue: Project) -> None:
     tissue.nuclei.undo()
     assert tissue.nuclei.of("tissue") == [nucleus]
     assert tissue.pixels("tissue").shape == (512, 512)
+
+
+def test_what_comes_next_is_of_the_actions_after_a_moment(tissue: Project) -> None:
+    nuclei = tissue.nuclei
+    before = nuclei.history(1)[0].id
+    for y in range(30):
+        nuclei.add("tissue", 5.0 + y, 5.0)
+    for left in range(30, 0, -1):
+        assert nuclei.coming(before)[0] == "add a point", left
+        nuclei.undo()
+    assert nuclei.coming(before) == ("", "add a point")
+    assert nuclei.coming()[0] == nuclei.history(31)[-1].words
 
 
 def test_nothing_to_undo(project: Project) -> None:

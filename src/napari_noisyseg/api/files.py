@@ -44,7 +44,8 @@ def import_file(
     meant = stem_of(path)
     names = [record.name for record in project.images()]
     known = {composed(name): name for name in names}
-    name = image or known.get(composed(meant), names[0] if len(names) == 1 else meant)
+    only = names[0] if len(names) == 1 else meant
+    name = known.get(composed(image or meant), image or only)
     if name not in names:
         raise NoisySegError(
             f"{path}: there is no image {name!r} in the project; give image=... "

@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 from typer.exceptions import TyperException
@@ -89,6 +89,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and leave with its exit code."""
     # children of children too (of multiprocessing, say) leave the current folder alone
     os.environ["PYTHONSAFEPATH"] = "1"
+    # closed by the shell, or never there, as in a window on Windows
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
         _take_every_letter(stream)
     sys.exit(run(arguments))
@@ -142,8 +145,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def _unheard() -> int:
     """The reader has what it wanted, and has gone: be quiet."""
-    sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
+    sys.stdout = _nowhere()
     return 0
+
+
+def _nowhere() -> TextIO:
+    return open(os.devnull, "w")  # noqa: PTH123
 
 
 def _help(words: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "add": ("noisyseg add case.noisyseg more.png",),
     "field": (
         "noisyseg field case.noisyseg",
+        "noisyseg field case.noisyseg --whole",
         "noisyseg field case.noisyseg 0,0,500,500 --image tissue",
     ),
     "info": ("noisyseg info case.noisyseg", "noisyseg info case.noisyseg --nucleus 17"),

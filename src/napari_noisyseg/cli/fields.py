@@ -9,7 +9,7 @@ import typer
 from ..errors import NoisySegError
 from ..slides import Box
 from ..store import Project
-from .output import DryRun, say, show
+from .output import DryRun, print_table, say, show
 from .paths import ProjectPath, open_project
 
 WHERE = "x,y,w,h"
@@ -22,10 +22,8 @@ def register(app: typer.Typer) -> None:
 
 def field(
     project: ProjectPath,
-    where: Annotated[
-        list[str] | None,
-        typer.Argument(metavar=f"[{WHERE}...]", help="In pixels. Default: the whole image."),
-    ] = None,
+    where: Annotated[list[str] | None, typer.Argument(metavar=WHERE, help="In pixels.")] = None,
+    all_of_it: Annotated[bool, typer.Option("--whole", help="Declare the whole image.")] = False,
     image: Annotated[
         str | None, typer.Option(metavar="NAME", help="Needed where there are several images.")
     ] = None,
@@ -33,27 +31,76 @@ def field(
 ) -> None:
     """Declare fields in which every nucleus is marked.
 
-    The rest of a field is background to a training.
+    The rest of a field is background to a training. With no field named it lists those declared.
     """
     given = [box_of(text, WHERE) for text in where or ()]
-    with open_project(project, write=not dry_run) as opened:
+    if given and all_of_it:
+        raise NoisySegError("give fields or --whole, not both")
+    writes = bool(given or all_of_it) and not dry_run
+    with open_project(project, write=writes) as opened:
+        if not given and not all_of_it:
+            _list(opened, image)
+            return
         name = _one(opened, image)
         boxes = [inside(opened, name, box) for box in given] or [whole(opened, name)]
-        there = {one.box: one for one in opened.nuclei.fields(name)}
-        new = [box for box in dict.fromkeys(boxes) if box not in there or not there[box].complete]
-        if dry_run:
-            say(f"would declare {len(new)} fields of {name}; nothing is written")
-            return
-        if new:
-            with opened.nuclei.together(f"declare {len(new)} fields"):
-                for box in new:
-                    if box in there:
-                        opened.nuclei.change_field(there[box].id, complete=True)
-                    else:
-                        opened.nuclei.add_field(name, box)
-        if len(new) < len(boxes):
-            say(f"{len(boxes) - len(new)} of them were declared before")
-        show(f"{name}: {len(opened.nuclei.fields(name))} fields")
+        _declare(opened, name, list(dict.fromkeys(boxes)), dry_run)
+
+
+def _declare(project: Project, name: str, boxes: list[Box], dry_run: bool) -> None:
+    there = {one.box: one for one in project.nuclei.fields(name)}
+    new = [box for box in boxes if box not in there or not there[box].complete]
+    _warn_empty(project, name, new)
+    if dry_run:
+        say(f"would declare {_fields(len(new))} of {name}; nothing is written")
+        return
+    if new:
+        with project.nuclei.together(f"declare {_fields(len(new))}"):
+            for box in new:
+                if box in there:
+                    project.nuclei.change_field(there[box].id, complete=True)
+                else:
+                    project.nuclei.add_field(name, box)
+    if len(new) < len(boxes):
+        say(f"declared before: {len(boxes) - len(new)} of {len(boxes)}")
+    show(f"{name}: {_fields(len(project.nuclei.fields(name)))}")
+
+
+def _warn_empty(project: Project, name: str, boxes: list[Box]) -> None:
+    """A field without a nucleus is background as a whole: hardly what a person means."""
+    places = [(nucleus.y, nucleus.x) for nucleus in project.nuclei.of(name)]
+    for box in boxes:
+        if not any(box.contains(*place) for place in places):
+            say(
+                f"{_words(box)} of {name} holds no nucleus yet: mark its nuclei before a training, "
+                "which takes all else in it for background"
+            )
+
+
+def _list(project: Project, image: str | None) -> None:
+    names = [record.name for record in project.images()]
+    rows = []
+    for name in names if image is None else [project.image(image).name]:
+        nuclei = project.nuclei.of(name)
+        rows += [
+            {
+                "image": name,
+                "field": _words(one.box),
+                "complete": "yes" if one.complete else "no",
+                "nuclei": sum(one.box.contains(n.y, n.x) for n in nuclei),
+            }
+            for one in project.nuclei.fields(name)
+        ]
+    print_table(rows)
+    if not rows:
+        say("no field yet: give x,y,w,h in pixels, or --whole for the whole image")
+
+
+def _words(box: Box) -> str:
+    return f"{box.x0},{box.y0},{box.width},{box.height}"
+
+
+def _fields(count: int) -> str:
+    return f"{count} field{'' if count == 1 else 's'}"
 
 
 def _one(project: Project, image: str | None) -> str:
@@ -77,7 +124,8 @@ def inside(project: Project, name: str, box: Box) -> Box:
     part = box.clip((record.height, record.width))
     if part.height < 1 or part.width < 1:
         raise NoisySegError(
-            f"a field lies outside {name} ({record.width}x{record.height}): give x,y,w,h in pixels"
+            f"a field lies outside {name!r} ({record.width}x{record.height}): "
+            "give x,y,w,h in pixels"
         )
     return part
 

@@ -65,7 +65,9 @@ def review(
     }  # fmt: skip
     writes = clicks or accept_above is not None or any(said.values())
     if agreement and writes:
-        raise NoisySegError("--agreement only tells: leave it out to decide, or give it alone")
+        raise NoisySegError("--agreement only reports: do not combine it with decisions")
+    if agreement and blind:
+        raise NoisySegError("--agreement reports on all reviewers: leave out --blind")
     with open_project(project, write=writes and not dry_run) as opened:
         if agreement:
             _agreement(opened, as_json)
@@ -74,7 +76,7 @@ def review(
             offer(opened, tell=say)
         queue = BlindQueue(opened, reviewer) if blind else ReviewQueue(opened, reviewer=reviewer)
         if dry_run:
-            _tell_what(queue, said, accept_above)
+            _tell_what(queue, said, accept_above, as_json)
             return
         decided = _decide(queue, said)
         accepted = 0 if accept_above is None else queue.accept_above(accept_above)
@@ -94,15 +96,19 @@ def review(
 
 
 def _tell_what(
-    queue: ReviewQueue, said: dict[State, list[int]], accept_above: float | None
+    queue: ReviewQueue, said: dict[State, list[int]], accept_above: float | None, as_json: bool
 ) -> None:
     """What would be decided; raises where it could not be."""
     items = _by_serial(queue, said)
+    above = None if accept_above is None else len(queue.above(accept_above))
+    if as_json:
+        print_json({"would_decide": said, "would_accept_above": above})
+        return
     for state, serials in said.items():
         for serial in serials:
             show(f"{serial}: {items[serial].state} -> {state}")
     if accept_above is not None:
-        show(f"{len(queue.above(accept_above))} nuclei above {accept_above:g} -> accepted")
+        show(f"{above} nuclei above {accept_above:g} -> accepted")
     say("nothing is written")
 
 

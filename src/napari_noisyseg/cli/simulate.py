@@ -91,7 +91,7 @@ def simulate(
     jitter = label_noise.RANGES["points"][1] if strength is None else strength
     clicks = _clicks(images, share or 0.0, jitter) if noise == "points" else []
     if dry_run:
-        print_table([{"labels": a, "would write": b} for _, a, b in pairs])
+        _tell_what(pairs, as_json)
         return
     if noise == "points":
         document = {"noise": noise, "share": share or 0.0, "strength": jitter}
@@ -103,6 +103,13 @@ def simulate(
         document = _settings(setting, searched)
         rows = _write_all(images, setting)
     _report({**document, "seed": seed}, rows, as_json)
+
+
+def _tell_what(pairs: list[tuple[str, Path, Path]], as_json: bool) -> None:
+    if as_json:
+        print_json({"would_write": {str(a): str(b) for _, a, b in pairs}})
+    else:
+        print_table([{"labels": a, "would write": b} for _, a, b in pairs])
 
 
 def _check(noise: Kind, share: float | None, strength: float | None, dice: float | None) -> None:

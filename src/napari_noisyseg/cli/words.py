@@ -23,8 +23,8 @@ MANY: Mapping[str, Mapping[str, Callable[[str], bool]]] = {
 }
 """Command, option, and which further words are values of it."""
 FLAGS = frozenset(
-    ("--dry-run", "--icc", "--clean-complete", "--insecure", "--json", "--help", "--quiet",
-     "--verbose", "-q", "-v")
+    ("--dry-run", "--icc", "--whole", "--clean-complete", "--insecure", "--json", "--help",
+     "--quiet", "--verbose", "-q", "-v")
 )  # fmt: skip
 """Options of those commands that have no value: a word after one is the command's own."""
 

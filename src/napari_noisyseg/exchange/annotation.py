@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +25,10 @@ BLOB = 0.6
 """share of the image above which a single mask is no nucleus"""
 WIDE, SCATTERED = 0.25, 5
 """share of the image over which a class, or a shade, is spread at least, and in how many parts"""
+SHADES = 16
+"""labels, as many as classes hardly are: those that are spread are shades, of whatever parts"""
+SOLID = 20
+"""pixels of a class's part, once its ragged rim is off: noise in a rough mask is all rim"""
 
 
 def read_points(
@@ -59,14 +64,7 @@ def read_masks(
     chosen = of_file(path, format)
     chosen.require()
     if chosen.shapes is not None:
-        shapes = chosen.shapes(path, image)
-        nuclei = masks_of(shapes, path, shape)
-        points = sum(len(s.points) for s in shapes if s.kind == "point")
-        if points and not nuclei.outlines:
-            raise NoisySegError(
-                f"{path} holds {points} points and no outline: import them as points "
-                "(noisyseg import --as points)"
-            )
+        nuclei = _masks_of_shapes(chosen.shapes(path, image), path, shape)
     elif chosen.labels is not None:
         nuclei = _nuclei_of_labels(chosen.labels(path), path, shape)
     else:
@@ -74,6 +72,20 @@ def read_masks(
     if not nuclei.outlines:
         raise NoisySegError(f"{path} holds no nuclei: nothing was imported")
     return nuclei
+
+
+def _masks_of_shapes(shapes: Sequence[Shape], path: Path, shape: tuple[int, int]) -> Masks:
+    nuclei = masks_of(shapes, path, shape)
+    points = sum(len(s.points) for s in shapes if s.kind == "point")
+    if not points:
+        return nuclei
+    if not nuclei.outlines:
+        raise NoisySegError(
+            f"{path} holds {points} points and no outline: import them as points "
+            "(noisyseg create --points, or noisyseg import --as points)"
+        )
+    left = f"{points} points in the file were left out"
+    return replace(nuclei, note="; ".join(filter(None, [nuclei.note, left])))
 
 
 def _unread(path: Path, format: Format, kind: Literal["points", "masks"]) -> NoisySegError:
@@ -170,13 +182,15 @@ def _check_labels(
         if np.count_nonzero(mask) > BLOB * numbered.size:
             raise NoisySegError(
                 f"{named[n - 1]} covers {np.count_nonzero(mask) / numbered.size:.0%} of the image, "
-                "so it is no nucleus: use 0 for background and a number of its own for each nucleus"
+                "so it is no nucleus: give pixels of the background the value 0, and those of each "
+                "nucleus a number of its own"
             )
-        if _parts(mask).max() >= SCATTERED:
+        parts = _parts(mask).max() if len(places) >= SHADES else _solid_parts(mask)
+        if parts >= SCATTERED:
             scattered.append(named[n - 1])
     if 2 * len(scattered) >= len(places) > 0:
         raise NoisySegError(
-            f"{listed(scattered, 1)}: lie in many parts all over the image, so they are classes or "
+            f"{listed(scattered, 1)}: many parts all over the image, so these are classes or "
             "shades, not nuclei: give a number of its own to each nucleus (a mask of one value is "
             "taken apart)"
         )
@@ -185,3 +199,9 @@ def _check_labels(
 def _parts(mask: NDArray[Any]) -> NDArray[np.int32]:
     """The parts of a mask of one value, numbered; pieces that touch at a corner are separate."""
     return np.asarray(ndimage.label(mask)[0], np.int32)
+
+
+def _solid_parts(mask: NDArray[np.bool_]) -> int:
+    """In how many parts of a nucleus's make a mask lies."""
+    parts = _parts(ndimage.binary_opening(mask, np.ones((3, 3), bool)))
+    return int(np.count_nonzero(np.bincount(parts.ravel())[1:] >= SOLID))

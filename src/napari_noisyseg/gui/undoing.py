@@ -10,12 +10,7 @@ from napari_noisyseg.gui.change import What
 
 if TYPE_CHECKING:
     from napari_noisyseg.gui.session import Session
-    from napari_noisyseg.store.project import Project
-    from napari_noisyseg.store.records import HistoryEntry
 
-LOOKED_BACK = 20
-"""actions; where more than so many were undone in a row, both are offered"""
-FURTHER = "an earlier action"
 SEEN = {
     "annotate": What.POINTS | What.FIELDS | What.ROUGH | What.CLASSES,
     "review": What.DECISIONS | What.OUTLINES | What.CLASSES | What.COMMENTS,
@@ -43,27 +38,16 @@ class Undoing:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._going = False
         self.since = 0
+        session.settled.connect(self._settled)
 
     def next(self) -> Next:
         """What can be undone and redone in a project that can be written."""
         project = self._session.project
         if project is None or not project.writable:
             return Next("", "")
-        entries = self._entries(project)
-        done = [entry.words for entry in entries if entry.state == "done"]
-        undone = [entry.words for entry in entries if entry.state == "undone"]
-        # further back there are others of either kind
-        if not done and not self.since and len(entries) == LOOKED_BACK:
-            return Next(FURTHER, FURTHER if undone else "")
-        return Next([*done, ""][0], [*undone[-1:], ""][0])
-
-    def _entries(self, project: Project) -> list[HistoryEntry]:
-        """The newest actions; after `since` all of them."""
-        if not self.since:
-            return project.nuclei.history(LOOKED_BACK)
-        newest = project.nuclei.history(1)[0].id
-        return project.nuclei.history(newest - self.since) if newest > self.since else []
+        return Next(*project.nuclei.coming(self.since))
 
     def hold(self) -> None:
         """From here on, what was done until now stays as it is."""
@@ -71,8 +55,20 @@ class Undoing:
         newest = project.nuclei.history(1) if project is not None else []
         self.since = newest[0].id if newest else 0
 
+    def _settled(self) -> None:
+        """After something else was done, what was undone before it cannot be brought back."""
+        if not self._going and not self.next().redo:
+            self.told.emit("")
+
     def travel(self, way: Literal["undo", "redo"]) -> str | None:
         """Undo or redo, and go to the image in which it happened: it is seen what was changed."""
+        self._going = True
+        try:
+            return self._travel(way)
+        finally:
+            self._going = False
+
+    def _travel(self, way: Literal["undo", "redo"]) -> str | None:
         session, project = self._session, self._session.project
         if project is None:
             return None

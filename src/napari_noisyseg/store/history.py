@@ -172,6 +172,15 @@ class History:
         )
         return [HistoryEntry(r[0], r[1], r[2], r[3], Aspect(r[4]), r[5]) for r in rows]
 
+    def coming(self, since: int = 0) -> tuple[str, str]:
+        """The actions after this one that undo and redo would take up, in words; "" for none."""
+        newest = "SELECT id, words FROM action WHERE id > ? AND state = 'done' ORDER BY id DESC"
+        done = self._database.row(f"{newest} LIMIT 1", (since,)) or (since, "")
+        # what can be done again is newer than all that is done
+        oldest = "SELECT words FROM action WHERE id > ? AND state = 'undone' ORDER BY id"
+        undone = self._database.row(f"{oldest} LIMIT 1", (done[0],)) or ("",)
+        return str(done[1]), str(undone[0])
+
     def journal(self, since: int) -> list[JournalEntry]:
         """Every step after version `since`, oldest first."""
         rows = self._database.rows(

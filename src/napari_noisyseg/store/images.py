@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,10 +68,14 @@ class Images:
     def row(self, name: str) -> ImageRow:
         """The image of this name; `NoisySegError` when there is none."""
         found = self.database.row(f"SELECT {_COLUMNS} FROM image WHERE name = ?", (name,))
-        if found is None:
-            names = ", ".join(r.name for r in self.rows()[:5]) or "none yet"
-            raise NoisySegError(f"{self.root.name} has no image {name!r}; it has: {names}")
-        return _row(found)
+        if found is not None:
+            return _row(found)
+        rows, wanted = self.rows(), composed(name)
+        for row in rows:
+            if composed(row.name) == wanted:
+                return row
+        names = ", ".join(r.name for r in rows[:5]) or "none yet"
+        raise NoisySegError(f"{self.root.name} has no image {name!r}; it has: {names}")
 
     def record(self, row: ImageRow) -> ImageRecord:
         """The image as others see it."""
@@ -223,6 +228,11 @@ def image_metadata(name: str, geometry: pyramid.Geometry) -> dict[str, Any]:
         ]
     }
     return ome
+
+
+def composed(name: str) -> str:
+    """A name as names are compared: macOS writes the two parts of ö apart, others do not."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _numbered(name: str, gap: str) -> Iterator[str]:

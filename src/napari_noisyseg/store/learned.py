@@ -16,7 +16,8 @@ from napari_noisyseg.store.context import Context
 from napari_noisyseg.store.durable import make_folder, write_atomically
 from napari_noisyseg.store.records import Aspect, Learned
 
-_PAUSED = "learning paused"
+_PAUSED = "paused"
+"""stands among the networks, so that taking back and pausing are undone together"""
 FOLDER = "models"
 """of the project; files are named by what they hold, and stay for undo and redo"""
 
@@ -63,23 +64,32 @@ class LearnedNetworks:
             )
         return Learned(network, self._folder / name, about)
 
-    def forget(self, network: str) -> None:
-        """Go back to the weights that came with the package; one action."""
-        with self._changed("forget what was learned", network):
+    def forget(self, network: str, pause: bool = False) -> None:
+        """Go back to the weights that came with the package; one action.
+
+        pause: learn nothing by itself from then on, either; an undo takes back both.
+        """
+        with self._changed("forget what was learned", network, _PAUSED):
             self._context.database.run("DELETE FROM learned WHERE network = ?", (network,))
+            if pause:
+                self._set_paused(True)
 
     @property
     def paused(self) -> bool:
         """Whether a person wants nothing learned from decisions by itself in this project."""
-        found = self._context.database.value("SELECT value FROM fact WHERE name = ?", (_PAUSED,))
-        return bool(found == "true")
+        database = self._context.database
+        return database.row("SELECT 1 FROM learned WHERE network = ?", (_PAUSED,)) is not None
 
     def pause(self, paused: bool) -> None:
         """Learn nothing by itself from now on, or do again; no action."""
         with self._context.database.transaction():
-            self._context.database.run(
-                "INSERT OR REPLACE INTO fact VALUES (?, ?)", (_PAUSED, json.dumps(paused))
-            )
+            self._set_paused(paused)
+
+    def _set_paused(self, paused: bool) -> None:
+        run = self._context.database.run
+        run("DELETE FROM learned WHERE network = ?", (_PAUSED,))
+        if paused:
+            run("INSERT INTO learned VALUES (?, '', '{}')", (_PAUSED,))
 
     @contextlib.contextmanager
     def _noted(self, words: str) -> Iterator[None]:
@@ -88,10 +98,10 @@ class LearnedNetworks:
             self._context.history.note_machine(words, None, Aspect.LEARNED)
 
     @contextlib.contextmanager
-    def _changed(self, words: str, network: str) -> Iterator[None]:
+    def _changed(self, words: str, *networks: str) -> Iterator[None]:
         history = self._context.history
         with (
             history.action(words, None, Aspect.LEARNED) as action,
-            action.changing("learned", [network]),
+            action.changing("learned", networks),
         ):
             yield

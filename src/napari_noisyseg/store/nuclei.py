@@ -61,6 +61,13 @@ class Nuclei(Judgements):
         """The newest actions first, undone and dropped ones included."""
         return self._context.history.entries(limit)
 
+    def coming(self, since: int = 0) -> tuple[str, str]:
+        """What undo and redo would take up, in words, of the actions after that one; "" for none.
+
+        since: the id of an action (`history`), 0 for all.
+        """
+        return self._context.history.coming(since)
+
     def journal(self, since: int = 0) -> list[JournalEntry]:
         """What happened after version `since`, oldest first: what a listener must refresh."""
         return self._context.history.journal(since)

@@ -26,8 +26,9 @@ from napari_noisyseg.exchange.formats import (
     ome_zarr,
     roi,
 )
-from napari_noisyseg.exchange.formats.format import Format, composed
+from napari_noisyseg.exchange.formats.format import Format
 from napari_noisyseg.slides import name_of
+from napari_noisyseg.store.images import composed
 
 __all__ = [
     "FORMATS", "Format", "by_ending", "composed", "endings", "named", "of_file", "read", "stem_of",
@@ -123,7 +124,11 @@ def _by_marks(path: Path, fitting: list[Format]) -> Format:
         seen += file.read(LOOKED_AT)
     if not seen.strip():
         raise NoisySegError(f"{path} is empty")
-    found = next((f for f in fitting if any(mark in seen for mark in f.marks)), None)
+    by_marks = [
+        *(f for f in fitting if any(mark in seen for mark in f.marks)),
+        *(f for f in fitting if any(mark in seen for mark in f.weak_marks)),
+    ]
+    found = next(iter(by_marks), None)
     if found is None:
         titles = " nor ".join(f.title for f in fitting)
         raise NoisySegError(

@@ -21,7 +21,7 @@ from napari_noisyseg.bounded_json import WRONG
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.exchange.csv_points import listed
 from napari_noisyseg.exchange.drawn import MAX_NUCLEUS
-from napari_noisyseg.exchange.formats.format import Format, composed, has_our_mark
+from napari_noisyseg.exchange.formats.format import Format, has_our_mark
 from napari_noisyseg.exchange.formats.rows import (
     Row,
     check_vertices,
@@ -36,6 +36,7 @@ from napari_noisyseg.exchange.nuclei import ExportedImage
 from napari_noisyseg.exchange.outlines import Polygon
 from napari_noisyseg.exchange.shapes import Shape
 from napari_noisyseg.slides import Box
+from napari_noisyseg.store.images import composed
 
 FILE = "annotations.json"
 UNCLASSED = "nucleus"
@@ -289,7 +290,8 @@ FORMAT = Format(
     shapes=read,
     images=images,
     is_ours=has_our_mark,
+    marks=(b'"annotations"',),
     # of many images, or many outlines, neither end of the file need have the list's own name
-    marks=(b'"annotations"', b'"image_id"', b'"file_name"'),
+    weak_marks=(b'"image_id"', b'"file_name"'),
     one_file=FILE,
 )

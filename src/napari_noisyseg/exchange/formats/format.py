@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -31,9 +30,9 @@ class Format:
     `shapes` (of the image with that name) and `labels` read a file; those that cannot are None.
     `images` names the images of a file that may have several. is_ours: whether a file was written
     by this program, and so may be replaced. marks: bytes in the beginning or end of a file, by
-    which formats with one ending are told apart. refusal: why such files are not read. needs: a
-    library and the extra that brings it. one_file: all images go into one file of this name.
-    is_folder: what is written is a folder.
+    which formats with one ending are told apart; weak_marks: such as files of others may have, too.
+    refusal: why such files are not read. needs: a library and the extra that brings it. one_file:
+    all images go into one file of this name. is_folder: what is written is a folder.
     """
 
     name: str
@@ -50,6 +49,7 @@ class Format:
     images: Callable[[Path], Sequence[str]] | None = None
     is_ours: Callable[[Path], bool]
     marks: tuple[bytes, ...] = ()
+    weak_marks: tuple[bytes, ...] = ()
     refusal: str = ""
     needs: tuple[str, str] | None = None
     one_file: str = ""
@@ -105,8 +105,3 @@ def has_our_mark(path: Path) -> bool:
     """Whether a file says near its beginning that an export of this program wrote it."""
     with path.open("rb") as file:
         return command_of(file.read(BEGINNING)) == "export"
-
-
-def composed(name: str) -> str:
-    """A name as names are compared: macOS writes the two parts of ö apart, others do not."""
-    return unicodedata.normalize("NFC", name)

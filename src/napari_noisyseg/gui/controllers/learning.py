@@ -53,11 +53,17 @@ class Learning:
     def switch(self, on: bool) -> None:
         """Learn from decisions, or do not; the project keeps it."""
         self.on, project = on, self.session.project
-        if project is not None and project.writable:
+        if project is not None and self.can_switch:
             with self.session.guard():
                 project.learned.pause(not on)
         self._look()
         self.changed.emit()
+
+    @property
+    def can_switch(self) -> bool:
+        """Whether there is a project that keeps it."""
+        project = self.session.project
+        return project is not None and project.writable
 
     @property
     def learned(self) -> bool:
@@ -80,9 +86,9 @@ class Learning:
         if project is None or not self.learned:
             return
         with self.session.acting():
-            project.learned.forget(OUTLINE)
+            project.learned.forget(OUTLINE, pause=True)
         self.words = "outlines are those of the package again"
-        self.switch(False)
+        self.changed.emit()
 
     # --- lessons -------------------------------------------------------------------------------
 
@@ -109,7 +115,8 @@ class Learning:
             self.changed.emit()
             return
         if change.what & What.LEARNED:  # also by an undo of what was taken back
-            self.words = str(self._about().get("words", ""))
+            self.words, project = str(self._about().get("words", "")), self.session.project
+            self.on = project is None or not project.learned.paused
             self.changed.emit()
         if change.what & What.OUTLINES and not change.what & What.DECISIONS:
             self._redrawn += 1

@@ -53,6 +53,7 @@ class LearningLine(QWidget):  # type: ignore[misc]
         """Draw it again."""
         learning = self._learning
         self.toggle.setChecked(learning.on)
+        self.toggle.setEnabled(learning.can_switch)
         words = LEARNING if learning.busy else learning.words or self._waiting()
         self.words.setText(words[:1].upper() + words[1:])
         self.back.setVisible(learning.learned)
