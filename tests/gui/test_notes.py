@@ -114,6 +114,14 @@ def test_news_come_together_and_can_be_closed(panel: Any, qtbot: Any) -> None:
     assert not notes.timer.isActive()
 
 
+def test_a_shorter_refusal_after_a_longer_one_is_whole(panel: Any, qtbot: Any) -> None:
+    """The count that comes beside it makes it narrower, within the same layout."""
+    panel.notes.warn(EMPTY)
+    settled()
+    panel.notes.warn("the slide other cannot be found: bring it back")
+    qtbot.waitUntil(lambda: whole(panel.notes.refusal), timeout=2000)
+
+
 def test_news_that_makes_older_news_old_stands_in_its_place(panel: Any) -> None:
     notes = panel.notes
     for words in ("undone: one", "undone: two"):

@@ -1,11 +1,12 @@
-"""The queue of a review read from the project, out of the way, and what happened to it since."""
+"""A review's queue read from the project, out of the way; what happened since, how far it is."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING
 
-from napari_noisyseg.review.queue import ReviewQueue
+from napari_noisyseg.gui.summary import Summary
+from napari_noisyseg.review.queue import ReviewProgress, ReviewQueue
 from napari_noisyseg.review.second import second_queue
 from napari_noisyseg.store.project import Project
 
@@ -38,6 +39,28 @@ class Reading:
         if project is None or not self._review.open or not since or self._version == since:
             return set()
         return set().union(*project.nuclei.touched(since).values())
+
+    def progress(self) -> ReviewProgress:
+        """How far the review is, by what the project holds: one count, whoever asks."""
+        project, review = self._review.session.project, self._review
+        if project is None:
+            return ReviewProgress(0, 0, 0, 0)
+        if review.who.blind and review.queue is not None:
+            return review.queue.progress()
+        c = project.nuclei.counts()
+        return ReviewProgress(c.candidates, c.accepted, c.rejected, c.unsure)
+
+    def summary(self) -> Summary:
+        """The line of the step's row."""
+        progress = self.progress()
+        text = progress.words()
+        if progress.reviewed:
+            text = text.replace(" reviewed", "")
+        done = progress.total > 0 and progress.reviewed >= progress.total
+        project = self._review.session.project
+        if not progress.total and project is not None and project.nuclei.counts().points:
+            text = "the outlines at your clicks"
+        return Summary(text, "done" if done else "todo")
 
     def load(self) -> None:
         """Read it, for whoever judges."""

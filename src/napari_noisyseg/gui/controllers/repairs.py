@@ -60,7 +60,7 @@ class Repairs:
             return
         wanted = "" if mode == self.mode else mode
         review.end_edit()
-        without = review.item is None and wanted in NEEDS_NUCLEUS
+        without = review.shown is None and wanted in NEEDS_NUCLEUS
         if wanted and not without and review.session.image is not None:
             self.mode = wanted
             if wanted != "lasso":
@@ -109,7 +109,7 @@ class Repairs:
 
     def split(self, line: Line) -> None:
         """Cut the nucleus under review along a line."""
-        review, item = self._review, self._review.item
+        review, item = self._review, self._review.shown
         if item is None or review.queue is None:
             return
         with review.session.acting():
@@ -123,7 +123,7 @@ class Repairs:
 
     def merge(self, place: Place) -> None:
         """Let the nucleus under review take in the one at a place."""
-        review, item = self._review, self._review.item
+        review, item = self._review, self._review.shown
         if item is None or review.queue is None:
             return
         with review.session.acting():
@@ -138,7 +138,7 @@ class Repairs:
 
     def draw(self, line: Line) -> None:
         """Give the nucleus under review the outline that was drawn."""
-        review, item = self._review, self._review.item
+        review, item = self._review, self._review.shown
         if item is None or review.queue is None:
             return
         with review.session.acting():
@@ -148,11 +148,12 @@ class Repairs:
 
     def outline_at(self, place: Place) -> None:
         """Outline the nucleus under review again, from a click."""
-        item = self._review.item
+        item = self._review.shown
         if item is not None:
             self._find(item.image, place, partial(self._outlined, item.id), item.id)
 
     def _outlined(self, nucleus: str, outline: Outline) -> None:
+        """It was in sight when it was clicked; the review may be elsewhere by now."""
         review = self._review
         if review.queue is not None and review.queue.row(nucleus) is not None:
             with review.session.acting():
@@ -254,7 +255,7 @@ class Repairs:
 
     def name(self, number: int) -> None:
         """Give what is chosen, or the nucleus under review, the class of a key; again: none."""
-        review, item, classes = self._review, self._review.item, self.classes()
+        review, item, classes = self._review, self._review.shown, self.classes()
         ids = self.chosen or ((item.id,) if item is not None else ())
         if review.who.blind or not ids or review.queue is None or number > len(classes):
             return
@@ -273,17 +274,17 @@ class Repairs:
 
     def comment(self) -> str:
         """What was said of the nucleus under review."""
-        item, project = self._review.item, self._review.session.project
+        item, project = self._review.shown, self._review.session.project
         if item is None or project is None:
             return ""
         return project.nuclei.comment(item.id)
 
     def say(self, nucleus: str, words: str) -> None:
-        """Keep what a person wants to say of a nucleus."""
+        """Keep what a person wrote of a nucleus while it was shown; another one may be by now."""
         review = self._review
         row = review.queue.row(nucleus) if review.queue is not None else None
         if review.queue is not None and row is not None:
-            with review.session.acting():
+            with review.staying(), review.session.acting():
                 image = review.queue.items[row].image
                 self._project().nuclei.set_comment(image, nucleus, words)
 

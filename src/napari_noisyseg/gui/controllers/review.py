@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from time import monotonic
+from functools import partial
 from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
 from napari_noisyseg.gui.change import ANNOTATION, FRONT, Change, What
-from napari_noisyseg.gui.controllers.course import Course
+from napari_noisyseg.gui.controllers.course import OPEN, Course, Sight
 from napari_noisyseg.gui.controllers.offering import Offering
 from napari_noisyseg.gui.controllers.reading import Reading
 from napari_noisyseg.gui.controllers.repairs import Place, Repairs
 from napari_noisyseg.gui.controllers.shapes import NOTHING, Shape, Shapes
 from napari_noisyseg.gui.controllers.who import Who
-from napari_noisyseg.gui.summary import Summary
 from napari_noisyseg.review.filters import Filter
 from napari_noisyseg.review.queue import Items, ReviewItem, ReviewProgress, ReviewQueue
 from napari_noisyseg.store.records import Outline, State
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 
 DECIDED = What.DECISIONS | What.OUTLINES | What.POINTS | What.CLASSES | What.COMMENTS
 ANEW = What.CANDIDATES | What.IMAGES
-LONGEST = 120.0
-"""seconds; a nucleus that lies there for longer is not being looked at"""
 ONE_ACT = 8
 """nuclei that an act on one of them touches at most"""
 
@@ -51,6 +48,7 @@ class ReviewController:
         self.session = session
         self.who = Who(self, reviewer)
         self.course = Course()
+        self.sight = Sight(session, self.course)
         self.shapes = shapes or Shapes(submit, lambda outline: ())
         self.shapes.changed.connect(self.changed.emit)
         self.shapes.turn_to(session.project)
@@ -59,7 +57,6 @@ class ReviewController:
         self.open = False
         self.nucleus: str | None = None
         self._waits: str | None = None
-        self._since: tuple[str | None, float] = (None, 0.0)
         self.offers = Offering(
             session, submit, lambda: self.editing, self.adopted.emit, self.changed.emit
         )
@@ -82,6 +79,12 @@ class ReviewController:
         return self.course.item(self.nucleus)
 
     @property
+    def shown(self) -> ReviewItem | None:
+        """The same while its image is in front: nothing is done to a nucleus that is not seen."""
+        item = self.item
+        return item if item is not None and item.image == self.session.image else None
+
+    @property
     def row(self) -> int | None:
         """Where in the queue it stands."""
         return self.course.row(self.nucleus)
@@ -93,25 +96,7 @@ class ReviewController:
 
     def progress(self) -> ReviewProgress:
         """How far the review is, by what the project holds: one count, whoever asks."""
-        project = self.session.project
-        if project is None:
-            return ReviewProgress(0, 0, 0, 0)
-        if self.who.blind and self.queue is not None:
-            return self.queue.progress()
-        c = project.nuclei.counts()
-        return ReviewProgress(c.candidates, c.accepted, c.rejected, c.unsure)
-
-    def summary(self) -> Summary:
-        """The line of the step's row."""
-        progress = self.progress()
-        text = progress.words()
-        if progress.reviewed:
-            text = text.replace(" reviewed", "")
-        done = progress.total > 0 and progress.reviewed >= progress.total
-        project = self.session.project
-        if not progress.total and project is not None and project.nuclei.counts().points:
-            text = "the outlines at your clicks"
-        return Summary(text, "done" if done else "todo")
+        return self.reading.progress()
 
     def shape(self) -> Shape:
         """How the nucleus under review is drawn."""
@@ -126,10 +111,7 @@ class ReviewController:
 
     def chosen_outlines(self) -> list[Outline]:
         """The outlines of the nuclei of the image in front that are chosen together."""
-        items = [self.course.item(one) for one in self.repairs.chosen]
-        return [
-            x.candidate.outline for x in items if x is not None and x.image == self.session.image
-        ]
+        return self.course.outlines(self.repairs.chosen, self.session.image)
 
     # --- keeping up ----------------------------------------------------------------------------
 
@@ -137,10 +119,11 @@ class ReviewController:
         """The review is looked at."""
         self.open = True
         self.who.cover(True)
+        self.course.away.clear()
         if self.reading.stale:
             self.reading.load()
         self.offers.ask()
-        self._show()
+        self._stay()
 
     def leave(self) -> None:
         """The review is not looked at any more."""
@@ -155,6 +138,8 @@ class ReviewController:
             self.offers.reset()
             self.begin_anew()
         elif change.what & ANEW:
+            if change.what & What.IMAGES:
+                self.course.away.clear()
             self._found_anew()
         elif change.what & DECIDED:
             self._decided()
@@ -192,17 +177,17 @@ class ReviewController:
     def _image_chosen(self) -> None:
         """Another image came to the front: a nucleus of it is under review, or none."""
         image, item = self.session.image, self.item
+        self.course.away.discard(image or "")
         if not self.open or self.queue is None:
             return
         if image is None:
             self.end_edit()
             self.nucleus = None
-            self._show()
         elif item is None or item.image != image:
             self.end_edit()
             self._go(self.course.first_of(image))
             self._waits = image if self.nucleus is None else None
-            self._show()
+        self._show()
 
     def _decided(self) -> None:
         """Something was decided, drawn or taken back: by us, by an undo, or elsewhere."""
@@ -219,7 +204,8 @@ class ReviewController:
         if known and 0 < len(touched) <= ONE_ACT and (gone or self.nucleus not in touched):
             self._go(known[0])
         elif gone:
-            self._go(self.course.open_after((row or 0) - 1))
+            self._go_on(partial(self.course.open_after, (row or 0) - 1))
+            return
         self._show()
 
     def arrived(self) -> None:
@@ -228,33 +214,47 @@ class ReviewController:
         if self.nucleus is None and image is not None and image == self._waits:
             self._go(self.course.first_of(image))
         elif self.nucleus is None or queue is None or queue.row(self.nucleus) is None:
-            self._go(self.course.open_after(-1))
-        self._show()
+            self._go_on(partial(self.course.open_after, -1))
+            return
+        self._stay()
 
     def narrow(self, wanted: Filter) -> None:
         """Go through these nuclei alone."""
         self.end_edit()
         self.course.filter = wanted
+        self.course.away.discard(wanted.image or "")
         item = self.item
         if self.queue is not None and (item is None or not wanted.passes(item)):
-            self._go(self.course.open_after(-1))
-        self._show()
+            self._go_on(partial(self.course.open_after, -1))
+        else:
+            self._show()
 
     def _go(self, row: int | None) -> None:
-        known = self.queue is not None and row is not None
-        self.nucleus = self.queue.items[row].id if known else None  # type: ignore[union-attr,index]
+        self.nucleus = self.course.id(row)
 
-    def _show(self) -> None:
-        """The image of the nucleus comes to the front, and all is drawn again."""
-        item = self.item
-        if self._since[0] != self.nucleus:
-            self._since = (self.nucleus, monotonic())
+    def _go_on(self, ask: Callable[[], int | None]) -> None:
+        """Go where the course says; it is asked again while an image proves to be away."""
+        self._go(ask())
+        while self._show():
+            self._go(ask())
+
+    def _stay(self) -> None:
+        """Stay with the nucleus, unless its image proves to be away."""
+        if self._show():
+            self._go_on(partial(self.course.open_after, self.row or 0))
+
+    def _show(self) -> bool:
+        """The image of the nucleus comes to the front, and all is drawn again.
+
+        True where that image proves to be away; it is not tried again.
+        """
+        item, proves_away = self.item, False
+        self.sight.begin(self.nucleus)
         if self.open and item is not None:
             self.shapes.want_clicked(item.image)
-            if item.image != self.session.image:
-                with self.session.guard():  # a slide may be away
-                    self.session.show_image(item.image)
+            proves_away = self.sight.proves_away(item.image)
         self.changed.emit()
+        return proves_away
 
     # --- what a person does --------------------------------------------------------------------
 
@@ -269,24 +269,27 @@ class ReviewController:
             return
         if item is None or queue is None:
             return
-        if item.image != self.session.image:  # nobody decides on what could not be shown
-            self._show()
-            return
         self.end_edit()
+        if self.shown is None:
+            self._pass_by()
+            return
         decided = False
         with self.session.acting():
-            queue.decide([item.id], state, ms=self._looked_ms())
+            queue.decide([item.id], state, ms=self.sight.looked_ms(item.id))
             decided = True
         row = queue.row(item.id)
-        if decided and row is not None:
-            self._go(self.course.after_decision(row))
-        self._show()
+        if not decided or row is None:
+            self._show()
+            return
+        self._go_on(partial(self.course.after_decision, row))
+        if self.nucleus == item.id and item.state in OPEN:
+            self.sight.tell_left()
 
-    def _looked_ms(self) -> int | None:
-        """How long the nucleus under review has been shown; None for what lay there for long."""
-        shown, since = self._since
-        ms = round(1000 * (monotonic() - since))
-        return ms if shown == self.nucleus and ms < 1000 * LONGEST else None
+    def _pass_by(self) -> None:
+        """Nobody decides on what could not be shown: it comes into sight now, or another one."""
+        self._show()
+        if self.shown is None:
+            self._go_on(partial(self.course.after_decision, self.row or 0))
 
     @property
     def at_random(self) -> bool:
@@ -306,8 +309,9 @@ class ReviewController:
                 count = queue.accept_above(confidence)
                 self.session.say(f"{count} nuclei accepted; Z undoes it")
         if self.item is not None and self.item.state != "unreviewed":
-            self._go(self.course.after_decision(self.row or 0))
-        self._show()
+            self._go_on(partial(self.course.after_decision, self.row or 0))
+        else:
+            self._show()
 
     def undo(self) -> None:
         """Take back the last action and show the nucleus that it was about."""
@@ -321,14 +325,19 @@ class ReviewController:
             row = self.course.step(self.row, step)
             if row is not None:
                 self._go(row)
-            self._show()
+            self._ask()
+
+    def _ask(self) -> None:
+        """A person wants to see this very nucleus: an image that was away is tried again."""
+        if self.item is not None:
+            self.course.away.discard(self.item.image)
+        self._show()
 
     def go_to(self, nucleus: str) -> None:
         """Put this nucleus under review."""
         if self.queue is not None and self.queue.row(nucleus) is not None:
             self.end_edit()
-            self.nucleus = nucleus
-            self._show()
+            self.show(nucleus)
 
     def choose(self, place: tuple[float, float]) -> None:
         """Put the nucleus at a place of the image in front, (y, x), under review; the smallest."""
@@ -342,9 +351,7 @@ class ReviewController:
 
     def at(self, place: Place) -> list[ReviewItem]:
         """The nuclei at a place of the image in front, (y, x); the smallest first."""
-        near = self.here().around(*place)
-        found = [item for item in near if item.candidate.outline.holds(*place)]
-        return sorted(found, key=lambda item: item.candidate.outline.area)
+        return self.course.at(self.session.image, place)
 
     def edit(self) -> None:
         """Begin to correct the outline, or end it."""
@@ -361,7 +368,7 @@ class ReviewController:
         """Put this nucleus under review; the tool stays in the hand."""
         if self.queue is not None and self.queue.row(nucleus) is not None:
             self.nucleus = nucleus
-            self._show()
+            self._ask()
 
     def follow(self, nuclei: Iterable[str]) -> None:
         """Let these be asked for next."""
@@ -386,7 +393,7 @@ class ReviewController:
 
     def redraw(self, outline: Outline) -> None:
         """Keep the outline that a person drew."""
-        item, queue = self.item, self.queue
+        item, queue = self.shown, self.queue
         if item is not None and queue is not None:
             with self.session.acting():
                 queue.redraw(item.id, outline)

@@ -242,8 +242,10 @@ class Text(QTextEdit):  # type: ignore[misc]
         bar, inside = self.verticalScrollBar(), self.viewport()
         whole = self.document().clone()
         whole.setTextWidth(inside.width() + (bar.width() if bar.isVisible() else 0))
-        height: float = whole.size().height() + self.height() - inside.height()
-        return math.ceil(height)
+        # within a resize the viewport has its old height still: only its margins can be counted on
+        margins = self.viewportMargins()
+        around: int = 2 * self.frameWidth() + margins.top() + margins.bottom()
+        return math.ceil(whole.size().height()) + around
 
     def give(self, height: int) -> None:
         """Take this height; what does not fit into it is scrolled to."""

@@ -43,6 +43,7 @@ from napari_noisyseg.gui.window import files
 from napari_noisyseg.store.records import State
 
 FILTER = "Filter"
+NOT_SHOWN = "Its image could not be opened. Choose the image to try it again, or go on with A."
 UNSEEN = What.FIELDS | What.ROUGH
 """a review looks the same after these, but there is something else to undo"""
 BREATH_MS = 30
@@ -80,7 +81,7 @@ class ReviewDock(StepDock):
         self._deaf = session.on(What.LAYERS | What.VIEW | UNSEEN, self._follow)
         self.above.wanted.connect(self.review.accept_above)
         self.filters.changed.connect(self.review.narrow)
-        self.images.chosen.connect(session.show_image)
+        self.images.chosen.connect(self.review.sight.look_at)
         for more in (self.filter_more, self.images_more):
             more.toggle.toggled.connect(self._soon)
         self.measurements.chosen.connect(self.review.go_to)
@@ -284,7 +285,7 @@ class ReviewDock(StepDock):
 
     def summary(self) -> Summary:
         """How far the review is."""
-        return self.review.summary()
+        return self.review.reading.summary()
 
     def _soon(self) -> None:
         """One drawing for all that one act changes."""
@@ -303,15 +304,16 @@ class ReviewDock(StepDock):
 
     def _draw(self) -> None:
         review, item = self.review, self.review.item
-        hint = review.repairs.hint or (self.people.said(item.id) if item is not None else "")
-        self.card.show_item(item, review.progress(), hint, review.offering)
-        self.repairing.show_item(item)
+        self.card.show_item(item, review.progress(), self._hint(), review.offering)
+        self.repairing.show_item(review.shown)
         self._draw_lists()
         self.above.show_queue(review.queue)
         self._draw_rest()
         self._draw_people()
-        for made in (self.accept_button, self.reject_button, self.unsure_button, self.hide_button):
-            made.setEnabled(item is not None)
+        self.hide_button.setEnabled(item is not None)
+        judged = review.shown is not None or bool(review.repairs.chosen)
+        for made in (self.accept_button, self.reject_button, self.unsure_button):
+            made.setEnabled(judged)
         for made in (self.back_button, self.next_button):
             made.setEnabled(review.queue is not None and len(review.queue) > 0)
         offer(self.undo_button, "Take back", self.session.undoing.next().undo, "Z")
@@ -322,6 +324,13 @@ class ReviewDock(StepDock):
             self.canvas.draw()
         self._breath.start()
         self.changed.emit()
+
+    def _hint(self) -> str:
+        """What to do with the tool, why the nucleus is not seen, or what two people said of it."""
+        review, item = self.review, self.review.item
+        if review.repairs.hint or item is None:
+            return review.repairs.hint
+        return NOT_SHOWN if review.shown is None else self.people.said(item.id)
 
     def _draw_people(self) -> None:
         """Who judges; a second person has nothing but decisions to make."""

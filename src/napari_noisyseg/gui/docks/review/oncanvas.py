@@ -35,22 +35,19 @@ class OnCanvas:
 
     def _relays(self) -> bool:
         """Whether layers come, go, or are of another image: napari then draws just once."""
-        layer, review, item = self.closeup.layer, self._review, self._review.item
+        layer, review = self.closeup.layer, self._review
         of = layers.image_name(layer) if layer is not None else None
-        here = review.open and item is not None and item.image == self._session.image
+        here = review.open and review.shown is not None
         wanted = self._session.image if here else None
         return of != wanted or (here and review.editing) != self.editing.active
 
     def _draw(self) -> None:
-        review, item, project = self._review, self._review.item, self._session.project
-        here = item is not None and project is not None and item.image == self._session.image
-        if not review.open or not here:
+        review, item, project = self._review, self._review.shown, self._session.project
+        if not review.open or item is None or project is None:
             self.editing.end()
             self.closeup.remove()
             self._lend()
             return
-        assert item is not None
-        assert project is not None
         record = project.image(item.image)
         if self.shown != item.id:
             self.shown = item.id
@@ -77,7 +74,7 @@ class OnCanvas:
     def lacks(self) -> bool:
         """Whether a person hid what should be seen of the nucleus under review."""
         review: Any = self._review
-        return review.open and review.item is not None and self.closeup.layer is None
+        return review.open and review.shown is not None and self.closeup.layer is None
 
     def _lend(self) -> None:
         """The tool in use is in the hand; where none is, a click chooses a nucleus."""
