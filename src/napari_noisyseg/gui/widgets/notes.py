@@ -245,7 +245,8 @@ class Text(QTextEdit):  # type: ignore[misc]
         # within a resize the viewport has its old height still: only its margins can be counted on
         margins = self.viewportMargins()
         around: int = 2 * self.frameWidth() + margins.top() + margins.bottom()
-        return math.ceil(whole.size().height()) + around
+        height: int = math.ceil(whole.size().height())
+        return height + around
 
     def give(self, height: int) -> None:
         """Take this height; what does not fit into it is scrolled to."""
