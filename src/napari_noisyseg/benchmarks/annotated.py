@@ -92,7 +92,7 @@ def _trained(
     for starter in (False, True):
         with tempfile.TemporaryDirectory() as scratch:
             project = trainings.project_of_points(Path(scratch), [field], [points])
-            timed.append(trainings.train(project, "scnet", seconds, starter=starter))
+            timed.append(trainings.train(project, "scnet", seconds=seconds, starter=starter))
             scores.append(aji(trainings.refined(project, field.stem), truth))
     return {
         "aji": scores[0],

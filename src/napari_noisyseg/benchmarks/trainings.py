@@ -79,17 +79,24 @@ def create(folder: Path, images: Sequence[Field], *words: str | Path) -> Path:
 
 
 def train(
-    project: Path, method: str, seconds: float, *words: str, starter: bool = False
+    project: Path,
+    method: str,
+    *words: str,
+    seconds: float | None = None,
+    starter: bool = False,
 ) -> Trained:
-    """`noisyseg train` with a time budget on the CPU, timed from command to exit.
+    """`noisyseg train` on the CPU, timed from command to exit.
 
+    seconds: its time budget, with which the figure depends on the machine and what else it does.
     starter: with the networks that come with the package, which learned from masks of other tissue;
     without them nothing is known but what is given.
     """
     began, clock = time.time(), time.monotonic()
-    budget = ("--time-budget", f"{seconds:g}", "--device", "cpu", "--json")
+    budget = () if seconds is None else ("--time-budget", f"{seconds:g}")
     reading = ("--init", "starter" if starter else "none")
-    out = json.loads(noisyseg("train", project, "--method", method, *budget, *reading, *words))
+    here = ("--device", "cpu", "--json")
+    command = ("train", project, "--method", method, *budget, *here, *reading, *words)
+    out = json.loads(noisyseg(*command))
     run = Path(out["dir"])
     return Trained(project, run, time.monotonic() - clock, _first_preview(run) - began)
 
