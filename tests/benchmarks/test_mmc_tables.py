@@ -130,3 +130,8 @@ def test_pixel_weights_follow_the_whole_network_and_not_its_decoder_alone(name: 
     arm = Arm(name, "box")
     config: Any = config_of(registry.load(arm.method), "small", arm, {})
     assert config.meta_gradient == "difference"
+
+
+def test_the_clean_part_of_fine_tuning_has_batches_as_large_as_the_rest() -> None:
+    config: Any = config_of(registry.load("finetune"), "small", Arm("finetune", "box"), {})
+    assert config.meta_batch_size == config.batch_size

@@ -72,7 +72,7 @@ TRAINED = {
     "structure": "igtt",
     "igtt": "igtt",
     "rough-field": "mmc scnet",
-    "two-annotators": "mlbseg mmc supervised",
+    "two-annotators": "finetune mlbseg mmc supervised",
     "unseen-image": "scnet supervised",
 }
 

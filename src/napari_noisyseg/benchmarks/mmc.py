@@ -69,6 +69,8 @@ have no noisy twin, as in the paper, so nothing learns from pairs."""
 PIXEL_WEIGHTS: Settings = {"meta_gradient": "difference"}
 """Of the two that weigh pixels: in a network as narrow as this the decoder's part of the gradient,
 which is enough for corrected targets (`mmc-modes`), points elsewhere for weights."""
+CLEAN_PART: Settings = {"meta_batch_size": 16}
+"""Of `finetune`: in its last part clean patches are the whole batch, as large as any other."""
 SHORT_MULTI = Counts(240, 120, 50)
 PREDICTED_AT_ONCE = 100
 
@@ -183,7 +185,9 @@ def config_of(method: type[Method], preset: Preset, arm: Arm, settings: Settings
     given = {"tile": side, "tile_overlap": 0, "crop": side, "level_stains": False, **settings}
     if preset == "small":
         weighs = arm.method in ("spatial-reweighting", "mcpm")
-        given = {**SMALL, **(PIXEL_WEIGHTS if weighs else {}), **given}
+        own = PIXEL_WEIGHTS if weighs else {}
+        own = CLEAN_PART if arm.method == "finetune" and arm.masks == "noisy" else own
+        given = {**SMALL, **own, **given}
     if arm.masks != "noisy":
         given["clean_share"] = 0.0
     known = {name: value for name, value in given.items() if name in method.Config.model_fields}
