@@ -143,6 +143,19 @@ def test_an_automatic_preset_is_left_to_the_run(qtbot):
     assert shown.changes() == {"preset": "paper", "batch_size": 3}
 
 
+def test_another_automatic_preset_moves_what_nobody_touched(qtbot):
+    presets = {"paper": {}, "small": {"batch_size": 2, "learning_rate": 1e-3}}
+    shown = form(qtbot, presets=presets, automatic="small")
+    shown.editor("batch_size").set(3)
+    shown.set_automatic("paper")
+    assert shown.editor("preset").currentText() == "automatic (paper)"
+    assert shown.values()["learning_rate"] == 1e-4
+    assert shown.changes() == {"batch_size": 3}
+    shown.editor("preset").set("small")
+    shown.set_automatic("small")
+    assert shown.changes() == {"preset": "small", "batch_size": 3}
+
+
 def test_what_matters_comes_first_and_hidden_is_left_out():
     fields = form_fields(SCHEMA, hidden=("epochs",))
     names = [field.name for field in fields]

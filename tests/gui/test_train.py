@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from skimage.measure import regionprops
 
+from napari_noisyseg import registry
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.events import Failed, Finished, Previewed, Started, Stepped
 from napari_noisyseg.gui.canvas import layers
@@ -22,6 +23,7 @@ from napari_noisyseg.gui.docks.train.options import Choice, TrainOptions, needs_
 from napari_noisyseg.method import Needs
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.runs import Run
+from napari_noisyseg.training.plan import settings
 from napari_noisyseg.worker.parent import client, process, processor
 
 pytestmark = pytest.mark.gui
@@ -360,6 +362,25 @@ def test_the_menu_says_what_a_preset_makes_of_a_paper(qtbot):
     assert preset.currentText() == "recommended: with our improvements"
     tip = options.form.editor("cluster_recipe").toolTip()
     assert "In recommended: precision of its nuclei" in tip
+
+
+@pytest.mark.parametrize(("seconds", "words"), [
+    (60.0, "shortened for laptops"), (600.0, "with our improvements"),
+    (None, "with our improvements"),
+])  # fmt: skip
+def test_with_a_graphics_card_the_menu_goes_by_the_length_too(qtbot, seconds, words):
+    """What the menu and the form say is what the run takes."""
+    options = TrainOptions()
+    qtbot.addWidget(options)
+    options.recommend("scnet", "Points.")
+    options.device.setCurrentIndex(options.device.findData("cuda"))
+    options.form.editor("lr").setText("0.125")
+    options.length.setCurrentIndex(options.length.findData(seconds))
+    assert options.method.currentText() == f"SC-Net, {words}"
+    choice = options.choice()
+    assert choice.config == {"lr": 0.125}
+    taken, _ = settings(registry.load("scnet"), choice.config, "cuda", choice.seconds)
+    assert options.form.values() == taken.model_dump(include=set(options.form.values()))
 
 
 def test_a_method_chosen_by_hand_is_kept(qtbot):

@@ -53,6 +53,14 @@ def _preset(given: Mapping[str, Any], device: str, time_budget: float | None) ->
         if chosen not in get_args(Preset):
             raise NoisySegError(f"preset {chosen!r}: choose recommended, small or paper")
         return chosen, "as asked"
+    return automatic_preset(device, time_budget)
+
+
+def automatic_preset(device: str, time_budget: float | None) -> tuple[Preset, str]:
+    """What a run starts from where nobody chose, and why.
+
+    time_budget: seconds; None where it goes by epochs.
+    """
     if not device.startswith("cuda"):
         return "small", f"for {device.upper()}"
     if time_budget is not None and time_budget < LONG_BUDGET:

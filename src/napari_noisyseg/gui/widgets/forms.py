@@ -231,6 +231,14 @@ class ConfigForm(QWidget):  # type: ignore[misc]
         defaults = self.defaults()
         return {k: v for k, v in self.values().items() if k not in defaults or v != defaults[k]}
 
+    def set_automatic(self, preset: str) -> None:
+        """Another preset is likely where the choice is left to the run; edited settings stay."""
+        if self._automatic in (None, preset) or "preset" not in self._editors:
+            return
+        self._automatic = preset
+        self._editors["preset"].setItemText(0, f"automatic ({preset})")
+        self._edited()
+
     def set_values(self, values: Mapping[str, Value]) -> None:
         """Show these values; names that are not here are passed over."""
         for name in sorted(values.keys() & self._editors.keys(), key=lambda n: n != "preset"):

@@ -22,6 +22,7 @@ from napari_noisyseg.gui.controllers.runspec import Choice
 from napari_noisyseg.gui.widgets.forms import ConfigForm
 from napari_noisyseg.gui.widgets.parts import More
 from napari_noisyseg.method import PRESET_WORDS, Needs, Preset
+from napari_noisyseg.training.plan import automatic_preset
 
 MINUTES = (1, 2, 5, 10)
 DEFAULT_MINUTES = 2
@@ -37,12 +38,15 @@ COMPARATORS = frozenset({"finetune", "spatial-reweighting", "mcpm", "jocor", "co
 """methods that the papers compare with; last in the menu"""
 
 
-def likely_preset(device: str) -> Preset:
-    """Which defaults a run will start from, guessed without torch, for the form to show."""
+def likely_preset(device: str, seconds: float | None) -> Preset:
+    """Which defaults a run will start from, guessed without torch, for the form to show.
+
+    seconds: how long it is to train; None where it goes by epochs.
+    """
     if device == "auto":
         seen = shutil.which("nvidia-smi") is not None
         device = "cuda" if seen and sys.platform != "darwin" else "cpu"
-    return "recommended" if device == "cuda" else "small"
+    return automatic_preset(device, seconds)[0]
 
 
 def menu_words(title: str, preset: Preset) -> str:
@@ -131,7 +135,7 @@ class TrainOptions(QWidget):  # type: ignore[misc]
         self.method.activated.connect(self._pick)
         self.method.currentIndexChanged.connect(lambda _: self._show_method())
         self.length.currentIndexChanged.connect(lambda _: self._show_length())
-        self.device.currentIndexChanged.connect(lambda _: self._show_method())
+        self.device.currentIndexChanged.connect(lambda _: self._follow_plan())
 
     def recommend(self, method: str, why: str, have: str = "") -> None:
         """Choose this method, unless a person has chosen one; say why, and what there is."""
@@ -178,7 +182,16 @@ class TrainOptions(QWidget):  # type: ignore[misc]
 
     def _show_length(self) -> None:
         self._rows.setRowVisible(self.epochs, self.length.currentData() is None)
+        self._follow_plan()
         self.changed.emit()
+
+    def _follow_plan(self) -> None:
+        """Where and how long a run trains decide what it starts from."""
+        if self.form is not None:
+            self.form.set_automatic(self._likely())
+
+    def _likely(self) -> Preset:
+        return likely_preset(self.device.currentData(), self.length.currentData())
 
     def _show_method(self) -> None:
         name = self.method.currentData()
@@ -190,7 +203,7 @@ class TrainOptions(QWidget):  # type: ignore[misc]
             described.schema,
             presets={str(key): values for key, values in described.presets.items()},
             hidden=("epochs",),
-            automatic=likely_preset(self.device.currentData()),
+            automatic=self._likely(),
             reasons={str(key): why for key, why in described.reasons.items()},
         )
         form.changed.connect(self.changed)
