@@ -44,7 +44,7 @@ def test_only_an_edit_that_a_table_reaches_changes_its_version(copied: Path) -> 
     for elsewhere in ("gui/session.py", "store/nuclei.py", "benchmarks/scale.py", "losses.py"):
         path = copied / elsewhere
         text = path.read_text(encoding="utf-8")
-        path.write_text(text + "# edited\n", encoding="utf-8")
+        path.write_text(text + "EDITED = 1\n", encoding="utf-8")
         touched = elsewhere == "losses.py"
         assert (version("mmc-table2") != before["mmc-table2"]) is touched, elsewhere
         path.write_text(text, encoding="utf-8")
@@ -62,6 +62,29 @@ def test_only_an_edit_that_a_table_reaches_changes_its_version(copied: Path) -> 
     assert version("mmc-table2") == before["mmc-table2"]
     (copied / "methods" / "another.py").unlink()
     assert {table: version(table) for table in before} == before
+
+
+def test_words_about_code_are_not_code(copied: Path) -> None:
+    path = copied / "losses.py"
+    text = path.read_text(encoding="utf-8")
+    before = ledger.version.__wrapped__("mmc-table2", copied)
+    lines = text.split("\n")
+    first = next(k for k, line in enumerate(lines) if line.startswith("def "))
+    worded = [*lines[:first], "# a comment", "", *lines[first:]]
+    path.write_text("\n".join(worded).replace('"""', '"""Put differently: ', 1), encoding="utf-8")
+    assert ledger.version.__wrapped__("mmc-table2", copied) == before
+    path.write_text(text.replace("return ", "return -", 1), encoding="utf-8")
+    assert ledger.version.__wrapped__("mmc-table2", copied) != before
+    path.write_text(text, encoding="utf-8")
+
+
+def test_what_stands_beside_a_docstring_counts(tmp_path: Path) -> None:
+    path = tmp_path / "some.py"
+    found = set()
+    for text in ('x = "a"  # one\n"""about x"""\n', 'x = "a"\n', 'x = "b"\n', 'x = "#a"\n'):
+        path.write_text(text, encoding="utf-8")
+        found.add(ledger.code_in(path))
+    assert found == {b'x = "a"', b'x = "b"', b'x = "#a"'}
 
 
 TRAINED = {

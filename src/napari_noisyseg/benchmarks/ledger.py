@@ -7,9 +7,12 @@ nothing else (`reach`).
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import io
 import json
 import time
+import tokenize
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -95,13 +98,38 @@ def sliced() -> Iterator[None]:
 def version(table: str, root: Path = ROOT) -> str:
     """Of the code that a table's rows depend on, 12 hex digits: the same for the same sources.
 
+    Comments and docstrings do not count: they can be mended without training anything again.
     table: the name of its rows (`module_of` tells the module); root: the package's folder.
     """
     digest, code = hashlib.sha256(), code_of(table, root)
     for path in code:
-        content = _of_methods(path, code) if path.name == PRESETS else path.read_bytes()
+        content = _of_methods(path, code) if path.name == PRESETS else code_in(path)
         digest.update(f"{path.relative_to(root).as_posix()}\0".encode() + content)
     return digest.hexdigest()[:12]
+
+
+def code_in(path: Path) -> bytes:
+    """A file; a source without its comments, its docstrings and its empty lines.
+
+    By lines of the text, as tokens and trees differ between versions of Python.
+    """
+    if path.suffix != ".py":
+        return path.read_bytes()
+    text = path.read_text(encoding="utf-8")
+    lines = text.split("\n")
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and _is_text(node.value):
+            for row in range(node.lineno - 1, node.end_lineno or node.lineno):
+                lines[row] = ""
+    return "\n".join(line.rstrip() for line in lines if line.strip()).encode()
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def _of_methods(presets: Path, code: Iterable[Path]) -> bytes:

@@ -63,8 +63,9 @@ class MLBSegConfig(StudentConfig):
     """weight of the consistency between views, Eq. 11 (not in the paper)"""
     views_gradient: Literal["both", "one"] = "both"
     """Eq. 11 teaches both views of a pair, or one by the other (published)"""
-    clean_weight: Annotated[float, Field(ge=0, le=100)] = 1.0
-    """weight of the loss on the clean pixels of a batch, beside Eq. 9 (ours)"""
+    clean_weight: Annotated[float, Field(ge=0, le=100)] = 0.0
+    """weight of the loss on the clean pixels of a batch, beside Eq. 9 (ours); 0: they teach in the
+    warm start and through the weights alone"""
     clean_step: bool = False
     """a further update by clean tiles alone after each one of Eq. 9 (published)"""
 

@@ -22,9 +22,9 @@ class MMCConfig(MetaConfig):
     correction_activation: Activation = "tanh"
     """the C-Net's activation (not in the paper); smooth, since the kinks of ReLU would spoil finite
     differences"""
-    correction_input: Literal["logits", "features", "both"] = "both"
-    """what the C-Net sees of the image, h(x): logits (the paper's Fig. 1), the last features before
-    them (its text), or both (ours)"""
+    correction_input: Literal["logits", "features", "both"] = "logits"
+    """what the C-Net sees of the image, h(x): logits (the paper's Fig. 1 and steps), the last
+    features before them (its text), or both (ours)"""
     detach_h: bool = True
     """gradients end at h(x), as in MLC, which MMC follows; the paper does not say"""
     identity: Annotated[float, Field(ge=0, le=20)] = 0.0
