@@ -76,6 +76,16 @@ def test_a_cell_is_mean_and_deviation_of_its_seeds() -> None:
     assert seeds.figures(rows) == {"dice_a": 0.2, "std_a": 0.1, "dice_b": 0.6, "std_b": 0.1732}
 
 
+def test_a_table_with_several_scores_has_a_cell_and_a_deviation_of_each() -> None:
+    near = (0.7, 0.8, 0.9)
+    arms = {"a": lambda seed: {"dice": 0.5, "dice_near": near[seed], "steps": 9}}
+    rows, _ = seeds.over_seeds("superpixel-noise", False, arms, paper={"a": 0.6})
+    found = tables.cells("superpixel-noise", Report("superpixel-noise", {}, rows))
+    assert [(c["score"], c["value"], c["std"], c["paper"]) for c in found] == [
+        ("dice_near", 0.8, 0.1, 0.6), ("dice", 0.5, 0.0, None),
+    ]  # fmt: skip
+
+
 def test_the_number_of_seeds_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOISYSEG_SEEDS", "1")
     rows, _ = seeds.over_seeds("igtt", False, {"a": lambda seed: {"dice": 0.5}})

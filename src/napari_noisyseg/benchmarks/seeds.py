@@ -62,7 +62,10 @@ def _of(arm: str, rows: Sequence[Row]) -> list[Row]:
 
 
 def _cell(arm: str, rows: Sequence[Row], score: str, paper: float | None) -> Row:
-    """Every number of the rows as its mean; of the score the deviation too (two seeds or more)."""
+    """Every number of the rows as its mean; of scores the deviation too (two seeds or more).
+
+    `std`: that of the score; `std_KEY`: of a further column whose name begins as the score's does.
+    """
     values = {
         key: [float(str(row[key])) for row in rows]
         for key in (rows[0] if rows else {})
@@ -72,8 +75,10 @@ def _cell(arm: str, rows: Sequence[Row], score: str, paper: float | None) -> Row
     many = len(rows) > 1
     deviation = round(statistics.stdev(values[score]), 4) if many else None
     worst = round(min(values[score]), 4) if rows else None
+    further = [key for key in values if key.startswith(f"{score.partition('_')[0]}_")]
+    others = {f"std_{k}": round(statistics.stdev(values[k]), 4) for k in further if many}
     about = {"std": deviation, "worst": worst, "seeds": len(rows), "paper": paper}
-    return {"key": arm, **means, **about}
+    return {"key": arm, **means, **others, **about}
 
 
 def figures(rows: Sequence[Row], score: str = "dice", prefix: str = "dice_") -> dict[str, float]:

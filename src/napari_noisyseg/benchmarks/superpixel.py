@@ -155,6 +155,8 @@ def _figures(rows: list[Row]) -> dict[str, float]:
     for row in rows:
         key = str(row["key"]).removeprefix("dice_")
         found[f"near_{key}"] = float(str(row["dice_near"]))
+        if "std_dice_near" in row:
+            found[f"std_near_{key}"] = float(str(row["std_dice_near"]))
         if row["key"] == "dice_superpixel_affine_0.7_0.7":
             before, after = float(str(row["label_before"])), float(str(row["label_after"]))
             found |= {"label_gain": round(after - before, 4), "label_dice": before}

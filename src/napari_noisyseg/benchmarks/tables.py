@@ -22,6 +22,11 @@ TABLES = (
 )  # fmt: skip
 SCORES = ("dice", "aji", "gain", "recall")
 """which column of a row is the cell's value, the first that is there"""
+SEVERAL: Mapping[str, tuple[str, ...]] = {
+    "superpixel-noise": ("dice_near", "dice"),
+    "rough-field": ("corrected_starter", "untrained_starter", "corrected", "recall"),
+}
+"""tables whose rows have more than one: what the paper's number stands beside comes first"""
 
 
 def run(data: Path, full: bool) -> Report:
@@ -66,12 +71,20 @@ def cells(table: str, report: Report) -> list[Row]:
     found: list[Row] = []
     version = ledger.version(table)
     for row in report.rows:
-        score = next((s for s in SCORES if isinstance(row.get(s), int | float)), None)
-        if score is not None:
-            own = {key: row.get(key) for key in ("std", "seeds", "paper")}
+        for score in _scores(table, row):
+            std = row.get(f"std_{score}", row.get("std"))
+            own = {"value": row[score], "std": std, "seeds": row.get("seeds")}
+            paper = row.get("paper") if score == _scores(table, row)[0] else None
             found.append({"table": table, "version": version, "cell": row["key"], "score": score,
-                          "value": row[score], **own})  # fmt: skip
+                          **own, "paper": paper})  # fmt: skip
     return found
+
+
+def _scores(table: str, row: Row) -> list[str]:
+    """Columns of a row that are cells of its table."""
+    several = table in SEVERAL
+    there = [s for s in SEVERAL.get(table, SCORES) if isinstance(row.get(s), int | float)]
+    return there if several else there[:1]
 
 
 def markdown(rows: list[Row], complete: Mapping[str, bool]) -> str:
