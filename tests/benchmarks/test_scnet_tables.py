@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from napari_noisyseg import registry
 from napari_noisyseg.benchmarks import scnet, trainings
@@ -46,6 +47,17 @@ def test_every_arm_sees_the_same_tiles_as_often(marked: list[Region]) -> None:
     assert rows["d"]["steps"] == 3
 
 
+@pytest.mark.long
+def test_the_papers_own_network_trains_and_predicts(marked: list[Region], tnbc: Any) -> None:
+    """What the long form runs on a GPU, here on a processor, smaller and for one update."""
+    how = case.How("paper", "cpu")
+    few = {**case.PAPERS, **TINY, "tile": 128, "crop": 128, "batch_size": 2}
+    for name in ("scnet", "supervised"):
+        model, row = case.trained(name, marked[:2], few, updates=1, seed=0, how=how)
+        assert row["steps"] == 1
+        assert model.predict(tnbc[0][:128, :128], 0.25)["probability"].shape == (128, 128)
+
+
 def test_parts_of_the_paper_are_compared_in_its_own_setting() -> None:
     config: Any = registry.load("scnet").Config.from_preset("small", **case.PAPERS)
     paper: Any = registry.load("scnet").Config.from_preset("paper")
@@ -54,12 +66,14 @@ def test_parts_of_the_paper_are_compared_in_its_own_setting() -> None:
 
 
 def test_ablation_has_the_papers_numbers_beside_and_a_ceiling(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     seen: list[tuple[dict[str, Any], int]] = []
+    hows: list[case.How] = []
 
-    def points(train, test, updates, settings, seed, starter=False):
+    def points(train, test, updates, settings, seed, starter=False, how=case.SMALL):
         seen.append((settings, updates))
+        hows.append(how)
         return {"aji": 0.5, "steps": updates}
 
     monkeypatch.setenv("NOISYSEG_SEEDS", "1")
@@ -71,6 +85,15 @@ def test_ablation_has_the_papers_numbers_beside_and_a_ceiling(
     assert {updates for _, updates in seen} == {scnet.UPDATES}
     assert report.figures["aji_clean"] == 0.6
     assert {row["key"]: row["paper"] for row in report.rows}["d"] == 0.562
+    assert set(hows) == {case.How("small", "cpu")}
+    hows.clear()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    scnet.ablation(Path(), False)
+    assert set(hows) == {case.How("small", "cpu")}
+    monkeypatch.chdir(tmp_path)
+    hows.clear()
+    scnet.ablation(Path(), True)
+    assert set(hows) == {case.How("paper", "cuda")}
 
 
 def test_arms_of_two_tables_are_the_very_same_training(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,6 +114,7 @@ def test_arms_of_two_tables_are_the_very_same_training(monkeypatch: pytest.Monke
     for arm, (table, other) in scnet.SAME.items():
         mine, theirs = calls["split-overlap"][arm], calls[table][other]
         assert (mine.func, mine.args[:3]) == (theirs.func, theirs.args[:3])
+        assert mine.keywords == theirs.keywords
         assert kind.from_preset("small", **mine.args[3]) == kind.from_preset(
             "small", **theirs.args[3]
         )
@@ -117,7 +141,7 @@ def test_what_is_trained_once_is_tested_on_each_set(monkeypatch: pytest.MonkeyPa
     begun: list[tuple[Any, int]] = []
     found = {"cpm15": 0.5, "dsb2018/hist": 0.4, "monuseg": 0.0}
 
-    def trained(name, regions, settings, updates, seed):
+    def trained(name, regions, settings, updates, seed, how=case.SMALL):
         begun.append((settings.get("first_weights"), seed))
         return settings, {"steps": updates}
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from . import scnet_case as case
 from .ledger import rows_of
 from .report import Report, Row
-from .scnet_case import AS_USERS, OURS, PAPERS, Settings
+from .scnet_case import AS_USERS, OURS, PAPERS, SMALL, How, Settings
 from .seeds import Job, figures, over_seeds
 from .tissue import Field, fields
 
@@ -39,23 +39,24 @@ def ablation(data: Path, full: bool) -> Report:
     train, test = split(data)
     updates = updates_of(full)
     arms: dict[str, Job] = {
-        model: partial(of_points, train, test, updates, {**PAPERS, **left_out})
+        model: partial(of_points, train, test, updates, {**PAPERS, **left_out}, how=case.how(full))
         for model, left_out in ABLATION.items()
     }
-    arms["clean"] = partial(of_masks, train, test, updates, PAPERS)
+    arms["clean"] = partial(of_masks, train, test, updates, PAPERS, how=case.how(full))
     return _table("ablation", full, arms, PAPER_II)
 
 
 def split_overlap(data: Path, full: bool) -> Report:
     """Table IV with the paper's labels: how much of the tiles the two networks share."""
     train, test = split(data)
+    updates, made = updates_of(full), case.how(full)
     arms: dict[str, Job] = {
         f"{share}": partial(
-            of_points, train, test, updates_of(full), {**PAPERS, "split_overlap": share / 100}
+            of_points, train, test, updates, {**PAPERS, "split_overlap": share / 100}, how=made
         )
         for share in ((0, 20, 40, 60, 80, 100) if full else (0, 40, 100))
     }
-    arms["clean"] = partial(of_masks, train, test, updates_of(full), PAPERS)
+    arms["clean"] = partial(of_masks, train, test, updates, PAPERS, how=made)
     return _table("split-overlap", full, arms, {**PAPER_IV, "clean": PAPER_II["clean"]}, SAME)
 
 
@@ -71,7 +72,8 @@ def external(data: Path, full: bool) -> Report:
 
     @cache
     def trained(starter: bool, seed: int) -> Row:
-        return _external(train, sets, AS_USERS if starter else OURS, 2 * updates_of(full), seed)
+        settings, how = (AS_USERS, SMALL) if starter else (OURS, case.how(full))
+        return _external(train, sets, settings, 2 * updates_of(full), seed, how)
 
     arms: dict[str, Job] = {
         arm: partial(trained, starter) for arm, starter in (("scnet", False), ("starter", True))
@@ -95,8 +97,9 @@ def _external(
     settings: Settings,
     updates: int,
     seed: int,
+    how: How,
 ) -> Row:
-    model, row = case.trained("scnet", case.points_of(train), settings, updates, seed)
+    model, row = case.trained("scnet", case.points_of(train), settings, updates, seed, how)
     for name, test in sets.items():
         row |= {f"{key}_{name}": value for key, value in case.tested(model, test).items()}
     return row
@@ -140,17 +143,23 @@ def of_points(
     settings: Settings,
     seed: int,
     starter: bool = False,
+    how: How = SMALL,
 ) -> Row:
     """SC-Net from points; with `starter` its prediction is read in that way as well."""
-    model, row = case.trained("scnet", case.points_of(train), settings, updates, seed)
+    model, row = case.trained("scnet", case.points_of(train), settings, updates, seed, how)
     read: Row = {"aji_starter": case.read_by_starter(model, test)} if starter else {}
     return {**row, **read, **case.tested(model, test)}
 
 
 def of_masks(
-    train: Sequence[Field], test: Sequence[Field], updates: int, settings: Settings, seed: int
+    train: Sequence[Field],
+    test: Sequence[Field],
+    updates: int,
+    settings: Settings,
+    seed: int,
+    how: How = SMALL,
 ) -> Row:
     """Two networks on true masks, as SC-Net has two."""
     two = {**settings, "networks": 2}
-    model, row = case.trained("supervised", case.masks_of(train), two, updates, seed)
+    model, row = case.trained("supervised", case.masks_of(train), two, updates, seed, how)
     return {**row, **case.tested(model, test)}

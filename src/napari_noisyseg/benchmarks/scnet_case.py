@@ -1,15 +1,17 @@
 """SC-Net and its supervised yardstick on whole images: the same tiles, the same updates.
 
 The tables that compare parts of the paper (II, IV) use the paper's labels and reading on the small
-network: clusters of k-means, which leave a third of the pixels for co-training to fill (outlines
-at clicks leave a twentieth), and connected components.
+network (the long form on a GPU: on the paper's): clusters of k-means, which leave a third of the
+pixels for co-training to fill (outlines at clicks leave a twentieth), and connected components.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
+
+import torch
 
 from .. import registry
 from ..coarse.centres import segment
@@ -17,7 +19,7 @@ from ..data.loader import TrainingData
 from ..data.prepare import training_image
 from ..data.regions import Region, region_of
 from ..instances import nuclei
-from ..method import Value
+from ..method import Preset, Value
 from ..metrics import aji, evaluate
 from ..training.beginning import begin
 from ..training.model import ModelFile
@@ -39,6 +41,21 @@ AS_USERS: Settings = {"hold_out": False}
 SCORES = ("aji", "acc", "f1", "dice_obj", "pq")
 
 
+class How(NamedTuple):
+    """The preset that a training starts from, and where it runs."""
+
+    preset: Preset = "small"
+    device: str = "cpu"
+
+
+SMALL = How()
+
+
+def how(full: bool) -> How:
+    """The paper's network in the long form where there is a GPU, else the small one."""
+    return How("paper", "cuda") if full and torch.cuda.is_available() else SMALL
+
+
 def points_of(fields: Sequence[Field]) -> list[Region]:
     """Images marked as a whole by a point in each nucleus."""
     return [region_of(f.rgb(), f.mpp, f.stem, points=inner_points(f.truth())) for f in fields]
@@ -50,24 +67,30 @@ def masks_of(fields: Sequence[Field]) -> list[Region]:
 
 
 def trained(
-    name: str, regions: Sequence[Region], settings: Settings, updates: int, seed: int
+    name: str,
+    regions: Sequence[Region],
+    settings: Settings,
+    updates: int,
+    seed: int,
+    how: How = SMALL,
 ) -> tuple[Model, Row]:
-    """The method of the preset `small` after so many updates, and how long they took.
+    """The method of a preset after so many updates, and how long they took.
 
     Settings that a method has not are left out. Where halves share tiles an epoch is no longer
     for that: pseudo labels come as often in each arm.
     """
     began, kind = time.monotonic(), registry.load(name)
     known = {k: v for k, v in settings.items() if k in kind.Config.model_fields}
-    config = kind.Config.from_preset("small", **known)
+    config = kind.Config.from_preset(how.preset, **known)
     labels = config.label_planes() or kind.needs.labels
     images = [training_image(region, config, labels) for region in regions]
-    data = TrainingData(images, config, kind.needs, "cpu", seed)
-    method = kind(config, "cpu", seed)
+    data = TrainingData(images, config, kind.needs, how.device, seed)
+    method = kind(config, how.device, seed)
     begin(method, config, [region.rgb for region in regions])
     tiles = len({tuple(row) for row in data.split.training.rows.tolist()})
     taken = take_steps(method, data, config, updates=updates, each=-(-tiles // config.batch_size))
-    model = Model(method, config, ModelFile(name, config.model_dump(), config.working_mpp), "cpu")
+    file = ModelFile(name, config.model_dump(), config.working_mpp)
+    model = Model(method, config, file, how.device)
     return model, {"steps": taken, "tiles": tiles, "seconds": round(time.monotonic() - began)}
 
 

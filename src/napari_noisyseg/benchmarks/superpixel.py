@@ -12,7 +12,7 @@ import statistics
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -58,6 +58,7 @@ class Size:
 
     counts: Counts
     epochs: int
+    device: str = "cpu"
 
 
 SHORT = Size(Counts(train=160, test=96, meta=48), epochs=80)
@@ -91,7 +92,8 @@ class Arm:
 
 def noise(data: Path, full: bool) -> Report:
     """Table 1 for three cells of both noises, its ceiling, Table 2, the supplement's tables."""
-    size = FULL if full else SHORT
+    on = "cuda" if torch.cuda.is_available() else "cpu"
+    size = replace(FULL, device=on) if full else SHORT
     tried, chosen = _tuned(data, full, size)
     arms = {key: _with(chosen, arm, settings) for key, (arm, settings) in _arms().items()}
     jobs = {key: partial(_trained, data, size, arm, more) for key, (arm, more) in arms.items()}
@@ -172,21 +174,22 @@ def _trained(
     scored: on windows of other images, and of the same; else on those by which settings are chosen.
     """
     began, method = time.monotonic(), registry.load(arm.method)
+    device = size.device
     cell = (arm.kind, arm.alpha, arm.beta, arm.struck)
     windows = case.noisy_case(data, size.counts, *cell)
     config = config_of(arm.method, settings)
-    trained = method(config, "cpu", seed)
+    trained = method(config, device, seed)
     images = case.images_of(windows.train, config, config.label_planes() or ())
-    held = TrainingData(images, config, method.needs, "cpu", seed)
-    run = Training(trained, config, held, Plan(size.epochs, seed=seed), "cpu")
+    held = TrainingData(images, config, method.needs, device, seed)
+    run = Training(trained, config, held, Plan(size.epochs, seed=seed), device)
     deque(train(run), maxlen=0)
     judged = (
         {"dice": windows.far, "dice_near": windows.near} if scored else {"dice": windows.choice}
     )
-    row: Row = {key: round(dice(trained, config, part), 4) for key, part in judged.items()}
+    row: Row = {key: round(dice(trained, config, part, device), 4) for key, part in judged.items()}
     row |= {"steps": run.at.step, "windows": len(held.split.training)}
     if "corrected" in method.shows:
-        before, after = case.gains(trained, images, windows.train)
+        before, after = case.gains(trained, images, windows.train, device)
         row |= {"label_before": round(before, 4), "label_after": round(after, 4)}
     for key in ("noise_rate", "round"):
         if key in run.outcome.figures:

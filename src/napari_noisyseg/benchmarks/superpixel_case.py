@@ -141,9 +141,11 @@ def images_of(patches: Patches, config: MethodConfig, labels: Any) -> list[Train
     ]
 
 
-def gains(method: Any, images: list[TrainingImage], patches: Patches) -> tuple[float, float]:
+def gains(
+    method: Any, images: list[TrainingImage], patches: Patches, device: str = "cpu"
+) -> tuple[float, float]:
     """Dice of the labels before and after relabelling, at working resolution."""
     truth = [resize_mask(t > 0, i.known.shape) for i, t in zip(images, patches.truth, strict=True)]
     before = np.stack([image.labels["rough"] == 1 for image in images])
-    after = np.stack([explain(method, image, "cpu")["corrected"] > 0.5 for image in images])
+    after = np.stack([explain(method, image, device)["corrected"] > 0.5 for image in images])
     return label_dice(before, np.stack(truth)), label_dice(after, np.stack(truth))

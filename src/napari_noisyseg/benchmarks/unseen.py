@@ -11,7 +11,7 @@ from pathlib import Path
 from ..errors import NoisySegError
 from ..metrics import evaluate
 from ..slides import read_labels
-from . import baselines, scnet, trainings
+from . import baselines, scnet, scnet_case, trainings
 from .ledger import rows_of
 from .report import Report, Row, mean
 from .scnet_case import AS_USERS, OURS, SCORES
@@ -28,11 +28,11 @@ def run(data: Path, full: bool) -> Report:
     began with first weights, which is what people get (`first`).
     """
     train, test = scnet.split(data)
-    updates = scnet.updates_of(full)
+    updates, how = scnet.updates_of(full), scnet_case.how(full)
     arms: dict[str, Job] = {
-        "scnet": partial(scnet.of_points, train, test, updates, OURS, starter=True),
+        "scnet": partial(scnet.of_points, train, test, updates, OURS, starter=True, how=how),
         "first": partial(scnet.of_points, train, test, updates, AS_USERS),
-        "supervised": partial(scnet.of_masks, train, test, updates, OURS),
+        "supervised": partial(scnet.of_masks, train, test, updates, OURS, how=how),
     }
     rows, complete = over_seeds(
         "unseen-image", full, arms, "aji", {"scnet": 0.5620, "supervised": 0.5893}
