@@ -44,8 +44,10 @@ WEIGHTS = {
     "last layers": Settings(entry=False),
     "whole decoder": Settings(blocks=None),
     "decoder": Settings(),
-    "default": Settings("difference", forward_blocks=0, ends=True),
+    "both ends": Settings("difference", forward_blocks=0, ends=True),
+    "default": Settings("difference"),
 }
+"""`default`: as the methods that weigh pixels have it in their small presets; both ends: cheaper"""
 LONG = ("forward", "equal, fresh", "difference", "default, at W'", "last layers", "whole decoder")
 """cases of the long form alone"""
 SMALLER = {"every 2nd step": (2, 8), "meta batch of 4": (1, 4), "both": (2, 4)}
@@ -131,4 +133,6 @@ def _figures(measured: dict[tuple[str, str], list[Figures]]) -> dict[str, float]
         "default_cosine": min(f.cosine for f in both("default")),
         "weights_ratio": ratio("weights", "default"),
         "weights_cosine": min(f.cosine for f in measured["weights", "default"]),
+        "weights_ends_ratio": ratio("weights", "both ends"),
+        "weights_ends_cosine": min(f.cosine for f in measured["weights", "both ends"]),
     }
