@@ -47,6 +47,21 @@ def test_a_moved_folder_keeps_its_hash(tmp_path: Path) -> None:
     assert content_hash(first) != content_hash(second)
 
 
+@pytest.mark.parametrize("beside", [".DS_Store", "._a", "Thumbs.db", "labels/nuclei/zarr.json"])
+def test_labels_and_droppings_leave_a_folders_hash(tmp_path: Path, beside: str) -> None:
+    folder = tmp_path / "a.zarr"
+    (folder / "0").mkdir(parents=True)
+    (folder / "zarr.json").write_text("{}")
+    (folder / ".zattrs").write_text("{}")
+    (folder / "0" / "c").write_bytes(b"12")
+    before = content_hash(folder)
+    (folder / beside).parent.mkdir(parents=True, exist_ok=True)
+    (folder / beside).write_text("new")
+    assert content_hash(folder) == before
+    (folder / "0" / "d").write_bytes(b"3")
+    assert content_hash(folder) != before
+
+
 def test_a_mirax_slide_is_hashed_with_its_index(tmp_path: Path) -> None:
     (tmp_path / "a.mrxs").write_bytes(b"jpeg")
     alone = content_hash(tmp_path / "a.mrxs")

@@ -58,7 +58,7 @@ def test_the_life_of_a_run(run: Run, child: Child) -> None:
         run.say(Started("scnet", 10, 5, "cpu"))
         run.say(STEP)
         assert run.state() == "running"
-        assert run.figures() == {"total": 0.5}
+        assert run.figures() == {"loss_total": 0.5}
         run.say(Finished(False, 1.0, {"dice": 0.8}))
         assert run.state() == "finished"
         process.communicate("\n")
@@ -241,7 +241,7 @@ def test_a_million_events_are_read_in_little_memory(run: Run) -> None:
             file.write(line * 10_000)
     tracemalloc.start()
     begin = time.process_time()
-    assert run.figures() == {"total": 0.5}
+    assert run.figures() == {"loss_total": 0.5}
     assert time.process_time() - begin < 0.5
     assert sum(1 for _ in run.said()) == 50_000
     tail, found = run.tail(), 0
@@ -256,7 +256,7 @@ def test_the_last_word_may_be_long_and_follow_much_that_is_not_understood(run: R
     run.say(STEP)
     with (run.dir / "events.jsonl").open("a") as file:
         file.write('{"event": "FromTheFuture"}\n' * 50_000)
-    assert run.figures() == {"total": 0.5}
+    assert run.figures() == {"loss_total": 0.5}
     run.say(Finished(False, 1.0, {"dice": 0.5}, tuple(f"results/{i}.npz" for i in range(9000))))
     assert run.state() == "finished"
     assert run.figures() == {"dice": 0.5}

@@ -58,6 +58,7 @@ def test_everything_comes_back_as_it_was(tmp_path: Path) -> None:
     assert key == (0, "pseudo")
     assert np.array_equal(plane, saved.planes[key])
     assert sorted(p.name for p in path.iterdir()) == ["state.json", "tensors.safetensors"]
+    assert len({p.stat().st_mode for p in path.iterdir()}) == 1  # who reads one reads the other
 
 
 def test_two_generations_are_kept_and_a_damaged_one_is_passed_over(tmp_path: Path) -> None:

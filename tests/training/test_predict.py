@@ -120,6 +120,13 @@ def scnet_model(folder: Path) -> Path:
     return folder
 
 
+def test_a_model_may_be_read_by_whoever_may_read_other_files(tmp_path: Path) -> None:
+    (tmp_path / "other").touch()
+    folder = scnet_model(tmp_path)
+    usual = (tmp_path / "other").stat().st_mode
+    assert (folder / "model.safetensors").stat().st_mode == usual
+
+
 def test_a_saved_model_predicts_the_same_again(tmp_path: Path, tnbc: Tissue) -> None:
     rgb = tnbc[0][:128, :128]
     folder = scnet_model(tmp_path)

@@ -9,6 +9,11 @@ from typing import BinaryIO
 from napari_noisyseg import regular_file
 from napari_noisyseg.errors import NoisySegError
 
+METADATA = frozenset({"zarr.json", ".zattrs", ".zarray", ".zgroup"})
+LABELS = "labels"
+"""the group of an OME-Zarr that holds labels, which come and go beside the same pixels"""
+DROPPINGS = frozenset({"Thumbs.db", "desktop.ini"})
+"""of file managers; what macOS leaves begins with a dot"""
 WHOLE = 64 * 2**20
 PIECE = 2**20
 
@@ -16,8 +21,9 @@ PIECE = 2**20
 def content_hash(path: Path) -> str:
     """SHA-256 (hex) of a file; over 64 MiB of its size and its first, middle and last MiB.
 
-    Of a folder (OME-Zarr): of the names and sizes of its files and of its metadata. A MIRAX file
-    is a mere picture beside its data, so the data folder's index is hashed with it.
+    Of a folder (OME-Zarr): of the names and sizes of its files and of its metadata, but for labels
+    and what file managers leave there. A MIRAX file is a mere picture beside its data, so the data
+    folder's index is hashed with it.
     Raises `NoisySegError` when it cannot be read.
     """
     digest = hashlib.sha256()
@@ -56,7 +62,14 @@ def _hash_pieces(file: BinaryIO, size: int, digest: hashlib._Hash) -> None:
 
 def _hash_folder(path: Path, digest: hashlib._Hash) -> None:
     for file in sorted(p for p in path.rglob("*") if p.is_file()):
-        name = file.relative_to(path).as_posix()
+        inside = file.relative_to(path)
+        if LABELS in inside.parts or _is_dropping(file.name):
+            continue
+        name = inside.as_posix()
         digest.update(f"{name}\0{file.stat().st_size}\0".encode())
-        if file.name in ("zarr.json", ".zattrs", ".zarray", ".zgroup"):
+        if file.name in METADATA:
             _hash_file(file, digest)
+
+
+def _is_dropping(name: str) -> bool:
+    return name in DROPPINGS or (name.startswith(".") and name not in METADATA)

@@ -246,12 +246,12 @@ class Run:
         return (self.dir / "STOP").exists()
 
     def figures(self) -> dict[str, float]:
-        """Its last figures: those it finished with, else its last losses."""
+        """Its last figures: those it finished with, else its last losses, named as those are."""
         for event in self._backwards():
             if isinstance(event, Finished) and event.figures:
                 return dict(event.figures)
             if isinstance(event, (Validated, Stepped)):
-                return dict(event.losses)
+                return {f"loss_{name}": value for name, value in event.losses.items()}
         return {}
 
     def _last_word(self) -> Event | None:

@@ -17,7 +17,8 @@ import torch
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as in_bytes
 from torch import Tensor
 
 from napari_noisyseg import bounded_json, regular_file
@@ -91,7 +92,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
     make_inside(folder)
     part.mkdir()
     document, tensors = flatten(_nested(checkpoint))
-    save_file(tensors, part / _TENSORS)
+    (part / _TENSORS).write_bytes(in_bytes(tensors))
     header = {"version": VERSION, "position": asdict(checkpoint.position), "state": document}
     (part / _STATE).write_text(json.dumps(header), "utf-8")
     for path in (part / _TENSORS, part / _STATE, part):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from napari_noisyseg import bounded_json, regular_file
@@ -44,7 +44,8 @@ def write_model(path: Path, file: ModelFile, weights: dict[str, Tensor]) -> None
         "provenance": json.dumps(file.provenance),
     }
     part = path.with_name(f".{path.name}.part")
-    save_file(copied(weights), part, header)
+    # not save_file: its files can be read by their owner alone
+    part.write_bytes(save(copied(weights), header))
     sync(part)
     part.replace(path)
     sync(path.parent)

@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from napari_noisyseg import __version__, losses, registry
@@ -98,7 +98,7 @@ def remake(
         about["left_out"] = {without: scores(first.networks_of(tensors), held)}
         say(f"on {without}, which was left out: {about['left_out'][without]}")
     out.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, out / first.FILE, {"about": json.dumps(about)})
+    (out / first.FILE).write_bytes(save(tensors, {"about": json.dumps(about)}))
     return out / first.FILE
 
 

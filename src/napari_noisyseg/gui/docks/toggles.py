@@ -39,6 +39,7 @@ MEANING: dict[str, tuple[Entry, ...]] = {
     "probability": (Ramp("viridis", "sure background", "sure nucleus"),),
     "uncertainty": (Ramp("magma", "networks agree", "they disagree"),),
     "weights": (Ramp("cividis", "mask not trusted", "trusted"),),
+    "weights_pseudo": (Ramp("cividis", "pseudo label not trusted", "trusted"),),
     "density": (Ramp("inferno", "no nucleus near", "many"),),
 }  # fmt: skip
 """what each kind's colours and lines mean"""
@@ -100,6 +101,13 @@ class ShownKinds(QWidget):  # type: ignore[misc]
     def _follow(self, change: Change) -> None:
         self.refresh()
 
+    def _name(self, name: str, method: str | None) -> None:
+        """What an earlier run left says so: nuclei are reviewed beside it."""
+        kind, box = KINDS[name], self.boxes[name]
+        said = f"\nFrom an earlier run ({method}): the last run has no such map"
+        box.setText(kind.toggle if method is None else f"{kind.toggle} (old)")
+        box.setToolTip(kind.tip if method is None else kind.tip + said)
+
     def _meaning(self, name: str) -> tuple[Entry, ...]:
         """What a kind's lines mean; where classes give the colours it is their form alone."""
         if name in AT_CLICKS and "points" in self._session.view.afar:
@@ -117,8 +125,10 @@ class ShownKinds(QWidget):  # type: ignore[misc]
         """Show what is shown; what is out of sight asks nothing of the disk."""
         if not self.isVisible():
             return
-        there = kit_of(self._session).results.stored(self.boxes)
+        results = kit_of(self._session).results
+        there, earlier = results.stored(self.boxes), results.earlier()
         for name, box in self.boxes.items():
+            self._name(name, earlier.get(name))
             box.setChecked(self._session.view.shows(name))
             box.setEnabled(name in there)
         self._lay_out([name for name in self.boxes if name in there or name in ALWAYS])

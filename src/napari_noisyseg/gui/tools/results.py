@@ -39,6 +39,7 @@ class Results:
         self._version: Versions = {}
         self._reading: set[tuple[str, str]] = set()
         self._found: set[tuple[str, str]] = set()
+        self._earlier: tuple[Any, dict[str, str]] = None, {}
         session.on(SHOWN | FRONT | What.VIEW, self._follow)
 
     def _follow(self, change: Change) -> None:
@@ -142,6 +143,33 @@ class Results:
             return []
         held, viewer = project.labels.kinds(image), self.session.viewer
         return [k for k in kinds if k in held or layers.find(viewer, image, k) is not None]
+
+    def earlier(self) -> dict[str, str]:
+        """Kinds of the image in front that an earlier run left than the one whose nuclei are shown.
+
+        Each with that run's method. The last run has no such map: a network trained on points
+        corrects no masks.
+        """
+        project, image = self.session.project, self.session.image
+        if project is None or image is None or self.held:
+            return {}
+        now = project, image, project.nuclei.version(image, FOUND)
+        if self._earlier[0] != now:  # the disk is asked once for each run
+            self._earlier = now, _of_earlier_runs(project, image)
+        return self._earlier[1]
+
+
+def _of_earlier_runs(project: Project, image: str) -> dict[str, str]:
+    held = project.labels.kinds(image)
+    last = project.labels.source(image, "refined").get("run") if "refined" in held else None
+    if last is None:
+        return {}
+    sources = {kind: project.labels.source(image, kind) for kind in OF_RUN if kind in held}
+    return {
+        kind: str(source.get("method", ""))
+        for kind, source in sources.items()
+        if source.get("run", last) != last
+    }
 
 
 def _version(project: Project, image: str, kind: str) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from napari_noisyseg import __version__
 from napari_noisyseg.coarse import CoarseLabels
@@ -92,7 +92,8 @@ def write(nets: dict[str, HalfUNet], out: Path, about: dict[str, Any]) -> list[P
     for name, net in nets.items():
         header = {"network": name, "mpp": MPP, "learned_from": list(SETS), **about}
         weights = {key: value.contiguous() for key, value in net.state_dict().items()}
-        save_file(weights, out / f"{name}.safetensors", {"about": json.dumps(header)})
+        content = save(weights, {"about": json.dumps(header)})
+        (out / f"{name}.safetensors").write_bytes(content)
         _write_onnx(net, out / f"{name}.onnx")
         files += [out / f"{name}.safetensors", out / f"{name}.onnx"]
     return files
