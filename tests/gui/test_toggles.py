@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from napari_noisyseg.gui.change import What
-from napari_noisyseg.gui.docks.toggles import ShownKinds
+from napari_noisyseg.gui.docks.toggles import ROOM, ShownKinds
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.store.columns import Columns
 
@@ -37,6 +37,7 @@ def test_what_an_earlier_run_left_says_so(bare: Session, qtbot: Any) -> None:
     assert "earlier run (superpixel)" in made.boxes["changes"].toolTip()
     assert made.boxes["weights"].text() == "weights"
     assert made.boxes["weights_pseudo"].isVisible()
+    assert made.sizeHint().width() <= ROOM
     adopt(bare, "3", "mmc", "corrected", "changes", "weights")
     assert made.boxes["corrected"].text() == "corrected"
     assert "earlier" not in made.boxes["corrected"].toolTip()

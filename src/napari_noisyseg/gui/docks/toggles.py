@@ -17,6 +17,8 @@ from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.tools.kit import kit_of
 from napari_noisyseg.gui.widgets.legend import Entry, Legend, Mark, Ramp, Stroke, Swatch
 
+GAP, ROOM = 8, 310
+"""px between boxes, and what the narrowest panel has for a row of them"""
 NEUTRAL = "#e8e8e8"
 """of a line whose colour says nothing of a decision"""
 ALWAYS = ("refined", "probability", "uncertainty", "points", "fields", "outline")
@@ -60,7 +62,7 @@ class ShownKinds(QWidget):  # type: ignore[misc]
         self._session = session
         self.boxes = {name: QCheckBox(KINDS[name].toggle) for name in names}
         self._grid = grid = QGridLayout()
-        grid.setHorizontalSpacing(8)
+        grid.setHorizontalSpacing(GAP)
         grid.setVerticalSpacing(4)
         for name, box in self.boxes.items():
             box.setToolTip(KINDS[name].tip)
@@ -76,18 +78,21 @@ class ShownKinds(QWidget):  # type: ignore[misc]
         self.refresh()
 
     def _lay_out(self, names: Sequence[str]) -> None:
-        """These three in a row: the narrowest panel holds them."""
-        if names == self._laid:
+        """Three in a row, two where words are long: the narrowest panel holds them."""
+        widths = [self.boxes[name].sizeHint().width() for name in names]
+        columns = [max(widths[k::3], default=0) for k in range(3)]
+        laid = list(names), 3 if sum(columns) + 2 * GAP <= ROOM else 2
+        if laid == self._laid:
             return
-        self._laid = list(names)
+        self._laid = laid
         for box in self.boxes.values():
             self._grid.removeWidget(box)
             box.hide()
         for i, name in enumerate(names):
-            self._grid.addWidget(self.boxes[name], i // 3, i % 3)
+            self._grid.addWidget(self.boxes[name], *divmod(i, laid[1]))
             self.boxes[name].show()
 
-    _laid: Sequence[str] = ()
+    _laid: tuple[list[str], int] = ([], 3)
 
     def closing(self) -> None:
         """The window is going."""
