@@ -175,7 +175,7 @@ def test_a_stranger_s_coco(tmp_path: Path) -> None:
         ((1, 1, 4, 5), 12), ((3, 1, 6, 3), 6), ((10, 10, 15, 14), 20),
     ]  # fmt: skip
     assert found.classes == ["lymphocyte", "other", None]
-    assert "1 other outlines" in found.note
+    assert "1 outlines marked iscrowd" in found.note
 
 
 def test_letters_of_coco_s_images_are_composed(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.exchange.csv_points import listed
 from napari_noisyseg.exchange.outlines import bounds, fill
-from napari_noisyseg.exchange.shapes import Masks, Shape, colors_of
+from napari_noisyseg.exchange.shapes import Masks, Shape, colors_of, left_out
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.records import Outline
 
@@ -44,13 +44,14 @@ def masks_of(shapes: Sequence[Shape], path: Path, size: tuple[int, int]) -> Mask
     seen = [(o, s) for o, s in zip(outlines, chosen, strict=True) if o is not None]
     used = {s.where for s in chosen}
     notes = [
-        f"{count} {what} left out"
+        f"{count} {what} were left out"
         for count, what in (
-            (sum(s.where not in used for s in polygons), "other outlines (regions, tiles) were"),
-            (len(chosen) - len(seen), "outlines without a pixel's centre in them were"),
+            (sum(s.where not in used for s in polygons), "other outlines (regions, tiles)"),
+            (len(chosen) - len(seen), "outlines without a pixel's centre in them"),
         )
         if count
     ]
+    notes += left_out(shapes)
     classes = [s.class_name for _, s in seen]
     return Masks([o for o, _ in seen], classes, "; ".join(notes), colors_of([s for _, s in seen]))
 
