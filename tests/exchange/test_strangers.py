@@ -129,7 +129,7 @@ def test_rectangles_and_ellipses_of_imagescope_are_outlines(tmp_path: Path) -> N
     path = imagescope(
         tmp_path,
         region((10, 10), (30, 20), kind=1),
-        region(*corners, kind=1),
+        region(*[(x, y + 20) for x, y in corners], kind=1),
         region((60, 20), (40, 10), kind=2),
         region(*[(x + 60, y) for x, y in corners], kind=2),
         region((70, 40), (90, 40), (80, 60), kind=2),
@@ -137,7 +137,8 @@ def test_rectangles_and_ellipses_of_imagescope_are_outlines(tmp_path: Path) -> N
     found = read_masks(path, (100, 100)).outlines
     round_ = pytest.approx(np.pi * 50, rel=0.03)
     assert [o.area for o in found] == [200, 200, round_, round_, pytest.approx(200, rel=0.05)]
-    assert [tuple(o.box) for o in found[:3]] == [(10, 10, 20, 30)] * 2 + [(10, 40, 20, 60)]
+    boxes = [(10, 10, 20, 30), (30, 10, 40, 30), (10, 40, 20, 60)]
+    assert [tuple(o.box) for o in found[:3]] == boxes
 
 
 def test_elements_of_histomics_are_outlines_and_points(tmp_path: Path) -> None:
@@ -202,3 +203,12 @@ def test_a_turned_ellipse_leans_as_histomics_turns_it(tmp_path: Path) -> None:
 def test_broken_elements_of_histomics_are_named(tmp_path: Path, element: dict[str, Any]) -> None:
     with pytest.raises(NoisySegError, match=r"element 1 is not (an outline|a point) of Histomics"):
         read_masks(histomics(tmp_path, element), (20, 20))
+
+
+def test_regions_of_imagescope_outside_the_image_are_told(tmp_path: Path) -> None:
+    inside, outside = [(10, 10), (20, 10), (20, 20)], [(50, 10), (60, 10), (60, 20)]
+    masks = read_masks(imagescope(tmp_path, region(*inside), region(*outside)), (40, 40))
+    assert len(masks.outlines) == 1
+    assert masks.note == "1 outlines outside the image were left out"
+    with pytest.raises(NoisySegError, match="region 1: outside the image"):
+        read_masks(imagescope(tmp_path, region(*outside)), (40, 40))

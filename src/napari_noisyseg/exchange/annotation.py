@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.exchange.csv_points import listed
-from napari_noisyseg.exchange.drawn import check_sizes, masks_of, swapped
+from napari_noisyseg.exchange.drawn import check_sizes, masks_of, once, swapped
 from napari_noisyseg.exchange.formats import Format, endings, of_file
 from napari_noisyseg.exchange.shapes import LabelFile, Masks, Points, Shape, colors_of, left_out
 from napari_noisyseg.slides import Box, without_gaps
@@ -93,7 +93,7 @@ def _of_this_size(shapes: Sequence[Shape], shape: tuple[int, int]) -> Sequence[S
 
 
 def _masks_of_shapes(shapes: Sequence[Shape], path: Path, shape: tuple[int, int]) -> Masks:
-    nuclei = masks_of(shapes, path, shape)
+    nuclei = once(masks_of(shapes, path, shape))
     points = sum(len(s.points) for s in shapes if s.kind == "point")
     if not points:
         return nuclei
@@ -147,7 +147,7 @@ def _xy(place: NDArray[np.float64]) -> str:
 def _points_of_shapes(shapes: Sequence[Shape], path: Path, shape: tuple[int, int]) -> Points:
     drawn = [s for s in shapes if s.kind == "point"]
     if not drawn:
-        nuclei = masks_of(shapes, path, shape)
+        nuclei = once(masks_of(shapes, path, shape))
         places = np.array([o.middle() for o in nuclei.outlines], float).reshape(-1, 2)
         where = [f"nucleus {n}" for n in range(1, len(places) + 1)]
         words = f"the file has no points: {len(places)} were put into its nuclei"
