@@ -60,7 +60,8 @@ def read_masks(
     """The nuclei of a label image or of a file of outlines, for an image of this shape.
 
     What reaches over the image's edge is cut to it. `image`, `format` as in `read_points`. Raises
-    `NoisySegError` for another size, for nuclei outside the image and for files without any.
+    `NoisySegError` for another size, where most nuclei are outside the image, and for files without
+    any.
     """
     chosen = of_file(path, format)
     chosen.require()
