@@ -42,13 +42,21 @@ def test_the_class_may_be_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "header", ["lon,lat", "x,y,label", "1.5,2.5", "x", "x,y,x", "x y", "a" * 1000, "x,y,class,id"]
+    "header",
+    ["lon,lat", "x_um,y_um,id", "1.5,2.5", "x", "x,y,x", "x y", "a" * 1000, "x,y,class,class"],
 )
-def test_other_columns_are_refused_by_name(tmp_path: Path, header: str) -> None:
+def test_tables_without_the_columns_are_refused_by_name(tmp_path: Path, header: str) -> None:
     with pytest.raises(NoisySegError, match="line 1: the columns are") as caught:
         csv_points.read(table(tmp_path, f"{header}\n1,2\n"))
     assert header[:80] in str(caught.value)
     assert "x,y,class" in str(caught.value)
+
+
+def test_other_columns_are_ignored(tmp_path: Path) -> None:
+    rows = 'id;x;y;area_um2;note;note\n1;3;7.5;12.5;"a;\nb";\n2;10;2;;;c\n'
+    read = csv_points.read(table(tmp_path, rows))
+    assert read.points.tolist() == [[7.5, 3], [2, 10]]
+    assert read.classes == [None, None]
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,20 @@ def test_outlines_give_points_too(
         assert import_points(other, image, path, format=name).count > 50
 
 
+def test_an_exported_table_gives_its_points(
+    reviewed: Project, image: str, tmp_path: Path, tnbc: Tissue
+) -> None:
+    first = reviewed.nuclei.of(image)[0]
+    reviewed.nuclei.set_comment(image, first.id, 'one, "two"\nthree')
+    (path,) = export(reviewed, tmp_path, "csv")
+    with Project.create(tmp_path / "p2.noisyseg") as other:
+        # at another µm per pixel, as the places are in pixels
+        other.add_array(tnbc[0], image, mpp=0.5)
+        assert import_points(other, image, path).count == len(reviewed.nuclei.candidates(image))
+        named = [n for n in other.nuclei.of(image) if n.class_name == "Tumör 🔬"]
+    assert [(n.y, n.x) for n in named] == [(first.y, first.x)]
+
+
 def test_coco_is_one_file_of_all_images(
     reviewed: Project, image: str, tmp_path: Path, tnbc: Tissue
 ) -> None:
@@ -175,13 +189,13 @@ def test_a_stranger_s_coco(tmp_path: Path) -> None:
         ((1, 1, 4, 5), 12), ((3, 1, 6, 3), 6), ((10, 10, 15, 14), 20),
     ]  # fmt: skip
     assert found.classes == ["lymphocyte", "other", None]
-    assert "1 other outlines" in found.note
+    assert "1 outlines marked iscrowd" in found.note
 
 
 def test_letters_of_coco_s_images_are_composed(tmp_path: Path) -> None:
     names = [unicodedata.normalize("NFD", "Köln"), "b"]
     images = [{"id": k, "file_name": f"{name}.png"} for k, name in enumerate(names)]
-    drawn = [{"image_id": k, "bbox": [1, 1, 3, 3]} for k in (0, 0, 1)]
+    drawn = [{"image_id": k, "bbox": [x, 1, 3, 3]} for k, x in ((0, 1), (0, 9), (1, 1))]
     (tmp_path / "a.json").write_text(json.dumps({"images": images, "annotations": drawn}))
     found = annotation.read_masks(tmp_path / "a.json", (20, 30), "Köln")
     assert len(found.outlines) == 2
@@ -348,11 +362,13 @@ def test_exchanged_axes_are_told_by_the_bounds(tmp_path: Path, kind: str) -> Non
         points = [[x, y], [x + 4, y], [x + 4, y + 4], [x, y]]
         return json.dumps({"type": "Polygon", "coordinates": [points]})
 
-    (tmp_path / "a.geojson").write_text(f"[{_feature(nucleus(5, 80))}, {_feature(nucleus(9, 9))}]")
-    (tmp_path / "a.csv").write_text("x,y\n5,80\n9,9\n")
+    places = [(5, 80), (5, 90), (9, 9)]
+    features = ", ".join(_feature(nucleus(x, y)) for x, y in places)
+    (tmp_path / "a.geojson").write_text(f"[{features}]")
+    (tmp_path / "a.csv").write_text("x,y\n" + "".join(f"{x},{y}\n" for x, y in places))
     read = annotation.read_points if kind == "points" else annotation.read_masks
     path = tmp_path / ("a.csv" if kind == "points" else "a.geojson")
-    assert len(read(path, (100, 20)).classes) == 2
+    assert len(read(path, (100, 20)).classes) == 3
     with pytest.raises(NoisySegError, match="with x and y exchanged"):
         read(path, (20, 100))
     with pytest.raises(NoisySegError) as caught:

@@ -12,8 +12,9 @@ import pytest
 from napari_noisyseg import bounded_json
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.exchange import geojson
-from napari_noisyseg.exchange.annotation import read_masks
+from napari_noisyseg.exchange.annotation import read_masks, read_points
 from napari_noisyseg.exchange.geojson import read
+from napari_noisyseg.exchange.shapes import left_out
 
 SQUARE = [[[10, 20], [14, 20], [14, 23], [10, 23], [10, 20]]]
 HOLE = [[11, 21], [12, 21], [12, 22], [11, 22], [11, 21]]
@@ -150,7 +151,22 @@ def test_children_are_found(tmp_path: Path) -> None:
 
 def test_lines_and_empty_features_are_passed_over(tmp_path: Path) -> None:
     line = {"geometry": {"type": "LineString", "coordinates": [[0, 0], [1, 1]]}}
-    assert read(written(tmp_path, [line, {"geometry": None}, {}])) == []
+    several = {"geometry": {"type": "GeometryCollection", "geometries": [line["geometry"]]}}
+    other = {"geometry": {"type": "Curve"}}
+    given = [line, {"geometry": None}, {}, several, several["geometry"] | {"geometry": None}, other]
+    shapes = read(written(tmp_path, given))
+    assert {s.kind for s in shapes} == {"left"}
+    assert left_out(shapes) == [
+        "1 lines were left out",
+        "3 features without a geometry were left out",
+        "1 geometry collections (export the objects in them one by one) were left out",
+        "1 features of an unknown geometry were left out",
+    ]
+    with pytest.raises(NoisySegError, match=r"holds no nuclei \(1 geometry collections"):
+        read_masks(written(tmp_path, several["geometry"]), (64, 64))
+    square = {"geometry": {"type": "Polygon", "coordinates": SQUARE}}
+    for use in (read_masks, read_points):
+        assert "1 lines were left out" in use(written(tmp_path, [line, square]), (64, 64)).note
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from skimage.draw import disk
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.exchange import geojson
-from napari_noisyseg.exchange.annotation import read_masks
+from napari_noisyseg.exchange.annotation import read_masks, read_points
 from napari_noisyseg.exchange.importing import import_clean, import_points, import_rough
 from napari_noisyseg.exchange.outlines import trace
 from napari_noisyseg.noise import simulate
@@ -263,15 +263,24 @@ def test_masks_without_nuclei_are_refused(
             act(project, image, path)  # type: ignore[operator]
 
 
-def test_nuclei_beside_the_image_are_refused_and_those_across_its_edge_cut(
-    project: Project, image: str, tmp_path: Path
-) -> None:
+def test_nuclei_across_the_edge_are_cut(project: Project, image: str, tmp_path: Path) -> None:
     import_rough(project, image, geojson_file(tmp_path, square(-5, 500, 20)))
     painted = project.nuclei.painted(image) > 0
     assert painted.sum() == 12 * 15
     assert painted[500:, :15].all()
-    with pytest.raises(NoisySegError, match=r"feature 2: outside the image of 512 x 512"):
-        import_rough(project, image, geojson_file(tmp_path, square(5, 5, 9), square(600, 5, 9)))
+
+
+def test_nuclei_beside_the_image_are_left_out_unless_most_are_there(
+    project: Project, image: str, tmp_path: Path
+) -> None:
+    far = [square(600, y, 9) for y in (5, 50)]
+    path = geojson_file(tmp_path, square(5, 5, 9), far[0])
+    assert import_rough(project, image, path).note == "1 outlines outside the image were left out"
+    before = project.nuclei.version()
+    words = r"feature 2; feature 3: outside the image of 512 x 512 pixels; is this the right file"
+    with pytest.raises(NoisySegError, match=words):
+        import_clean(project, image, geojson_file(tmp_path, square(50, 5, 9), *far))
+    assert project.nuclei.version() == before
 
 
 def test_regions_beside_detections_are_no_nuclei(
@@ -437,9 +446,15 @@ def test_of_what_was_drawn_by_hand_regions_are_left_out(tmp_path: Path) -> None:
     assert "1 other outlines (regions" in masks.note
 
 
-def test_a_nucleus_drawn_several_times_is_no_region(tmp_path: Path) -> None:
-    path = geojson_file(tmp_path, *[square(5, 5, 9)] * 3, square(8, 8, 8))
-    assert len(read_masks(path, (64, 64)).outlines) == 4
+def test_a_nucleus_drawn_several_times_is_no_region_and_comes_in_once(
+    project: Project, image: str, tmp_path: Path
+) -> None:
+    named = square(5, 5, 9, classification="Tumor")
+    path = geojson_file(tmp_path, *[square(5, 5, 9)] * 2, named, square(5, 8, 9))
+    imported = import_clean(project, image, path)
+    assert [n.class_name for n in project.nuclei.of(image)] == ["Tumor", None]
+    assert imported.note == "2 outlines that repeat another one were left out"
+    assert len(read_points(path, (64, 64)).places) == 2
 
 
 def test_merged_annotations_are_taken_apart(tmp_path: Path) -> None:

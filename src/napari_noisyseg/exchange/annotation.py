@@ -13,9 +13,9 @@ from scipy import ndimage
 
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.exchange.csv_points import listed
-from napari_noisyseg.exchange.drawn import check_sizes, masks_of, swapped
+from napari_noisyseg.exchange.drawn import check_sizes, masks_of, once, swapped
 from napari_noisyseg.exchange.formats import Format, endings, of_file
-from napari_noisyseg.exchange.shapes import LabelFile, Masks, Points, Shape, colors_of
+from napari_noisyseg.exchange.shapes import LabelFile, Masks, Points, Shape, colors_of, left_out
 from napari_noisyseg.slides import Box, without_gaps
 from napari_noisyseg.store.records import Outline
 
@@ -46,7 +46,8 @@ def read_points(
         table = chosen.points(path)
         points = Points(table.points, table.classes, [f"line {n}" for n in table.lines])
     elif chosen.shapes is not None:
-        points = _points_of_shapes(chosen.shapes(path, image), path, shape)
+        found = _of_this_size(chosen.shapes(path, image), shape)
+        points = _points_of_shapes(found, path, shape)
     else:
         raise _unread(path, chosen, "points")
     _check_points(points, path, shape)
@@ -59,23 +60,41 @@ def read_masks(
     """The nuclei of a label image or of a file of outlines, for an image of this shape.
 
     What reaches over the image's edge is cut to it. `image`, `format` as in `read_points`. Raises
-    `NoisySegError` for another size, for nuclei outside the image and for files without any.
+    `NoisySegError` for another size, where most nuclei are outside the image, and for files without
+    any.
     """
     chosen = of_file(path, format)
     chosen.require()
     if chosen.shapes is not None:
-        nuclei = _masks_of_shapes(chosen.shapes(path, image), path, shape)
+        nuclei = _masks_of_shapes(_of_this_size(chosen.shapes(path, image), shape), path, shape)
     elif chosen.labels is not None:
         nuclei = _nuclei_of_labels(chosen.labels(path), path, shape)
     else:
         raise _unread(path, chosen, "masks")
     if not nuclei.outlines:
-        raise NoisySegError(f"{path} holds no nuclei: nothing was imported")
+        raise _nothing(path, "nuclei", nuclei.note)
     return nuclei
 
 
+def _nothing(path: Path, kind: str, note: str) -> NoisySegError:
+    left = f" ({note})" if note else ""
+    return NoisySegError(f"{path} holds no {kind}{left}: nothing was imported")
+
+
+def _of_this_size(shapes: Sequence[Shape], shape: tuple[int, int]) -> Sequence[Shape]:
+    """The shapes; NoisySegError where the file says that their image has another size."""
+    for drawn in shapes:
+        if drawn.size is not None and drawn.size != shape:
+            raise NoisySegError(
+                f"{drawn.where} is of an image of {drawn.size[1]} x {drawn.size[0]} pixels but its "
+                f"image is {shape[1]} x {shape[0]}: give a file that was made for this image at "
+                "full size"
+            )
+    return shapes
+
+
 def _masks_of_shapes(shapes: Sequence[Shape], path: Path, shape: tuple[int, int]) -> Masks:
-    nuclei = masks_of(shapes, path, shape)
+    nuclei = once(masks_of(shapes, path, shape))
     points = sum(len(s.points) for s in shapes if s.kind == "point")
     if not points:
         return nuclei
@@ -101,7 +120,7 @@ def pixel(places: NDArray[np.float64]) -> NDArray[np.int64]:
 
 def _check_points(points: Points, path: Path, shape: tuple[int, int]) -> None:
     if not len(points.places):
-        raise NoisySegError(f"{path} holds no points: nothing was imported")
+        raise _nothing(path, "points", points.note)
     cells = pixel(points.places)
     outside = np.flatnonzero(((cells < 0) | (cells >= shape)).any(axis=1))
     if len(outside):
@@ -129,21 +148,21 @@ def _xy(place: NDArray[np.float64]) -> str:
 def _points_of_shapes(shapes: Sequence[Shape], path: Path, shape: tuple[int, int]) -> Points:
     drawn = [s for s in shapes if s.kind == "point"]
     if not drawn:
-        nuclei = masks_of(shapes, path, shape)
+        nuclei = once(masks_of(shapes, path, shape))
         places = np.array([o.middle() for o in nuclei.outlines], float).reshape(-1, 2)
         where = [f"nucleus {n}" for n in range(1, len(places) + 1)]
         words = f"the file has no points: {len(places)} were put into its nuclei"
-        note = "; ".join(filter(None, [words, nuclei.note]))
+        note = "; ".join(filter(None, [words if len(places) else "", nuclei.note]))
         return Points(places, nuclei.classes, where, note, nuclei.colors)
     places = np.vstack([s.points for s in drawn])
     owners = [s for s in drawn for _ in s.points]
-    left = len(shapes) - len(drawn)
-    note = f"{left} outlines in the file were left out" if left else ""
+    left = sum(s.kind == "polygon" for s in shapes)
+    notes = [f"{left} outlines in the file were left out"] if left else []
     return Points(
         places,
         [s.class_name for s in owners],
         [s.where.removeprefix(f"{path}, ") for s in owners],
-        note,
+        "; ".join([*notes, *left_out(shapes)]),
         colors_of(drawn),
     )
 

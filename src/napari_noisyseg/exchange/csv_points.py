@@ -1,4 +1,7 @@
-"""Points in a table: columns x, y and perhaps class, one row for each nucleus."""
+"""Points in a table: columns x, y and perhaps class, one row for each nucleus.
+
+Other columns, as our own tables of measurements have them, are ignored.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ MAX_POINTS = 3_000_000
 """Of a file; a whole slide has some hundred thousand nuclei."""
 COLUMNS = ("x", "y", "class")
 DELIMITERS = (",", ";", "\t")
-EXPECTED = "the first line must be x,y or x,y,class (in level-0 pixels, pixel centres at integers)"
+EXPECTED = (
+    "the first line must name the columns x and y (level-0 pixels, pixel centres at integers) and "
+    "perhaps class, each once, like x,y,class"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,8 @@ def _clean(column: str) -> str:
 def _delimiter(header: str, path: Path) -> str:
     for delimiter in DELIMITERS:
         columns = [_clean(c) for c in header.split(delimiter)]
-        if {"x", "y"} <= set(columns) <= set(COLUMNS) and len(columns) == len(set(columns)):
+        counts = [columns.count(name) for name in COLUMNS]
+        if counts in ([1, 1, 0], [1, 1, 1]):
             return delimiter
     raise NoisySegError(f"{path}, line 1: the columns are {header[:80]!r}; {EXPECTED}")
 

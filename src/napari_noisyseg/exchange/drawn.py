@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.exchange.csv_points import listed
 from napari_noisyseg.exchange.outlines import bounds, fill
-from napari_noisyseg.exchange.shapes import Masks, Shape, colors_of
+from napari_noisyseg.exchange.shapes import Masks, Shape, colors_of, left_out
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.records import Outline
 
@@ -31,26 +32,28 @@ def masks_of(shapes: Sequence[Shape], path: Path, size: tuple[int, int]) -> Mask
 
     Detections and cells where there are any, and nuclei that were drawn by hand beside them; else
     all that was drawn by hand, each part for itself, without regions (those that hold others).
-    Raises `NoisySegError` naming what lies outside.
+    What lies outside is left out; raises `NoisySegError` naming it where it is most of the file.
     """
     polygons = [s for s in shapes if s.kind == "polygon"]
     nuclei = [s for s in polygons if s.role == "nucleus"]
     drawn = _taken_apart(polygons)
     chosen = [*nuclei, *_beside(drawn, nuclei)] if nuclei else _without_regions(drawn)
+    used = {s.where for s in chosen}
+    every, chosen = len(chosen), _inside(chosen, path, size)
     boxes = [bounds(s.polygons).clip(size) for s in chosen]
-    _refuse_beside(chosen, boxes, path, size)
     check_sizes([(s.where, box) for s, box in zip(chosen, boxes, strict=True)])
     outlines = [_rasterised(s, box) for s, box in zip(chosen, boxes, strict=True)]
     seen = [(o, s) for o, s in zip(outlines, chosen, strict=True) if o is not None]
-    used = {s.where for s in chosen}
     notes = [
-        f"{count} {what} left out"
+        f"{count} {what} were left out"
         for count, what in (
-            (sum(s.where not in used for s in polygons), "other outlines (regions, tiles) were"),
-            (len(chosen) - len(seen), "outlines without a pixel's centre in them were"),
+            (sum(s.where not in used for s in polygons), "other outlines (regions, tiles)"),
+            (every - len(chosen), "outlines outside the image"),
+            (len(chosen) - len(seen), "outlines without a pixel's centre in them"),
         )
         if count
     ]
+    notes += left_out(shapes)
     classes = [s.class_name for _, s in seen]
     return Masks([o for o, _ in seen], classes, "; ".join(notes), colors_of([s for _, s in seen]))
 
@@ -139,18 +142,46 @@ def _areas(rings: Sequence[NDArray[np.float64]]) -> NDArray[np.object_]:
     return areas
 
 
-def _refuse_beside(
-    shapes: Sequence[Shape], boxes: Sequence[Box], path: Path, size: tuple[int, int]
-) -> None:
-    outside = [
-        s.where.removeprefix(f"{path}, ") for s, b in zip(shapes, boxes, strict=True) if b.empty
-    ]
+def _inside(shapes: Sequence[Shape], path: Path, size: tuple[int, int]) -> list[Shape]:
+    """Without those outside the image (H, W); NoisySegError where the file is of another one."""
+    empty = [bounds(s.polygons).clip(size).empty for s in shapes]
+    outside = [s.where.removeprefix(f"{path}, ") for s, e in zip(shapes, empty, strict=True) if e]
     if not outside:
-        return
+        return list(shapes)
     corners = np.vstack([ring for s in shapes for p in s.polygons for ring in p])
-    advice = swapped(corners.max(axis=0)[::-1], size) or "is this the right file for this image?"
+    advice = swapped(corners.max(axis=0)[::-1], size)
+    # at twice the size that it should have, three quarters of a file lie outside
+    if not advice and 2 * len(outside) <= len(shapes):
+        return [s for s, e in zip(shapes, empty, strict=True) if not e]
+    advice = advice or "is this the right file for this image, at its full size?"
     raise NoisySegError(
         f"{path}: {listed(outside)}: outside the image of {size[1]} x {size[0]} pixels; {advice}"
+    )
+
+
+def once(masks: Masks) -> Masks:
+    """Each outline once; the class is the first that the file gives to any of the same pixels."""
+    classes, kept = list(masks.classes), list[int]()
+    boxes = Counter(outline.box for outline in masks.outlines)
+    firsts: dict[tuple[Box, bytes], int] = {}
+    for k, outline in enumerate(masks.outlines):
+        # most boxes are of one outline, whose pixels need no look
+        alone = boxes[outline.box] == 1
+        pixels = b"" if alone else np.packbits(outline.mask).tobytes()
+        first = firsts.setdefault((outline.box, pixels), k)
+        if first == k:
+            kept.append(k)
+        elif classes[first] is None:
+            classes[first] = classes[k]
+    if len(kept) == len(classes):
+        return masks
+    again = f"{len(classes) - len(kept)} outlines that repeat another one were left out"
+    note = "; ".join(filter(None, [masks.note, again]))
+    return replace(
+        masks,
+        outlines=[masks.outlines[k] for k in kept],
+        classes=[classes[k] for k in kept],
+        note=note,
     )
 
 

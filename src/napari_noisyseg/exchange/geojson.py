@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from napari_noisyseg import bounded_json
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.exchange.outlines import Polygon
-from napari_noisyseg.exchange.shapes import Role, Shape
+from napari_noisyseg.exchange.shapes import Role, Shape, passed_over
 from napari_noisyseg.store.records import STATES, State
 
 MAX_VERTICES = 20_000_000
@@ -23,15 +23,21 @@ MAX_VERTICES = 20_000_000
 
 ROLES: Mapping[str, Role] = {"detection": "nucleus", "cell": "nucleus", "annotation": "annotation"}
 DRAWN = ("Point", "MultiPoint", "Polygon", "MultiPolygon")
+PASSED = {
+    "LineString": "lines",
+    "MultiLineString": "lines",
+    "GeometryCollection": "geometry collections (export the objects in them one by one)",
+}
+"""Geometries that are no nuclei, in words."""
 NO_POINTS: NDArray[np.float64] = np.zeros((0, 2))
 
 
 def read(path: Path) -> list[Shape]:
     """All points and polygons of a GeoJSON file: a collection, a list or a single feature.
 
-    Of a cell its nucleus is taken where the file has it, else its outline. Lines and features
-    without a geometry are passed over. Raises `NoisySegError` naming the feature (counted from 1)
-    when a geometry is broken, and the line when it is no JSON.
+    Of a cell its nucleus is taken where the file has it, else its outline. Lines, collections of
+    geometries and features without a geometry are passed over. Raises `NoisySegError` naming the
+    feature (counted from 1) when a geometry is broken, and the line when it is no JSON.
     """
     shapes: list[Shape] = []
     vertices = 0
@@ -56,7 +62,7 @@ def _features(document: Any, path: Path) -> list[Any]:
         top = document["features"]
     elif isinstance(document, dict) and "geometry" in document:
         top = [document]
-    elif isinstance(document, dict) and document.get("type") in DRAWN:
+    elif isinstance(document, dict) and document.get("type") in (*DRAWN, *PASSED):
         top = [{"type": "Feature", "geometry": document}]
     else:
         raise NoisySegError(f"{path} is JSON but not GeoJSON: export the objects as GeoJSON")
@@ -65,9 +71,7 @@ def _features(document: Any, path: Path) -> list[Any]:
     while waiting:
         feature = waiting.pop()
         found.append(feature)
-        children = _mapping(_mapping(feature).get("properties")).get("childObjects")
-        children = children or _mapping(feature).get("childObjects")
-        waiting += children[::-1] if isinstance(children, list) else []
+        waiting += _children(feature)[::-1]
     return found
 
 
@@ -82,7 +86,7 @@ def _shape(feature: Any, where: str) -> Shape | None:
     geometry = _mapping(feature.get("nucleusGeometry")) or _mapping(feature.get("geometry"))
     kind = geometry.get("type")
     if kind not in DRAWN:
-        return None
+        return _passed(feature, kind, where)
     name, color = _classification(properties.get("classification"))
     points, polygons = _coordinates(kind, geometry.get("coordinates"), where)
     identity = feature.get("id")
@@ -98,6 +102,19 @@ def _shape(feature: Any, where: str) -> Shape | None:
         measurements=_measurements(properties.get("measurements")),
         state=_state(_mapping(properties.get("metadata")).get("state")),
     )
+
+
+def _passed(feature: Mapping[str, Any], kind: Any, where: str) -> Shape | None:
+    """What is said of a feature without points or polygons; None if it only holds others."""
+    if kind is not None:
+        return passed_over(where, PASSED.get(str(kind), "features of an unknown geometry"))
+    return None if _children(feature) else passed_over(where, "features without a geometry")
+
+
+def _children(feature: Any) -> list[Any]:
+    children = _mapping(_mapping(feature).get("properties")).get("childObjects")
+    children = children or _mapping(feature).get("childObjects")
+    return children if isinstance(children, list) else []
 
 
 def _state(value: Any) -> State | None:

@@ -67,7 +67,7 @@ def import_rough(project: Project, image: str, path: Path, format: str | None = 
     """Paint the nuclei of a label image or a file of outlines as rough masks; one action.
 
     What is painted already stays; where nuclei overlap the first in the file has the pixels.
-    Raises `NoisySegError` for another size, nuclei outside the image, or none that is left.
+    Raises `NoisySegError` for another size, most nuclei outside the image, or none that is left.
     """
     record = project.image(image)
     nuclei = read_masks(Path(path), (record.height, record.width), image, format)

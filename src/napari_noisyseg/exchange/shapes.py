@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -22,15 +23,17 @@ Role = Literal["nucleus", "annotation", "other"]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A point, or a nucleus of one or more polygons.
+    """A point, a nucleus of one or more polygons, or something that is passed over.
 
     `points`: (n, 2) of y, x in level-0 pixels, pixel centres at integers (empty for polygons).
     `polygons`: outlines, corner-based x, y (empty for points). `where` names it in errors.
     `draw`: the pixels of a box, bool (h, w), where they are not those whose centres lie in the
     polygons, which then only say where it is. `state`: what a person decided, where it is told.
+    `size`: of the image that it was drawn on (H, W), where the file says it. `left`: what it is if
+    it is passed over, in the plural, for the word on what was left out.
     """
 
-    kind: Literal["point", "polygon"]
+    kind: Literal["point", "polygon", "left"]
     points: NDArray[np.float64]
     polygons: tuple[Polygon, ...]
     class_name: str | None
@@ -41,6 +44,8 @@ class Shape:
     measurements: Mapping[str, float] = field(default_factory=dict)
     state: State | None = None
     draw: Callable[[Box], NDArray[np.bool_]] | None = None
+    size: tuple[int, int] | None = None
+    left: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +87,15 @@ def colors_of(shapes: Sequence[Shape]) -> dict[str, Color]:
         if shape.class_name is not None and shape.color is not None:
             found.setdefault(shape.class_name, shape.color)
     return found
+
+
+def passed_over(where: str, what: str) -> Shape:
+    """Something in a file that is neither a point nor an outline; `what` it is, in the plural."""
+    nothing = np.zeros((0, 2))
+    return Shape("left", nothing, (), None, None, "other", where, left=what)
+
+
+def left_out(shapes: Sequence[Shape]) -> list[str]:
+    """A word on each kind of thing that a file holds and that is passed over."""
+    counts = Counter(shape.left for shape in shapes if shape.kind == "left")
+    return [f"{count} {what} were left out" for what, count in counts.items()]

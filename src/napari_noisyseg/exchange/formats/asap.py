@@ -35,7 +35,7 @@ from napari_noisyseg.exchange.formats.xml_text import (
 )
 from napari_noisyseg.exchange.nuclei import ExportedImage
 from napari_noisyseg.exchange.outlines import Polygon, Ring
-from napari_noisyseg.exchange.shapes import Color, Shape
+from napari_noisyseg.exchange.shapes import Color, Shape, passed_over
 
 ENDING = ".xml"
 NO_GROUP = "None"
@@ -116,9 +116,17 @@ def read(path: Path, image: str) -> Sequence[Shape]:
     if not reading.known:
         raise NoisySegError(f"{path} is XML but not from ASAP: it has no ASAP_Annotations")
     parts: dict[str, list[_Drawn]] = defaultdict(list)
-    for k, drawn in enumerate(d for d in reading.drawn if d.corners and d.type not in LINES):
+    for k, drawn in enumerate(d for d in reading.drawn if not _left(d)):
         parts[drawn.told.get("id") or f"{k}"].append(drawn)
-    return [_shape(found, reading.groups) for found in parts.values()]
+    left = [passed_over(d.where, _left(d)) for d in reading.drawn if _left(d)]
+    return [_shape(found, reading.groups) for found in parts.values()] + left
+
+
+def _left(drawn: _Drawn) -> str:
+    """What an annotation is that is no outline or point, in the plural; "" for these."""
+    if drawn.type in LINES:
+        return "measurements (lines)"
+    return "" if drawn.corners else "annotations without a corner"
 
 
 class _Reading:

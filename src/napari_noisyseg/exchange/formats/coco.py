@@ -23,6 +23,7 @@ from napari_noisyseg.exchange.csv_points import listed
 from napari_noisyseg.exchange.drawn import MAX_NUCLEUS
 from napari_noisyseg.exchange.formats.format import Format, has_our_mark
 from napari_noisyseg.exchange.formats.rows import (
+    FARTHEST,
     Row,
     check_vertices,
     color_of,
@@ -34,7 +35,7 @@ from napari_noisyseg.exchange.formats.rows import (
 from napari_noisyseg.exchange.marks import MADE_BY
 from napari_noisyseg.exchange.nuclei import ExportedImage
 from napari_noisyseg.exchange.outlines import Polygon
-from napari_noisyseg.exchange.shapes import Shape
+from napari_noisyseg.exchange.shapes import Shape, passed_over
 from napari_noisyseg.slides import Box
 from napari_noisyseg.store.images import composed
 
@@ -43,6 +44,10 @@ UNCLASSED = "nucleus"
 """Category of nuclei without a class; in COCO every annotation needs a category."""
 PLAIN = ("nucleus", "nuclei")
 """Categories that only say that it is a nucleus."""
+CROWD = (
+    "outlines marked iscrowd (in COCO a region of many objects: set iscrowd to 0 where each is one "
+    "nucleus)"
+)
 Ints = NDArray[np.int64]
 
 
@@ -137,17 +142,20 @@ def read(path: Path, image: str) -> Sequence[Shape]:
     """
     document = _document(path)
     try:
-        wanted = _image_id(_part(document, "images", path), image, path)
+        wanted = _image_in(_part(document, "images", path), image, path)
+        size = None if wanted is None else _size(wanted)
         classes = {c["id"]: c for c in _part(document, "categories", path)}
         chosen = [
             (entry, f"{path}, annotation {k}")
             for k, entry in enumerate(_part(document, "annotations", path), start=1)
-            if wanted is None or entry["image_id"] == wanted
+            if wanted is None or entry["image_id"] == wanted["id"]
         ]
     except WRONG as error:
         raise NoisySegError(f"{path} is not COCO as programs write it ({error!r})") from error
     plain = len(classes) == 1
     found = [_shape(entry, classes, plain, where) for entry, where in chosen]
+    # run lengths say the size themselves
+    found = [s if s.size is not None else replace(s, size=size) for s in found]
     check_vertices((ring for s in found for p in s.polygons for ring in p), path)
     return found
 
@@ -172,18 +180,27 @@ def _name(entry: Mapping[str, Any]) -> str:
     return str(entry.get("name") or file.stem)
 
 
-def _image_id(entries: Sequence[Mapping[str, Any]], image: str, path: Path) -> Any:
-    """The id of the image in the file; None for any image, if the file names none."""
-    named = {composed(_name(entry)): entry["id"] for entry in entries}
+def _image_in(
+    entries: Sequence[Mapping[str, Any]], image: str, path: Path
+) -> Mapping[str, Any] | None:
+    """The image in the file; None for any image, if the file names none."""
+    named = {composed(_name(entry)): entry for entry in entries}
     wanted = composed(image)
     if wanted in named or len(named) == 1:
-        return named.get(wanted, next(iter(named.values())))
+        return named[wanted if wanted in named else next(iter(named))]
     if named:
         raise NoisySegError(
             f"{path} is of {len(named)} images, none of which is named {image!r} "
             f"({listed(list(named))}): name the image like one of them"
         )
     return None
+
+
+def _size(entry: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Height and width of an image of the file; None where it does not say them."""
+    sides = [entry.get(key) for key in ("height", "width")]
+    known = [int(v) for v in sides if isinstance(v, (int, float)) and 1 <= v <= FARTHEST]
+    return (known[0], known[1]) if len(known) == 2 else None
 
 
 def _shape(entry: Mapping[str, Any], classes: Mapping[Any, Any], plain: bool, where: str) -> Shape:
@@ -198,18 +215,21 @@ def _shape(entry: Mapping[str, Any], classes: Mapping[Any, Any], plain: bool, wh
     name = str(category.get("name", "")).strip()
     if name in PLAIN and (plain or ("color" not in category and "label" in told)):
         name = ""
+    size = None if runs is None else (runs.height, runs.width)
+    if entry.get("iscrowd") in (1, True) and "label" not in told:
+        return replace(passed_over(where, CROWD), size=size)
     shape = told_shape(polygons, where, name, color_of(category.get("color")), told)
-    crowd = entry.get("iscrowd") in (1, True) and "label" not in told
     draw = None if runs is None else partial(_draw, runs)
-    return replace(shape, role="other" if crowd else "nucleus", draw=draw)
+    return replace(shape, role="nucleus", draw=draw, size=size)
 
 
 class _Runs(NamedTuple):
-    """Where runs of pixels begin and end, counted down the columns of an image of this height."""
+    """Where runs of pixels begin and end, counted down the columns of an image of this size."""
 
     starts: Ints
     ends: Ints
     height: int
+    width: int
 
 
 def _outline(entry: Mapping[str, Any], where: str) -> tuple[list[Polygon], _Runs | None]:
@@ -238,7 +258,7 @@ def _runs(given: Mapping[str, Any], where: str) -> _Runs:
     some = ends > starts
     if not some.any():
         raise NoisySegError(f"{where} has run lengths without any pixel: leave it out")
-    return _Runs(starts[some], ends[some], height)
+    return _Runs(starts[some], ends[some], height, width)
 
 
 def _unpacked(text: str) -> list[int]:

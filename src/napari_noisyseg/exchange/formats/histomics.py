@@ -1,4 +1,7 @@
-"""HistomicsUI JSON (Digital Slide Archive): closed polylines with holes, classes as groups."""
+"""HistomicsUI JSON (Digital Slide Archive): closed polylines with holes, classes as groups.
+
+Rectangles, ellipses and circles are read as outlines, points as points.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from napari_noisyseg import bounded_json
 from napari_noisyseg.bounded_json import WRONG
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.exchange.formats.format import Format, has_our_mark, per_image
 from napari_noisyseg.exchange.formats.rows import (
+    FARTHEST,
+    NO_POINTS,
     UNNAMED,
     Row,
     check_vertices,
@@ -22,12 +29,16 @@ from napari_noisyseg.exchange.formats.rows import (
     rows,
     told_shape,
 )
+from napari_noisyseg.exchange.formats.simple import ellipse, rectangle
 from napari_noisyseg.exchange.marks import MADE_BY
 from napari_noisyseg.exchange.nuclei import ExportedImage
 from napari_noisyseg.exchange.outlines import Ring
-from napari_noisyseg.exchange.shapes import Color, Shape
+from napari_noisyseg.exchange.shapes import Color, Shape, passed_over
 
 ENDING = ".json"
+ROUND = {"rectangle": rectangle, "ellipse": ellipse, "circle": ellipse}
+"""Elements that are kept by their middle and size."""
+OTHERS = "elements that are neither outlines nor points (open lines, arrows, grids, images)"
 
 
 # --- writing ---------------------------------------------------------------------------------
@@ -74,16 +85,15 @@ def _points(ring: Ring) -> list[list[int]]:
 
 
 def read(path: Path, image: str) -> Sequence[Shape]:
-    """Every closed polyline; the parts of one of our nuclei together.
+    """Every outline and point; the parts of one of our nuclei together.
 
     Raises `NoisySegError` naming the element (counted from 1) that is wrong.
     """
     elements = list(_all_elements(bounded_json.read(path), path))
     parts: dict[str, list[Shape]] = defaultdict(list)
     for k, element in enumerate(elements, start=1):
-        if element.get("type") == "polyline" and element.get("closed") is True:
-            shape = _shape(element, f"{path}, element {k}")
-            parts[shape.id or f"{k}"].append(shape)
+        shape = _shape(element, f"{path}, element {k}")
+        parts[shape.id or f"{k}"].append(shape)
     found = [
         replace(same[0], polygons=tuple(p for s in same for p in s.polygons))
         for same in parts.values()
@@ -103,16 +113,46 @@ def _all_elements(document: Any, path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _shape(element: Mapping[str, Any], where: str) -> Shape:
+    kind = str(element.get("type"))
+    outline = kind in ROUND or (kind == "polyline" and element.get("closed") is True)
+    if not outline and kind != "point":
+        return passed_over(where, OTHERS)
     try:
-        rings = [element["points"], *(element.get("holes") or [])]
-        polygon = tuple(ring_of(ring, where) for ring in rings)
+        polygon = tuple(ring_of(ring, where) for ring in _rings(element)) if outline else ()
         name = element.get("group") or (element.get("label") or {}).get("value")
         told = {str(k): str(v) for k, v in (element.get("user") or {}).items()}
         color = _color(element.get("lineColor"))
+        places = NO_POINTS if outline else np.array([_pair(element["center"])])[:, ::-1] - 0.5
     except WRONG as error:
-        raise NoisySegError(f"{where} is not an outline of HistomicsUI ({error!r})") from error
+        what = "an outline" if outline else "a point"
+        raise NoisySegError(f"{where} is not {what} of HistomicsUI ({error!r})") from error
     named = str(name) if isinstance(name, str) else None
-    return told_shape([polygon], where, named, color if named else None, told)
+    color = color if named else None
+    if outline:
+        return told_shape([polygon], where, named, color, told)
+    return Shape("point", places, (), named, None, "annotation", where, color)
+
+
+def _rings(element: Mapping[str, Any]) -> list[Any]:
+    """The outline and the holes of an element."""
+    if element["type"] == "polyline":
+        return [element["points"], *(element.get("holes") or [])]
+    middle, turn = _pair(element["center"]), _number(element.get("rotation") or 0)
+    if element["type"] == "circle":
+        size = (2 * _number(element["radius"]),) * 2
+    else:
+        size = _number(element["width"]), _number(element["height"])
+    return [ROUND[element["type"]](middle, size, turn)]
+
+
+def _pair(place: Any) -> tuple[float, float]:
+    return _number(place[0]), _number(place[1])
+
+
+def _number(value: Any) -> float:
+    if type(value) not in (int, float) or not abs(value) <= FARTHEST:
+        raise ValueError(f"{value!r} is no place or length in an image")
+    return float(value)
 
 
 def _color(value: Any) -> Color | None:

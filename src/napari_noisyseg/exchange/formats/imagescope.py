@@ -10,6 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 import shapely
@@ -18,6 +19,7 @@ from napari_noisyseg import bounded_xml
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.exchange.formats.format import Format, has_our_mark, per_image
 from napari_noisyseg.exchange.formats.rows import UNNAMED, Row, colors, rows, told_shape
+from napari_noisyseg.exchange.formats.simple import ellipse, rectangle
 from napari_noisyseg.exchange.formats.xml_text import (
     HEAD,
     MAX_VERTICES,
@@ -28,11 +30,15 @@ from napari_noisyseg.exchange.formats.xml_text import (
 )
 from napari_noisyseg.exchange.nuclei import ExportedImage
 from napari_noisyseg.exchange.outlines import Ring
-from napari_noisyseg.exchange.shapes import Color, Shape
+from napari_noisyseg.exchange.shapes import Color, Shape, passed_over
 
 ENDING = ".xml"
 NO_CLASS = re.compile(r"(description|name|layer \d+|)", re.IGNORECASE)
 """Names that are not classes: ImageScope's names of annotations, MoNuSeg's of attributes."""
+
+RECTANGLE, ELLIPSE, LINES = "1", "2", ("3", "4")
+"""Types of regions; 0 is drawn freehand, 3 an arrow and 4 a ruler."""
+LOST = "holes that lie in no outline"
 
 
 # --- writing ---------------------------------------------------------------------------------
@@ -113,12 +119,15 @@ class _Layer:
 class _Region:
     where: str
     hole: bool
+    kind: str
     told: dict[str, str] = field(default_factory=dict)
     vertices: list[tuple[float, float]] = field(default_factory=list)
 
 
 def read(path: Path, image: str) -> Sequence[Shape]:
     """Every outline; regions of one of our nuclei together, holes in what they lie in.
+
+    Of rectangles and ellipses ImageScope keeps corners alone; arrows and rulers are passed over.
 
     Raises `NoisySegError` naming the region (counted from 1) that is wrong.
     """
@@ -148,7 +157,8 @@ class _Reading:
         elif name == "Region" and self.layers:
             self._number += 1
             where = f"{self._path}, region {self._number}"
-            self._region = _Region(where, attributes.get("NegativeROA") == "1")
+            kind = attributes.get("Type", "").strip()
+            self._region = _Region(where, attributes.get("NegativeROA") == "1", kind)
             self.layers[-1].regions.append(self._region)
         elif name == "Attribute":
             self._attribute(attributes.get("Name", ""), attributes.get("Value", ""))
@@ -176,9 +186,12 @@ def _color(text: str) -> Color | None:
 
 def _shapes(layer: _Layer) -> list[Shape]:
     """What is drawn in an annotation, by the regions in it."""
-    drawn = [r for r in layer.regions if r.vertices]
-    rings = [closed(r.vertices) for r in drawn]
+    left = [(r, _left(r)) for r in layer.regions]
+    drawn = [r for r, what in left if not what]
+    rings = [closed(_corners(r)) for r in drawn]
     holes = _owners(drawn, rings)
+    owned = {k for found in holes.values() for k in found}
+    left += [(r, LOST) for k, r in enumerate(drawn) if r.hole and k not in owned]
     parts: dict[str, list[int]] = defaultdict(list)
     for k, region in enumerate(drawn):
         if not region.hole:
@@ -192,7 +205,29 @@ def _shapes(layer: _Layer) -> list[Shape]:
             drawn[found[0]].told,
         )
         for found in parts.values()
-    ]
+    ] + [passed_over(region.where, what) for region, what in left if what]
+
+
+def _left(region: _Region) -> str:
+    """What a region is that is no outline, in the plural; "" for an outline."""
+    if not region.vertices:
+        return "regions without a vertex"
+    return "arrows and rulers" if region.kind in LINES and len(region.vertices) < 3 else ""
+
+
+def _corners(region: _Region) -> list[tuple[float, float]]:
+    """The corners of its outline, also where the file keeps only those of the box around it."""
+    if region.kind not in (RECTANGLE, ELLIPSE):
+        return region.vertices
+    xs, ys = zip(*region.vertices, strict=True)
+    middle = (min(xs) + max(xs)) / 2, (min(ys) + max(ys)) / 2
+    size = max(xs) - min(xs), max(ys) - min(ys)
+    box = set(product((min(xs), max(xs)), (min(ys), max(ys))))
+    if region.kind == RECTANGLE and len(xs) == 2:
+        return [(x, y) for x, y in rectangle(middle, size).tolist()]
+    if region.kind == ELLIPSE and (len(xs) == 2 or set(region.vertices) == box):
+        return [(x, y) for x, y in ellipse(middle, size).tolist()]
+    return region.vertices
 
 
 def _owners(regions: Sequence[_Region], rings: Sequence[Ring]) -> Mapping[int, list[int]]:

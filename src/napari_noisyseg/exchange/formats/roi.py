@@ -27,7 +27,7 @@ from napari_noisyseg.exchange.formats.rows import (
 )
 from napari_noisyseg.exchange.marks import MADE_BY
 from napari_noisyseg.exchange.nuclei import ExportedImage
-from napari_noisyseg.exchange.shapes import Color, Shape
+from napari_noisyseg.exchange.shapes import Color, Shape, passed_over
 
 ENDING = ".zip"
 MAX_BYTES = 512 * 2**20
@@ -105,7 +105,7 @@ def _unescaped(text: str) -> str:
 
 def read(path: Path, image: str) -> Sequence[Shape]:
     """Areas and points of a .zip or .roi file. Raises `NoisySegError` naming the ROI."""
-    found = [s for name, data in _files(path) if (s := _shape(data, f"{path}, {name}")) is not None]
+    found = [_shape(data, f"{path}, {name}") for name, data in _files(path)]
     check_vertices((ring for s in found for p in s.polygons for ring in p), path)
     return found
 
@@ -133,15 +133,15 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
         raise NoisySegError(f"{path} is a damaged zip ({error}): save the ROIs again") from error
 
 
-def _shape(data: bytes, where: str) -> Shape | None:
-    """An area or points; None for lines, texts and the like."""
+def _shape(data: bytes, where: str) -> Shape:
+    """An area or points; lines, texts and the like are passed over."""
     from roifile import ROI_TYPE, ImagejRoi
 
     areas = (ROI_TYPE.POLYGON, ROI_TYPE.FREEHAND, ROI_TYPE.TRACED, ROI_TYPE.RECT, ROI_TYPE.OVAL)
     try:
         roi = ImagejRoi.frombytes(data)
         if roi.roitype != ROI_TYPE.POINT and roi.roitype not in areas:
-            return None
+            return passed_over(where, "ROIs that are neither areas nor points (lines, texts)")
         rings = [np.asarray(ring, float).reshape(-1, 2) for ring in roi.coordinates(multi=True)]
     # the reader fails in many different ways on bytes of strangers
     except Exception as error:
