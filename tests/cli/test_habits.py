@@ -66,6 +66,18 @@ def test_quiet_says_errors_alone(noisyseg, field, tmp_path) -> None:
     assert "already" in noisyseg("create", tmp_path / "b", "--images", field, "--quiet").err
 
 
+def test_quiet_leaves_results_as_they_are(noisyseg, field, tmp_path) -> None:
+    words = ("--images", field / "field.png", "--points", field / "field.csv", "--mpp", 0.25)
+    assert noisyseg("create", tmp_path / "a", *words).code == 0
+    for asked in (("info", tmp_path / "a"), ("field", tmp_path / "a", "0,0,999,999"),
+                  ("export", tmp_path / "a", tmp_path / "out.csv", "--layer", "outline")):  # fmt: skip
+        loud, quiet = noisyseg(*asked), noisyseg("-q", *asked)
+        assert loud.code == quiet.code == 0, loud.err
+        assert quiet.out == loud.out != ""
+        assert quiet.err == ""
+    assert "Print results and errors, no notes" in noisyseg("--help").out
+
+
 def test_verbose_says_how_long_it_took(noisyseg) -> None:
     assert re.search(r"took \d+\.\d s", noisyseg("-v", "methods").err)
     assert "took" not in noisyseg("methods").err

@@ -54,7 +54,10 @@ def _anything(
         ),
     ] = False,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print only errors; may be put anywhere.")
+        bool,
+        typer.Option(
+            "--quiet", "-q", help="Print results and errors, no notes; may be put anywhere."
+        ),
     ] = False,
     verbose: Annotated[
         bool,
@@ -121,6 +124,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except TyperException as error:
         if isinstance(error, typer.Abort):
             return 130
+        if type(error).__name__ == "NoArgsIsHelpError":  # typer offers no name for it
+            print(error.format_message())
+            return 0
         return _tell(f"{error.format_message()} ({_help(words)})", 2)
     except (KeyboardInterrupt, typer.Abort):
         return 130

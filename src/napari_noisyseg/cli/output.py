@@ -51,7 +51,10 @@ def show(text: object = "") -> None:
 
 
 class Loudness:
-    """How much is said on stderr: `-q` leaves errors alone, `-v` adds how it went."""
+    """How much is said on stderr: `-q` leaves errors alone, `-v` adds how it went.
+
+    Results are on stdout, whatever the loudness: tables, JSON, the paths of what was written.
+    """
 
     quiet = False
     verbose = False
