@@ -334,6 +334,34 @@ def test_fields_are_declared_of_a_project_that_is_there(noisyseg, field: Path) -
     assert "holds no nucleus yet" in done.err
 
 
+def test_a_field_that_reaches_beyond_the_image_is_cut_with_a_word(noisyseg, field: Path) -> None:
+    project, done = create(noisyseg, field, "--field=-5,0,100,100", "--mpp", 0.25)
+    assert done.code == 0, done.err
+    said = "the field -5,0,100,100 reaches beyond field (256x256): 0,0,95,100 of it is taken"
+    assert done.err == f"{said}\n"
+    done = noisyseg("field", project, "0,0,1000,1000")
+    assert "0,0,256,256 of it is taken" in done.err
+    assert "beyond" not in noisyseg("field", project, "0,0,256,256").err
+
+
+@pytest.mark.parametrize("mpp", [0.009, 10.1, 20, "nan"])
+def test_a_resolution_of_no_slide_is_refused_with_the_limits(noisyseg, field: Path, mpp) -> None:
+    project, done = create(noisyseg, field, "--mpp", mpp)
+    predicted = noisyseg("predict", field / "field.png", "--mpp", mpp, "--model", "starter",
+                         "--output", field / "found")  # fmt: skip
+    for refused in (done, predicted):
+        assert refused.code == 2
+        assert refused.err.endswith("is no resolution of a slide: it is 0.01 to 10\n")
+    assert not project.exists()
+    assert not (field / "found").exists()
+
+
+def test_a_resolution_within_the_limits_is_taken(noisyseg, field: Path) -> None:
+    project, done = create(noisyseg, field, "--mpp", 10)
+    assert done.code == 0
+    assert document(noisyseg, project)["images"][0]["mpp"] == 10
+
+
 def test_hidden_files_are_no_images(noisyseg, field: Path) -> None:
     (field / "._field.png").write_bytes(b"\0\5\x16\7 of macOS")
     done = noisyseg("create", field / "case", "--images", field)

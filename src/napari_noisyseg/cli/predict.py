@@ -70,7 +70,7 @@ def predict(
     device: Device = "auto",
     mpp: Annotated[
         float | None,
-        typer.Option(min=0.001, help="µm per pixel of every image. Default: what its file says."),
+        typer.Option(help="µm per pixel of every image. Default: what its file says."),
     ] = None,
     channel: Channel = None,
     again: Annotated[
