@@ -362,6 +362,22 @@ def test_a_resolution_within_the_limits_is_taken(noisyseg, field: Path) -> None:
     assert document(noisyseg, project)["images"][0]["mpp"] == 10
 
 
+def test_runs_tell_with_which_weights_they_began(noisyseg, field: Path) -> None:
+    project, _ = create(noisyseg, field)
+    with Project.open(project) as opened:
+        for spec in ({"config": {"first_weights": "none"}}, {"config": {}}, {"init": "earlier"},
+                     {"config": {"first_weights": "none"}, "resume": "earlier"},
+                     {"config": "damaged"}):  # fmt: skip
+            opened.runs.new().write_spec({"method": "scnet", **spec})
+        settled = opened.runs.new()
+        settled.write_spec({"method": "scnet", "config": {}})
+        (settled.dir / "settings.json").write_text('{"first_weights": "starter"}')
+    found = json.loads(noisyseg("runs", project, "--json").out)
+    assert sorted(str(row["init"]) for row in found) == [
+        "None", "None", "None", "earlier", "none", "starter"
+    ]  # fmt: skip
+
+
 def test_hidden_files_are_no_images(noisyseg, field: Path) -> None:
     (field / "._field.png").write_bytes(b"\0\5\x16\7 of macOS")
     done = noisyseg("create", field / "case", "--images", field)
