@@ -37,6 +37,20 @@ def meant(path: Path) -> Path:
     return named if named.is_dir() and not (path / DATABASE).exists() else path
 
 
+def check_outside(out: Path, images: bool = True) -> None:
+    """NoisySegError for a place in a project, or (`images`) in the folder of an OME-Zarr image."""
+    place = out.resolve()
+    for folder in (place, *place.parents):
+        is_image = images and folder.name.lower().endswith(".zarr") and folder.is_dir()
+        if is_image or (folder / DATABASE).exists():
+            what = "an image" if is_image else "a project"
+            where = "is" if folder == place else "lies in"
+            raise NoisySegError(
+                f"{out} {where} the folder of {what}, in which nothing else may be written: choose "
+                f"a place outside it, such as {folder.parent / 'nuclei'}"
+            )
+
+
 def image_files(paths: Iterable[Path]) -> list[Path]:
     """Image files in the order given; folders give theirs by name. Raises where there is none."""
     files: list[Path] = []
