@@ -69,8 +69,8 @@ def test_quiet_says_errors_alone(noisyseg, field, tmp_path) -> None:
 def test_quiet_leaves_results_as_they_are(noisyseg, field, tmp_path) -> None:
     words = ("--images", field / "field.png", "--points", field / "field.csv", "--mpp", 0.25)
     assert noisyseg("create", tmp_path / "a", *words).code == 0
-    for asked in (("info", tmp_path / "a"), ("field", tmp_path / "a", "0,0,999,999"),
-                  ("export", tmp_path / "a", tmp_path / "out.csv", "--layer", "outline")):  # fmt: skip
+    export = ("export", tmp_path / "a", tmp_path / "out.csv", "--layer", "outline")
+    for asked in (("info", tmp_path / "a"), ("field", tmp_path / "a", "0,0,999,999"), export):
         loud, quiet = noisyseg(*asked), noisyseg("-q", *asked)
         assert loud.code == quiet.code == 0, loud.err
         assert quiet.out == loud.out != ""

@@ -121,8 +121,11 @@ def test_nothing_is_written_into_an_image_or_a_project(noisyseg, field, project,
     image = tmp_path / "v5.ome.zarr"
     shutil.copytree(project / "images" / "field", image)
     before = sorted(tmp_path.rglob("*"))
-    for out, what in ((image, "is the folder of an image"), (image / "new", "lies in"),
-                      (project, "is the folder of a project"), (project / "runs", "lies in")):  # fmt: skip
+    places = {
+        image: "is the folder of an image", image / "new": "lies in",
+        project: "is the folder of a project", project / "runs": "lies in",
+    }  # fmt: skip
+    for out, what in places.items():
         for one in (image, field / "field.png"):
             done = noisyseg("predict", one, "--model", "starter", "--output", out)
             assert done.code == 2

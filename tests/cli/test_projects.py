@@ -204,6 +204,17 @@ def test_a_mask_of_another_name_is_said_to_be_taken(noisyseg, field: Path) -> No
     assert "rough.tif is used for field.png" in done.err
 
 
+def test_a_refusal_stands_alone(noisyseg, field: Path) -> None:
+    tifffile.imwrite(field / "small.tif", np.eye(9, dtype=np.uint16))
+    project, done = create(noisyseg, field, "--masks", field / "small.tif")
+    assert done.code == 2
+    assert done.err.count("\n") == 1
+    assert done.err.startswith("noisyseg: error: ")
+    assert not project.exists()
+    _, done = create(noisyseg, field)
+    assert "assumed" in done.err
+
+
 def test_no_project_is_named_after_a_folder_above(noisyseg, field: Path, monkeypatch) -> None:
     below = field / "below"
     below.mkdir()

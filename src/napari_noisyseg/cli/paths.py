@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
@@ -49,6 +50,13 @@ def check_outside(out: Path, images: bool = True) -> None:
                 f"{out} {where} the folder of {what}, in which nothing else may be written: choose "
                 f"a place outside it, such as {folder.parent / 'nuclei'}"
             )
+
+
+def check_writable(folder: Path) -> None:
+    """NoisySegError where nobody may write in a folder, or where it would have to be made."""
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    if not os.access(there, os.W_OK):
+        raise NoisySegError(f"{there}: cannot be written in; name another folder")
 
 
 def image_files(paths: Iterable[Path]) -> list[Path]:

@@ -21,7 +21,7 @@ from ..slides.coarser import lacks_levels
 from ..store import ImageRecord, Project, Run, RunState, leftovers, shares
 from ..worker.adoption.provenance import SETTINGS, of_nucleus
 from .fields import box_of, inside, whole
-from .output import DryRun, Json, Progress, print_json, print_table, say, show
+from .output import DryRun, Json, Progress, notes_if_done, print_json, print_table, say, show
 from .paths import ProjectPath, ended, image_files, open_project, paired
 
 Paths = list[Path] | None
@@ -36,7 +36,7 @@ Icc = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the app."""
-    app.command()(create)
+    app.command()(notes_if_done()(create))
     app.command()(add)
     app.command()(info)
     app.command()(derive)
