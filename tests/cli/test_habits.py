@@ -180,8 +180,9 @@ def test_every_letter_can_be_written_to_a_file_or_a_pipe(tmp_path) -> None:
     assert "✓ python" in done.stdout.decode("utf-8")
 
 
-def test_a_reader_that_has_gone_is_no_error() -> None:
-    command = [sys.executable, "-m", "napari_noisyseg", "methods"]
+@pytest.mark.parametrize("words", [["methods"], []])
+def test_a_reader_that_has_gone_is_no_error(words: list[str]) -> None:
+    command = [sys.executable, "-m", "napari_noisyseg", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         assert child.stdout is not None
         assert child.stderr is not None
