@@ -50,10 +50,12 @@ shows all steps; the reusable parts have [snippets](pieces.md).
 
 COMMAND_LINE = """\
 `noisyseg COMMAND --help` prints the same. Wrong input ends with exit code 2 and one line that says
-how to correct it; a failed job ends with exit code 1. `-q` prints only errors; `-v` also prints how
-long the command took and where an error happened; both may be put anywhere. `--json` prints one
-JSON document. `noisyseg --install-completion` lets your shell complete commands and options. Bars,
-tables and colours appear only on a terminal; output into a file is plain text.
+how to correct it; a failed job ends with exit code 1. Results (tables, JSON, the paths of what was
+written) go to stdout; notes, progress and errors go to stderr. `-q` leaves out notes and progress,
+so that stderr has only errors; `-v` also prints how long the command took and where an error
+happened; both may be put anywhere. `--json` prints one JSON document. `noisyseg
+--install-completion` lets your shell complete commands and options. Bars, tables and colours appear
+only on a terminal; output into a file is plain text.
 """
 
 

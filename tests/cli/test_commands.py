@@ -116,7 +116,10 @@ def test_benchmarks_are_named_and_need_data(noisyseg, monkeypatch: pytest.Monkey
     monkeypatch.setenv("NOISYSEG_DATA", "/nowhere")
     done = noisyseg("benchmark", "coarse")
     assert done.code == 2
+    assert "no data in /nowhere: give --data" in done.err
     assert "NOISYSEG_DATA" in done.err
+    monkeypatch.delenv("NOISYSEG_DATA")
+    assert "no folder with data was named: give --data" in noisyseg("benchmark", "coarse").err
 
 
 @pytest.mark.gui

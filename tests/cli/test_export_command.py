@@ -206,6 +206,19 @@ def test_a_file_of_another_format_or_of_somebody_else_is_refused(
     assert (tmp_path / "a.csv").read_text() == "somebody's own"
 
 
+def test_nothing_is_exported_into_a_project(noisyseg, clicked: Path) -> None:
+    before = sorted(clicked.rglob("*"))
+    for out, form in ((clicked, "csv"), (clicked / "images" / "field", "csv"),
+                      (clicked / "a.csv", "csv"), (clicked, "ome-zarr")):  # fmt: skip
+        for dry in ((), ("--dry-run",)):
+            words = ("--format", form, "--layer", "outline", *dry)
+            done = noisyseg("export", clicked, out, *words)
+            assert done.code == 2
+            assert "the folder of a project" in done.err
+            assert f"such as {clicked.parent / 'nuclei'}\n" in done.err
+    assert sorted(clicked.rglob("*")) == before
+
+
 def test_a_file_takes_one_image_of_several(noisyseg, field: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
         Image.open(field / "field.png").rotate(90 * len(name)).save(field / f"{name}.png")

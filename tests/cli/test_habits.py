@@ -66,6 +66,18 @@ def test_quiet_says_errors_alone(noisyseg, field, tmp_path) -> None:
     assert "already" in noisyseg("create", tmp_path / "b", "--images", field, "--quiet").err
 
 
+def test_quiet_leaves_results_as_they_are(noisyseg, field, tmp_path) -> None:
+    words = ("--images", field / "field.png", "--points", field / "field.csv", "--mpp", 0.25)
+    assert noisyseg("create", tmp_path / "a", *words).code == 0
+    export = ("export", tmp_path / "a", tmp_path / "out.csv", "--layer", "outline")
+    for asked in (("info", tmp_path / "a"), ("field", tmp_path / "a", "0,0,999,999"), export):
+        loud, quiet = noisyseg(*asked), noisyseg("-q", *asked)
+        assert loud.code == quiet.code == 0, loud.err
+        assert quiet.out == loud.out != ""
+        assert quiet.err == ""
+    assert "Print results and errors, no notes" in noisyseg("--help").out
+
+
 def test_verbose_says_how_long_it_took(noisyseg) -> None:
     assert re.search(r"took \d+\.\d s", noisyseg("-v", "methods").err)
     assert "took" not in noisyseg("methods").err
@@ -168,8 +180,9 @@ def test_every_letter_can_be_written_to_a_file_or_a_pipe(tmp_path) -> None:
     assert "✓ python" in done.stdout.decode("utf-8")
 
 
-def test_a_reader_that_has_gone_is_no_error() -> None:
-    command = [sys.executable, "-m", "napari_noisyseg", "methods"]
+@pytest.mark.parametrize("words", [["methods"], []])
+def test_a_reader_that_has_gone_is_no_error(words: list[str]) -> None:
+    command = [sys.executable, "-m", "napari_noisyseg", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         assert child.stdout is not None
         assert child.stderr is not None

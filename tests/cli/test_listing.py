@@ -6,6 +6,7 @@ import importlib
 import subprocess
 import sys
 
+import pytest
 import typer
 
 from napari_noisyseg import __version__
@@ -38,6 +39,13 @@ def test_help_waits_for_no_command(noisyseg) -> None:
     )
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert child.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("words", [(), ("starter",), ("model",), ("cluster",)])
+def test_no_command_is_help_and_no_error(noisyseg, words: tuple[str, ...]) -> None:
+    done = noisyseg(*words)
+    assert (done.code, done.err) == (0, "")
+    assert done.out == noisyseg(*words, "--help").out
 
 
 def test_the_version(noisyseg) -> None:

@@ -117,6 +117,23 @@ def test_why_an_image_failed_is_said_where_there_is_no_manifest(
     assert "1 of 2 images could not be predicted: the memory is too small" in done.err
 
 
+def test_nothing_is_written_into_an_image_or_a_project(noisyseg, field, project, tmp_path):
+    image = tmp_path / "v5.ome.zarr"
+    shutil.copytree(project / "images" / "field", image)
+    before = sorted(tmp_path.rglob("*"))
+    places = {
+        image: "is the folder of an image", image / "new": "lies in",
+        project: "is the folder of a project", project / "runs": "lies in",
+    }  # fmt: skip
+    for out, what in places.items():
+        for one in (image, field / "field.png"):
+            done = noisyseg("predict", one, "--model", "starter", "--output", out)
+            assert done.code == 2
+            assert f"{out} {what}" in done.err
+            assert f"such as {tmp_path / 'nuclei'}\n" in done.err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_a_folder_without_a_name_is_no_project(noisyseg, field, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = noisyseg("predict", field / "field.png", "--model", ".", "--output", tmp_path / "o")

@@ -204,6 +204,17 @@ def test_a_mask_of_another_name_is_said_to_be_taken(noisyseg, field: Path) -> No
     assert "rough.tif is used for field.png" in done.err
 
 
+def test_a_refusal_stands_alone(noisyseg, field: Path) -> None:
+    tifffile.imwrite(field / "small.tif", np.eye(9, dtype=np.uint16))
+    project, done = create(noisyseg, field, "--masks", field / "small.tif")
+    assert done.code == 2
+    assert done.err.count("\n") == 1
+    assert done.err.startswith("noisyseg: error: ")
+    assert not project.exists()
+    _, done = create(noisyseg, field)
+    assert "assumed" in done.err
+
+
 def test_no_project_is_named_after_a_folder_above(noisyseg, field: Path, monkeypatch) -> None:
     below = field / "below"
     below.mkdir()
@@ -332,6 +343,50 @@ def test_fields_are_declared_of_a_project_that_is_there(noisyseg, field: Path) -
     done = noisyseg("field", project, "--whole", "--image", "second")
     assert done.out == "second: 1 field\n"
     assert "holds no nucleus yet" in done.err
+
+
+def test_a_field_that_reaches_beyond_the_image_is_cut_with_a_word(noisyseg, field: Path) -> None:
+    project, done = create(noisyseg, field, "--field=-5,0,100,100", "--mpp", 0.25)
+    assert done.code == 0, done.err
+    said = "the field -5,0,100,100 reaches beyond field (256x256): 0,0,95,100 of it is taken"
+    assert done.err == f"{said}\n"
+    done = noisyseg("field", project, "0,0,1000,1000")
+    assert "0,0,256,256 of it is taken" in done.err
+    assert "beyond" not in noisyseg("field", project, "0,0,256,256").err
+
+
+@pytest.mark.parametrize("mpp", [0.009, 10.1, 20, "nan"])
+def test_a_resolution_of_no_slide_is_refused_with_the_limits(noisyseg, field: Path, mpp) -> None:
+    project, done = create(noisyseg, field, "--mpp", mpp)
+    predicted = noisyseg("predict", field / "field.png", "--mpp", mpp, "--model", "starter",
+                         "--output", field / "found")  # fmt: skip
+    for refused in (done, predicted):
+        assert refused.code == 2
+        assert refused.err.endswith("is no resolution of a slide: it is 0.01 to 10\n")
+    assert not project.exists()
+    assert not (field / "found").exists()
+
+
+def test_a_resolution_within_the_limits_is_taken(noisyseg, field: Path) -> None:
+    project, done = create(noisyseg, field, "--mpp", 10)
+    assert done.code == 0
+    assert document(noisyseg, project)["images"][0]["mpp"] == 10
+
+
+def test_runs_tell_with_which_weights_they_began(noisyseg, field: Path) -> None:
+    project, _ = create(noisyseg, field)
+    with Project.open(project) as opened:
+        for spec in ({"config": {"first_weights": "none"}}, {"config": {}}, {"init": "earlier"},
+                     {"config": {"first_weights": "none"}, "resume": "earlier"},
+                     {"config": "damaged"}):  # fmt: skip
+            opened.runs.new().write_spec({"method": "scnet", **spec})
+        settled = opened.runs.new()
+        settled.write_spec({"method": "scnet", "config": {}})
+        (settled.dir / "settings.json").write_text('{"first_weights": "starter"}')
+    found = json.loads(noisyseg("runs", project, "--json").out)
+    assert sorted(str(row["init"]) for row in found) == [
+        "None", "None", "None", "earlier", "none", "starter"
+    ]  # fmt: skip
 
 
 def test_hidden_files_are_no_images(noisyseg, field: Path) -> None:

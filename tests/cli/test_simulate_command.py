@@ -125,6 +125,20 @@ def test_wrong_words_write_nothing(noisyseg, truth: Path, labels, out, options) 
     assert {f: f.read_bytes() for f in truth.iterdir()} == before
 
 
+@pytest.mark.parametrize("out", ["noisy", "new/noisy"])
+def test_a_folder_that_nobody_may_write_in_is_told(
+    noisyseg, truth: Path, monkeypatch: pytest.MonkeyPatch, out: str
+) -> None:
+    locked = truth.parent / "locked"
+    locked.mkdir()
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != locked)
+    for words in ((truth, locked / out), (truth / "a.tif", locked / "noisy.tif")):
+        done = noisyseg("simulate", *words, "--noise", "dilate")
+        assert done.code == 2
+        assert done.err == f"noisyseg: error: {locked}: cannot be written in; name another folder\n"
+    assert not list(locked.iterdir())
+
+
 def test_an_unreadable_file_among_good_ones_writes_nothing(noisyseg, truth: Path) -> None:
     (truth / "c.tif").write_bytes(b"II*\0 damaged")
     out = truth.parent / "noisy"

@@ -179,7 +179,8 @@ def test_menus_and_widgets_are_there(make_napari_viewer: Callable[..., Any]) -> 
         if hasattr(item, "command")
     }
     assert any("Use points as nuclei" in title for title in titles)
-    assert any("Open NoisySeg project" in title for title in titles)
+    assert "Open project… (NoisySeg)" in titles
+    assert not [title for title in titles if title.count("NoisySeg") > 1]
 
 
 def test_endings_of_others_are_ours_only_where_a_picture_is_inside(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 from scipy import ndimage
 from scipy.spatial import KDTree
 
+from napari_noisyseg import samples
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.instances import suggest
 from napari_noisyseg.review import suggestions as rest
@@ -112,6 +115,18 @@ def test_what_the_starter_cannot_judge_needs_clicks(tmp_path):
         grey.add_array(np.full((200, 200, 3), 128, np.uint8), "grey", 0.25)
         with pytest.raises(NoisySegError, match=r"no colours.*click at least 5"):
             rest.suggestions(grey, "grey")
+
+
+def test_a_slide_that_is_gone_is_told_and_nothing_else(tmp_path):
+    slide = tmp_path / "slide.svs"
+    shutil.copy(samples.SLIDE, slide)
+    with Project.create(tmp_path / "q.noisyseg") as linked:
+        name = linked.add_image(slide).name
+        linked.nuclei.add_field(name, (0, 0, 200, 200), complete=False)
+        slide.unlink()
+        with pytest.raises(NoisySegError, match="your annotation is safe") as told:
+            rest.suggestions(linked, name)
+        assert "click" not in str(told.value)
 
 
 def test_what_is_kept_is_a_point_and_what_is_dropped_never_comes_again(project):

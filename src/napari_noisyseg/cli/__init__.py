@@ -54,7 +54,10 @@ def _anything(
         ),
     ] = False,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print only errors; may be put anywhere.")
+        bool,
+        typer.Option(
+            "--quiet", "-q", help="Print results and errors, no notes; may be put anywhere."
+        ),
     ] = False,
     verbose: Annotated[
         bool,
@@ -112,7 +115,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     try:
         app = _app(words[0] if words else _completed())
-        code = app(args=spread(words), prog_name="noisyseg", standalone_mode=False)
+        code = _called(app, spread(words))
         sys.stdout.flush()
         if Loudness.verbose:
             say(f"took {time.monotonic() - began:.1f} s")
@@ -141,6 +144,17 @@ def run(arguments: Sequence[str] | None = None) -> int:
         text = f"an internal error, {type(error).__name__}: {error}"
         return _tell(f"{text} (-v shows where)", 1)
     return code if isinstance(code, int) else 0
+
+
+def _called(app: typer.Typer, words: list[str]) -> Any:
+    """What a command gives back; where none is named, the help is printed."""
+    try:
+        return app(args=words, prog_name="noisyseg", standalone_mode=False)
+    except TyperException as error:
+        if type(error).__name__ != "NoArgsIsHelpError":  # typer offers no name for it
+            raise
+        print(error.format_message())
+        return 0
 
 
 def _unheard() -> int:

@@ -46,10 +46,12 @@ def benchmark(
 
 
 def _data(given: Path | None) -> Path:
-    folder = given or Path(os.environ.get("NOISYSEG_DATA") or "nowhere")
-    if not (folder / "monuseg" / "images").is_dir():
+    named = os.environ.get("NOISYSEG_DATA")
+    folder = given or (Path(named) if named else None)
+    if folder is None or not (folder / "monuseg" / "images").is_dir():
+        where = "no folder with data was named" if folder is None else f"no data in {folder}"
         raise NoisySegError(
-            f"no data in {folder}: give --data DIR or set NOISYSEG_DATA to a folder with "
+            f"{where}: give --data DIR or set NOISYSEG_DATA to a folder with "
             "monuseg/images/NAME.png and monuseg/labels/NAME.tif (the MoNuSeg 2018 training set, "
             "from its grand-challenge page; docs/benchmarks.md describes the layout)"
         )

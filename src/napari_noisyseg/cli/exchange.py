@@ -19,7 +19,7 @@ from ..metrics import evaluate as evaluate_pair
 from ..slides import read_labels
 from ..store import Project
 from .output import DryRun, Json, print_json, print_table, say, show
-from .paths import ProjectPath, open_project
+from .paths import ProjectPath, check_outside, open_project
 
 LABEL_SUFFIXES = (".tif", ".tiff", ".png")
 READ = [name for name, f in FORMATS.items() if f.reads_points or f.reads_masks]
@@ -49,6 +49,8 @@ def export(
 ) -> None:
     """Write the nuclei of each image into a file for another program."""
     chosen, is_file = _chosen_format(out, format_)
+    if str(out) != "-":
+        check_outside(out, images=chosen != "ome-zarr")
     with open_project(project) as opened:
         if dry_run:
             _tell_counts(opened, layer, image)

@@ -119,13 +119,21 @@ def whole(project: Project, name: str) -> Box:
 
 
 def inside(project: Project, name: str, box: Box) -> Box:
-    """The part of a field that lies in an image; NoisySegError where none does."""
+    """The part of a field that lies in an image, with a note if it is not all of it.
+
+    NoisySegError where none does.
+    """
     record = project.image(name)
     part = box.clip((record.height, record.width))
     if part.height < 1 or part.width < 1:
         raise NoisySegError(
             f"a field lies outside {name!r} ({record.width}x{record.height}): "
             "give x,y,w,h in pixels"
+        )
+    if part != box:
+        say(
+            f"the field {_words(box)} reaches beyond {name} ({record.width}x{record.height}): "
+            f"{_words(part)} of it is taken"
         )
     return part
 

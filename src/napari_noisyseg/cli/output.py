@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
 import sys
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
@@ -51,16 +53,40 @@ def show(text: object = "") -> None:
 
 
 class Loudness:
-    """How much is said on stderr: `-q` leaves errors alone, `-v` adds how it went."""
+    """How much is said on stderr: `-q` leaves errors alone, `-v` adds how it went.
+
+    Results are on stdout, whatever the loudness: tables, JSON, the paths of what was written.
+    """
 
     quiet = False
     verbose = False
+    held: list[str] | None = None
 
 
 def say(text: str) -> None:
     """A line for people, on stderr, so that stdout stays one document or one result."""
+    if Loudness.held is not None:
+        Loudness.held.append(text)
+    else:
+        _say_now(text)
+
+
+def _say_now(text: str) -> None:
     if not Loudness.quiet:
         print(plain(text), file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def notes_if_done() -> Iterator[None]:
+    """What is said within is said when all is done: a refusal stands alone. Progress goes on."""
+    held: list[str] = []
+    Loudness.held = held
+    try:
+        yield
+    finally:
+        Loudness.held = None
+    for text in held:
+        _say_now(text)
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
@@ -121,7 +147,7 @@ class Progress:
             return
         self._last = now
         if self._bar is None:
-            say(f"{self._title} {share:4.0%} {text}")
+            _say_now(f"{self._title} {share:4.0%} {text}")
             return
         self._bar.start()
         self._bar.update(self._bar.task_ids[0], completed=share, words=_unmarked(text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
@@ -35,6 +36,27 @@ def meant(path: Path) -> Path:
     """The project that a path names; a folder of images may have its name without the ending."""
     named = ended(path)
     return named if named.is_dir() and not (path / DATABASE).exists() else path
+
+
+def check_outside(out: Path, images: bool = True) -> None:
+    """NoisySegError for a place in a project, or (`images`) in the folder of an OME-Zarr image."""
+    place = out.resolve()
+    for folder in (place, *place.parents):
+        is_image = images and folder.name.lower().endswith(".zarr") and folder.is_dir()
+        if is_image or (folder / DATABASE).exists():
+            what = "an image" if is_image else "a project"
+            where = "is" if folder == place else "lies in"
+            raise NoisySegError(
+                f"{out} {where} the folder of {what}, in which nothing else may be written: choose "
+                f"a place outside it, such as {folder.parent / 'nuclei'}"
+            )
+
+
+def check_writable(folder: Path) -> None:
+    """NoisySegError where nobody may write in a folder, or where it would have to be made."""
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    if not os.access(there, os.W_OK):
+        raise NoisySegError(f"{there}: cannot be written in; name another folder")
 
 
 def image_files(paths: Iterable[Path]) -> list[Path]:

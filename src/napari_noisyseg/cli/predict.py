@@ -18,7 +18,7 @@ from ..store import checked_mpp
 from ..whole.cohort import MANIFEST, Cohort
 from ..worker.cluster.address import Scheduler
 from .output import say, show
-from .paths import image_files
+from .paths import check_outside, image_files
 from .predict_image import (
     STARTER,
     Asked,
@@ -70,7 +70,7 @@ def predict(
     device: Device = "auto",
     mpp: Annotated[
         float | None,
-        typer.Option(min=0.001, help="µm per pixel of every image. Default: what its file says."),
+        typer.Option(help="µm per pixel of every image. Default: what its file says."),
     ] = None,
     channel: Channel = None,
     again: Annotated[
@@ -86,6 +86,7 @@ def predict(
     DIR/manifest.json lists what is done and DIR/summary.csv what was found.
     """
     files, mpp = image_files(images), None if mpp is None else checked_mpp(mpp)
+    check_outside(output)
     starts = model == STARTER or is_project(Path(model))
     if not starts and find_spec("torch") is None:
         raise NoisySegError(

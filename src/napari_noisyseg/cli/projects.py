@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from .. import bounded_json
 from ..api.outlines import derive as derive_labels
 from ..coarse.project import EVERY, KINDS
 from ..errors import NoisySegError
@@ -18,9 +19,9 @@ from ..exchange.importing import Imported, import_clean, import_points, import_r
 from ..slides import Box, open_image
 from ..slides.coarser import lacks_levels
 from ..store import ImageRecord, Project, Run, RunState, leftovers, shares
-from ..worker.adoption.provenance import of_nucleus
+from ..worker.adoption.provenance import SETTINGS, of_nucleus
 from .fields import box_of, inside, whole
-from .output import DryRun, Json, Progress, print_json, print_table, say, show
+from .output import DryRun, Json, Progress, notes_if_done, print_json, print_table, say, show
 from .paths import ProjectPath, ended, image_files, open_project, paired
 
 Paths = list[Path] | None
@@ -35,7 +36,7 @@ Icc = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the app."""
-    app.command()(create)
+    app.command()(notes_if_done()(create))
     app.command()(add)
     app.command()(info)
     app.command()(derive)
@@ -259,7 +260,7 @@ def run_row(run: Run) -> dict[str, Any]:
         "run": run.id,
         "method": spec.get("method"),
         "state": state,
-        "init": spec.get("init"),
+        "init": spec.get("init") or _first_weights(run, spec),
         "resume": spec.get("resume"),
         "adopted": "yes" if run.adopted else "no",
         "note": note or None,
@@ -270,6 +271,18 @@ def run_row(run: Run) -> dict[str, Any]:
         if key not in about
     }
     return {**dict(list(about.items())[:3]), **figures, **about}
+
+
+def _first_weights(run: Run, spec: dict[str, Any]) -> str | None:
+    """What `--init` calls the weights with which a run's networks begin, where a file says it."""
+    if spec.get("resume"):
+        return None
+    settings = spec.get("config")
+    # in full, as the child resolved them
+    with contextlib.suppress(NoisySegError):
+        settings = bounded_json.read_record(run.dir / SETTINGS)
+    found = settings.get("first_weights") if isinstance(settings, dict) else None
+    return found if isinstance(found, str) else None
 
 
 def _not_adopted(run: Run, state: RunState) -> str:

@@ -12,7 +12,7 @@ import typer
 from .. import samples
 from ..benchmarks.display import has_display, on_display
 from ..errors import JobError, NoisySegError
-from ..store import SUFFIX
+from ..store import SUFFIX, backup, opening
 from ..store.database import NAME as DATABASE
 from .output import say
 from .paths import image_files, meant
@@ -35,13 +35,21 @@ def open_(
     projects = [p for p in given if p.suffix == SUFFIX or (p / DATABASE).exists()]
     if projects and len(given) > 1:
         raise NoisySegError("open one project, or images; not both")
-    if projects and not projects[0].is_dir():
-        raise NoisySegError(f"{projects[0]}: there is no such project")
+    for project in projects:
+        _check_there(project.absolute())
     images = [] if projects else image_files(given)
     _need_window()
     from ..gui.launch import launch
 
     launch(project=projects[0] if projects else None, images=images)
+
+
+def _check_there(project: Path) -> None:
+    """NoisySegError where there is no project; what is wrong in one the window tells, and mends."""
+    if not project.is_dir():
+        raise NoisySegError(f"{project}: there is no such project")
+    if not (project / DATABASE).exists() and backup.restoring(project) is None:
+        opening.check_file(project)
 
 
 def demo(
@@ -56,11 +64,12 @@ def demo(
     left in the folder.
     """
     folder = output or Path.cwd() / "demo"
+    _need_napari()
+    project = samples.demo_project(folder)
     if has_display():
-        _need_window()
         from ..gui.launch import launch
 
-        launch(project=samples.demo_project(folder), step="train")
+        launch(project=project, step="train")
         return
     _walk_on_virtual_display(folder, seconds)
 
@@ -68,6 +77,10 @@ def demo(
 def _need_window() -> None:
     if not has_display():
         raise NoisySegError("no display here: run it as 'xvfb-run -a noisyseg open …', or over X11")
+    _need_napari()
+
+
+def _need_napari() -> None:
     try:
         import napari  # noqa: F401
         import qtpy.QtWidgets  # noqa: F401

@@ -20,6 +20,7 @@ from ..noise import Found, Setting, foreground_dice, ids_of, setting_for_dice
 from ..regular_file import advice, is_file
 from ..slides import read_labels
 from .output import DryRun, Json, Progress, print_json, print_table, say, show
+from .paths import check_writable
 
 LABEL_SUFFIXES = (".tif", ".tiff", ".png")
 TIFF_SUFFIXES = (".tif", ".tiff")
@@ -86,6 +87,7 @@ def simulate(
     """
     _check(noise, share, strength, target_dice)
     pairs = _pairs(labels, out, noise)
+    check_writable(pairs[0][2].absolute().parent)
     _spare(target for _, _, target in pairs)
     images = [_read(stem, a, b, seed) for stem, a, b in pairs]
     jitter = label_noise.RANGES["points"][1] if strength is None else strength

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -39,6 +40,8 @@ def train(
     ] = None,
 ) -> None:
     """Train the starter's weights again, on data with licences that allow shipping them."""
+    if find_spec("torch") is None:
+        raise NoisySegError("training needs torch: pip install 'napari-noisyseg[train]'")
     from ..learning.starter.remake import remake
     from ..training import pretraining
 

@@ -50,8 +50,8 @@ def suggestions(project: Project, image: str, least: float = LEAST) -> list[Sugg
 
     Learned from the points of the same region; where a run has a probability map, from that too.
     Where there are too few points, from what the starter has seen elsewhere (`least` has no say).
-    Errors: `NoisySegError` when a large image has no field, and with too few points where the
-    starter cannot judge.
+    Errors: `NoisySegError` when a large image has no field, or cannot be read, and with too few
+    points where the starter cannot judge.
     """
     boxes = regions(project, image)
     if not boxes:
@@ -64,8 +64,10 @@ def suggestions(project: Project, image: str, least: float = LEAST) -> list[Sugg
         if len(_marked(project, image, box)) >= FEWEST:
             found += _in_box(project, image, box, least)
             continue
+        # that a slide cannot be read is no doubt of the starter's, which clicks would lift
+        rgb = _read(project, image, box)
         try:
-            found += _unclicked(project, image, box)
+            found += _unclicked(project, image, box, rgb)
         except NoisySegError as error:
             doubts.append(str(error))
     if len(doubts) == len(boxes):
@@ -114,10 +116,14 @@ def promised(project: Project, found: Sequence[Suggestion]) -> int:
     return sum(any(f.complete and f.box.contains(s.y, s.x) for f in fields[s.image]) for s in found)
 
 
+def _read(project: Project, image: str, box: Box) -> NDArray[np.uint8]:
+    with project.pixels(image) as slide:
+        return slide.read(box)
+
+
 def _in_box(project: Project, image: str, box: Box, least: float) -> list[Suggestion]:
     record, corner = project.image(image), np.array(box.origin)
-    with project.pixels(image) as slide:
-        rgb = slide.read(box)
+    rgb = _read(project, image, box)
     clicked = _places(_marked(project, image, box)) - corner
     dropped = np.concatenate([project.nuclei.dropped(image), _refused(project, image)]) - corner
     map_ = _probability(project, image, box)
@@ -130,12 +136,10 @@ def _in_box(project: Project, image: str, box: Box, least: float) -> list[Sugges
     ]
 
 
-def _unclicked(project: Project, image: str, box: Box) -> list[Suggestion]:
+def _unclicked(project: Project, image: str, box: Box, rgb: NDArray[np.uint8]) -> list[Suggestion]:
     """Where the starter alone expects nuclei in a box, but for those marked or dropped already."""
     mpp = project.image(image).mpp
     near = TAKEN_PX * MPP / mpp
-    with project.pixels(image) as slide:
-        rgb = slide.read(box)
     found = believed(centres(rgb, mpp, network=centres_of(project)), rgb, mpp, look_of(project))
     marked = _places(_marked(project, image, box.grow(math.ceil(near))))
     taken = np.concatenate([marked, project.nuclei.dropped(image), _refused(project, image)])

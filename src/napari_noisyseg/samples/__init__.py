@@ -25,17 +25,29 @@ FIELD_MPP = 0.25
 def demo_project(folder: Path) -> Path:
     """The demo's project in `folder`: the bundled field, marked as a whole by its points.
 
-    Made when it is not there; what was done in it before is kept.
+    Made when it is not there; what was done in it before is kept. NoisySegError where the folder
+    cannot be made.
     """
     path = folder / "tnbc.noisyseg"
     if path.exists():
         return path
-    folder.mkdir(parents=True, exist_ok=True)
+    _make_folder(folder)
     with Project.create(path) as project:
         record = project.add_image(FIELD, mpp=FIELD_MPP)
         project.nuclei.add_field(record.name, Box(0, 0, record.height, record.width))
         import_points(project, record.name, FIELD_POINTS)
     return path
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder, with those above it. NoisySegError where something else is in the way."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = "a file has this name" if folder.is_file() else advice(error)
+        raise NoisySegError(
+            f"cannot make the folder {folder}: {reason}; name another one"
+        ) from error
 
 
 def true_nuclei() -> NDArray[np.int32]:
@@ -52,10 +64,7 @@ def copy_to(folder: Path) -> list[Path]:
     targets = [folder / file.name for file in files]
     if there := [target for target in targets if target.exists()]:
         raise NoisySegError(f"{there[0]} is there already: name another folder")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise NoisySegError(f"cannot make the folder {folder}: {advice(error)}") from error
+    _make_folder(folder)
     for file, target in zip(files, targets, strict=True):
         write_atomically(target, file.read_bytes())
     return targets

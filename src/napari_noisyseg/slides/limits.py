@@ -22,6 +22,9 @@ MAX_LABELLED_PIXELS = 120_000_000
 MPP_RANGE = (0.05, 4.0)
 """Sizes of a pixel in µm that a microscope makes; 72, 96 or 300 dpi of an office program do not."""
 
+STATED_MPP = (0.01, 10.0)
+"""What a person may state instead: wider, as a file may be resampled, or say nothing itself."""
+
 
 def check_decodable(height: int, width: int, what: str, per_pixel: int = RGB_BYTES) -> None:
     """Refuse images of no pixels and images too large to be held in memory at once.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from napari_noisyseg.errors import NoisySegError
 from napari_noisyseg.slides import Box, Slide, content_hash, open_image, to_rgb
 from napari_noisyseg.slides.coarser import halvings, lacks_levels
+from napari_noisyseg.slides.limits import STATED_MPP
 from napari_noisyseg.store.coarser import CoarserLevels
 from napari_noisyseg.store.database import Database
 from napari_noisyseg.store.history import History
@@ -226,6 +226,9 @@ class ImageFolder:
 
 def checked_mpp(mpp: float) -> float:
     """µm per pixel as a float; NoisySegError for what no microscope makes."""
-    if not math.isfinite(mpp) or not 0.01 <= mpp <= 100:
-        raise NoisySegError(f"{mpp:g} µm per pixel is no resolution of a slide: it is 0.1 to 10")
+    low, high = STATED_MPP
+    if not low <= mpp <= high:
+        raise NoisySegError(
+            f"{mpp:g} µm per pixel is no resolution of a slide: it is {low:g} to {high:g}"
+        )
     return float(mpp)
