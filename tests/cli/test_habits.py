@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from time import sleep
 
 import pytest
 import typer
@@ -207,3 +208,13 @@ def test_names_in_brackets_are_no_colours(monkeypatch, capsys) -> None:
     assert "[red]a[/red]\\x1b[2J" in said.out
     assert "[b]x" in said.err
     assert "[link=evil]y" in said.err
+
+
+def test_work_without_steps_tells_how_long_it_has_taken(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with output.Progress("predict", every=0.01).waiting(0.0, "case.png"):
+        sleep(0.2)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) > 1
+    assert lines[0] == "predict   0% case.png, 0 s so far"

@@ -7,6 +7,7 @@ import json
 import math
 import re
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Self
@@ -139,6 +140,23 @@ class Progress:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    @contextlib.contextmanager
+    def waiting(self, share: float, text: str) -> Iterator[None]:
+        """Within, how long it has taken so far is told again and again: for work without steps."""
+        began, over = time.monotonic(), threading.Event()
+
+        def tell() -> None:
+            while not over.wait(self._every):
+                self.update(share, f"{text}, {time.monotonic() - began:.0f} s so far")
+
+        teller = threading.Thread(target=tell, daemon=True)
+        teller.start()
+        try:
+            yield
+        finally:
+            over.set()
+            teller.join()
 
     def update(self, share: float, text: str = "") -> None:
         """Show that `share` (0..1) is done, with a few words."""

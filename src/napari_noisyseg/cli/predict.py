@@ -156,7 +156,8 @@ def _all(
             if kinds[file]:
                 named, row = engine.slide(file)
             else:
-                named, row = in_one_piece(file, asked, found, output)
+                with progress.waiting(i / len(files), file.name):
+                    named, row = in_one_piece(file, asked, found, output)
         except NoisySegError as error:
             wrong[file] = error
             say(f"{file.name}: {error}")
