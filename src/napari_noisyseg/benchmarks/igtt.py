@@ -1,10 +1,10 @@
 """`igtt`: training without any annotation against thresholds and against true masks (Table 6).
 
 100 windows (150 in the long form) of fluorescence nuclei to train on, their masks unseen but by the
-supervised yardstick; Dice on 100 other images. Once as they are, where Otsu's threshold is nearly as good as true masks, and
-once with little light (`faint-…`), where it is as poor as on the paper's images. What the network's
-output is cut at, its polarity, the smallest piece and the last epoch are the method's own; adaptive
-thresholding is given the block and the offset that fit the training images' true masks best, and
+supervised yardstick; Dice on 100 other images. Once as they are, where Otsu's threshold is nearly
+as good as true masks, and once with little light (`faint-…`), where it is as poor as on the paper's
+images. What the network's output is cut at, its polarity, the smallest piece and the last epoch are
+the method's own; adaptive thresholding is given the block and the offset that fit the training images' true masks best, and
 `otsu-blurred` the blur.
 """
 
