@@ -4,8 +4,8 @@
 supervised yardstick; Dice on 100 other images. Once as they are, where Otsu's threshold is nearly
 as good as true masks, and once with little light (`faint-…`), where it is as poor as on the paper's
 images. What the network's output is cut at, its polarity, the smallest piece and the last epoch are
-the method's own; adaptive thresholding is given the block and the offset that fit the training images' true masks best, and
-`otsu-blurred` the blur.
+the method's own; adaptive thresholding is given the block and the offset that fit the true
+masks of the training images best, and `otsu-blurred` the blur.
 """
 
 from __future__ import annotations
