@@ -22,6 +22,7 @@ def adopt(session: Session, run: str, method: str, *kinds: str) -> None:
         values = empty.astype(np.float32) if kind.startswith("weights") else empty
         project.labels.write(image, kind, values, source)
     project.nuclei.adopt_columns(image, run, Columns.together([]))
+    session.tell(What.CANDIDATES, image)  # the window may look before the outlines are laid
     project.labels.write(image, "refined", empty, source)
     session.tell(What.CANDIDATES, image)
 

@@ -64,7 +64,7 @@ def suggestions(project: Project, image: str, least: float = LEAST) -> list[Sugg
         if len(_marked(project, image, box)) >= FEWEST:
             found += _in_box(project, image, box, least)
             continue
-        # that a slide cannot be read is no doubt of the starter's, which clicks would lift
+        # read outside of `try`: more clicks do not help where a slide cannot be read
         rgb = _read(project, image, box)
         try:
             found += _unclicked(project, image, box, rgb)

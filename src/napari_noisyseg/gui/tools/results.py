@@ -145,10 +145,9 @@ class Results:
         return [k for k in kinds if k in held or layers.find(viewer, image, k) is not None]
 
     def earlier(self) -> dict[str, str]:
-        """Kinds of the image in front that an earlier run left than the one whose nuclei are shown.
+        """Kinds of the image in front that are of an earlier run than the nuclei, with its method.
 
-        Each with that run's method. The last run has no such map: a network trained on points
-        corrects no masks.
+        The run of the nuclei made no such map: a network trained on points corrects no masks.
         """
         project, image = self.session.project, self.session.image
         if project is None or image is None or self.held:
@@ -160,8 +159,8 @@ class Results:
 
 
 def _of_earlier_runs(project: Project, image: str) -> dict[str, str]:
-    held = project.labels.kinds(image)
-    last = project.labels.source(image, "refined").get("run") if "refined" in held else None
+    # not what the outlines' layer says: that is written after the nuclei, whose version this is of
+    last, held = project.nuclei.adopted_run(image), project.labels.kinds(image)
     if last is None:
         return {}
     sources = {kind: project.labels.source(image, kind) for kind in OF_RUN if kind in held}
