@@ -11,9 +11,9 @@ from napari_noisyseg.methods.supervised import Supervised, SupervisedConfig
 START = Progress(epoch=0, epochs=1, step=0, fraction=0.0)
 
 
-def build(**changes: Any) -> Supervised:
+def build(seed: int = 0, **changes: Any) -> Supervised:
     tiny = {"width": 4, "encoder": "1-1-1", **changes}
-    return Supervised(SupervisedConfig.from_preset("small", **tiny), "cpu", seed=0)
+    return Supervised(SupervisedConfig.from_preset("small", **tiny), "cpu", seed)
 
 
 @pytest.fixture
@@ -71,6 +71,12 @@ def test_two_networks_learn_each_by_itself_and_their_mean_predicts(batch: Batch)
     assert not torch.allclose(a, b)
     found = method.predict(batch.image, batch.hematoxylin).probability
     torch.testing.assert_close(found, (a + b) / 2)
+
+
+def test_two_networks_of_one_seed_are_not_among_those_of_the_next() -> None:
+    made = [net for seed in (0, 1, 2) for net in build(seed, networks=2).nets.values()]
+    weights = torch.stack([next(p for p in n.parameters() if p.dim() == 4) for n in made])
+    assert len(torch.unique(weights.flatten(1), dim=0)) == len(made)
 
 
 def test_every_tile_teaches_where_none_is_held_out() -> None:

@@ -92,8 +92,9 @@ class Supervised(Averaged, Method):
         self.config, self.device = config, device
         make = partial(build.segmenter, config)
         names = ["net", *(f"net_{k}" for k in range(2, config.networks + 1))]
+        first = config.networks * seed
         self.nets = nn.ModuleDict(
-            {name: build.seeded(make, device, seed + k) for k, name in enumerate(names)}
+            {name: build.seeded(make, device, first + k) for k, name in enumerate(names)}
         )
         self.averages = {k: WeightAverage(n, config.average_weights) for k, n in self.nets.items()}
         self.optimizer = torch.optim.Adam(
