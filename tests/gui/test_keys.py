@@ -6,7 +6,7 @@ import pytest
 from qtpy.QtCore import Qt
 
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.gui.keys import ALWAYS, Binding, Keys, moves_of, text_of
+from napari_noisyseg.gui.keys import ALWAYS, Binding, Keys, moves_of, shown, text_of
 from napari_noisyseg.gui.settings import setting
 
 
@@ -94,3 +94,9 @@ def test_a_key_is_changed_in_the_list_and_kept(panel, hand, qtbot) -> None:
     assert find("S") is not None
     assert setting("keys", "own", "") == ""
     sheet.close()
+
+
+def test_keys_are_named_as_on_the_keyboard(monkeypatch: pytest.MonkeyPatch) -> None:
+    for system, name in {"Linux": "Ctrl+Shift+Z", "Darwin": "Cmd+Shift+Z"}.items():
+        monkeypatch.setattr("platform.system", lambda system=system: system)
+        assert (shown("Ctrl+Shift+Z"), shown("A")) == (name, "A")

@@ -6,6 +6,7 @@ canvas and on the panel, by an event filter. `Keys` knows no Qt; `KeyFilter` is 
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -83,7 +84,9 @@ class Keys:
         """Let `key` do what `shipped` comes with; raises NoisySegError where it does something."""
         taken = self._now(scope).get(key) or self._now(ALWAYS).get(key)
         if taken is not None and key != self.moved.get((scope, shipped), shipped):
-            raise NoisySegError(f"{key} is already used for “{taken.words}”: press another key")
+            raise NoisySegError(
+                f"{shown(key)} is already used for “{taken.words}”: press another key"
+            )
         moved = {**self.moved, (scope, shipped): key}
         self.moved = {name: wanted for name, wanted in moved.items() if name[1] != wanted}
         self.changed.emit()
@@ -110,6 +113,11 @@ class Keys:
     def scopes(self) -> list[str]:
         """The steps that have keys, in the order in which they were bound."""
         return [scope for scope in self._bindings if scope != ALWAYS]
+
+
+def shown(key: str) -> str:
+    """A key as it stands on this computer's keyboard: what Qt calls Ctrl is Cmd on a Mac."""
+    return key.replace("Ctrl", "Cmd") if platform.system() == "Darwin" else key
 
 
 def moves_of(text: str) -> dict[tuple[str, str], str]:

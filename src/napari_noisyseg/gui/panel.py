@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 
 from napari_noisyseg.gui.change import ANY, Change, What
 from napari_noisyseg.gui.docks import StepDock
-from napari_noisyseg.gui.keys import ALWAYS, Binding, moves_of
+from napari_noisyseg.gui.keys import ALWAYS, Binding, moves_of, shown
 from napari_noisyseg.gui.kinds import STEPS
 from napari_noisyseg.gui.session import session_of
 from napari_noisyseg.gui.settings import setting
@@ -253,7 +253,7 @@ class Panel(QWidget):  # type: ignore[misc]
 def _unbroken(binding: Binding) -> str:
     """A key and its words; a line ends between two keys, never within one."""
     words = binding.words.replace(" ", "&nbsp;")
-    return f"<b>{binding.key}</b>&nbsp;{words}"
+    return f"<b>{shown(binding.key)}</b>&nbsp;{words}"
 
 
 def _rule() -> QFrame:

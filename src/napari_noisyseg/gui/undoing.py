@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from psygnal import Signal
 
 from napari_noisyseg.gui.change import What
+from napari_noisyseg.gui.keys import shown
 
 if TYPE_CHECKING:
     from napari_noisyseg.gui.session import Session
@@ -16,7 +17,7 @@ SEEN = {
     "review": What.DECISIONS | What.OUTLINES | What.CLASSES | What.COMMENTS,
 }
 """what is seen in a step when it is undone there"""
-SAID = {"undo": "Undone: {}. Ctrl+Shift+Z brings it back.", "redo": "Done again: {}."}
+SAID = {"undo": f"Undone: {{}}. {shown('Ctrl+Shift+Z')} brings it back.", "redo": "Done again: {}."}
 
 
 class Next(NamedTuple):

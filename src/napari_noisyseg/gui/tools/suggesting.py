@@ -14,6 +14,7 @@ from psygnal import Signal
 from napari_noisyseg.gui.canvas import layers, looks
 from napari_noisyseg.gui.canvas.closeup import centre
 from napari_noisyseg.gui.change import ANNOTATION, FRONT, Change, What
+from napari_noisyseg.gui.keys import shown
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.review import suggestions as rest
 from napari_noisyseg.review.suggestions import Suggestion
@@ -91,7 +92,7 @@ class SuggestTool:
         sure = [s for s in self.open if s.score >= score]
         if sure:
             self._settle(sure, rest.keep)
-            self.session.say(f"{len(sure)} suggestions kept; Ctrl+Z undoes it")
+            self.session.say(f"{len(sure)} suggestions kept; {shown('Ctrl+Z')} undoes it")
 
     @property
     def teachable(self) -> bool:

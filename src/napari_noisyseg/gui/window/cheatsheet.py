@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_noisyseg.errors import NoisySegError
-from napari_noisyseg.gui.keys import ALWAYS, Keys, text_of
+from napari_noisyseg.gui.keys import ALWAYS, Keys, shown, text_of
 from napari_noisyseg.gui.settings import keep
 from napari_noisyseg.gui.widgets.parts import button, label
 from napari_noisyseg.gui.window.keyfilter import MODIFIERS, key_name
@@ -147,7 +147,7 @@ class CheatSheet(QDialog):  # type: ignore[misc]
     def _show(self) -> None:
         for (scope, shipped), made in self.buttons.items():
             asked = (scope, shipped) == self._asked
-            made.setText("…" if asked else self._keys.moved.get((scope, shipped), shipped))
+            made.setText("…" if asked else shown(self._keys.moved.get((scope, shipped), shipped)))
         self.words.setText(
             "Press the key that you want; Escape cancels" if self._asked else
             "Click a key to change it"
@@ -189,7 +189,7 @@ def _rows(keys: Keys, scope: str) -> list[Row]:
     for shipped, binding in zip(keys.shipped(scope), keys.own(scope), strict=True):
         shared.setdefault(binding.words, []).append((binding.key, shipped))
     return [
-        Row(_names([key for key, _ in both]), words, both[0][1] if len(both) == 1 else "")
+        Row(_names([shown(key) for key, _ in both]), words, both[0][1] if len(both) == 1 else "")
         for words, both in shared.items()
     ]
 

@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 from napari_noisyseg.gui.canvas.outlines import CALLED, PENS, Paths
 from napari_noisyseg.gui.controllers.review import ReviewController
 from napari_noisyseg.gui.jobs import Jobs
+from napari_noisyseg.gui.keys import shown
 from napari_noisyseg.gui.widgets.legend import Legend, Stroke
 from napari_noisyseg.gui.widgets.parts import button, label, line
 from napari_noisyseg.gui.widgets.pens import CASING, Pen
@@ -225,8 +226,8 @@ class Grid(QDialog):  # type: ignore[misc]
     def _say(self) -> None:
         self.words.setText(
             f"{len(self.model.ids):,} nuclei in squares of {WIDE_UM:g} µm. Click the wrong ones "
-            "(click again to undo), then accept the rest. Ctrl or Shift with a click selects "
-            "several for A, R and U. A right click shows a nucleus on the slide."
+            f"(click again to undo), then accept the rest. {shown('Ctrl')} or Shift with a click "
+            "selects several for A, R and U. A right click shows a nucleus on the slide."
         )
         count = len(self._open_in_sight())
         self.rest.setText(f"Accept the {count} other visible ones" if count else "Further down")

@@ -20,7 +20,7 @@ from napari_noisyseg.gui.docks.annotate.classrow import ClassRow
 from napari_noisyseg.gui.docks.annotate.fieldlist import FieldList
 from napari_noisyseg.gui.docks.annotate.suggestrow import SuggestRow
 from napari_noisyseg.gui.docks.toggles import ShownKinds
-from napari_noisyseg.gui.keys import Binding
+from napari_noisyseg.gui.keys import Binding, shown
 from napari_noisyseg.gui.kinds import MARKS
 from napari_noisyseg.gui.session import Session
 from napari_noisyseg.gui.summary import Mark, Summary
@@ -78,8 +78,8 @@ class AnnotateDock(StepDock):
         box.addWidget(self.shown)
         self.suggest = SuggestRow(SuggestTool(self.session))
         box.addWidget(self.suggest)
-        self.undo = button("Undo", "Take back the last action (Ctrl+Z)", self.session.undo)
-        self.redo = button("Redo", "Do it again (Ctrl+Shift+Z)", self.session.redo)
+        self.undo = button("Undo", "Take back the last action", self.session.undo)
+        self.redo = button("Redo", "Do it again", self.session.redo)
         self.counts = label(role="quiet")
         box.addLayout(line(self.counts, 1, self.undo, self.redo))
         box.addWidget(self._more())
@@ -182,8 +182,8 @@ class AnnotateDock(StepDock):
         here = len(self.kit.points.nuclei)
         self.counts.setText(f"{here} here" if project is not None else "")
         comes = self.session.undoing.next()
-        offer(self.undo, "Take back", comes.undo, "Ctrl+Z")
-        offer(self.redo, "Do again", comes.redo, "Ctrl+Shift+Z")
+        offer(self.undo, "Take back", comes.undo, shown("Ctrl+Z"))
+        offer(self.redo, "Do again", comes.redo, shown("Ctrl+Shift+Z"))
 
     def _show_others(self) -> None:
         found = [x for x in self.session.viewer.layers if _usable(x)]
