@@ -49,6 +49,7 @@ def test_no_model_is_told(tnbc, tmp_path) -> None:
         ns.predict(np.zeros((64, 64), np.uint8), mpp=0.25)
 
 
+@pytest.mark.long
 def test_a_training_is_waited_for_and_predicts(tnbc, tmp_path) -> None:
     told = []
     with ns.Project.create(tmp_path / "a.noisyseg") as project:

@@ -35,6 +35,7 @@ def names(table: str, root: Path = reach.ROOT) -> set[str]:
     return {path.relative_to(root).as_posix() for path in ledger.code_of(table, root)}
 
 
+@pytest.mark.long
 def test_only_an_edit_that_a_table_reaches_changes_its_version(copied: Path) -> None:
     def version(table: str) -> str:
         return ledger.version.__wrapped__(table, copied)

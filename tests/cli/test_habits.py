@@ -174,6 +174,7 @@ def test_colours_and_bars_are_for_terminals_only(field, tmp_path) -> None:
     assert b"\x1b[1m" in os.read(terminal, 10_000)
 
 
+@pytest.mark.long
 def test_every_letter_can_be_written_to_a_file_or_a_pipe(tmp_path) -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}  # as on Windows
     command = [sys.executable, "-m", "napari_noisyseg", "doctor"]

@@ -76,6 +76,7 @@ def test_images_that_can_teach_nothing_are_named(
     assert json.loads(noisyseg("runs", project, "--json").out) == []
 
 
+@pytest.mark.long
 def test_a_channel_of_16_bits_is_asked_for_then_taken(noisyseg, tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     planes = np.stack([cells().astype(np.uint16) * 30, np.zeros((128, 128), np.uint16)])

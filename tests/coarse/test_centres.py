@@ -74,6 +74,7 @@ def test_maps_are_of_any_size(tnbc, shape):
         assert 0 <= plane.min() <= plane.max() <= 1
 
 
+@pytest.mark.long
 def test_tiles_and_blocks_change_little(tnbc, found, monkeypatch):
     whole = maps(tnbc[0], 0.25)
     monkeypatch.setattr(module, "TILE", 384)

@@ -85,6 +85,7 @@ def _watched(
     return child.ask(f"bad_readers:{reader}", tmp_path / "in" / "file", tmp_path / "out")
 
 
+@pytest.mark.long
 def test_a_short_campaign_finds_nothing(tmp_path: Path) -> None:
     readers = ("image", "points", "masks", "settings")
     campaign = hostile.run(inputs=30, seed=7, folder=tmp_path / "faults", readers=readers)

@@ -173,6 +173,7 @@ def test_a_network_that_is_turned_round_is_turned_back_without_truth() -> None:
     assert dice(found(method, image), upright) > 0.9
 
 
+@pytest.mark.long
 def test_no_step_leads_to_the_inverse_of_the_labels() -> None:
     rgb, truth = cells()
     (image,) = images(rgb)

@@ -129,6 +129,7 @@ def test_a_slide_that_is_gone_is_told_and_nothing_else(tmp_path):
         assert "click" not in str(told.value)
 
 
+@pytest.mark.long
 def test_what_is_kept_is_a_point_and_what_is_dropped_never_comes_again(project):
     found = rest.suggestions(project, "tnbc")
     before = project.nuclei.counts()

@@ -64,6 +64,7 @@ def _outlines(stitched: Stitched) -> set[tuple[tuple[int, ...], bytes]]:
     }
 
 
+@pytest.mark.long
 def test_nuclei_do_not_depend_on_the_size_of_tiles(
     slide: Slide, found: tuple[Plan, list[TileNuclei]], tmp_path: Path
 ) -> None:
@@ -301,6 +302,7 @@ def test_a_trained_network_finds_the_same_whatever_the_tiles(
     assert len(made[0] ^ made[1]) <= 0.02 * len(made[1])
 
 
+@pytest.mark.long
 def test_what_the_starter_learned_draws_the_nuclei_of_a_trained_network(
     slide: Slide, tnbc: tuple[RGB, NDArray[np.int32]], tmp_path: Path
 ) -> None:

@@ -24,6 +24,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
         yield opened
 
 
+@pytest.mark.long
 def test_the_child_reads_what_the_window_holds_and_writes_nothing_there(project: Project) -> None:
     version = project.nuclei.version()
     found = learn_beside(project.path, Event())

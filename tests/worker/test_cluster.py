@@ -104,6 +104,7 @@ def test_a_killed_worker_is_outlived(project: Project, cluster: Machines) -> Non
     assert read_results(run.dir)
 
 
+@pytest.mark.long
 def test_what_breaks_there_is_told_here(project: Project, cluster: Machines) -> None:
     order = spec(scheduler=cluster.scheduler.address)
     with project.runs.making() as run:
@@ -119,6 +120,7 @@ def test_what_breaks_there_is_told_here(project: Project, cluster: Machines) -> 
     assert scratch_of(cluster) == []
 
 
+@pytest.mark.long
 def test_a_scheduler_that_does_not_answer_leaves_no_run(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -82,6 +82,7 @@ def test_few_nuclei_or_an_open_field_teach_nothing(project: Project) -> None:
     assert "at least 40 are needed" in lesson.words
 
 
+@pytest.mark.long
 def test_some_steps_bring_the_network_nearer_to_the_field(project: Project) -> None:
     from napari_noisyseg.learning.starter import places as learning
 

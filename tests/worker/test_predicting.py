@@ -35,6 +35,7 @@ def model(project):
     return run
 
 
+@pytest.mark.long
 def test_other_images_are_predicted_by_a_run_of_their_own(project, model):
     run = start_prediction(project, model, ["second"], device="cpu")
     deadline = time.monotonic() + 120

@@ -102,6 +102,7 @@ def _check_preview(folder: object, events: list[Event]) -> None:
         assert maps["refined"].max() > 0
 
 
+@pytest.mark.long
 def test_a_killed_run_is_lost_and_its_checkpoint_resumes(project: Project) -> None:
     project.add_array(np.full((64, 64, 3), 150, np.uint8), "other", 0.25)
     project.nuclei.add("other", 30, 30)
@@ -139,6 +140,7 @@ def test_a_killed_run_is_lost_and_its_checkpoint_resumes(project: Project) -> No
     assert run.state() == "lost"
 
 
+@pytest.mark.long
 def test_a_stopped_run_has_results_a_checkpoint_and_a_model(project: Project) -> None:
     run = client.start(project, spec(epochs=4000))
     with pytest.raises(NoisySegError, match="still running"):

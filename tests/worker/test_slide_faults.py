@@ -101,6 +101,7 @@ def test_a_full_disk_in_the_window_keeps_what_was_done(
     assert some < {c.id for c in project.nuclei.candidates("s")}
 
 
+@pytest.mark.long
 def test_a_full_disk_under_the_command_keeps_what_was_done(
     path: Path, tmp_path: Path, filling: Callable[[int], None],
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,

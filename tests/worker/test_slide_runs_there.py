@@ -107,6 +107,7 @@ def test_stopped_there_and_gone_on_with_here(
     assert len(tiles(run)) == 4
 
 
+@pytest.mark.long
 def test_what_cannot_be_done_there_is_said_first(
     project: Project, cluster: Machines, by_hand: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
