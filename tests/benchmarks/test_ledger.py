@@ -73,7 +73,14 @@ def test_a_cell_is_mean_and_deviation_of_its_seeds() -> None:
     }  # fmt: skip
     assert rows[1]["std"] == pytest.approx(0.1732, abs=1e-4)
     assert rows[1]["paper"] == 0.9
-    assert seeds.figures(rows) == {"dice_a": 0.2, "std_a": 0.1, "dice_b": 0.6, "std_b": 0.1732}
+    assert seeds.figures(rows) == {"dice_a": 0.2, "std_a": 0.1, "dice_b": 0.6, "std_b": 0.173205}
+
+
+def test_a_mean_is_rounded_once() -> None:
+    arms = {"a": lambda seed: {"dice": (0.8388, 0.8439, 0.8447)[seed]}}
+    rows, _ = seeds.over_seeds("igtt", False, arms)
+    (cell,) = tables.cells("igtt", Report("igtt", {}, rows))
+    assert "| 0.842 |" in tables.markdown([cell], {"igtt": True})
 
 
 def test_a_table_with_several_scores_has_a_cell_and_a_deviation_of_each() -> None:
@@ -84,6 +91,22 @@ def test_a_table_with_several_scores_has_a_cell_and_a_deviation_of_each() -> Non
     assert [(c["score"], c["value"], c["std"], c["paper"]) for c in found] == [
         ("dice_near", 0.8, 0.1, 0.6), ("dice", 0.5, 0.0, None),
     ]  # fmt: skip
+
+
+def test_rows_of_single_images_become_cells_over_all_images() -> None:
+    rows: list[ledger.Row] = [
+        {"key": "a box", "noise": "box", "corrected": 0.5, "rough": 0.4},
+        {"key": "b box", "noise": "box", "corrected": 0.7, "rough": 0.4},
+        {"key": "a partial", "noise": "partial", "corrected": 0.9, "recall": 0.6},
+    ]
+    found = tables.cells("rough-field", Report("rough-field", {}, rows))
+    assert [(c["cell"], c["score"], c["value"], c["worst"], c["of"]) for c in found] == [
+        ("box", "rough", 0.4, 0.4, "images: 2"), ("box", "corrected", 0.6, 0.5, "images: 2"),
+        ("partial", "corrected", 0.9, 0.9, "images: 1"),
+        ("partial", "recall", 0.6, 0.6, "images: 1"),
+    ]  # fmt: skip
+    assert found[1]["std"] == pytest.approx(0.02**0.5)
+    assert found[2]["std"] is None
 
 
 def test_the_number_of_seeds_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,12 +137,12 @@ def test_tables_go_on_from_slice_to_slice(monkeypatch: pytest.MonkeyPatch) -> No
     assert report.figures["igtt.dice_a"] == pytest.approx(0.1)
     assert report.rows[1] == {
         "table": "structure", "version": ledger.version("structure"), "cell": "dice_a",
-        "score": "dice", "value": 0.1, "std": 0.1, "seeds": 3, "paper": 0.25,
+        "score": "dice", "value": 0.1, "std": 0.1, "worst": 0.0, "of": "seeds: 3", "paper": 0.25,
     }  # fmt: skip
     page = Path("benchmark-runs/tables.md").read_text(encoding="utf-8")
     for table in tables.TABLES:
         assert f"Version {ledger.version(table)} of" in page
-    assert "| dice_a | dice | 0.100 | 0.100 | 3 | 0.250 |" in page
+    assert "| dice_a | dice | 0.100 | 0.100 | 0.000 | seeds: 3 | 0.250 |" in page
 
 
 def test_tables_of_another_version_are_named_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

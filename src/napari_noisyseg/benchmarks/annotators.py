@@ -22,7 +22,8 @@ from ..store import Project
 from ..training.predict import Model, nuclei_of
 from . import scnet_case as case
 from . import trainings
-from .report import Report, Row
+from .ledger import rows_of
+from .report import Report, Row, mean
 from .scnet_case import OURS, Settings
 from .seeds import Job, figures, over_seeds
 from .tissue import ACCEPTED, Field, fields
@@ -40,7 +41,8 @@ def run(data: Path, full: bool) -> Report:
     """Each method, and the ceiling: all outlines of the second annotator, learned as they are.
 
     `supervised` learns from the first annotator alone, `finetune` from the same as MMC and
-    MLB-Seg: what the accepted nuclei are worth without correcting anything.
+    MLB-Seg: what the accepted nuclei are worth without correcting anything. The control is no
+    network: the first annotator's own outlines of the fields that are scored.
     """
     images, other = fields(data, SET), data / SET / "labels_alt"
     updates = FULL_UPDATES if full else UPDATES
@@ -49,7 +51,15 @@ def run(data: Path, full: bool) -> Report:
     }
     arms["clean"] = partial(_ceiling, images, other, updates)
     rows, complete = over_seeds("two-annotators", full, arms)
-    return Report("two-annotators", {**figures(rows), "complete": float(complete)}, rows)
+    by_hand = [("first_annotator", partial(_copied, images[TRAINED:], other))]
+    control, done = rows_of("two-annotators-untrained", full, by_hand)
+    found = {**figures(rows), "dice_first_annotator": mean(control, "dice")}
+    every = [*rows, *control]
+    return Report("two-annotators", {**found, "complete": float(complete and done)}, every)
+
+
+def _copied(images: Sequence[Field], other: Path) -> Row:
+    return {"dice": _mean_dice([read_labels(f.labels) for f in images], images, other)}
 
 
 def _of_one_annotator(
@@ -81,11 +91,13 @@ def regions_of(images: Sequence[Field], other: Path, method: str) -> list[Region
 
 
 def _dice(model: Model, images: Sequence[Field], other: Path) -> float:
+    return _mean_dice([nuclei_of(model, f.rgb(), f.mpp) for f in images], images, other)
+
+
+def _mean_dice(found: Sequence[np.ndarray], images: Sequence[Field], other: Path) -> float:
     """Mean foreground Dice with the second annotator."""
-    scores = [
-        noise.foreground_dice(nuclei_of(model, f.rgb(), f.mpp), _other(f, other)) for f in images
-    ]
-    return round(float(np.mean(scores)), 4)
+    pairs = zip(found, images, strict=True)
+    return round(float(np.mean([noise.foreground_dice(k, _other(f, other)) for k, f in pairs])), 4)
 
 
 def _other(field: Field, other: Path) -> np.ndarray:

@@ -187,10 +187,12 @@ def _check_dicom(image: ExportedImage, path: Path) -> None:
     # DICOM parts values at backslashes
     names = {(n.class_name or "nuclei").replace("\\", "/") for n in image.nuclei}
     assert labels == names, "classes"
-    areas = [a for group in groups for a in group.get_measurements()[1][:, 0].tolist()]
-    assert {round(n.outline.area * image.record.mpp**2, 3) for n in image.nuclei} == {
-        round(a, 3) for a in areas
-    }, "areas"
+    found = np.hstack([group.get_measurements()[1][:, 0] for group in groups])
+    wanted = np.array([n.outline.area * image.record.mpp**2 for n in image.nuclei])
+    # a nucleus in parts has its area at each; single precision in the file
+    same = np.isclose(found[:, None], wanted, rtol=1e-6, atol=0)
+    assert same.any(axis=0).all(), "areas"
+    assert same.any(axis=1).all(), "areas"
     covered = np.zeros(image.shape, bool)
     for group in groups:
         for corners in group.get_graphic_data("2D"):

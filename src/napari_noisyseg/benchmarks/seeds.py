@@ -13,6 +13,8 @@ from .report import Row
 
 SEEDS = 3
 """of every cell; $NOISYSEG_SEEDS overrides it"""
+DIGITS = 6
+"""of a mean: more than any page shows, so that what it shows is rounded once"""
 Job = Callable[[int], Row]
 """one training by its seed"""
 
@@ -71,12 +73,12 @@ def _cell(arm: str, rows: Sequence[Row], score: str, paper: float | None) -> Row
         for key in (rows[0] if rows else {})
         if key != "key" and all(isinstance(row.get(key), int | float) for row in rows)
     }
-    means: Row = {key: round(statistics.fmean(of_key), 4) for key, of_key in values.items()}
+    means: Row = {key: round(statistics.fmean(of_key), DIGITS) for key, of_key in values.items()}
     many = len(rows) > 1
-    deviation = round(statistics.stdev(values[score]), 4) if many else None
-    worst = round(min(values[score]), 4) if rows else None
+    deviation = round(statistics.stdev(values[score]), DIGITS) if many else None
+    worst = min(values[score]) if rows else None
     further = [key for key in values if key.startswith(f"{score.partition('_')[0]}_")]
-    others = {f"std_{k}": round(statistics.stdev(values[k]), 4) for k in further if many}
+    others = {f"std_{k}": round(statistics.stdev(values[k]), DIGITS) for k in further if many}
     about = {"std": deviation, "worst": worst, "seeds": len(rows), "paper": paper}
     return {"key": arm, **means, **others, **about}
 

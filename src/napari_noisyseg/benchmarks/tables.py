@@ -8,7 +8,8 @@ code that it can reach, so that an edit elsewhere costs no row.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import NoisySegError
@@ -24,9 +25,18 @@ SCORES = ("dice", "aji", "gain", "recall")
 """which column of a row is the cell's value, the first that is there"""
 SEVERAL: Mapping[str, tuple[str, ...]] = {
     "superpixel-noise": ("dice_near", "dice"),
-    "rough-field": ("corrected_starter", "untrained_starter", "corrected", "recall"),
-}
+    "rough-field": (
+        "rough", "corrected", "untrained_starter", "corrected_starter", "gain_over_starter",
+        "recall", "precision", "recall_starter", "precision_starter",
+    ),
+}  # fmt: skip
 """tables whose rows have more than one: what the paper's number stands beside comes first"""
+OF_IMAGES = {"rough-field": "noise"}
+"""tables with a row for each image: a cell is over all rows that are alike in this column"""
+COLUMNS = {
+    "cell": "cell", "score": "score", "value": "value", "std": "deviation", "worst": "worst",
+    "of": "of", "paper": "paper",
+}  # fmt: skip
 
 
 def run(data: Path, full: bool) -> Report:
@@ -66,18 +76,18 @@ def _complete(report: Report) -> bool:
 
 def cells(table: str, report: Report) -> list[Row]:
     """Each row that has a value: its table and cell, the version of the code that made it, the
-    value, its deviation, its seeds and the paper's number.
+    value, its deviation, its worst, of what (`seeds: 3`, `images: 10`), and the paper's number.
     """
-    found: list[Row] = []
-    version = ledger.version(table)
-    for row in report.rows:
-        for score in _scores(table, row):
-            std = row.get(f"std_{score}", row.get("std"))
-            own = {"value": row[score], "std": std, "seeds": row.get("seeds")}
-            paper = row.get("paper") if score == _scores(table, row)[0] else None
-            found.append({"table": table, "version": version, "cell": row["key"], "score": score,
-                          **own, "paper": paper})  # fmt: skip
-    return found
+    rows = report.rows
+    if table in OF_IMAGES:
+        rows = _over_images(rows, OF_IMAGES[table], SEVERAL[table])
+    about: Row = {"table": table, "version": ledger.version(table)}
+    return [
+        {**about, **_cell(row, score, score == scores[0])}
+        for row in rows
+        for scores in [_scores(table, row)]
+        for score in scores
+    ]
 
 
 def _scores(table: str, row: Row) -> list[str]:
@@ -85,6 +95,37 @@ def _scores(table: str, row: Row) -> list[str]:
     several = table in SEVERAL
     there = [s for s in SEVERAL.get(table, SCORES) if isinstance(row.get(s), int | float)]
     return there if several else there[:1]
+
+
+def _cell(row: Row, score: str, first: bool) -> Row:
+    """`std` and `worst` of a row without a score's name are of the one that it is trained for."""
+    own = f"std_{score}" in row
+    seeds = row.get("seeds")
+    return {
+        "cell": row["key"], "score": score, "value": row[score],
+        "std": row[f"std_{score}"] if own else row.get("std"),
+        "worst": row.get(f"worst_{score}") if own else row.get("worst"),
+        "of": row.get("of", "" if seeds is None else f"seeds: {seeds}"),
+        "paper": row.get("paper") if first else None,
+    }  # fmt: skip
+
+
+def _over_images(rows: Sequence[Row], column: str, scores: Sequence[str]) -> list[Row]:
+    """A row for each value of a column: the mean, the deviation and the worst over its images."""
+    kinds: dict[str, list[Row]] = {}
+    for row in rows:
+        kinds.setdefault(str(row[column]), []).append(row)
+    found: list[Row] = []
+    for kind, alike in kinds.items():
+        cell: Row = {"key": kind, "of": f"images: {len(alike)}"}
+        for score in scores:
+            values = [float(v) for row in alike if isinstance(v := row.get(score), int | float)]
+            if values:
+                std = statistics.stdev(values) if len(values) > 1 else None
+                cell |= {score: statistics.fmean(values), f"std_{score}": std}
+                cell[f"worst_{score}"] = min(values)
+        found.append(cell)
+    return found
 
 
 def markdown(rows: list[Row], complete: Mapping[str, bool]) -> str:
@@ -97,12 +138,12 @@ def markdown(rows: list[Row], complete: Mapping[str, bool]) -> str:
             f"Version {ledger.version(table)} of the {reached} files that it depends on made every "
             "cell.\n"
         )
-        lines.append(
-            "| cell | score | value | deviation | seeds | paper |\n|---|---|---|---|---|---|"
-        )
-        for row in (row for row in rows if row["table"] == table):
-            values = (row[key] for key in ("cell", "score", "value", "std", "seeds", "paper"))
-            lines.append(f"| {' | '.join(_shown(value) for value in values)} |")
+        lines.append(f"| {' | '.join(COLUMNS.values())} |\n|{'---|' * len(COLUMNS)}")
+        lines += [
+            f"| {' | '.join(_shown(row[key]) for key in COLUMNS)} |"
+            for row in rows
+            if row["table"] == table
+        ]
         lines.append("")
     return "\n".join(lines)
 
