@@ -11,7 +11,8 @@ from napari_noisyseg import benchmarks, registry
 from napari_noisyseg.benchmarks import mlbseg
 from napari_noisyseg.benchmarks.mlbseg import Size
 from napari_noisyseg.benchmarks.patches import Counts
-from napari_noisyseg.method import UNKNOWN
+from napari_noisyseg.data.loader import TrainingData
+from napari_noisyseg.method import UNKNOWN, Progress
 from napari_noisyseg.noise import foreground_dice
 
 FEW = Counts(24, 8, 4)
@@ -60,18 +61,34 @@ def test_some_windows_are_noisy_few_clean_the_rest_unlabelled(
 
 
 def test_tables_have_the_promised_rows() -> None:
-    q = ("q1", "q2", "q4", "q6")
+    q, levels = ("q1", "q2", "q4", "q6"), ("l1", "l2", "l3")
     parts = [f"dice_{which}_{n}" for which in ("ple", "both") for n in q]
-    assert list(mlbseg.ABLATION) == ["dice_bootstrap", "dice_mlb", "dice_teacher", *parts]
-    levels, mixed = [f"dice_noisy_{k}" for k in ("l1", "l2", "l3")], (25, 50, 75)
+    controls = ["dice_clean", "dice_few"]
+    assert list(mlbseg.ABLATION) == [
+        "dice_bootstrap", "dice_mlb", "dice_teacher", *parts, *controls
+    ]  # fmt: skip
     assert list(mlbseg.SUPERVISION) == [
-        "dice_semi", *levels, *(f"dice_mixed_{share}" for share in mixed), "dice_clean",
-        "dice_few",
+        "dice_semi", *(f"dice_noisy_{k}" for k in levels),
+        *(f"dice_mixed_{share}" for share in (25, 50, 75)),
+        *(f"dice_plain_{k}" for k in levels), *controls,
     ]  # fmt: skip
     assert {"mlbseg-ablation", "mlbseg-supervision"} <= set(benchmarks.names())
     config = registry.load("mlbseg").Config
-    for settings in mlbseg.ABLATION.values():
-        config.from_preset("small", **{**mlbseg.WINDOWS, **settings})
+    for arm in (*mlbseg.ABLATION.values(), *mlbseg.SUPERVISION.values()):
+        config.from_preset("small", **{**mlbseg.WINDOWS, **arm.settings})
+
+
+def test_ordinary_training_never_learns_from_its_own_predictions(data: Path) -> None:
+    """Neither the weights nor pseudo labels nor the teacher have a say in it."""
+    method = registry.load("mlbseg")
+    settings = {**mlbseg.WINDOWS, **mlbseg.PLAIN, "width": 4, "depth": 2}
+    config = method.Config.from_preset("small", **settings)
+    images = mlbseg.labelled(mlbseg.protocol_of(data, FEW, "l2"), 1.0, config)
+    held = TrainingData(images, config, method.needs, seed=0)
+    batch = held.batch(0, 0, config.batch_size)
+    losses = method(config, "cpu", 0).step(batch, Progress(5, 10, 15, 0.5)).losses
+    assert losses["pseudo"] == 0
+    assert losses["total"] == pytest.approx(losses["noisy"] + losses["clean"], rel=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -185,4 +185,4 @@ def test_cells_of_two_tables_have_the_same_settings() -> None:
     config = mmc.config_of(registry.load("mmc"), "small", arm, {})
     for settings in ({"correction_depth": mmc.DEPTHS["31"]}, mmc.MODES["fast"]):
         assert mmc.config_of(registry.load("mmc"), "small", arm, settings) == config
-    assert mlbseg.SUPERVISION[mlbseg.CEILING] == (1.0, mlbseg.CLEAN)
+    assert mlbseg.SUPERVISION[mlbseg.CEILING] is mlbseg.ABLATION[mlbseg.CEILING]
