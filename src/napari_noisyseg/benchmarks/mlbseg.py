@@ -3,8 +3,8 @@
 The paper's organs are not nuclei: what is compared is the direction. Windows of 128x128 px at 40x,
 worked on at 20x, four of them clean: sixteen alone already score what true labels of all windows
 do, so that nothing could be compared. Noise by turning all nuclei of a window alike and growing or
-shrinking them alike, until the labels have the paper's Dice. All arms take the same number of steps
-on the same batches; the last weights are tested. The same network learns in the ordinary way from
+shrinking them alike, until the labels have the paper's Dice. All arms take the same number of
+steps; the last weights are tested. The same network learns in the ordinary way from
 the same labels, from true labels of every window (the ceiling), and from the clean windows alone.
 """
 
@@ -42,7 +42,8 @@ WINDOWS: Settings = {"tile": 64, "tile_overlap": 0, "crop": 64, "hold_out": Fals
 NO_VIEWS: Settings = {"zoom_in": 0, "zoom_out": 0, "flips": 0}
 NO_TEACHER: Settings = {"mean_teacher": False}
 PLAIN: Settings = {**NO_VIEWS, "weighting": "fixed", "fixed_share": 1.0, "teacher_weight": 0.0}
-"""ordinary training: labels as they are, no pseudo labels; the averaged weights predict as else"""
+"""ordinary training: labels as they are, no pseudo labels. As in all arms, the first updates and
+one after every further one are by the clean windows alone, and the averaged weights predict"""
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,8 @@ SUPERVISION: dict[str, Arm] = {
     "dice_plain_l3": Arm(1.0, "l3", PLAIN, 0.8003),
     **CONTROLS,
 }
-"""Sections 4.2-4.4, Tables 3 and 4; windows without a rough label have none. `plain`: UNet++ on the
-rough labels, here beside the clean ones"""
+"""Sections 4.2-4.4, Tables 3 and 4; windows beyond the share have no label. `plain`: the UNet++
+that learns from the rough labels as they are, here with the clean windows too"""
 ABLATION: dict[str, Arm] = {
     "dice_bootstrap": Arm(settings={**NO_VIEWS, **NO_TEACHER, "weighting": "fixed"}),
     "dice_mlb": Arm(settings={**NO_VIEWS, **NO_TEACHER}),
