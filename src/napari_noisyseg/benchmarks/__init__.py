@@ -31,6 +31,7 @@ _TABLE = {
     "two-annotators": ("annotators", "run", "real noise: one annotator against another"),
     "mlbseg-ablation": ("mlbseg", "ablation", "MLB-Seg without rough labels: its parts (Fig. 3b)"),
     "mlbseg-supervision": ("mlbseg", "supervision", "MLB-Seg: no, noisy and mixed rough labels"),
+    "mlbseg-steered": ("mlbseg_steered", "run", "MLB-Seg where clean windows teach no update"),
     "mmc-table2": ("mmc", "table2", "MMC against its comparators under three noises (Table II)"),
     "mmc-table4": ("mmc", "table4", "depths of MMC's correction network (Table IV)"),
     "mmc-modes": ("mmc", "modes", "whether MMC's fast gradients end where the exact one does"),

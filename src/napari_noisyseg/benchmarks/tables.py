@@ -18,8 +18,8 @@ from .report import Report, Row
 
 TABLES = (
     "mmc-table2", "mmc-table4", "mmc-modes", "superpixel-noise", "ablation", "split-overlap",
-    "unseen-image", "external", "mlbseg-ablation", "mlbseg-supervision", "structure", "igtt",
-    "rough-field", "two-annotators",
+    "unseen-image", "external", "mlbseg-ablation", "mlbseg-supervision", "mlbseg-steered",
+    "structure", "igtt", "rough-field", "two-annotators",
 )  # fmt: skip
 SCORES = ("dice", "aji", "gain", "recall")
 """which column of a row is the cell's value, the first that is there"""
