@@ -17,7 +17,7 @@ from napari_noisyseg.cli.commands import COMMANDS
 
 IN_MEMORY = (
     "mmc-table2", "mmc-table4", "mmc-modes", "superpixel-noise", "ablation", "split-overlap",
-    "external", "mlbseg-ablation", "mlbseg-supervision", "structure", "igtt",
+    "external", "mlbseg-ablation", "mlbseg-supervision", "mlbseg-steered", "structure", "igtt",
 )  # fmt: skip
 """tables whose trainings need no project and no other process"""
 
